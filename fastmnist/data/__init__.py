@@ -1,0 +1,1 @@
+"""Everything between a path and uint8 pixels."""

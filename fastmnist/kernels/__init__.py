@@ -1,0 +1,1 @@
+"""Compiled code only: no I/O, no validation, no printing."""
