@@ -1,0 +1,14 @@
+"""`fastmnist info`: what a model file says about itself."""
+
+import json
+
+import click
+
+
+@click.command()
+@click.argument("path", metavar="[MODEL]", required=False, type=click.Path())
+def info(path: str | None) -> None:
+    """Print a model's metadata as JSON: layers, recipe, settings, accuracy, checksums."""
+    from fastmnist.cli.options import open_model
+
+    click.echo(json.dumps(open_model(path).metadata, indent=2, sort_keys=True))

@@ -1,0 +1,101 @@
+"""What several commands share: options, the model they use, lines on stderr."""
+
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fastmnist.errors import printable
+
+if TYPE_CHECKING:
+    from fastmnist.model_file import Model
+
+
+def say(line: str) -> None:
+    """Write one line for a person: stderr is talk, stdout is data."""
+    if sys.stderr is not None:
+        click.echo(line, err=True)
+
+
+def threads_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --threads, which must reach Numba before it is imported."""
+    return click.option(
+        "--threads",
+        type=click.IntRange(1, 1024),
+        expose_value=False,
+        is_eager=True,
+        callback=_set_threads,
+        help="Threads to use.  [default: the CPUs this process may use]",
+    )(command)
+
+
+def _set_threads(_context: click.Context, _option: click.Parameter, threads: int | None) -> None:
+    if threads is not None:
+        os.environ["NUMBA_NUM_THREADS"] = str(threads)
+
+
+def model_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --model."""
+    return click.option(
+        "--model",
+        type=click.Path(),
+        help="Model file.  [default: $FASTMNIST_MODEL, ./model.npz, the one shipped with fastmnist]",
+    )(command)
+
+
+def open_model(option: str | None) -> "Model":
+    """Load the model to use and say which it is."""
+    from fastmnist.model_file import find_model, load_model
+
+    path, origin = find_model(option)
+    model = load_model(path)
+    say(f"model: {printable(path)} ({origin})")
+    return model
+
+
+def announce_compilation() -> None:
+    """Say so, in one line, when kernels must be compiled because no cache has them."""
+    from fastmnist.kernels import jit
+
+    jit.on_first_compile = lambda: say("compiling kernels: first use of this version, once, some seconds")
+
+
+class ProgressBar:
+    """A bar on stderr with rate and time left, only where stderr is a terminal.
+
+    click's bar writes to stdout unless told, and prints its label when there is no terminal.
+    """
+
+    def __init__(self, length: int, label: str) -> None:
+        """Make a bar of `length` steps; it is drawn from the first update on."""
+        self._bar = click.progressbar(length=length, label=label, file=sys.stderr) if _is_terminal() else None
+        self._done = 0
+
+    def __enter__(self) -> "ProgressBar":
+        if self._bar is not None:
+            self._bar.__enter__()
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        if self._bar is not None:
+            self._bar.__exit__(*exception)
+
+    def say(self, line: str) -> None:
+        """Write a line above the bar."""
+        if self._bar is not None:
+            click.echo("\r\033[K", nl=False, err=True)
+        say(line)
+        if self._bar is not None:
+            self._bar.render_progress()
+
+    def at(self, position: int) -> None:
+        """Move the bar to `position`."""
+        if self._bar is not None:
+            self._bar.update(position - self._done)
+            self._done = position
+
+
+def _is_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()

@@ -1,0 +1,147 @@
+"""`fastmnist train`: train a network on labelled images and save it."""
+
+import csv
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from fastmnist.cli.options import ProgressBar, announce_compilation, say, threads_option
+from fastmnist.errors import OutputError, printable, reason
+
+if TYPE_CHECKING:
+    from fastmnist.evaluation import Evaluation
+    from fastmnist.recipes import Recipe
+    from fastmnist.training import EpochDone, Training
+
+
+class LayerSizes(click.ParamType[tuple[int, ...]]):
+    """Sizes of hidden layers, as in 300,100."""
+
+    name = "sizes"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        """Return the sizes as a tuple; a usage error for anything else."""
+        try:
+            sizes = tuple(int(size) for size in str(value).split(","))
+        except ValueError:
+            self.fail(f"{value!r}: expected sizes separated by commas, as in 300,100", param, ctx)
+        if min(sizes) < 1 or max(sizes) > 100_000:
+            self.fail(f"{value!r}: expected sizes from 1 to 100000", param, ctx)
+        return sizes
+
+
+@click.command()
+@click.argument("data", type=click.Path())
+@click.option("--recipe", "recipe_name", type=click.Choice(["seed"]), default="seed", show_default=True,
+              help="Named settings; each can be overridden by the options below.")  # fmt: skip
+@click.option("--hidden", type=LayerSizes(), help="Sizes of the hidden layers, as in 300,100.  [seed: 100]")
+@click.option("--epochs", type=click.IntRange(1), help="Passes over the training set.  [seed: 10]")
+@click.option("--batch-size", type=click.IntRange(1, 65536), help="Images per step.  [seed: 32]")
+@click.option("--learning-rate", type=float, help="Step size.  [seed: 0.1]")
+@click.option("--weight-decay", type=float, help="L2 penalty of the weights.  [seed: 0.001]")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Seed of the initial weights.  [seed: 0]")
+@threads_option
+@click.option("--output", type=click.Path(), default="model.npz", show_default=True, help="Model file to write.")
+@click.option("--history", type=click.Path(), help="CSV file to write: one row per epoch.")
+def train(data: str, recipe_name: str, output: str, history: str | None, **settings: Any) -> None:
+    """Train a network on the training set in folder DATA.
+
+    DATA holds the IDX files of MNIST or of a set like it ('fastmnist download DATA' fetches them). Where a
+    test set is there too, the accuracy on it is computed once, at the end.
+    """
+    from fastmnist.data.locate import load_split
+    from fastmnist.model_file import save_model
+    from fastmnist.output import check_writable
+    from fastmnist.recipes import RECIPES
+    from fastmnist.training import Training
+
+    recipe = RECIPES[recipe_name].with_settings(**settings)
+    check_writable(output)
+    pixels, labels = load_split(data, "train")
+    announce_compilation()
+    training = Training(pixels, labels, recipe)
+    sizes = "-".join(str(size) for size in training.network.layer_sizes)
+    say(f"training {sizes} on {len(pixels):,} images, recipe {recipe.name}")
+    last = _run(training, history)
+    evaluation = _test(training, data)
+    save_model(output, training.network, _metadata(recipe, training, last, evaluation))
+    say(f"saved {printable(output)}")
+
+
+def _run(training: "Training", history: str | None) -> "EpochDone":
+    """Train to the end, showing and recording each epoch; return the last one."""
+    from fastmnist.training import BlockDone
+
+    epochs = training.recipe.epochs
+    with _history_file(history) as file:
+        rows = csv.writer(file, lineterminator="\n") if file else None
+        if rows:
+            rows.writerow(["epoch", "seconds", "train_loss", "train_accuracy"])
+        with ProgressBar(len(training.pixels) * epochs, "training") as bar:
+            for event in training.run():
+                if isinstance(event, BlockDone):
+                    bar.at((event.epoch - 1) * len(training.pixels) + event.n_samples)
+                    continue
+                last = event
+                bar.say(
+                    f"epoch {event.epoch}/{epochs}  loss {event.train_loss:.4f}  "
+                    f"accuracy {event.train_accuracy:.2%}  {event.seconds:.2f} s  "
+                    f"{event.n_samples / event.seconds:,.0f} images/s"
+                )
+                if rows and file:
+                    rows.writerow(
+                        [
+                            event.epoch,
+                            f"{event.seconds:.4f}",
+                            f"{event.train_loss:.6f}",
+                            f"{event.train_accuracy:.6f}",
+                        ]
+                    )
+                    file.flush()
+    return last
+
+
+@contextmanager
+def _history_file(path: str | None) -> Iterator[TextIO | None]:
+    """Open the history to write; it grows row by row, so that an interrupted run leaves what it did."""
+    if path is None:
+        yield None
+        return
+    try:
+        with open(path, "w", encoding="utf-8", newline="") as file:
+            yield file
+    except OSError as error:
+        raise OutputError(f"{printable(path)}: {reason(error)}, expected a file to write --history to") from None
+
+
+def _test(training: "Training", data: str) -> "Evaluation | None":
+    """Evaluate once on the folder's test set, where it has one."""
+    from fastmnist.data.locate import load_split, locate
+    from fastmnist.evaluation import evaluate
+
+    if locate(data).test_images is None:
+        return None
+    pixels, labels = load_split(data, "test")
+    evaluation = evaluate(training.network, pixels, labels)
+    say(f"test accuracy {evaluation.accuracy:.2%} on {len(pixels):,} images")
+    return evaluation
+
+
+def _metadata(
+    recipe: "Recipe", training: "Training", last: "EpochDone", evaluation: "Evaluation | None"
+) -> dict[str, Any]:
+    """Return what the model file says about this run: no dates, durations, paths or thread counts."""
+    from fastmnist import __version__
+
+    return {
+        "fastmnist_version": __version__,
+        "class_names": [str(label) for label in range(training.network.n_classes)],
+        "preprocess": "none",
+        "recipe": recipe.as_metadata(),
+        "train_data_sha256": training.data_sha256(),
+        "train_loss": last.train_loss,
+        "train_accuracy": last.train_accuracy,
+        "test_accuracy": evaluation.accuracy if evaluation else None,
+    }

@@ -1,0 +1,29 @@
+"""Sources -> batches -> predictions: streaming, in input order, in constant memory."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from fastmnist.data.sources import Batch, open_sources
+from fastmnist.network import Float32, Network, Uint8
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """A batch with the most probable label and its probability for each row; rows in `batch.errors` have none."""
+
+    batch: Batch
+    labels: Uint8
+    confidences: Float32
+
+
+def predict(
+    network: Network, inputs: Sequence[str | bytes], *, threads: int, on_note: Callable[[str], None]
+) -> Iterator[Predictions]:
+    """Yield the predictions for every image of `inputs` (image files, folders, IDX files), in order.
+
+    An image that can't be read is a row of `batch.errors`, not an exception. `on_note` is called with a
+    line for what the user should know besides (files that were passed over).
+    """
+    for batch in open_sources(inputs, threads=threads, on_note=on_note):
+        labels, confidences = network.predict(batch.pixels)
+        yield Predictions(batch, labels, confidences)

@@ -1,0 +1,84 @@
+"""The training loop: epochs of compiled blocks of batches, told as events. Never prints."""
+
+import hashlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastmnist.errors import TrainingError
+from fastmnist.network import Float32, Network, Uint8
+from fastmnist.recipes import Recipe
+
+SECONDS_PER_CALL = 0.25  # a compiled call hears no signals and shows no progress: keep it this short
+
+
+@dataclass(frozen=True)
+class BlockDone:
+    """Some more batches are done: `n_samples` of this epoch's samples so far."""
+
+    epoch: int
+    n_samples: int
+
+
+@dataclass(frozen=True)
+class EpochDone:
+    """An epoch is done.
+
+    `train_loss` is the mean cross-entropy (without L2) and `train_accuracy` the share of right answers, both
+    running over the epoch, before each batch's step. `seconds` is wall time; the first epoch's includes all
+    preparation.
+    """
+
+    epoch: int
+    seconds: float
+    train_loss: float
+    train_accuracy: float
+    n_samples: int
+
+
+class Training:
+    """One training run: `network` is trained while `run()` is iterated."""
+
+    def __init__(self, pixels: Uint8 | Float32, labels: Uint8, recipe: Recipe, n_classes: int = 10) -> None:
+        """Take pixels (n_samples, n_in) and labels (n_samples,), n_samples at least 1."""
+        self.pixels, self.labels, self.recipe = pixels, labels, recipe
+        layer_sizes = (pixels.shape[1], *recipe.hidden, n_classes)
+        self.network = Network.random(layer_sizes, recipe.seed, recipe.initial_scale)
+
+    def data_sha256(self) -> str:
+        """Return the SHA-256 of the training pixels and labels."""
+        return hashlib.sha256(self.pixels.tobytes() + self.labels.tobytes()).hexdigest()
+
+    def compile(self) -> None:
+        """Compile the training kernels, or load them from the cache, so that no epoch's time includes it."""
+        self.network.train_batches(self.pixels[:0], self.labels[:0], self.recipe.step)
+
+    def run(self) -> Iterator[BlockDone | EpochDone]:
+        """Train, yielding after each block of batches and each epoch.
+
+        Raises TrainingError as soon as the loss is no longer a finite number.
+        """
+        self.compile()
+        start = time.perf_counter()
+        block = self.recipe.batch_size
+        for epoch in range(1, self.recipe.epochs + 1):
+            loss, n_right, done = 0.0, 0, 0
+            while done < len(self.pixels):
+                block_start = time.perf_counter()
+                stop = min(done + block, len(self.pixels))
+                block_loss, block_right = self.network.train_batches(
+                    self.pixels[done:stop], self.labels[done:stop], self.recipe.step
+                )
+                loss, n_right, done = loss + block_loss, n_right + block_right, stop
+                if not np.isfinite(loss):
+                    raise TrainingError(
+                        f"the loss is {loss} in epoch {epoch}: training diverged; try a smaller --learning-rate"
+                    )
+                if time.perf_counter() - block_start < SECONDS_PER_CALL / 2:
+                    block *= 2
+                yield BlockDone(epoch, done)
+            now = time.perf_counter()
+            yield EpochDone(epoch, now - start, loss / done, n_right / done, done)
+            start = time.perf_counter()
