@@ -5,6 +5,7 @@ The only caller of the network kernels; it checks shapes and dtypes once, so tha
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +43,7 @@ class Network:
             raise ValueError(f"layer sizes {self.layer_sizes}: expected two or more, the last up to {MAX_CLASSES}")
         self.layout = np.zeros((len(self.layer_sizes) - 1, 4), np.int64)
         offset = 0
-        for layer, (n_in, n_out) in enumerate(zip(self.layer_sizes, self.layer_sizes[1:], strict=False)):
+        for layer, (n_in, n_out) in enumerate(pairwise(self.layer_sizes)):
             self.layout[layer] = n_in, n_out, offset, offset + n_in * n_out
             offset += n_in * n_out + n_out
         self.parameters: Float32 = np.zeros(offset, np.float32)

@@ -67,7 +67,7 @@ class CsvWriter:
 
 
 def _path_cell(path: bytes) -> bytes:
-    r"""Return `path` as a CSV cell that no spreadsheet takes for a formula: `=a` becomes `./=a`, the same file."""
+    """Return `path` as a cell that no spreadsheet takes for a formula: `=a` becomes `./=a`, the same file."""
     return _quoted(b"./" + path if path.startswith(_FORMULA) else path)
 
 
@@ -82,8 +82,8 @@ def atomic_file(path: AnyPath) -> Iterator[BinaryIO]:
     """Open a binary file that takes the place of `path` at the end of the context, complete and on the disk.
 
     On any exception, KeyboardInterrupt included, the old file is untouched and nothing else is left behind.
-    A symbolic link stays one, a replaced file hands on its permissions, and a device or FIFO is written to directly.
-    Raises OutputError where writing fails (of the OSErrors only BrokenPipeError, a reader gone, comes through).
+    A symbolic link stays one, a new file takes over the permissions of the old one, and a device or FIFO is
+    written to directly. Raises OutputError where writing fails, but BrokenPipeError where a FIFO's reader left.
     """
     try:
         with _direct_file(path) if _is_direct(path) else _replacing_file(path) as file:
@@ -92,8 +92,8 @@ def atomic_file(path: AnyPath) -> Iterator[BinaryIO]:
         raise
     except OSError as error:
         raise OutputError(
-            f"{printable(path)}: cannot be written ({reason(error)}), expected a writable place with enough room: "
-            "choose another or mend this one; a file that was there is unchanged"
+            f"{printable(path)}: {reason(error)}, expected a writable place with enough room; "
+            "choose another (a file that was there is unchanged)"
         ) from error
 
 

@@ -1,5 +1,7 @@
 """The oracle itself: against finite differences and one example worked by hand."""
 
+import itertools
+
 import numpy as np
 import oracle
 import pytest
@@ -7,7 +9,7 @@ import pytest
 
 def example(layer_sizes, n_samples, seed):
     rng = np.random.default_rng(seed)
-    weights = [rng.normal(size=shape) for shape in zip(layer_sizes, layer_sizes[1:], strict=False)]
+    weights = [rng.normal(size=shape) for shape in itertools.pairwise(layer_sizes)]
     biases = [rng.normal(size=n) for n in layer_sizes[1:]]
     return weights, biases, rng.normal(size=(n_samples, layer_sizes[0])), rng.integers(layer_sizes[-1], size=n_samples)
 

@@ -1,0 +1,149 @@
+"""The bench's clocks, and the table that collects what they read.
+
+Every figure is a minimum and a median of repeats. A peer is timed in the same run, alternating with ours
+(A B A B), so that a drift of the machine hits both.
+"""
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import IO
+
+# OpenBLAS's and OpenMP's threads spin for a while after a product, in wait for the next one, and take a core
+# from whoever runs next. This much idle time between ours and the peer lets them fall asleep.
+SETTLE_SECONDS = 0.2
+
+LAUNCHER = Path(__file__).with_name("launch.py")
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds per call over a number of repeats."""
+
+    min: float
+    median: float
+    max: float
+    repeats: int
+
+    @classmethod
+    def of(cls, seconds: Sequence[float]) -> "Timing":
+        """Summarise the seconds of single calls."""
+        return cls(min(seconds), median(seconds), max(seconds), len(seconds))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Ours and a peer's timing, from one interleaved run."""
+
+    ours: Timing
+    peer: Timing
+
+    @property
+    def ratio(self) -> float:
+        """How many times faster than the peer ours is: the ratio of the medians."""
+        return self.peer.median / self.ours.median
+
+
+@dataclass(frozen=True)
+class ProcessTiming:
+    """What one whole process took."""
+
+    seconds: float
+    peak_bytes: int
+    returncode: int
+    stderr: str
+
+
+def seconds_of(function: Callable[[], object]) -> float:
+    """Wall seconds of one call."""
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def measure(function: Callable[[], object], *, repeats: int, warmup: int = 1) -> Timing:
+    """Time `repeats` calls of `function`, after `warmup` untimed ones."""
+    for _ in range(warmup):
+        function()
+    return Timing.of([seconds_of(function) for _ in range(repeats)])
+
+
+def compare(
+    ours: Callable[[], object],
+    peer: Callable[[], object],
+    *,
+    repeats: int,
+    calls: int = 1,
+    settle: float = SETTLE_SECONDS,
+) -> Comparison:
+    """Time ours and the peer in turn, `repeats` rounds of each, after one untimed call of both.
+
+    Short functions want several `calls` in a round. Then each round begins with one more call that is not
+    timed: it wakes the threads and fills the caches that the settling emptied.
+    """
+
+    def burst(function: Callable[[], object]) -> list[float]:
+        if calls > 1:
+            function()
+        return [seconds_of(function) for _ in range(calls)]
+
+    ours()
+    peer()
+    return _interleave(lambda: burst(ours), lambda: burst(peer), repeats, settle)
+
+
+def compare_clocks(
+    ours: Callable[[], float],
+    peer: Callable[[], float],
+    *,
+    repeats: int,
+    settle: float = SETTLE_SECONDS,
+) -> Comparison:
+    """Compare functions that return their own seconds: training runs, and whole processes.
+
+    Nothing is warmed up here: what such a clock leaves out is its own affair.
+    """
+    return _interleave(lambda: [ours()], lambda: [peer()], repeats, settle)
+
+
+def _interleave(
+    ours: Callable[[], list[float]], peer: Callable[[], list[float]], repeats: int, settle: float
+) -> Comparison:
+    ours_seconds: list[float] = []
+    peer_seconds: list[float] = []
+    for _ in range(repeats):
+        time.sleep(settle)
+        ours_seconds += ours()
+        time.sleep(settle)
+        peer_seconds += peer()
+    return Comparison(Timing.of(ours_seconds), Timing.of(peer_seconds))
+
+
+def run_process(
+    argv: Sequence[str], env: dict[str, str] | None = None, stdout: IO[bytes] | int = subprocess.DEVNULL
+) -> ProcessTiming:
+    """Run one command from nothing to its exit: wall time, its own peak memory, exit code, what it said.
+
+    A command that fails is not an error here: the caller looks at `returncode` and can show `stderr`.
+    """
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as stderr:
+        report = Path(folder, "report")
+        subprocess.run(
+            [sys.executable, "-I", "-S", str(LAUNCHER), str(report), *argv],
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            env=env,
+            check=False,
+        )
+        stderr.seek(0)
+        said = stderr.read().decode(errors="replace")
+        if not report.exists():
+            raise OSError(f"could not start {argv[0]}: {said.strip()}")
+        seconds, peak_bytes, returncode = report.read_text(encoding="ascii").split()
+    return ProcessTiming(float(seconds), int(peak_bytes), int(returncode), said)

@@ -1,0 +1,288 @@
+import contextlib
+import os
+import socket
+import struct
+import subprocess
+import sys
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+
+from fastmnist.data import files, images
+from fastmnist.data.images import decode_image
+from fastmnist.errors import DataError
+
+# Large flat areas, so that JPEG is nearly exact; asymmetric, so that a flip or a transposition shows.
+PICTURE = np.kron(np.random.default_rng(1).integers(0, 256, (7, 7)), np.ones((4, 4))).astype(np.uint8)
+LOSSLESS = ("png", "bmp", "pgm", "pnm", "pam", "tiff", "webp")
+
+
+def encoded(suffix, picture=PICTURE, settings=()):
+    ok, data = cv2.imencode(f".{suffix}", picture, settings)
+    assert ok
+    return data.tobytes()
+
+
+def colour(picture=PICTURE):
+    return np.dstack([picture] * 3)
+
+
+def written(tmp_path, data, name="picture"):
+    path = os.path.join(os.fsencode(tmp_path), os.fsencode(name))
+    with open(path, "wb") as file:
+        file.write(data)
+    return path
+
+
+def refusal(path):
+    with pytest.raises(DataError) as caught:
+        decode_image(path)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def png_header(width, height):
+    def chunk(kind, content):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("suffix", LOSSLESS)
+def test_a_picture_is_read_exactly_whatever_its_suffix_says(tmp_path, suffix):
+    pixels = decode_image(written(tmp_path, encoded(suffix), "picture.jpg"))
+    assert pixels.dtype == np.uint8
+    np.testing.assert_array_equal(pixels, PICTURE)
+
+
+def difference(pixels, expected):
+    assert pixels.dtype == np.uint8
+    return np.abs(pixels.astype(int) - expected).max()
+
+
+@pytest.mark.parametrize(
+    ("suffix", "settings"),
+    [
+        ("jpg", ()),
+        ("jpg", (cv2.IMWRITE_JPEG_PROGRESSIVE, 1)),
+        ("avif", (cv2.IMWRITE_AVIF_QUALITY, 100)),
+    ],
+)
+def test_a_lossy_picture_is_read_within_its_own_loss(tmp_path, suffix, settings):
+    assert difference(decode_image(written(tmp_path, encoded(suffix, settings=settings))), PICTURE) <= 5
+
+
+def test_colour_gif_bitmap_and_16_bit_become_grey_uint8(tmp_path):
+    black_and_white = (PICTURE > 127).astype(np.uint8) * 255
+    for data, expected, loss in (
+        (encoded("png", colour()), PICTURE, 0),
+        (encoded("gif", colour(black_and_white)), black_and_white, 35),  # OpenCV writes 3 bits per colour
+        (encoded("pbm", black_and_white), black_and_white, 0),
+        (encoded("png", PICTURE.astype(np.uint16) * 257), PICTURE, 0),
+    ):
+        assert difference(decode_image(written(tmp_path, data)), expected) <= loss
+
+
+TRUNCATED = {suffix: encoded(suffix) for suffix in (*LOSSLESS, "jpg", "pbm")} | {
+    "gif": encoded("gif", colour()),
+    "ppm": encoded("ppm", colour()),
+    "progressive jpg": encoded("jpg", settings=(cv2.IMWRITE_JPEG_PROGRESSIVE, 1)),
+}
+
+
+@pytest.mark.parametrize("kind", TRUNCATED)
+def test_a_truncated_picture_is_an_error_wherever_it_is_cut(tmp_path, kind):
+    data = TRUNCATED[kind]
+    whole = decode_image(written(tmp_path, data))
+    assert whole.shape == (28, 28)
+    # A TIFF ends with the 4-byte position of the next picture, which is not needed for the first one.
+    last = len(data) - 4 if kind == "tiff" else len(data)
+    for length in range(1, last):
+        assert "cut short" in refusal(written(tmp_path, data[:length]))
+
+
+@pytest.mark.parametrize(
+    "data", [b"hello", b"\0" * 784, b"<svg/>", b"\x89PNG\r\n\x1a\n", encoded("pfm", np.float32(1) * colour())]
+)
+def test_what_is_no_whole_number_picture_is_refused(tmp_path, data):
+    assert "no picture that can be read" in refusal(written(tmp_path, data))
+
+
+@pytest.mark.parametrize(("height", "width"), [(40, 30), (1, 1), (14, 56), (28, 27)])
+def test_another_size_is_refused_with_width_and_height(tmp_path, height, width):
+    path = written(tmp_path, encoded("png", np.zeros((height, width), np.uint8)))
+    assert f"is {width}x{height} pixels, expected 28x28" in refusal(path)
+
+
+def test_an_empty_file_is_refused(tmp_path):
+    assert "0 bytes, expected an image" in refusal(written(tmp_path, b""))
+
+
+def test_a_file_over_64_megabytes_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    path = written(tmp_path, encoded("bmp"))
+    os.truncate(path, 64 * 1024 * 1024)
+    np.testing.assert_array_equal(decode_image(path), PICTURE)  # a BMP doesn't mind what follows it
+    os.truncate(path, 64 * 1024 * 1024 + 1)
+    monkeypatch.setattr(images, "_decode", None)
+    message = refusal(path)
+    assert "67108865 bytes" in message
+    assert "64 MB" in message
+
+
+def test_up_to_50_megapixels_only_the_size_is_wrong(tmp_path):
+    path = written(tmp_path, encoded("png", np.zeros((7000, 7142), np.uint8), (cv2.IMWRITE_PNG_COMPRESSION, 1)))
+    assert "is 7142x7000 pixels" in refusal(path)
+
+
+def test_folder_fifo_socket_device_and_missing_file_are_refused_without_blocking(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(os.path.relpath(tmp_path / "socket"))
+    os.symlink("loop", tmp_path / "loop")
+    for name, found in (
+        ("", "a folder"),
+        ("fifo", "a FIFO"),
+        ("socket", "a socket"),
+        ("/dev/null", "a device"),
+        ("missing", "No such file"),
+        ("loop", "symbolic links"),
+    ):
+        assert found in refusal(os.fsencode(tmp_path / name))
+
+
+def test_a_file_exchanged_for_a_fifo_after_its_check_does_not_block(tmp_path, monkeypatch):
+    path = written(tmp_path, encoded("png"))
+    really_open = os.open
+
+    def exchange_and_open(name, *args):
+        os.unlink(name)
+        os.mkfifo(name)
+        return really_open(name, *args)
+
+    monkeypatch.setattr(files.os, "open", exchange_and_open)
+    assert "0 bytes" in refusal(path)
+
+
+def test_a_file_that_shrinks_while_it_is_read_is_refused(tmp_path, monkeypatch):
+    path = written(tmp_path, encoded("bmp"))
+    really_fstat = os.fstat
+
+    def fstat_and_shrink(descriptor):
+        status = really_fstat(descriptor)
+        os.truncate(path, 100)
+        return status
+
+    monkeypatch.setattr(images.os, "fstat", fstat_and_shrink)
+    assert "it changed meanwhile" in refusal(path)
+
+
+@pytest.mark.parametrize("name", [b"\xff\xfe.png", b"new\nline", "\N{SLIGHTLY SMILING FACE}".encode(), b'=1,"2"\r'])
+def test_hostile_names_are_read_and_printed_in_one_line(tmp_path, name):
+    np.testing.assert_array_equal(decode_image(written(tmp_path, encoded("png"), name)), PICTURE)
+    assert refusal(written(tmp_path, b"x", name)).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("suffix", "name"), [("ras", "Sun raster"), ("hdr", "Radiance"), ("pfm", "PFM")], ids=["ras", "hdr", "pfm"]
+)
+def test_formats_that_opencv_reads_wrongly_are_refused_by_name(tmp_path, suffix, name):
+    picture = PICTURE if suffix == "ras" else np.float32(1 / 255) * colour()
+    assert f"a {name} picture" in refusal(written(tmp_path, encoded(suffix, picture)))
+
+
+def test_no_format_goes_through_a_shared_temporary_folder(tmp_path, monkeypatch):
+    radiance = np.frombuffer(encoded("hdr", np.float32(1 / 255) * colour()), np.uint8)
+    assert cv2.imdecode(radiance, cv2.IMREAD_GRAYSCALE) is not None
+    monkeypatch.setenv("OPENCV_TEMP_PATH", str(tmp_path / "missing"))
+    assert cv2.imdecode(radiance, cv2.IMREAD_GRAYSCALE) is None  # what going through it looks like
+    for data in TRUNCATED.values():
+        assert decode_image(written(tmp_path, data)).shape == (28, 28)
+
+
+NOISY = """
+import contextlib, sys
+from fastmnist.data.images import decode_image, quiet_libraries
+from fastmnist.errors import DataError
+
+def work():
+    print("one", file=sys.stderr)
+    try:
+        decode_image(b"wide.png")
+    except DataError:
+        print("caught \\udcff", file=sys.stderr)
+
+with {context}:
+    work()
+print("three", file=sys.stderr)
+"""
+
+
+def stderr_of(tmp_path, script, shell_redirection=""):
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$0" -c "$1" {shell_redirection}', sys.executable, script],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": os.path.dirname(os.path.dirname(__file__))},
+        capture_output=True,
+        check=True,
+    )
+    return done.stderr.decode()
+
+
+def test_libpng_is_silenced_and_our_messages_come_through_in_order(tmp_path):
+    (tmp_path / "wide.png").write_bytes(png_header(1 << 20, 1))
+    assert "libpng" in stderr_of(tmp_path, NOISY.format(context="contextlib.nullcontext()"))
+    assert stderr_of(tmp_path, NOISY.format(context="quiet_libraries()")) == "one\ncaught \\udcff\nthree\n"
+
+
+def test_with_stderr_closed_libpng_does_not_write_into_our_files(tmp_path):
+    (tmp_path / "wide.png").write_bytes(png_header(1 << 20, 1))
+    script = "context = {context}\nwith context:\n    file = open('out', 'wb', 0)\n    work()\n"
+    script = NOISY.partition("with {context}")[0] + script
+    stderr_of(tmp_path, script.format(context="contextlib.nullcontext()"), "2>&-")
+    assert b"libpng" in (tmp_path / "out").read_bytes()
+    stderr_of(tmp_path, script.format(context="quiet_libraries()"), "2>&-")
+    assert (tmp_path / "out").read_bytes() == b""
+
+
+def test_stderr_is_as_before_after_an_exception_in_the_quiet(capfd):
+    stream = sys.stderr
+    with contextlib.suppress(KeyError), images.quiet_libraries():
+        os.write(2, b"lost\n")
+        raise KeyError
+    os.write(2, b"kept\n")
+    assert sys.stderr is stream
+    assert capfd.readouterr().err == "kept\n"
+
+
+def test_opencv_is_loaded_by_the_first_picture_only(tmp_path):
+    script = (
+        "import sys, fastmnist.data.sources, fastmnist.output\n"
+        "print([name for name in ('cv2', 'numba', 'click') if name in sys.modules], file=sys.stderr)"
+    )
+    assert stderr_of(tmp_path, script) == "[]\n"
+
+
+def test_over_50_megapixels_are_refused_from_the_header_in_little_memory(tmp_path):
+    # In a process of its own: OpenCV reads its bound once, and another test may have loaded it before.
+    sizes = ((7072, 7071), (20_000, 20_000))
+    paths = [written(tmp_path, png_header(*size), f"{size[0]}.png") for size in sizes]
+    script = f"""
+import resource, sys
+from fastmnist.data.images import decode_image
+from fastmnist.errors import DataError
+decode_image({written(tmp_path, encoded("png"), "small.png")!r})
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for path in {paths!r}:
+    try:
+        decode_image(path)
+    except DataError as error:
+        print(error, file=sys.stderr)
+assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 10_000
+"""
+    lines = stderr_of(tmp_path, script).splitlines()
+    assert len(lines) == len(paths)
+    assert all("too many pixels, expected at most 50 megapixels" in line for line in lines), lines
