@@ -221,6 +221,15 @@ def test_a_damaged_file_on_disk_is_named_and_replaced(damage: str, server: Serve
     assert reason in notice
 
 
+def test_a_damaged_compressed_file_beside_a_good_plain_one_is_left_alone(tmp_path: Path) -> None:
+    put_all(tmp_path)
+    (tmp_path / f"{FIRST}.gz").write_bytes(b"damaged")
+    notices: list[str] = []
+    assert download(tmp_path, notice=notices.append) == [tmp_path / name for name in NAMES]
+    assert notices == []
+    assert (tmp_path / f"{FIRST}.gz").exists()
+
+
 def test_a_damaged_file_stays_until_there_is_a_good_one(tmp_path: Path) -> None:
     (tmp_path / FIRST).write_bytes(b"old")
     (tmp_path / f"{FIRST}.gz").write_bytes(b"older")

@@ -228,6 +228,7 @@ def test_written_bytes_are_the_format_and_depend_on_the_array_only(tmp_path: Pat
     write_images(tmp_path / "one.gz", IMAGES)
     write_images(tmp_path / "two.gz", transposed)
     assert (tmp_path / "one.gz").read_bytes() == (tmp_path / "two.gz").read_bytes()
+    assert (tmp_path / "one.gz").read_bytes()[3:8] == bytes(5)  # no name, no time
     assert gzip.decompress((tmp_path / "one.gz").read_bytes()) == PLAIN
 
 

@@ -106,7 +106,7 @@ def test_a_truncated_picture_is_an_error_wherever_it_is_cut(tmp_path, kind):
 
 
 @pytest.mark.parametrize(
-    "data", [b"hello", b"\0" * 784, b"<svg/>", b"\x89PNG\r\n\x1a\n", encoded("pfm", np.float32(1) * colour())]
+    "data", [b"hello", b"\0" * 784, b"<svg/>", b"\x89PNG\r\n\x1a\n", encoded("tiff", np.float32(1) * PICTURE)]
 )
 def test_what_is_no_whole_number_picture_is_refused(tmp_path, data):
     assert "no picture that can be read" in refusal(written(tmp_path, data))

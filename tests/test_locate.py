@@ -77,6 +77,12 @@ def test_other_files_are_no_part_of_a_set(tmp_path: Path) -> None:
     assert found(tmp_path) == STANDARD
 
 
+def test_a_file_that_is_idx_neither_by_name_nor_by_content_is_not_taken(tmp_path: Path) -> None:
+    (tmp_path / "train-images").write_bytes(b"not IDX")
+    write_labels(tmp_path / "t10k-images", np.zeros(1, np.uint8))  # labels are no images
+    assert locate(tmp_path) == DatasetFiles()
+
+
 def test_an_empty_folder_has_no_files(tmp_path: Path) -> None:
     assert locate(tmp_path) == DatasetFiles()
     assert locate(os.fsencode(tmp_path)) == DatasetFiles()

@@ -115,7 +115,7 @@ def _candidates(folder: Path) -> Iterator[_Candidate]:
             continue
         for inner_path in _entries(path):
             inner = _NAME.fullmatch(inner_path.name)
-            if inner is not None and _role(inner) == _role(match) and not inner_path.is_dir():
+            if inner is not None and not inner_path.is_dir():
                 yield from _candidate(folder, inner_path, inner)
 
 

@@ -193,7 +193,7 @@ def _walk(folder: bytes, passed_over: _PassedOver) -> Iterator[_Entry]:
             try:
                 pending += sorted(_listing(path, passed_over), reverse=True)
             except OSError as error:
-                yield _Entry(path.rstrip(b"/") or b"/", error=_unreadable(path, error))
+                yield _unlisted(path.rstrip(b"/") or b"/", error)
         elif b"." not in os.path.basename(path) and stat.S_ISREG(_mode(path)) and looks_like_idx(path):
             passed_over.add_idx(path)
         else:
@@ -231,5 +231,6 @@ def _is_folder(entry: os.DirEntry[bytes]) -> bool:
         return False
 
 
-def _unreadable(folder: bytes, error: OSError) -> str:
-    return f"{printable(folder)}: cannot be listed ({reason(error)}), expected a readable folder: check its permissions"
+def _unlisted(folder: bytes, error: OSError) -> _Entry:
+    message = "expected a folder that can be listed; check its permissions"
+    return _Entry(folder, error=f"{printable(folder)}: {reason(error)}, {message}")

@@ -1,11 +1,11 @@
 """Vectors of float32 lanes for kernels, in plain LLVM vector IR.
 
-A vector has a multiple of 16 lanes: LLVM lowers 16 to one AVX-512 register, two AVX2 or four NEON ones, and
-splits a wider vector into several. So an accumulator of 64 lanes is one variable and lives in four registers,
-which Numba's own loops over arrays do not achieve; and a load at a flat offset skips the test for negative
-indices that array indexing makes: together 129 -> 218 GFLOP/s in a matrix product.
+A vector is one or more registers of 16 lanes: LLVM lowers each to one AVX-512 register, two AVX2 or four NEON
+ones. So an accumulator of 64 lanes is one variable and lives in four registers, which Numba's own loops over
+arrays do not achieve; and a load at a flat offset skips the test for negative indices that array indexing
+makes: together 129 -> 218 GFLOP/s in a matrix product.
 
-`array` is a C-contiguous array of any shape, `offset` a flat position in it, `lanes` a constant.
+`array` is a C-contiguous array of any shape, `offset` a flat position in it, `lanes` a constant multiple of 16.
 """
 
 from llvmlite import ir
@@ -15,8 +15,10 @@ from numba.extending import intrinsic, models, register_model
 from fastmnist.kernels.jit import CHECKED, inlined
 
 LANES = 16
-_FLOAT = ir.FloatType()
-_INT32 = ir.IntType(32)
+MAX_WIDTH = 8  # registers in a vector: eight accumulators, and room for what they are fed with
+_FLOAT, _BYTE = ir.FloatType(), ir.IntType(8)
+_INT32, _INT64 = ir.IntType(32), ir.IntType(64)
+_REGISTER = ir.VectorType(_FLOAT, LANES)
 _ALIGNMENT = 4  # bytes: rows need not begin on a cache line, only on a float32
 
 
@@ -25,6 +27,7 @@ class Vector(types.Type):
 
     def __init__(self, lanes):
         self.lanes = lanes
+        self.n_registers = lanes // LANES
         super().__init__(f"float32x{lanes}")
 
     @property
@@ -35,17 +38,34 @@ class Vector(types.Type):
 
 @register_model(Vector)
 class _Model(models.PrimitiveModel):
+    """An array of registers: LLVM takes it apart, where one wide vector type would be rounded up to 2**n."""
+
     def __init__(self, manager, numba_type):
-        super().__init__(manager, numba_type, ir.VectorType(_FLOAT, numba_type.lanes))
+        super().__init__(manager, numba_type, ir.ArrayType(_REGISTER, numba_type.n_registers))
+
+
+def _each_register(builder, vector, operation, *operands):
+    """Return the vector whose registers are `operation` of the operands' registers."""
+    result = ir.Constant(ir.ArrayType(_REGISTER, vector.n_registers), ir.Undefined)
+    for index in range(vector.n_registers):
+        registers = [builder.extract_value(operand, index) for operand in operands]
+        result = builder.insert_value(result, operation(*registers), index)
+    return result
 
 
 def _pointer(context, builder, array_type, array, offset):
     return builder.gep(context.make_array(array_type)(context, builder, array).data, [offset])
 
 
-def _vector_pointer(context, builder, array_type, array, offset, lanes):
-    pointer = _pointer(context, builder, array_type, array, offset)
-    return builder.bitcast(pointer, ir.VectorType(_FLOAT, lanes).as_pointer())
+def _register_pointers(context, builder, array_type, array, offset, n_registers):
+    first = builder.bitcast(_pointer(context, builder, array_type, array, offset), _REGISTER.as_pointer())
+    return [builder.gep(first, [ir.Constant(_INT64, index)]) for index in range(n_registers)]
+
+
+def _splat(builder, register, value):
+    undefined = ir.Constant(register, ir.Undefined)
+    first = builder.insert_element(undefined, value, ir.Constant(_INT32, 0))
+    return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(_INT32, LANES), [0] * LANES))
 
 
 @intrinsic(prefer_literal=True)
@@ -53,10 +73,14 @@ def _load(_typing, array, _offset, lanes):
     vector = Vector(lanes.literal_value)
 
     def generate(context, builder, signature, args):
-        pointer = _vector_pointer(context, builder, signature.args[0], args[0], args[1], vector.lanes)
-        loaded = builder.load(pointer, typ=ir.VectorType(_FLOAT, vector.lanes))
-        loaded.align = _ALIGNMENT
-        return loaded
+        pointers = iter(_register_pointers(context, builder, signature.args[0], *args[:2], vector.n_registers))
+
+        def load_register():
+            register = builder.load(next(pointers), typ=_REGISTER)
+            register.align = _ALIGNMENT
+            return register
+
+        return _each_register(builder, vector, load_register)
 
     return vector(array, types.intp, lanes), generate
 
@@ -64,8 +88,9 @@ def _load(_typing, array, _offset, lanes):
 @intrinsic
 def _store(_typing, array, _offset, vector):
     def generate(context, builder, signature, args):
-        pointer = _vector_pointer(context, builder, signature.args[0], args[0], args[1], vector.lanes)
-        builder.store(args[2], pointer).align = _ALIGNMENT
+        pointers = _register_pointers(context, builder, signature.args[0], *args[:2], vector.n_registers)
+        for index, pointer in enumerate(pointers):
+            builder.store(builder.extract_value(args[2], index), pointer).align = _ALIGNMENT
         return context.get_dummy_value()
 
     return types.void(array, types.intp, vector), generate
@@ -80,62 +105,55 @@ def _item(_typing, array, _offset):
 
 
 @intrinsic
-def _width(_typing, vector):
-    def generate(_context, _builder, _signature, _args):
-        return ir.Constant(ir.IntType(64), vector.lanes)
-
-    return types.intp(vector), generate
+def _lanes_of(_typing, vector):
+    return types.intp(vector), lambda *_: ir.Constant(_INT64, vector.lanes)
 
 
 @intrinsic(prefer_literal=True)
 def broadcast(_typing, _value, lanes):
     """Return a vector with `value` in every lane."""
-    n = lanes.literal_value
+    vector = Vector(lanes.literal_value)
 
     def generate(_context, builder, _signature, args):
-        undefined = ir.Constant(ir.VectorType(_FLOAT, n), ir.Undefined)
-        first = builder.insert_element(undefined, args[0], ir.Constant(_INT32, 0))
-        return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(_INT32, n), [0] * n))
+        register = _splat(builder, _REGISTER, args[0])
+        return _each_register(builder, vector, lambda: register)
 
-    return Vector(n)(types.float32, lanes), generate
+    return vector(types.float32, lanes), generate
 
 
 @intrinsic(prefer_literal=True)
 def zeros(_typing, lanes):
     """Return a vector of zeros."""
-    n = lanes.literal_value
+    vector = Vector(lanes.literal_value)
 
-    def generate(_context, _builder, _signature, _args):
-        return ir.Constant(ir.VectorType(_FLOAT, n), [0.0] * n)
+    def generate(_context, builder, _signature, _args):
+        return _each_register(builder, vector, lambda: ir.Constant(_REGISTER, [0.0] * LANES))
 
-    return Vector(n)(lanes), generate
+    return vector(lanes), generate
 
 
 @intrinsic
 def fma(_typing, a, b, c):
     """Return a * b + c, rounded once."""
-    if not a == b == c:
-        return None
 
     def generate(_context, builder, _signature, args):
-        kind = ir.VectorType(_FLOAT, a.lanes)
-        name = f"llvm.fma.v{a.lanes}f32"
-        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind] * 3), name)
-        return builder.call(function, args)
+        kind = ir.FunctionType(_REGISTER, [_REGISTER] * 3)
+        function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{LANES}f32")
+        return _each_register(builder, a, lambda *registers: builder.call(function, registers), *args)
 
-    return a(a, a, a), generate
+    return a(a, b, c), generate
 
 
 @intrinsic
 def add(_typing, a, b):
     """Return a + b."""
-    return a(a, b), lambda _context, builder, _signature, args: builder.fadd(*args)
+    return a(a, b), lambda _context, builder, _signature, args: _each_register(builder, a, builder.fadd, *args)
 
 
 @intrinsic
 def mul(_typing, a, b):
     """Return a * b."""
-    return a(a, b), lambda _context, builder, _signature, args: builder.fmul(*args)
+    return a(a, b), lambda _context, builder, _signature, args: _each_register(builder, a, builder.fmul, *args)
 
 
 @intrinsic
@@ -146,25 +164,54 @@ def where_positive(_typing, a, b):
     """
 
     def generate(_context, builder, _signature, args):
-        nothing = ir.Constant(ir.VectorType(_FLOAT, a.lanes), [0.0] * a.lanes)
-        return builder.select(builder.fcmp_unordered(">", args[0], nothing), args[1], nothing)
+        nothing = ir.Constant(_REGISTER, [0.0] * LANES)
+
+        def select(condition, register):
+            return builder.select(builder.fcmp_unordered(">", condition, nothing), register, nothing)
+
+        return _each_register(builder, a, select, *args)
 
     return a(a, b), generate
 
 
 @intrinsic
 def total(_typing, a):
-    """Return the sum of the lanes, added up in halves: one order, so one result, on every machine."""
+    """Return the sum of the lanes of one register, added up in halves: one order, one result, everywhere."""
 
     def generate(_context, builder, _signature, args):
-        vector, n = args[0], a.lanes
+        register, n = builder.extract_value(args[0], 0), LANES
         while n > 1:
             n //= 2
             halves = [ir.Constant(ir.VectorType(_INT32, n), list(range(first, first + n))) for first in (0, n)]
-            vector = builder.fadd(*[builder.shuffle_vector(vector, vector, half) for half in halves])
-        return builder.extract_element(vector, ir.Constant(_INT32, 0))
+            register = builder.fadd(*[builder.shuffle_vector(register, register, half) for half in halves])
+        return builder.extract_element(register, ir.Constant(_INT32, 0))
 
     return types.float32(a), generate
+
+
+BYTES = 64  # bytes in a mask of non-zero bytes
+
+
+@intrinsic
+def _nonzero_bytes(_typing, array, _offset):
+    def generate(context, builder, signature, args):
+        block = ir.VectorType(_BYTE, BYTES)
+        pointer = builder.bitcast(_pointer(context, builder, signature.args[0], *args), block.as_pointer())
+        loaded = builder.load(pointer, typ=block)
+        loaded.align = 1
+        return builder.bitcast(builder.icmp_unsigned("!=", loaded, ir.Constant(block, [0] * BYTES)), _INT64)
+
+    return types.uint64(array, types.intp), generate
+
+
+@intrinsic
+def lowest_bit(_typing, _mask):
+    """Return the position of the lowest set bit of a mask that has one."""
+
+    def generate(_context, builder, _signature, args):
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.intp(types.uint64), generate
 
 
 if CHECKED:
@@ -179,7 +226,7 @@ if CHECKED:
     @inlined
     def store(array, offset, vector):
         """Write the vector's lanes from `offset` on; raises IndexError outside of the array."""
-        if offset < 0 or offset + _width(vector) > array.size:
+        if offset < 0 or offset + _lanes_of(vector) > array.size:
             raise IndexError("vector store outside of the array")
         _store(array, offset, vector)
 
@@ -190,5 +237,41 @@ if CHECKED:
             raise IndexError("load outside of the array")
         return _item(array, offset)
 
+    @inlined
+    def nonzero_bytes(array, offset):
+        """Return a mask of the non-zero ones of 64 bytes; raises IndexError outside of the array."""
+        if offset < 0 or offset + BYTES > array.size:
+            raise IndexError("vector load outside of the array")
+        return _nonzero_bytes(array, offset)
+
 else:
-    load, store, item = _load, _store, _item
+    load, store, item, nonzero_bytes = _load, _store, _item, _nonzero_bytes
+
+
+def by_width(make):
+    """Return a function f(width, *args) that runs make(lanes)(*args) for a vector of `width` registers.
+
+    `make` is called once for each width from 1 to MAX_WIDTH, so that its vectors have a constant size.
+    """
+    f1, f2, f3, f4, f5, f6, f7, f8 = (inlined(make(LANES * width)) for width in range(1, MAX_WIDTH + 1))
+
+    @inlined
+    def dispatch(width, *args):
+        if width == 1:
+            f1(*args)
+        elif width == 2:
+            f2(*args)
+        elif width == 3:
+            f3(*args)
+        elif width == 4:
+            f4(*args)
+        elif width == 5:
+            f5(*args)
+        elif width == 6:
+            f6(*args)
+        elif width == 7:
+            f7(*args)
+        else:
+            f8(*args)
+
+    return dispatch
