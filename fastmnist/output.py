@@ -97,6 +97,22 @@ def atomic_file(path: AnyPath) -> Iterator[BinaryIO]:
         ) from error
 
 
+def check_writable(path: AnyPath) -> None:
+    """Raise OutputError unless `atomic_file` could write `path` now: better before hours of work than after."""
+    try:
+        if _is_direct(path):
+            return
+        target = os.path.realpath(os.fsencode(path))
+        if os.path.isdir(target):
+            raise IsADirectoryError(None, "it is a folder")
+        if not os.access(os.path.dirname(target), os.W_OK | os.X_OK):
+            raise PermissionError(None, "its folder is missing or not writable")
+    except OSError as error:
+        raise OutputError(
+            f"{printable(path)}: cannot be written ({reason(error)}), expected a writable place"
+        ) from error
+
+
 def _is_direct(path: AnyPath) -> bool:
     """Tell whether `path` is to be written to as it is: no regular file, or a name for an open descriptor."""
     name = os.path.abspath(os.fsencode(path))

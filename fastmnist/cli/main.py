@@ -18,23 +18,26 @@ from fastmnist.errors import FastmnistError, printable, reason
 EXIT_FAILED, EXIT_USAGE = 1, 2
 
 
+HELP = """Train and run fully connected handwritten-digit recognisers on a CPU, fast.
+
+\b
+  fastmnist download data/              fetch MNIST, verified
+  fastmnist train data/                 train a network -> model.npz
+  fastmnist predict images/ > out.csv   name the digits of folders, image files, IDX files
+  fastmnist evaluate data/              accuracy, per-class table, confusion matrix
+"""  # click keeps the lines of a paragraph that begins with \b
+
+
 class Terminated(BaseException):
     """SIGTERM arrived."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)
+@click.group(help=HELP, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)
 @click.version_option(__version__, "--version", message="fastmnist %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.pass_context
 def cli(context: click.Context, debug: bool) -> None:
-    r"""Train and run fully connected handwritten-digit recognisers on a CPU, fast.
-
-    \b
-      fastmnist download data/               fetch MNIST, verified
-      fastmnist train data/                  train a network -> model.npz
-      fastmnist predict images/ > out.csv    folders, image files, IDX files -> CSV
-      fastmnist evaluate data/               accuracy, per-class table, confusion matrix
-    """
+    """Run the command that was named."""
     context.obj = {"debug": debug}
 
 

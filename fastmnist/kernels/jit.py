@@ -124,11 +124,12 @@ class _NoCache(NullCache):
 _folder = _prepare_cache_folder()
 
 
-def _cache_of(function: Callable[..., Any]) -> NullCache | FunctionCache:
+def _cache_of(function: Callable[..., Any], build: str) -> NullCache | FunctionCache:
+    """Return a cache for one build of a function; Numba's own key would mix up its builds."""
     if _folder is None:
         return _NoCache()
     # Only around this line: other libraries of the process keep their own cache folders.
-    before, config.CACHE_DIR = config.CACHE_DIR, str(_folder)
+    before, config.CACHE_DIR = config.CACHE_DIR, str(_folder / build)
     try:
         return _SafeCache(function)
     except RuntimeError:  # Numba finds no place for the cache: the sources are in no file, the disk is full
@@ -140,7 +141,7 @@ def _cache_of(function: Callable[..., Any]) -> NullCache | FunctionCache:
 def _compile(function: Callable[..., Any], *, parallel: bool) -> Any:
     """Return Numba's dispatcher for `function`; nothing is compiled before its first call."""
     dispatcher = numba.njit(function, parallel=parallel, fastmath=FASTMATH, nogil=True, boundscheck=CHECKED)
-    dispatcher._cache = _cache_of(function)
+    dispatcher._cache = _cache_of(function, "parallel" if parallel else "serial")
     return dispatcher
 
 

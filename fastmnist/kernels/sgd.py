@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastmnist.kernels.simd import broadcast, fma, load, mul, store
+from fastmnist.kernels.simd import broadcast, fma, load, store
 
 
 class StepScalars(NamedTuple):
@@ -19,7 +19,7 @@ def make_step(lanes):
     """Return a function that steps `lanes` parameters downhill, given their gradient in registers."""
 
     def step(parameters, velocities, offset, gradient, scalars, weight_decay):
-        """v = momentum * v + gradient + weight_decay * w; w -= learning_rate * v (Sutskever et al. 2013)."""
+        """V = momentum * v + gradient + weight_decay * w; w -= learning_rate * v (Sutskever et al. 2013)."""
         weight = load(parameters, offset, lanes)
         velocity = fma(broadcast(weight_decay, lanes), weight, gradient)
         if scalars.momentum != 0:

@@ -14,8 +14,18 @@ from numba import prange, types
 from numba.extending import overload
 
 from fastmnist.kernels.jit import inlined, kernel
-from fastmnist.kernels.sgd import make_step
-from fastmnist.kernels.simd import BYTES, LANES, broadcast, by_width, fma, item, load, lowest_bit, nonzero_bytes, store, zeros
+from fastmnist.kernels.simd import (
+    BYTES,
+    broadcast,
+    by_width,
+    fma,
+    item,
+    load,
+    lowest_bit,
+    nonzero_bytes,
+    store,
+    zeros,
+)
 
 
 class NonzeroLists(NamedTuple):
@@ -31,6 +41,9 @@ class NonzeroLists(NamedTuple):
     row_columns: np.ndarray  # (n_samples * (n_in + 1),) int32
     row_values: np.ndarray  # (n_samples * (n_in + 1),) float32
     column_ends: np.ndarray  # (n_batches, n_in) int64
+    column_order: np.ndarray
+    column_cursors: np.ndarray
+    ranks: np.ndarray
     column_samples: np.ndarray  # (n_samples * (n_in + 1),) int32
     column_values: np.ndarray  # (n_samples * (n_in + 1),) float32
 
@@ -43,7 +56,10 @@ def make_lists(n_samples, n_in, batch_size):
         np.empty(n_samples, np.int64),
         np.empty(n_samples * (n_in + 1), np.int32),
         np.empty(n_samples * (n_in + 1), np.float32),
-        np.empty((n_batches, n_in), np.int64),
+        np.empty((n_batches, n_in), np.int32),
+        np.empty((n_batches, n_in), np.int32),
+        np.empty((n_batches, n_in), np.int32),
+        np.empty((n_batches, batch_size + 1), np.int32),
         np.empty(n_samples * (n_in + 1), np.int32),
         np.empty(n_samples * (n_in + 1), np.float32),
     )
@@ -94,41 +110,66 @@ def _append_nonzero_pixels(inputs, sample, columns, values, position):
 
 @inlined
 def sort_by_column(lists, batch, first_sample, last_sample):
-    """Fill the batch's column lists from its row lists: a counting sort."""
-    ends = lists.column_ends[batch]
-    ends[:] = 0
-    for sample in range(first_sample, last_sample):
-        for position in range(lists.row_starts[sample], lists.row_ends[sample]):
-            ends[item(lists.row_columns, position)] += 1
-    start = lists.row_starts[first_sample]
-    for column in range(len(ends)):  # from counts to starts; the filling below moves these to the ends
-        count = ends[column]
-        ends[column] = start
-        start += count
+    """Fill the batch's column lists from its row lists: a counting sort, the longest lists first."""
+    n_in = lists.column_ends.shape[1]
+    order, ends, cursors = batch * n_in, lists.column_ends[batch], lists.column_cursors[batch]
+    cursors[:] = 0
     for sample in range(first_sample, last_sample):
         for position in range(lists.row_starts[sample], lists.row_ends[sample]):
             column = item(lists.row_columns, position)
-            place = ends[column]
-            ends[column] = place + 1
+            lists.column_cursors[batch, np.uint32(column)] += 1
+    # how many columns have a longer list
+    ranks = lists.ranks[batch]
+    ranks[:] = 0
+    for column in range(n_in):
+        ranks[cursors[column]] += 1
+    rank = 0
+    for count in range(last_sample - first_sample, -1, -1):
+        n = ranks[count]
+        ranks[count] = rank
+        rank += n
+    for column in range(n_in):
+        count = cursors[column]
+        rank = ranks[count]
+        ranks[count] = rank + 1
+        lists.column_order[batch, rank] = column
+    start = lists.row_starts[first_sample]
+    for rank in range(n_in):
+        column = lists.column_order[batch, rank]
+        count = cursors[column]
+        cursors[column] = start
+        start += count
+        ends[rank] = start
+    for sample in range(first_sample, last_sample):
+        for position in range(lists.row_starts[sample], lists.row_ends[sample]):
+            column = np.uint32(item(lists.row_columns, position))
+            place = np.uint64(cursors[column])
+            cursors[column] = place + 1
             lists.column_samples[place] = sample - first_sample
-            lists.column_values[place] = lists.row_values[position]
+            lists.column_values[place] = item(lists.row_values, position)
+
+
+@inlined
+def list_batch(inputs, order, batch_size, batch, lists):
+    """Fill one batch's lists."""
+    n_in = inputs.shape[1]
+    first_sample = batch * batch_size
+    last_sample = min(first_sample + batch_size, len(order))
+    position = first_sample * (n_in + 1)
+    for sample in range(first_sample, last_sample):
+        lists.row_starts[sample] = position
+        position = append_nonzeros(inputs, order[sample], lists.row_columns, lists.row_values, position)
+        lists.row_ends[sample] = position
+        lists.row_columns[position] = n_in
+        position += 1
+    sort_by_column(lists, batch, first_sample, last_sample)
 
 
 @kernel
 def list_nonzeros(inputs, order, batch_size, lists, n_parts):
     """Fill the lists with the inputs of the samples `order` (n_samples,), batch after batch."""
-    n_samples, n_in = len(order), inputs.shape[1]
-    for batch in prange((n_samples + batch_size - 1) // batch_size):
-        first_sample = batch * batch_size
-        last_sample = min(first_sample + batch_size, n_samples)
-        position = first_sample * (n_in + 1)
-        for sample in range(first_sample, last_sample):
-            lists.row_starts[sample] = position
-            position = append_nonzeros(inputs, order[sample], lists.row_columns, lists.row_values, position)
-            lists.row_ends[sample] = position
-            lists.row_columns[position] = n_in
-            position += 1
-        sort_by_column(lists, batch, first_sample, last_sample)
+    for batch in prange((len(order) + batch_size - 1) // batch_size):
+        list_batch(inputs, order, batch_size, np.intp(batch), lists)
 
 
 def _make_add_rows(lanes):
@@ -144,7 +185,7 @@ def _make_add_rows(lanes):
             column = item(lists.row_columns, position)
             while column < last_row:
                 value = broadcast(item(lists.row_values, position), lanes)
-                total = fma(value, load(weights, offset + column * stride, lanes), total)
+                total = fma(value, load(weights, offset + np.intp(column) * stride, lanes), total)
                 position += 1
                 column = item(lists.row_columns, position)
             cursors[s] = position
@@ -154,21 +195,29 @@ def _make_add_rows(lanes):
 
 
 def _make_step_rows(lanes):
-    step = inlined(make_step(lanes))
 
-    def step_rows(parameters, velocities, offset, stride, lists, batch, first_row, last_row, start, delta, delta_offset, scalars):
+    def step_rows(
+        parameters, velocities, offset, stride, lists, batch, first_row, last_row, start, delta, delta_offset, scalars
+    ):
         """Step `lanes` columns of some rows of the weights by their gradient, inputs.T @ delta.
 
         `start` is the position of the first row's column list; returns that of the row after the last.
         """
         for row in range(first_row, last_row):
-            end = item(lists.column_ends, batch * lists.column_ends.shape[1] + row)
+            end = np.intp(item(lists.column_ends, batch * lists.column_ends.shape[1] + row))
+            column = np.intp(item(lists.column_order, batch * lists.column_ends.shape[1] + row))
             gradient = zeros(lanes)
             for position in range(start, end):
                 value = broadcast(item(lists.column_values, position), lanes)
-                place = delta_offset + item(lists.column_samples, position) * stride
+                place = delta_offset + np.intp(item(lists.column_samples, position)) * stride
                 gradient = fma(value, load(delta, place, lanes), gradient)
-            step(parameters, velocities, offset + row * stride, gradient, scalars, scalars.weight_decay)
+            place = offset + column * stride
+            weight = load(parameters, place, lanes)
+            gradient = fma(broadcast(scalars.weight_decay, lanes), weight, gradient)
+            if scalars.momentum != 0:
+                gradient = fma(broadcast(scalars.momentum, lanes), load(velocities, place, lanes), gradient)
+                store(velocities, place, gradient)
+            store(parameters, place, fma(broadcast(-scalars.learning_rate, lanes), gradient, weight))
             start = end
 
     return step_rows

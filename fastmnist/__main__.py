@@ -1,0 +1,5 @@
+"""`python -m fastmnist`."""
+
+from fastmnist.cli.main import main
+
+main()
