@@ -9,7 +9,9 @@ import json
 import os
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +19,15 @@ import numpy as np
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
-from fastmnist.errors import AnyPath, ModelError, printable
+from fastmnist.errors import AnyPath, ModelError, TrainingError, printable
 from fastmnist.network import Network
 from fastmnist.output import atomic_file
 
 FORMAT_VERSION = 1
 MAX_BYTES = 64 * 2**20
 MAX_MEMBERS = 40
+MAX_OVERHEAD = 2**20  # of MAX_BYTES, what headers and metadata may take
+N_IN = 784  # 28x28 pixels: the only inputs that there are
 SHIPPED = Path(__file__).parent / "models" / "mnist.npz"
 
 Arrays = dict[str, NDArray[Any]]
@@ -54,6 +58,19 @@ def find_model(option: str | None) -> tuple[Path, str]:
     if Path("model.npz").exists():
         return Path("model.npz"), "in this folder"
     return SHIPPED, "shipped with fastmnist"
+
+
+def check_storable(layer_sizes: Sequence[int]) -> None:
+    """Raise TrainingError for a network that would be too large to load: better before training than after."""
+    n_bytes = 4 * sum(n_in * n_out + n_out for n_in, n_out in pairwise(layer_sizes))
+    if n_bytes > MAX_BYTES - MAX_OVERHEAD:
+        raise TrainingError(
+            f"a network of {n_bytes:,} bytes, expected at most {MAX_BYTES - MAX_OVERHEAD:,}: "
+            "use fewer or smaller layers"
+        )
+    max_layers = (MAX_MEMBERS - 1) // 2
+    if len(layer_sizes) - 1 > max_layers:
+        raise TrainingError(f"{len(layer_sizes) - 1} layers, expected at most {max_layers}: use fewer")
 
 
 def save_model(path: AnyPath, network: Network, metadata: dict[str, Any]) -> None:
@@ -117,9 +134,10 @@ def _read_arrays(path: Path) -> Arrays:
             size = sum(member.file_size for member in members)
             if size > MAX_BYTES:
                 raise _UnsoundError(f"{size:,} bytes uncompressed, expected at most {MAX_BYTES:,}")
-            if len({member.filename for member in members}) < len(members):
+            names = [member.filename.removesuffix(".npy") for member in members]
+            if len(set(names)) < len(names):
                 raise _UnsoundError("two members of one name, expected one of each")
-            return {member.filename.removesuffix(".npy"): _read_array(archive, member) for member in members}
+            return {name: _read_array(archive, member) for name, member in zip(names, members, strict=True)}
     except (
         zipfile.BadZipFile,
         zlib.error,
@@ -134,6 +152,8 @@ def _read_arrays(path: Path) -> Arrays:
 
 
 def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # LZMA's memory has no bound
+        raise _UnsoundError(f"{printable(member.filename)} is compressed in a way that NumPy never uses")
     with archive.open(member) as stream:
         content = stream.read(member.file_size)
         if len(content) != member.file_size or stream.read(1):
@@ -188,6 +208,8 @@ def _network_of(arrays: Arrays, metadata: dict[str, Any]) -> Network:
         sizes.append(shapes[0][1])
         if shapes != ((sizes[layer], sizes[-1]), (sizes[-1],)):
             raise _UnsoundError(f"layer {layer} has shapes {shapes}, expected them to chain")
+    if sizes[0] != N_IN:
+        raise _UnsoundError(f"{sizes[0]} inputs, expected {N_IN}")
     if not _is_names(metadata.get("class_names"), sizes[-1]):
         raise _UnsoundError(f"class names that do not fit {sizes[-1]} classes")
     if metadata.get("layer_sizes") != sizes:
@@ -203,7 +225,12 @@ def _network_of(arrays: Arrays, metadata: dict[str, Any]) -> Network:
 
 
 def _is_names(value: Any, n_classes: int) -> bool:
-    return isinstance(value, list) and len(value) == n_classes and all(isinstance(name, str) for name in value)
+    """Tell whether `value` names the classes in printable words, none of which a spreadsheet takes for a formula."""
+    return (
+        isinstance(value, list)
+        and len(value) == n_classes
+        and all(isinstance(name, str) and name.isprintable() and name[:1].isalnum() for name in value)
+    )
 
 
 def _checksum(arrays: Arrays, metadata: dict[str, Any]) -> str:

@@ -8,10 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastmnist.errors import TrainingError
+from fastmnist.model_file import check_storable
 from fastmnist.network import Float32, Network, Uint8
 from fastmnist.recipes import Recipe
 
-SECONDS_PER_CALL = 0.25  # a compiled call hears no signals and shows no progress: keep it this short
+# A compiled call hears no signals and shows no progress, so one does this much and no more: some hundredths of a
+# second, on a slow machine half of one. It is not measured by the clock, because where the calls part decides how
+# the losses are summed: equal runs must give equal bytes.
+MULTIPLICATIONS_PER_CALL = 2_000_000_000
 
 
 @dataclass(frozen=True)
@@ -42,9 +46,13 @@ class Training:
     """One training run: `network` is trained while `run()` is iterated."""
 
     def __init__(self, pixels: Uint8 | Float32, labels: Uint8, recipe: Recipe, n_classes: int = 10) -> None:
-        """Take pixels (n_samples, n_in) and labels (n_samples,), n_samples at least 1."""
+        """Take pixels (n_samples, n_in) and labels (n_samples,), n_samples at least 1.
+
+        Raises TrainingError for a network that no model file may hold.
+        """
         self.pixels, self.labels, self.recipe = pixels, labels, recipe
         layer_sizes = (pixels.shape[1], *recipe.hidden, n_classes)
+        check_storable(layer_sizes)
         self.network = Network.random(layer_sizes, recipe.seed, recipe.initial_scale)
 
     def data_sha256(self) -> str:
@@ -62,23 +70,32 @@ class Training:
         """
         self.compile()
         start = time.perf_counter()
-        block = self.recipe.batch_size
+        block = self._samples_per_call()
         for epoch in range(1, self.recipe.epochs + 1):
             loss, n_right, done = 0.0, 0, 0
             while done < len(self.pixels):
-                block_start = time.perf_counter()
                 stop = min(done + block, len(self.pixels))
                 block_loss, block_right = self.network.train_batches(
                     self.pixels[done:stop], self.labels[done:stop], self.recipe.step
                 )
                 loss, n_right, done = loss + block_loss, n_right + block_right, stop
                 if not np.isfinite(loss):
-                    raise TrainingError(
-                        f"the loss is {loss} in epoch {epoch}: training diverged; try a smaller --learning-rate"
-                    )
-                if time.perf_counter() - block_start < SECONDS_PER_CALL / 2:
-                    block *= 2
+                    raise _diverged("loss", epoch)
                 yield BlockDone(epoch, done)
-            now = time.perf_counter()
-            yield EpochDone(epoch, now - start, loss / done, n_right / done, done)
+            seconds = time.perf_counter() - start
+            if not np.isfinite(self.network.parameters).all():  # the last step's harm shows in no loss
+                raise _diverged("weights", epoch)
+            yield EpochDone(epoch, seconds, loss / done, n_right / done, done)
             start = time.perf_counter()
+
+    def _samples_per_call(self) -> int:
+        """Return how many samples one compiled call trains on: whole batches, at least one."""
+        per_batch = 3 * self.network.parameters.size * self.recipe.batch_size  # forward, and two gradients
+        return self.recipe.batch_size * max(1, MULTIPLICATIONS_PER_CALL // per_batch)
+
+
+def _diverged(what: str, epoch: int) -> TrainingError:
+    return TrainingError(
+        f"the {what} in epoch {epoch} left the range of numbers, expected them finite: training diverged; "
+        "try a smaller --learning-rate"
+    )
