@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastmnist.errors import ModelError
 from fastmnist.network import Float32, Network, Uint8
 
 CHUNK = 8192  # samples per forward pass: bounds the memory of the activations
@@ -61,7 +62,10 @@ def _share(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.floa
 
 
 def evaluate(network: Network, pixels: Uint8 | Float32, labels: Uint8) -> Evaluation:
-    """Return the figures of `network` on pixels (n_samples, n_in) and labels (n_samples,)."""
+    """Return the figures of `network` on pixels (n_samples, n_in), n_samples at least 1, and labels (n_samples,).
+
+    Raises ModelError for a network whose weights are so large that its loss is no number.
+    """
     confusion = np.zeros((network.n_classes, network.n_classes), np.int64)
     loss = 0.0
     for first in range(0, len(pixels), CHUNK):
@@ -69,4 +73,6 @@ def evaluate(network: Network, pixels: Uint8 | Float32, labels: Uint8) -> Evalua
         predicted, _ = network.predict(pixels[chunk])
         np.add.at(confusion, (labels[chunk], predicted), 1)
         loss += float(network.losses(pixels[chunk], labels[chunk]).sum(dtype=np.float64))
-    return Evaluation(loss / max(1, len(pixels)), confusion)
+    if not np.isfinite(loss):
+        raise ModelError("the model's loss is no number: its weights are too large; train a new one")
+    return Evaluation(loss / len(pixels), confusion)

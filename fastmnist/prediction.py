@@ -3,7 +3,10 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from fastmnist.data.sources import Batch, open_sources
+from fastmnist.errors import ModelError
 from fastmnist.network import Float32, Network, Uint8
 
 
@@ -22,8 +25,11 @@ def predict(
     """Yield the predictions for every image of `inputs` (image files, folders, IDX files), in order.
 
     An image that can't be read is a row of `batch.errors`, not an exception. `on_note` is called with a
-    line for what the user should know besides (files that were passed over).
+    line for what the user should know besides (files that were passed over). Raises ModelError for a network
+    whose weights are so large that its probabilities are no numbers.
     """
     for batch in open_sources(inputs, threads=threads, on_note=on_note):
         labels, confidences = network.predict(batch.pixels)
+        if not np.isfinite(confidences).all():
+            raise ModelError("the model's probabilities are no numbers: its weights are too large; train a new one")
         yield Predictions(batch, labels, confidences)

@@ -1,5 +1,7 @@
 """`fastmnist download`: fetch a data set, verified."""
 
+from contextlib import ExitStack
+
 import click
 
 from fastmnist.cli.options import ProgressBar, say
@@ -17,12 +19,30 @@ def download(directory: str, dataset: str, mirror: str | None) -> None:
     """
     from fastmnist.data import download as downloads
 
-    bars: dict[str, ProgressBar] = {}
-
-    def show(name: str, done: int, total: int) -> None:
-        if name not in bars:
-            bars[name] = ProgressBar(total, name)
-        bars[name].at(done)
-
-    for path in downloads.download(directory, dataset, mirror, progress=show, notice=say):
+    with _FileBars() as bars:
+        paths = downloads.download(directory, dataset, mirror, progress=bars.show, notice=bars.say)
+    for path in paths:
         say(f"{printable(path)}: verified")
+
+
+class _FileBars(ExitStack):
+    """A progress bar for the file on its way: the last one entered, left when the next one begins."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bar: ProgressBar | None = None
+        self._name, self._done = "", 0
+
+    def show(self, name: str, done: int, total: int) -> None:
+        """Say that `done` of `total` bytes of a file are there; less than before begins it anew."""
+        if self._bar is None or name != self._name or done < self._done:
+            self.close()
+            self._bar = self.enter_context(ProgressBar(total, name))
+        self._bar.at(done)
+        self._name, self._done = name, done
+
+    def say(self, line: str) -> None:
+        """Write a line below the bar of a file whose source failed."""
+        self.close()
+        self._bar = None
+        say(line)

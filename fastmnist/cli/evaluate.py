@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fastmnist.cli.options import announce_compilation, model_option, open_model, threads_option
+from fastmnist.cli.options import announce_compilation, model_option, open_model, put, threads_option
 
 if TYPE_CHECKING:
     from fastmnist.evaluation import Evaluation
@@ -25,7 +25,7 @@ def evaluate(data: str, model: str | None, as_json: bool) -> None:
     pixels, labels = load_split(data, "test", loaded.network.n_classes)
     announce_compilation()
     result = evaluation.evaluate(loaded.network, pixels, labels)
-    click.echo(json.dumps(result.as_dict()) if as_json else _report(result, loaded.class_names))
+    put(json.dumps(result.as_dict()) if as_json else _report(result, loaded.class_names))
 
 
 def _report(result: "Evaluation", names: list[str]) -> str:

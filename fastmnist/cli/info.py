@@ -4,11 +4,11 @@ import json
 
 import click
 
+from fastmnist.cli.options import open_model, put
+
 
 @click.command()
 @click.argument("path", metavar="[MODEL]", required=False, type=click.Path())
 def info(path: str | None) -> None:
     """Print a model's metadata as JSON: layers, recipe, settings, accuracy, checksums."""
-    from fastmnist.cli.options import open_model
-
-    click.echo(json.dumps(open_model(path).metadata, indent=2, sort_keys=True))
+    put(json.dumps(open_model(path).metadata, indent=2, sort_keys=True))

@@ -13,7 +13,8 @@ import click
 
 from fastmnist import __version__
 from fastmnist.cli import download, evaluate, info, predict, train
-from fastmnist.errors import FastmnistError, printable, reason
+from fastmnist.cli.options import say
+from fastmnist.errors import FastmnistError, OutputError, printable, reason
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
 
@@ -60,9 +61,9 @@ def main() -> None:
     except FastmnistError as error:
         code = _fail(str(error), debug)
     except (KeyboardInterrupt, click.Abort):
-        code = _quiet_stdout(128 + signal.SIGINT)
+        code = _stopped(signal.SIGINT)
     except Terminated:
-        code = _quiet_stdout(128 + signal.SIGTERM)
+        code = _stopped(signal.SIGTERM)
     except Exception as error:
         text = f"{type(error).__name__}: {printable(str(error))}"
         code = _fail(f"{text}: this is a fault of fastmnist; 'fastmnist --debug ...' shows where", debug)
@@ -74,33 +75,42 @@ def _run() -> int:
     try:
         with cli.make_context("fastmnist", sys.argv[1:]) as context:
             result: Any = cli.invoke(context)
+    except click.exceptions.NoArgsIsHelpError as error:
+        return _show_usage(error)
     except click.UsageError as error:
-        error.show()
-        return EXIT_USAGE
-    except click.exceptions.Exit as error:
+        return _show_usage(click.UsageError(printable(error.format_message()), error.ctx))
+    except click.exceptions.Exit as error:  # --help and --version
+        if sys.stdout is None:
+            raise OutputError("stdout is closed, expected a place for the text") from None
         return error.exit_code
     return result if isinstance(result, int) else 0
+
+
+def _show_usage(error: click.UsageError) -> int:
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):
+            error.show()
+    return EXIT_USAGE
 
 
 def _fail(message: str, debug: bool) -> int:
     if debug:
         traceback.print_exc()
-    _say(f"fastmnist: error: {message}")
+    say(f"fastmnist: error: {message}")
     return EXIT_FAILED
+
+
+def _stopped(by: signal.Signals) -> int:
+    say(f"fastmnist: stopped by {by.name}")
+    return _quiet_stdout(128 + by)
 
 
 def _subject(error: OSError) -> str:
     return f"{printable(error.filename)}: " if isinstance(error.filename, (str, bytes)) else "writing output: "
 
 
-def _say(line: str) -> None:
-    if sys.stderr is not None:
-        with contextlib.suppress(OSError):  # nobody may listen there; the exit code still tells
-            click.echo(line, err=True)
-
-
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    _say(f"fastmnist: warning: {printable(str(message))}")
+    say(f"fastmnist: warning: {printable(str(message))}")
 
 
 def _flush_stdout() -> None:

@@ -1,5 +1,6 @@
 """What several commands share: options, the model they use, lines on stderr."""
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fastmnist.errors import printable
+from fastmnist.errors import OutputError, printable
 
 if TYPE_CHECKING:
     from fastmnist.model_file import Model
@@ -16,7 +17,15 @@ if TYPE_CHECKING:
 def say(line: str) -> None:
     """Write one line for a person: stderr is talk, stdout is data."""
     if sys.stderr is not None:
-        click.echo(line, err=True)
+        with contextlib.suppress(OSError):  # nobody may listen there; the exit code still tells
+            click.echo(line, err=True)
+
+
+def put(text: str) -> None:
+    """Write a result to stdout. Raises OutputError where that is closed: click would be silent about it."""
+    if sys.stdout is None:
+        raise OutputError("stdout is closed, expected a place for the result")
+    click.echo(text)
 
 
 def threads_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -27,7 +36,8 @@ def threads_option(command: Callable[..., Any]) -> Callable[..., Any]:
         expose_value=False,
         is_eager=True,
         callback=_set_threads,
-        help="Threads to use.  [default: the CPUs this process may use]",
+        metavar="N",
+        help="Threads to use; results are the same for any number.  [default: the CPUs this process may use]",
     )(command)
 
 
@@ -63,13 +73,13 @@ def announce_compilation() -> None:
 
 
 class ProgressBar:
-    """A bar on stderr with rate and time left, only where stderr is a terminal.
+    """A bar on stderr with the time left, only where stderr is a terminal.
 
     click's bar writes to stdout unless told, and prints its label when there is no terminal.
     """
 
     def __init__(self, length: int, label: str) -> None:
-        """Make a bar of `length` steps; it is drawn from the first update on."""
+        """Make a bar of `length` steps; it is drawn while the context lasts."""
         self._bar = click.progressbar(length=length, label=label, file=sys.stderr) if _is_terminal() else None
         self._done = 0
 

@@ -1,6 +1,5 @@
 """`fastmnist predict`: name the digit in each image, as CSV rows."""
 
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -26,19 +25,18 @@ def predict(inputs: tuple[str, ...], model: str | None, output: str | None) -> i
     why; the exit code is then 1.
     """
     from fastmnist.data.images import quiet_libraries
+    from fastmnist.kernels.jit import n_threads
     from fastmnist.output import CsvWriter
     from fastmnist.prediction import predict as predictions
-    from fastmnist.threads import usable_cpus
 
     loaded = open_model(model)
     announce_compilation()
     start = time.perf_counter()
     n_images = n_errors = 0
-    threads = int(os.environ.get("NUMBA_NUM_THREADS") or usable_cpus())
     with quiet_libraries(), _open_output(output) as stream:
         writer = CsvWriter(stream, loaded.class_names)
         writer.header()
-        for prediction in predictions(loaded.network, inputs, threads=threads, on_note=say):
+        for prediction in predictions(loaded.network, inputs, threads=n_threads(), on_note=say):
             batch = prediction.batch
             for row in sorted(batch.errors):
                 say(f"fastmnist: error: {batch.errors[row]}")
@@ -47,7 +45,10 @@ def predict(inputs: tuple[str, ...], model: str | None, output: str | None) -> i
             n_errors += len(batch.errors)
         stream.flush()
     seconds = time.perf_counter() - start
-    say(f"{n_images:,} images, {n_errors:,} errors, {seconds:.2f} s, {n_images / seconds:,.0f} images/s")
+    say(
+        f"{n_images:,} image{'s' * (n_images != 1)}, {n_errors:,} error{'s' * (n_errors != 1)}, "
+        f"{seconds:.2f} s, {n_images / seconds:,.0f} images/s"
+    )
     return 1 if n_errors else 0
 
 

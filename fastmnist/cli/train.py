@@ -12,6 +12,7 @@ from fastmnist.errors import OutputError, printable, reason
 
 if TYPE_CHECKING:
     from fastmnist.evaluation import Evaluation
+    from fastmnist.network import Uint8
     from fastmnist.recipes import Recipe
     from fastmnist.training import EpochDone, Training
 
@@ -51,7 +52,7 @@ def train(data: str, recipe_name: str, output: str, history: str | None, **setti
     DATA holds the IDX files of MNIST or of a set like it ('fastmnist download DATA' fetches them). Where a
     test set is there too, the accuracy on it is computed once, at the end.
     """
-    from fastmnist.data.locate import load_split
+    from fastmnist.data.locate import load_split, locate
     from fastmnist.model_file import save_model
     from fastmnist.output import check_writable
     from fastmnist.recipes import RECIPES
@@ -60,12 +61,13 @@ def train(data: str, recipe_name: str, output: str, history: str | None, **setti
     recipe = RECIPES[recipe_name].with_settings(**settings)
     check_writable(output)
     pixels, labels = load_split(data, "train")
+    test_set = load_split(data, "test") if locate(data).test_images is not None else None
     announce_compilation()
     training = Training(pixels, labels, recipe)
     sizes = "-".join(str(size) for size in training.network.layer_sizes)
     say(f"training {sizes} on {len(pixels):,} images, recipe {recipe.name}")
     last = _run(training, history)
-    evaluation = _test(training, data)
+    evaluation = _test(training, *test_set) if test_set else None
     save_model(output, training.network, _metadata(recipe, training, last, evaluation))
     say(f"saved {printable(output)}")
 
@@ -116,14 +118,10 @@ def _history_file(path: str | None) -> Iterator[TextIO | None]:
         raise OutputError(f"{printable(path)}: {reason(error)}, expected a file to write --history to") from None
 
 
-def _test(training: "Training", data: str) -> "Evaluation | None":
-    """Evaluate once on the folder's test set, where it has one."""
-    from fastmnist.data.locate import load_split, locate
+def _test(training: "Training", pixels: "Uint8", labels: "Uint8") -> "Evaluation":
+    """Evaluate the finished network, once, on pixels (n_samples, n_in) and labels (n_samples,)."""
     from fastmnist.evaluation import evaluate
 
-    if locate(data).test_images is None:
-        return None
-    pixels, labels = load_split(data, "test")
     evaluation = evaluate(training.network, pixels, labels)
     say(f"test accuracy {evaluation.accuracy:.2%} on {len(pixels):,} images")
     return evaluation
