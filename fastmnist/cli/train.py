@@ -42,7 +42,7 @@ class LayerSizes(click.ParamType[tuple[int, ...]]):
 @click.option("--batch-size", type=click.IntRange(1, 65536), help="Images per step.  [seed: 32]")
 @click.option("--learning-rate", type=float, help="Step size.  [seed: 0.1]")
 @click.option("--weight-decay", type=float, help="L2 penalty of the weights.  [seed: 0.001]")
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Seed of the initial weights.  [seed: 0]")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Seed of the initial weights.  [seed: 2]")
 @threads_option
 @click.option("--output", type=click.Path(), default="model.npz", show_default=True, help="Model file to write.")
 @click.option("--history", type=click.Path(), help="CSV file to write: one row per epoch.")
