@@ -1,6 +1,5 @@
 """`fastmnist train`: train a network on labelled images and save it."""
 
-import csv
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
@@ -78,30 +77,22 @@ def _run(training: "Training", history: str | None) -> "EpochDone":
 
     epochs = training.recipe.epochs
     with _history_file(history) as file:
-        rows = csv.writer(file, lineterminator="\n") if file else None
-        if rows:
-            rows.writerow(["epoch", "seconds", "train_loss", "train_accuracy"])
+        if file:
+            file.write("epoch,seconds,train_loss,train_accuracy\n")
         with ProgressBar(len(training.pixels) * epochs, "training") as bar:
             for event in training.run():
                 if isinstance(event, BlockDone):
                     bar.at((event.epoch - 1) * len(training.pixels) + event.n_samples)
                     continue
                 last = event
+                if file:
+                    file.write(f"{event.epoch},{event.seconds:.4f},{event.train_loss:.6f},{event.train_accuracy:.6f}\n")
+                    file.flush()
                 bar.say(
                     f"epoch {event.epoch}/{epochs}  loss {event.train_loss:.4f}  "
                     f"accuracy {event.train_accuracy:.2%}  {event.seconds:.2f} s  "
                     f"{event.n_samples / event.seconds:,.0f} images/s"
                 )
-                if rows and file:
-                    rows.writerow(
-                        [
-                            event.epoch,
-                            f"{event.seconds:.4f}",
-                            f"{event.train_loss:.6f}",
-                            f"{event.train_accuracy:.6f}",
-                        ]
-                    )
-                    file.flush()
     return last
 
 

@@ -1,0 +1,155 @@
+"""Fixtures of several test files: the real MNIST, the real command line, models to run."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fastmnist.data.download import download
+from fastmnist.data.idx import read_images, read_labels, write_images, write_labels
+from fastmnist.model_file import save_model
+from fastmnist.network import Network
+
+ROOT = Path(__file__).parents[1]
+HANGS_AFTER = 600  # seconds: no test is about time, but a hanging one must end
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a process ended and what it wrote."""
+
+    code: int
+    stdout: bytes
+    stderr: str
+
+    @property
+    def lines(self):
+        return self.stdout.decode().splitlines()
+
+    @property
+    def errors(self):
+        """The error lines; whatever a run says besides, it is never a traceback."""
+        assert "Traceback" not in self.stderr
+        return [line for line in self.stderr.splitlines() if line.startswith("fastmnist: error: ")]
+
+
+@pytest.fixture(scope="session")
+def mnist_dir():
+    """The repository's `data/` with the four verified files of MNIST, fetched by the first test that asks."""
+    return download(ROOT / "data")[0].parent
+
+
+@pytest.fixture(scope="session")
+def digits(mnist_dir):
+    """MNIST's 10,000 test images, uint8 (n, 28, 28), and labels, uint8 (n,)."""
+    return read_images(mnist_dir / "t10k-images-idx3-ubyte"), read_labels(mnist_dir / "t10k-labels-idx1-ubyte")
+
+
+@pytest.fixture(scope="session")
+def small_set(digits, tmp_path_factory):
+    """A folder with a data set of 1,000 training and 200 test digits."""
+    folder = tmp_path_factory.mktemp("small-set")
+    images, labels = digits
+    for name, part in (("train", slice(0, 1000)), ("t10k", slice(1000, 1200))):
+        write_images(folder / f"{name}-images-idx3-ubyte", images[part])
+        write_labels(folder / f"{name}-labels-idx1-ubyte", labels[part])
+    return folder
+
+
+def random_network(layer_sizes=(784, 8, 10), seed=0):
+    """A network that knows nothing, but whose answers differ from image to image."""
+    network = Network.random(layer_sizes, seed, scale=0.1)
+    network.parameters[:] += np.random.default_rng(seed).normal(scale=0.1, size=network.parameters.size)
+    return network
+
+
+@pytest.fixture(scope="session")
+def small_model(tmp_path_factory):
+    """A sound model file: quick to make, and for tests of all but what it predicts."""
+    path = tmp_path_factory.mktemp("small-model") / "small.npz"
+    save_model(path, random_network(), {"class_names": [str(label) for label in range(10)]})
+    return path
+
+
+def cli_environment(**changes):
+    """The environment of a command: nothing of fastmnist's from outside; None removes a variable."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("FASTMNIST_", "NUMBA_"))}
+    return {name: value for name, value in {**kept, **changes}.items() if value is not None}
+
+
+def cli_command(*arguments, warnings="error"):
+    """The command line of `fastmnist ARGUMENTS`, which fails on any warning unless told otherwise."""
+    return [sys.executable, "-W", warnings, "-m", "fastmnist", *arguments]
+
+
+@pytest.fixture
+def run_cli(tmp_path):
+    """Run `fastmnist ARGUMENTS` to its end, in tmp_path unless told otherwise."""
+
+    def run(*arguments, env=None, warnings="error", cwd=tmp_path, stdout=subprocess.PIPE):
+        done = subprocess.run(
+            cli_command(*arguments, warnings=warnings),
+            cwd=cwd,
+            env=cli_environment(**(env or {})),
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            timeout=HANGS_AFTER,
+        )
+        return Run(done.returncode, done.stdout or b"", done.stderr.decode())
+
+    return run
+
+
+@pytest.fixture
+def start_cli(tmp_path):
+    """Start `fastmnist ARGUMENTS` with pipes for stdout and stderr; what still runs at the end is killed."""
+    started = []
+
+    def start(*arguments, **settings):
+        process = subprocess.Popen(
+            cli_command(*arguments),
+            cwd=tmp_path,
+            env=cli_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            **settings,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished run of `fastmnist train`."""
+
+    run: Run
+    model: Path
+    history: Path
+
+
+@pytest.fixture(scope="session")
+def seed_training(mnist_dir, tmp_path_factory):
+    """The seed recipe, all ten epochs on MNIST."""
+    folder = tmp_path_factory.mktemp("seed-training")
+    done = subprocess.run(
+        cli_command("train", mnist_dir, "--output", "model.npz", "--history", "history.csv"),
+        cwd=folder,
+        env=cli_environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=HANGS_AFTER,
+    )
+    run = Run(done.returncode, done.stdout, done.stderr.decode())
+    assert run.code == 0, run.stderr
+    return Trained(run, folder / "model.npz", folder / "history.csv")

@@ -1,0 +1,189 @@
+"""What all commands share: help, usage errors, exit codes, standard streams that are closed, full or gone."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from conftest import cli_command, cli_environment
+
+from fastmnist import __version__
+
+COMMANDS = ["", "download", "train", "predict", "evaluate", "info"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_loads_neither_numpy_nor_numba(command, tmp_path):
+    script = """if True:
+        import sys
+        from fastmnist.cli.main import main
+        try:
+            main()
+        finally:
+            print(sorted({"numpy", "numba", "cv2"} & set(sys.modules)))
+    """
+    shown = subprocess.run(
+        [sys.executable, "-c", script, *command.split(), "--help"],
+        cwd=tmp_path,
+        env=cli_environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert shown.returncode == 0
+    assert shown.stdout.startswith("Usage: fastmnist")
+    assert shown.stdout.splitlines()[-1] == "[]"
+    assert shown.stderr == ""
+
+
+def test_the_check_for_loaded_modules_would_see_one(tmp_path):
+    script = "import sys, numpy; print(sorted({'numpy', 'numba', 'cv2'} & set(sys.modules)))"
+    assert subprocess.check_output([sys.executable, "-c", script], text=True) == "['numpy']\n"
+
+
+def test_version(run_cli):
+    shown = run_cli("--version")
+    assert (shown.code, shown.stdout.decode(), shown.stderr) == (0, f"fastmnist {__version__}\n", "")
+
+
+def test_the_installed_command_is_the_module(tmp_path):
+    command = os.path.join(os.path.dirname(sys.executable), "fastmnist")
+    shown = subprocess.run([command, "--version"], cwd=tmp_path, capture_output=True, text=True)
+    assert shown.stdout == f"fastmnist {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "Usage: fastmnist"),
+        (["nonsense"], "No such command 'nonsense'"),
+        (["predict"], "Missing argument 'INPUT...'"),
+        (["train"], "Missing argument 'DATA'"),
+        (["train", "data", "--nonsense"], "No such option '--nonsense'"),
+        (["train", "data", "--epochs", "0"], "Invalid value for '--epochs'"),
+        (["train", "data", "--batch-size", "x"], "Invalid value for '--batch-size'"),
+        (["train", "data", "--hidden", "100,0"], "expected sizes from 1"),
+        (["train", "data", "--hidden", "many"], "expected sizes separated by commas"),
+        (["train", "data", "--threads", "0"], "Invalid value for '--threads'"),
+        (["train", "data", "--seed", "-1"], "Invalid value for '--seed'"),
+        (["train", "data", "--recipe", "best"], "Invalid value for '--recipe'"),
+        (["download", "data", "--dataset", "cifar"], "Invalid value for '--dataset'"),
+    ],
+)
+def test_wrong_usage_is_told_and_exits_with_2(arguments, told, run_cli):
+    run = run_cli(*arguments)
+    assert run.code == 2
+    assert run.stdout == b""
+    assert told in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["a\033[2Jb"], ["train", "data", "--a\033[2Jb"], ["train", "x", "--hidden", "\r"]]
+)
+def test_usage_errors_repeat_no_control_characters(arguments, run_cli):
+    run = run_cli(*arguments)
+    assert run.code == 2
+    assert run.stderr.replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize("arguments", [["info", "none.npz"], ["info", "no\nne.npz"], ["info", "\033[31mred\x07"]])
+def test_an_error_is_one_line_without_control_characters(arguments, run_cli):
+    run = run_cli(*arguments)
+    assert run.code == 1
+    assert run.stdout == b""
+    assert run.stderr.startswith("fastmnist: error: ")
+    assert run.stderr.count("\n") == 1
+    assert run.stderr[:-1].isprintable()
+
+
+def test_debug_shows_the_traceback(run_cli):
+    run = run_cli("--debug", "info", "none.npz")
+    assert run.code == 1
+    assert "Traceback (most recent call last)" in run.stderr
+    assert "ModelError" in run.stderr
+    assert run.stderr.splitlines()[-1].startswith("fastmnist: error: none.npz: no such file")
+
+
+def test_a_fault_of_ours_is_one_line_that_says_so(tmp_path):
+    script = """if True:
+        import sys
+        import fastmnist.model_file
+        from fastmnist.cli.main import main
+        def load_model(path):
+            raise RuntimeError("two\\nlines")
+        fastmnist.model_file.load_model = load_model
+        main()
+    """
+    run = subprocess.run([sys.executable, "-c", script, "info", "x"], cwd=tmp_path, capture_output=True, text=True)
+    assert run.returncode == 1
+    assert run.stderr.startswith("fastmnist: error: RuntimeError: two\\nlines: this is a fault of fastmnist")
+    assert run.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", [["--help"], ["--version"], ["info", "MODEL"]])
+def test_a_full_disk_is_told(command, run_cli, small_model):
+    with open("/dev/full", "wb") as full:
+        run = run_cli(*(str(small_model) if word == "MODEL" else word for word in command), stdout=full)
+    assert run.code == 1
+    assert run.errors == ["fastmnist: error: writing output: No space left on device"]
+
+
+def shell(redirection, *arguments, cwd):
+    """Run `fastmnist ARGUMENTS REDIRECTION` by sh."""
+    return subprocess.run(
+        ["sh", "-c", f'exec "$@" {redirection}', "sh", *cli_command(*map(str, arguments))],
+        cwd=cwd,
+        env=cli_environment(),
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize(
+    "command", [["--help"], ["--version"], ["info", "MODEL"], ["predict", "--model", "MODEL", "."]]
+)
+def test_a_closed_stdout_is_told(command, tmp_path, small_model):
+    run = shell(">&-", *(small_model if word == "MODEL" else word for word in command), cwd=tmp_path)
+    assert run.returncode == 1
+    assert "error: stdout is closed" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_a_closed_stderr_changes_no_result(tmp_path, small_model):
+    usual = shell("", "info", small_model, cwd=tmp_path)
+    silent = shell("2>&-", "info", small_model, cwd=tmp_path)
+    assert (silent.returncode, silent.stdout, silent.stderr) == (0, usual.stdout, "")
+    assert shell("2>&-", "info", "none.npz", cwd=tmp_path).returncode == 1
+    assert shell("2>&-", "predict", cwd=tmp_path).returncode == 2
+
+
+def test_a_stderr_that_nobody_reads_changes_no_result(tmp_path, small_model):
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        for arguments, code in ((["info", small_model], 0), (["info", "none.npz"], 1), (["predict"], 2)):
+            command = cli_command(*arguments)
+            run = subprocess.run(command, cwd=tmp_path, env=cli_environment(), stdout=subprocess.PIPE, stderr=writer)
+            assert run.returncode == code
+            assert bool(run.stdout) == (code == 0)
+    finally:
+        os.close(writer)
+
+
+def test_a_reader_of_stdout_that_has_gone_is_no_error(tmp_path, small_model):
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        run = subprocess.run(
+            cli_command("info", small_model),
+            cwd=tmp_path,
+            env=cli_environment(),
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    finally:
+        os.close(writer)
+    assert run.returncode == 0
+    assert run.stderr.startswith("model: ")
+    assert run.stderr.count("\n") == 1

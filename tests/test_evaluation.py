@@ -1,0 +1,52 @@
+import numpy as np
+import oracle
+import pytest
+from conftest import random_network
+
+from fastmnist.errors import ModelError
+from fastmnist.evaluation import CHUNK, Evaluation, evaluate
+
+
+def test_figures_of_an_example_worked_by_hand():
+    # True class 0: 3 right, 1 taken for 1. True class 1: 2 right. Class 2 has no sample and is never predicted.
+    result = Evaluation(0.5, np.array([[3, 1, 0], [0, 2, 0], [0, 0, 0]]))
+    assert result.n_samples == 6
+    assert result.accuracy == pytest.approx(5 / 6)
+    np.testing.assert_allclose(result.precision, [1, 2 / 3, 0])
+    np.testing.assert_allclose(result.recall, [3 / 4, 1, 0])
+    np.testing.assert_allclose(result.f1, [6 / 7, 4 / 5, 0])
+
+
+def test_as_dict_is_the_same_in_plain_python():
+    result = Evaluation(0.5, np.array([[1, 1], [0, 2]]))
+    assert result.as_dict() == {
+        "n_samples": 4,
+        "accuracy": 0.75,
+        "loss": 0.5,
+        "precision": [1.0, 2 / 3],
+        "recall": [0.5, 1.0],
+        "f1": [2 / 3, 0.8],
+        "confusion": [[1, 1], [0, 2]],
+    }
+
+
+@pytest.mark.parametrize("n_samples", [1, 300, CHUNK - 1, CHUNK, CHUNK + 1])
+def test_loss_and_confusion_are_the_oracles(n_samples):
+    rng = np.random.default_rng(n_samples)
+    network = random_network()
+    pixels = rng.integers(0, 256, (n_samples, 784), dtype=np.uint8)
+    labels = rng.integers(0, 10, n_samples, dtype=np.uint8)
+    layers = range(network.n_layers)
+    logits = oracle.forward([network.weights(n) for n in layers], [network.biases(n) for n in layers], pixels)[-1]
+    confusion = np.zeros((10, 10), int)
+    np.add.at(confusion, (labels, logits.argmax(axis=1)), 1)
+    actual = evaluate(network, pixels, labels)
+    np.testing.assert_array_equal(actual.confusion, confusion)
+    assert actual.loss == pytest.approx(oracle.cross_entropy(logits, labels).mean(), rel=1e-5)
+
+
+def test_a_loss_that_is_no_number_is_an_error():
+    network = random_network()
+    network.parameters[:] *= np.float32(1e37)
+    with pytest.raises(ModelError, match="loss is no number"):
+        evaluate(network, np.full((2, 784), 255, np.uint8), np.zeros(2, np.uint8))
