@@ -1,0 +1,72 @@
+# Everything a developer does. Each target makes the .venv that it needs; nothing is installed elsewhere.
+#
+#   make demo         from nothing to a trained model and its predictions
+#   make test         the tests
+#   make lint         ruff and mypy
+#   make format       let ruff lay out the code
+#   make bench        all benchmarks, beside their peers (installs PyTorch, JAX, ...)
+#   make bench-smoke  the benchmarks' quick half, without those peers
+#   make model        train the model that ships in the package
+#   make dist         wheel and sdist, in dist/
+#   make ci           what must pass before a change goes in
+#   make clean        remove what make made
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DELETE_ON_ERROR:
+.PHONY: install demo test lint format bench bench-smoke model dist ci clean
+
+# The stamps say what .venv holds; pyproject.toml says what it should.
+install: .venv/install.stamp
+
+.venv/install.stamp: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	touch $@
+
+.venv/bench.stamp: .venv/install.stamp
+	$(BIN)/python -m pip install --quiet --editable '.[test,bench]'
+	touch $@
+
+demo: install
+	$(BIN)/fastmnist download data/
+	$(BIN)/fastmnist train data/ --output model.npz
+	$(BIN)/fastmnist evaluate data/ --model model.npz
+	$(BIN)/python -m bench.write_images data/ images/ --count 200
+	$(BIN)/fastmnist predict images/ --model model.npz > out.csv
+	head -5 out.csv
+
+test: install
+	$(BIN)/python -m pytest
+
+lint: install
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: install
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: .venv/bench.stamp
+	$(BIN)/python -m bench
+
+bench-smoke: install
+	$(BIN)/python -m bench --smoke
+
+model: install
+	$(BIN)/fastmnist download data/
+	$(BIN)/fastmnist train data/ --recipe seed --output fastmnist/models/mnist.npz
+
+dist: install
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist
+
+ci: lint test bench-smoke dist
+	sh .ci/check-install $(PYTHON) dist/*.whl
+	sh .ci/check-install $(PYTHON) dist/*.tar.gz
+
+clean:
+	rm -rf .venv build dist data images out.csv model.npz bench/results .hypothesis .*_cache
+	find fastmnist tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
