@@ -61,6 +61,12 @@ def _share(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.floa
     return np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)
 
 
+def _cross_entropies(logits: Float32, labels: Uint8) -> NDArray[np.float64]:
+    """Return -log softmax(logits)[label] of each row, in float64."""
+    exact = logits.astype(np.float64)
+    return np.logaddexp.reduce(exact, axis=1) - exact[np.arange(len(labels)), labels]
+
+
 def evaluate(network: Network, pixels: Uint8 | Float32, labels: Uint8) -> Evaluation:
     """Return the figures of `network` on pixels (n_samples, n_in), n_samples at least 1, and labels (n_samples,).
 
@@ -70,9 +76,9 @@ def evaluate(network: Network, pixels: Uint8 | Float32, labels: Uint8) -> Evalua
     loss = 0.0
     for first in range(0, len(pixels), CHUNK):
         chunk = slice(first, first + CHUNK)
-        predicted, _ = network.predict(pixels[chunk])
-        np.add.at(confusion, (labels[chunk], predicted), 1)
-        loss += float(network.losses(pixels[chunk], labels[chunk]).sum(dtype=np.float64))
+        logits = network.logits(pixels[chunk])
+        np.add.at(confusion, (labels[chunk], logits.argmax(axis=1)), 1)
+        loss += float(_cross_entropies(logits, labels[chunk]).sum())
     if not np.isfinite(loss):
         raise ModelError("the model's loss is no number: its weights are too large; train a new one")
     return Evaluation(loss / len(pixels), confusion)

@@ -9,13 +9,14 @@ import numpy as np
 
 from fastmnist.errors import TrainingError
 from fastmnist.model_file import check_storable
-from fastmnist.network import Float32, Network, Uint8
+from fastmnist.network import Float32, Network, Order, Trainer, Uint8
 from fastmnist.recipes import Recipe
 
 # A compiled call hears no signals and shows no progress, so one does this much and no more: some hundredths of a
 # second, on a slow machine half of one. It is not measured by the clock, because where the calls part decides how
 # the losses are summed: equal runs must give equal bytes.
-MULTIPLICATIONS_PER_CALL = 2_000_000_000
+MULTIPLICATIONS_PER_CALL = 20_000_000_000
+SAMPLES_PER_CALL = 2048  # the lists of their non-zero inputs fit a second-level cache or two
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class Training:
         layer_sizes = (pixels.shape[1], *recipe.hidden, n_classes)
         check_storable(layer_sizes)
         self.network = Network.random(layer_sizes, recipe.seed, recipe.initial_scale)
+        max_samples = _samples_per_call(self.network.parameters.size, recipe.batch_size)
+        self._trainer = Trainer(self.network, recipe.batch_size, recipe.momentum, max_samples)
 
     def data_sha256(self) -> str:
         """Return the SHA-256 of the training pixels and labels."""
@@ -61,7 +64,7 @@ class Training:
 
     def compile(self) -> None:
         """Compile the training kernels, or load them from the cache, so that no epoch's time includes it."""
-        self.network.train_batches(self.pixels[:0], self.labels[:0], self.recipe.step)
+        self._train(np.zeros(0, np.int64))
 
     def run(self) -> Iterator[BlockDone | EpochDone]:
         """Train, yielding after each block of batches and each epoch.
@@ -70,15 +73,13 @@ class Training:
         """
         self.compile()
         start = time.perf_counter()
-        block = self._samples_per_call()
         for epoch in range(1, self.recipe.epochs + 1):
+            order = self._order(epoch)
             loss, n_right, done = 0.0, 0, 0
-            while done < len(self.pixels):
-                stop = min(done + block, len(self.pixels))
-                block_loss, block_right = self.network.train_batches(
-                    self.pixels[done:stop], self.labels[done:stop], self.recipe.step
-                )
-                loss, n_right, done = loss + block_loss, n_right + block_right, stop
+            while done < len(order):
+                block = order[done : done + self._trainer.max_samples]
+                block_loss, block_right = self._train(block)
+                loss, n_right, done = loss + block_loss, n_right + block_right, done + len(block)
                 if not np.isfinite(loss):
                     raise _diverged("loss", epoch)
                 yield BlockDone(epoch, done)
@@ -88,10 +89,21 @@ class Training:
             yield EpochDone(epoch, seconds, loss / done, n_right / done, done)
             start = time.perf_counter()
 
-    def _samples_per_call(self) -> int:
-        """Return how many samples one compiled call trains on: whole batches, at least one."""
-        per_batch = 3 * self.network.parameters.size * self.recipe.batch_size  # forward, and two gradients
-        return self.recipe.batch_size * max(1, MULTIPLICATIONS_PER_CALL // per_batch)
+    def _train(self, order: Order) -> tuple[float, int]:
+        recipe = self.recipe
+        return self._trainer.train(self.pixels, self.labels, order, recipe.learning_rate, recipe.weight_decay)
+
+    def _order(self, epoch: int) -> Order:
+        """Return the order of the samples in an epoch, a pure function of the seed and the epoch."""
+        if not self.recipe.shuffle:
+            return np.arange(len(self.pixels), dtype=np.int64)
+        return np.random.RandomState([self.recipe.seed, epoch]).permutation(len(self.pixels))
+
+
+def _samples_per_call(n_parameters: int, batch_size: int) -> int:
+    """Return how many samples one compiled call trains on: whole batches, at least one."""
+    most = min(SAMPLES_PER_CALL, MULTIPLICATIONS_PER_CALL // (3 * n_parameters))  # forward, and two gradients
+    return batch_size * max(1, most // batch_size)
 
 
 def _diverged(what: str, epoch: int) -> TrainingError:

@@ -40,8 +40,12 @@ class LayerSizes(click.ParamType[tuple[int, ...]]):
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the training set.  [seed: 10]")
 @click.option("--batch-size", type=click.IntRange(1, 65536), help="Images per step.  [seed: 32]")
 @click.option("--learning-rate", type=float, help="Step size.  [seed: 0.1]")
+@click.option("--momentum", type=float, help="Momentum of the steps, from 0 to below 1.  [seed: 0]")
 @click.option("--weight-decay", type=float, help="L2 penalty of the weights.  [seed: 0.001]")
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Seed of the initial weights.  [seed: 2]")
+@click.option("--shuffle/--no-shuffle", default=None, help="Shuffle the images every epoch.  [seed: no]")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**32 - 1), help="Seed of the initial weights and of shuffling.  [seed: 2]"
+)
 @threads_option
 @click.option("--output", type=click.Path(), default="model.npz", show_default=True, help="Model file to write.")
 @click.option("--history", type=click.Path(), help="CSV file to write: one row per epoch.")

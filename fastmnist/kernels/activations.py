@@ -1,108 +1,160 @@
-"""ReLU, softmax and the gradient of softmax with cross-entropy.
+"""ReLU, softmax, cross-entropy and their gradients, on rows as layout.py has them.
 
-Shapes: all arrays (n_samples, n) float32, `labels` (n_samples,) uint8, `losses` (n_samples,) float32.
+Shapes: all arrays (n_samples, width in whole vectors) float32, of which the first n columns count; `labels`
+(n_samples,) uint8, `losses` (n_samples,) float32.
 """
 
 import numpy as np
 from numba import prange
 
 from fastmnist.kernels.jit import inlined, kernel
+from fastmnist.kernels.layout import part_bounds
+from fastmnist.kernels.simd import (
+    LANES,
+    add,
+    broadcast,
+    exp,
+    first_lanes,
+    item,
+    largest,
+    load,
+    maximum,
+    mul,
+    store,
+    total,
+    where_positive,
+    zeros,
+)
+
+NOTHING = np.float32(-np.inf)
 
 
 @inlined
-def relu_part(activations, out, first, last):
-    """Fill the columns `first` to `last` of `out` with max(activations, 0); NaN stays NaN."""
-    for sample in range(activations.shape[0]):
-        for j in range(first, last):
-            value = activations[sample, j]
-            out[sample, j] = np.float32(0) if value < 0 else value
+def relu_rows(width, activations, offset, stride, n_rows):
+    """Replace `width` vectors of each of `n_rows` rows by max(element, 0); NaN stays NaN."""
+    for row in range(n_rows):
+        for place in range(offset + row * stride, offset + row * stride + width * LANES, LANES):
+            vector = load(activations, place, LANES)
+            store(activations, place, where_positive(vector, vector))
 
 
 @inlined
-def relu_gradient_part(activations, delta, out, first, last):
-    """Fill the columns `first` to `last` of `out` with delta where activations > 0, with 0 elsewhere."""
-    for sample in range(activations.shape[0]):
-        for j in range(first, last):
-            out[sample, j] = delta[sample, j] if activations[sample, j] > 0 else np.float32(0)
+def relu_gradient_rows(width, activations, delta, offset, stride, n_rows, sums):
+    """Replace `delta` by 0 where activations <= 0, and fill `sums` with the sums of what is left.
+
+    The sums over the samples are the gradient of the biases.
+    """
+    for column in range(0, width * LANES, LANES):
+        column_sum = zeros(LANES)
+        for row in range(n_rows):
+            place = offset + row * stride + column
+            vector = where_positive(load(activations, place, LANES), load(delta, place, LANES))
+            store(delta, place, vector)
+            column_sum = add(column_sum, vector)
+        store(sums, column, column_sum)
 
 
 @inlined
-def softmax_row(logits, out):
-    """Fill `out` with the softmax of one row; subtracting the maximum keeps exp from overflowing."""
-    largest = logits[0]
-    for j in range(1, logits.shape[0]):
-        largest = max(largest, logits[j])
-    total = np.float32(0)
-    for j in range(logits.shape[0]):
-        out[j] = np.exp(logits[j] - largest)
-        total += out[j]
-    for j in range(logits.shape[0]):
-        out[j] /= total
+def softmax_row(logits, offset, n, out, out_offset):
+    """Fill `out` with the softmax of n logits, and with zeros up to a whole vector.
+
+    The maximum is subtracted to keep exp from overflowing. Returns (maximum, sum of the exponentials), from
+    which the cross-entropy follows without a probability that might be 0.
+    """
+    maxima = broadcast(NOTHING, LANES)
+    for j in range(0, n, LANES):
+        maxima = maximum(first_lanes(load(logits, offset + j, LANES), n - j, NOTHING), maxima)
+    top = largest(maxima)
+    sums = zeros(LANES)
+    for j in range(0, n, LANES):
+        powers = exp(add(load(logits, offset + j, LANES), broadcast(-top, LANES)))
+        powers = first_lanes(powers, n - j, np.float32(0))
+        store(out, out_offset + j, powers)
+        sums = add(sums, powers)
+    exponentials = total(sums)
+    for j in range(0, n, LANES):
+        scaled = mul(load(out, out_offset + j, LANES), broadcast(np.float32(1) / exponentials, LANES))
+        store(out, out_offset + j, scaled)
+    return top, exponentials
 
 
 @inlined
-def cross_entropy(logits, label):
-    """Return -log softmax(logits)[label], computed from the logits so that no probability underflows to 0."""
-    largest = logits[0]
-    for j in range(1, logits.shape[0]):
-        largest = max(largest, logits[j])
-    total = np.float32(0)
-    for j in range(logits.shape[0]):
-        total += np.exp(logits[j] - largest)
-    return np.log(total) + largest - logits[label]
-
-
-@inlined
-def argmax(row):
-    """Return the index of the first largest element."""
+def argmax(row, offset, n):
+    """Return the index of the first largest of n elements."""
     best = 0
-    for j in range(1, row.shape[0]):
-        if row[j] > row[best]:
+    for j in range(1, n):
+        if item(row, offset + j) > item(row, offset + best):
             best = j
     return best
 
 
-@kernel
-def relu(activations, out, n_parts):
-    """Fill out with max(activations, 0)."""
-    for sample in prange(activations.shape[0]):
-        relu_part(activations[sample : sample + 1], out[sample : sample + 1], 0, activations.shape[1])
+@inlined
+def output_delta_row(logits, offset, n, label, n_samples, out, out_offset):
+    """Fill `out` with one sample's gradient of the mean cross-entropy in its logits; return its cross-entropy.
 
-
-@kernel
-def relu_gradient(activations, delta, out, n_parts):
-    """Fill out with delta where activations > 0 and with 0 elsewhere; at a tie (0) the gradient is 0."""
-    for sample in prange(activations.shape[0]):
-        row = slice(sample, sample + 1)
-        relu_gradient_part(activations[row], delta[row], out[row], 0, activations.shape[1])
-
-
-@kernel
-def softmax(logits, out, n_parts):
-    """Fill out with the softmax of each row of logits."""
-    for sample in prange(logits.shape[0]):
-        softmax_row(logits[sample], out[sample])
-
-
-@kernel
-def predict_labels(logits, labels, confidences, n_parts):
-    """Fill labels with each row's most probable class, confidences with its probability."""
-    for sample in prange(logits.shape[0]):
-        row = logits[sample]
-        labels[sample] = argmax(row)
-        confidences[sample] = np.exp(-cross_entropy(row, labels[sample]))
-
-
-@kernel
-def softmax_cross_entropy_gradient(logits, labels, losses, out, n_parts):
-    """Fill losses with each sample's cross-entropy, out with the gradient of their mean in the logits.
-
-    The gradient is (softmax(logits) - one_hot(labels)) / n_samples (Bishop 2006, eq. 4.109).
+    The gradient is (softmax(logits) - one_hot(label)) / n_samples (Bishop 2006, eq. 4.109).
     """
-    n_samples = logits.shape[0]
-    for sample in prange(n_samples):
-        losses[sample] = cross_entropy(logits[sample], labels[sample])
-        softmax_row(logits[sample], out[sample])
-        out[sample, labels[sample]] -= np.float32(1)
-        for j in range(logits.shape[1]):
-            out[sample, j] /= np.float32(n_samples)
+    right = item(logits, offset + label)  # first: `out` may be the logits' own place
+    top, exponentials = softmax_row(logits, offset, n, out, out_offset)
+    out[out_offset + label] -= np.float32(1)
+    for j in range(0, n, LANES):
+        vector = load(out, out_offset + j, LANES)
+        store(out, out_offset + j, mul(vector, broadcast(np.float32(1) / np.float32(n_samples), LANES)))
+    return np.log(exponentials) + (top - right)
+
+
+@kernel
+def relu(activations, n_parts):
+    """Replace activations by max(activations, 0)."""
+    for index in prange(n_parts):
+        _relu(activations, np.intp(index), n_parts)
+
+
+@inlined
+def _relu(activations, part, n_parts):
+    n_samples, stride = activations.shape
+    first, last = part_bounds(n_samples, part, n_parts)
+    relu_rows(stride // LANES, activations, first * stride, stride, last - first)
+
+
+@kernel
+def relu_gradient(activations, delta, sums, n_parts):
+    """Replace delta by 0 where activations <= 0 (at a tie too); fill sums (width,) with its column sums."""
+    for index in prange(n_parts):
+        _relu_gradient(activations, delta, sums, np.intp(index), n_parts)
+
+
+@inlined
+def _relu_gradient(activations, delta, sums, part, n_parts):
+    n_samples, stride = activations.shape
+    first, last = part_bounds(stride // LANES, part, n_parts)
+    columns = sums[first * LANES : last * LANES]
+    relu_gradient_rows(last - first, activations, delta, first * LANES, stride, n_samples, columns)
+
+
+@kernel
+def softmax(logits, n, out, n_parts):
+    """Fill out with the softmax of the first n columns of each row of logits."""
+    for sample in prange(logits.shape[0]):
+        _softmax(logits, n, out, np.intp(sample))
+
+
+@inlined
+def _softmax(logits, n, out, sample):
+    softmax_row(logits, sample * logits.shape[1], n, out, sample * out.shape[1])
+
+
+@kernel
+def softmax_cross_entropy_gradient(logits, n, labels, losses, out, n_parts):
+    """Fill losses with each sample's cross-entropy, out with the gradient of their mean in the logits."""
+    for sample in prange(logits.shape[0]):
+        _softmax_cross_entropy_gradient(logits, n, labels, losses, out, np.intp(sample))
+
+
+@inlined
+def _softmax_cross_entropy_gradient(logits, n, labels, losses, out, sample):
+    n_samples, stride = logits.shape
+    flat = out.reshape(-1)
+    losses[sample] = output_delta_row(
+        logits, sample * stride, n, np.intp(labels[sample]), n_samples, flat, sample * stride
+    )

@@ -18,7 +18,7 @@ from fastmnist.threads import usable_cpus
 
 # libgomp's idle threads spin by default; beside a busy neighbour that makes an epoch up to 150 times slower.
 # A short spin keeps it within 3 times and costs nothing on a quiet machine. Both are read when numba loads.
-os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 if "numba" not in sys.modules:
     os.environ.setdefault("NUMBA_NUM_THREADS", str(usable_cpus()))
 

@@ -179,14 +179,118 @@ def total(_typing, a):
     """Return the sum of the lanes of one register, added up in halves: one order, one result, everywhere."""
 
     def generate(_context, builder, _signature, args):
-        register, n = builder.extract_value(args[0], 0), LANES
-        while n > 1:
-            n //= 2
-            halves = [ir.Constant(ir.VectorType(_INT32, n), list(range(first, first + n))) for first in (0, n)]
-            register = builder.fadd(*[builder.shuffle_vector(register, register, half) for half in halves])
-        return builder.extract_element(register, ir.Constant(_INT32, 0))
+        return _fold_halves(builder, builder.extract_value(args[0], 0), builder.fadd)
 
     return types.float32(a), generate
+
+
+@intrinsic
+def largest(_typing, a):
+    """Return the largest lane of one register."""
+
+    def generate(_context, builder, _signature, args):
+        return _fold_halves(builder, builder.extract_value(args[0], 0), lambda x, y: _maximum(builder, x, y))
+
+    return types.float32(a), generate
+
+
+@intrinsic
+def maximum(_typing, a, b):
+    """Return the larger of a and b in each lane."""
+
+    def generate(_context, builder, _signature, args):
+        return _each_register(builder, a, lambda x, y: _maximum(builder, x, y), *args)
+
+    return a(a, b), generate
+
+
+def _maximum(builder, x, y):
+    return builder.select(builder.fcmp_ordered(">", x, y), x, y)
+
+
+@intrinsic
+def first_lanes(_typing, a, _n, _other):
+    """Return one register: a in the lanes below n, `other` in the rest."""
+
+    def generate(_context, builder, _signature, args):
+        numbers = ir.VectorType(_INT64, LANES)
+        below = builder.icmp_signed("<", ir.Constant(numbers, list(range(LANES))), _splat(builder, numbers, args[1]))
+        register = builder.extract_value(args[0], 0)
+        chosen = builder.select(below, register, _splat(builder, _REGISTER, args[2]))
+        return builder.insert_value(args[0], chosen, 0)
+
+    return a(a, types.intp, types.float32), generate
+
+
+@intrinsic
+def exp(_typing, a):
+    """Return e ** a for a <= 0, below 2 ulp; for a < -86, where nothing is left to add to, 4.5e-38.
+
+    2 ** n * e ** r with n whole and |r| <= ln(2) / 2, ln(2) subtracted in two parts (Cody and Waite 1980); e ** r
+    by the polynomial of Cephes' expf. NaN stays NaN.
+    """
+
+    def generate(_context, builder, _signature, args):
+        def call(name, *operands):
+            kind = ir.FunctionType(_REGISTER, [_REGISTER] * len(operands))
+            return builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.{name}.v16f32"), operands)
+
+        def constant(value):
+            return ir.Constant(_REGISTER, [value] * LANES)
+
+        def exp_register(x):
+            x = builder.select(builder.fcmp_ordered("<", x, constant(-86.0)), constant(-86.0), x)
+            n = call("rint", builder.fmul(x, constant(1.4426950408889634)))
+            r = call("fma", n, constant(-0.693359375), x)
+            r = call("fma", n, constant(2.12194440e-4), r)
+            power = constant(1.9875691500e-4)
+            for coefficient in (1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 0.5, 1.0, 1.0):
+                power = call("fma", power, r, constant(coefficient))
+            integers = ir.VectorType(_INT32, LANES)
+            exponent = builder.shl(builder.fptosi(n, integers), ir.Constant(integers, [23] * LANES))
+            return builder.bitcast(builder.add(builder.bitcast(power, integers), exponent), _REGISTER)
+
+        return _each_register(builder, a, exp_register, *args)
+
+    return a(a), generate
+
+
+def _fold_halves(builder, register, operation):
+    """Return one lane: the register's halves, then their halves ... joined by `operation`."""
+    n = LANES
+    while n > 1:
+        n //= 2
+        halves = [ir.Constant(ir.VectorType(_INT32, n), list(range(first, first + n))) for first in (0, n)]
+        register = operation(*[builder.shuffle_vector(register, register, half) for half in halves])
+    return builder.extract_element(register, ir.Constant(_INT32, 0))
+
+
+@intrinsic
+def _transpose(_typing, source, _offset, _stride, target, _target_offset, _target_stride):
+    def generate(context, builder, signature, args):
+        def pointers(array_type, array, offset, stride):
+            places = [builder.add(offset, builder.mul(stride, ir.Constant(_INT64, row))) for row in range(LANES)]
+            return [_register_pointers(context, builder, array_type, array, place, 1)[0] for place in places]
+
+        rows = []
+        for pointer in pointers(signature.args[0], *args[:3]):
+            rows.append(builder.load(pointer, typ=_REGISTER))
+            rows[-1].align = _ALIGNMENT
+        distance = LANES // 2
+        while distance:  # swap the off-diagonal quarters of ever smaller squares
+            low = [lane if not lane & distance else lane + LANES - distance for lane in range(LANES)]
+            high = [lane + distance if not lane & distance else lane + LANES for lane in range(LANES)]
+            masks = [ir.Constant(ir.VectorType(_INT32, LANES), mask) for mask in (low, high)]
+            for row in range(LANES):
+                if not row & distance:
+                    pair = rows[row], rows[row + distance]
+                    rows[row], rows[row + distance] = (builder.shuffle_vector(*pair, mask) for mask in masks)
+            distance //= 2
+        for row, pointer in zip(rows, pointers(signature.args[3], *args[3:]), strict=True):
+            builder.store(row, pointer).align = _ALIGNMENT
+        return context.get_dummy_value()
+
+    return types.void(source, types.intp, types.intp, target, types.intp, types.intp), generate
 
 
 BYTES = 64  # bytes in a mask of non-zero bytes
@@ -217,43 +321,53 @@ def lowest_bit(_typing, _mask):
 if CHECKED:
 
     @inlined
+    def _check(array, first, last):
+        if first < 0 or last > array.size:
+            raise IndexError("a kernel reaches outside of an array")
+
+    @inlined
     def load(array, offset, lanes):
-        """Return the `lanes` elements from `offset` on; raises IndexError outside of the array."""
-        if offset < 0 or offset + lanes > array.size:
-            raise IndexError("vector load outside of the array")
+        """Return the `lanes` elements from `offset` on."""
+        _check(array, offset, offset + lanes)
         return _load(array, offset, lanes)
 
     @inlined
     def store(array, offset, vector):
-        """Write the vector's lanes from `offset` on; raises IndexError outside of the array."""
-        if offset < 0 or offset + _lanes_of(vector) > array.size:
-            raise IndexError("vector store outside of the array")
+        """Write the vector's lanes from `offset` on."""
+        _check(array, offset, offset + _lanes_of(vector))
         _store(array, offset, vector)
 
     @inlined
     def item(array, offset):
-        """Return the element at `offset`; raises IndexError outside of the array."""
-        if offset < 0 or offset >= array.size:
-            raise IndexError("load outside of the array")
+        """Return the element at `offset`."""
+        _check(array, offset, offset + 1)
         return _item(array, offset)
 
     @inlined
     def nonzero_bytes(array, offset):
-        """Return a mask of the non-zero ones of 64 bytes; raises IndexError outside of the array."""
-        if offset < 0 or offset + BYTES > array.size:
-            raise IndexError("vector load outside of the array")
+        """Return a mask of the non-zero ones of 64 bytes."""
+        _check(array, offset, offset + BYTES)
         return _nonzero_bytes(array, offset)
 
+    @inlined
+    def transpose(source, offset, stride, target, target_offset, target_stride):
+        """Write the transpose of a square of 16 x 16 elements; strides are elements from row to row."""
+        _check(source, offset, offset + (LANES - 1) * stride + LANES)
+        _check(target, target_offset, target_offset + (LANES - 1) * target_stride + LANES)
+        _transpose(source, offset, stride, target, target_offset, target_stride)
+
 else:
-    load, store, item, nonzero_bytes = _load, _store, _item, _nonzero_bytes
+    load, store, item, nonzero_bytes, transpose = _load, _store, _item, _nonzero_bytes, _transpose
 
 
-def by_width(make):
+def by_width(make, max_width):
     """Return a function f(width, *args) that runs make(lanes)(*args) for a vector of `width` registers.
 
-    `make` is called once for each width from 1 to MAX_WIDTH, so that its vectors have a constant size.
+    `make` is called once for each width from 1 to `max_width` (at most 8), so that vectors have constant sizes.
+    A chain of tests, because nested calls would each count the references of all their arrays.
     """
-    f1, f2, f3, f4, f5, f6, f7, f8 = (inlined(make(LANES * width)) for width in range(1, MAX_WIDTH + 1))
+    functions = [inlined(make(LANES * width)) for width in range(1, max_width + 1)]
+    f1, f2, f3, f4, f5, f6, f7, f8 = functions + [functions[-1]] * (MAX_WIDTH - max_width)
 
     @inlined
     def dispatch(width, *args):

@@ -1,0 +1,90 @@
+"""The forward pass through one layer, for some vector columns of its outputs; training and inference share it.
+
+`activations` holds all layers' outputs, `batch_size` rows each, where layout.py's `outputs` says.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fastmnist.kernels.activations import relu_rows
+from fastmnist.kernels.jit import inlined
+from fastmnist.kernels.layout import layer_at, part_bounds
+from fastmnist.kernels.matmul import Matrix, fill_rows, matmul_part, n_chunks
+from fastmnist.kernels.simd import LANES, MAX_WIDTH
+from fastmnist.kernels.sparse import add_weight_rows
+
+BLOCK_VECTORS = 512  # vectors of the first layer's weights that stay in the first-level cache for a batch: 32 KiB
+
+
+class Parameters(NamedTuple):
+    """A network's numbers, where `layout` (n_layers, 7) says; see layout.py."""
+
+    layout: np.ndarray
+    values: np.ndarray
+    velocities: np.ndarray  # like `values`; may be empty where there is no momentum
+
+
+@inlined
+def outputs_matrix(buffer, layer, batch_size):
+    """Return one layer's outputs, or the deltas of these, as a matrix."""
+    return Matrix(buffer, layer.outputs * batch_size, layer.stride, 1)
+
+
+@inlined
+def forward_first(parameters, rows, sample, n_samples, cursors, activations, first, last):
+    """Fill columns of the first layer's outputs, before ReLU, for the row lists from `sample` on."""
+    layer = layer_at(parameters.layout, 0)
+    fill_rows(
+        last - first,
+        activations,
+        first * LANES,
+        layer.stride,
+        n_samples,
+        parameters.values,
+        layer.biases + first * LANES,
+    )
+    chunks = n_chunks(last - first, MAX_WIDTH)
+    for chunk in range(chunks):
+        begin, end = part_bounds(last - first, chunk, chunks)
+        column = (first + begin) * LANES
+        for s in range(n_samples):
+            cursors[s] = rows.starts[sample + s]
+        block = BLOCK_VECTORS // (end - begin)
+        for row in range(0, layer.n_in, block):
+            add_weight_rows(
+                end - begin,
+                rows,
+                n_samples,
+                parameters.values,
+                layer.weights + column,
+                layer.stride,
+                min(row + block, layer.n_in),
+                cursors,
+                activations,
+                column,
+            )
+
+
+@inlined
+def forward_later(parameters, index, n_samples, batch_size, activations, first, last):
+    """Fill columns of a later layer's outputs, before ReLU."""
+    layer, previous = layer_at(parameters.layout, index), layer_at(parameters.layout, index - 1)
+    matmul_part(
+        outputs_matrix(activations, previous, batch_size),
+        Matrix(parameters.values, layer.weights, layer.stride, 1),
+        parameters.values,
+        layer.biases,
+        outputs_matrix(activations, layer, batch_size),
+        n_samples,
+        layer.n_in,
+        first,
+        last,
+    )
+
+
+@inlined
+def apply_relu(parameters, index, n_samples, batch_size, activations, first, last):
+    """Apply ReLU to columns of a hidden layer's outputs."""
+    layer = layer_at(parameters.layout, index)
+    relu_rows(last - first, activations, layer.outputs * batch_size + first * LANES, layer.stride, n_samples)
