@@ -64,21 +64,22 @@ def _share(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.floa
 def _cross_entropies(logits: Float32, labels: Uint8) -> NDArray[np.float64]:
     """Return -log softmax(logits)[label] of each row, in float64."""
     exact = logits.astype(np.float64)
-    return np.logaddexp.reduce(exact, axis=1) - exact[np.arange(len(labels)), labels]
+    normalizers: NDArray[np.float64] = np.logaddexp.reduce(exact, axis=1)
+    return normalizers - exact[np.arange(len(labels)), labels]
 
 
 def evaluate(network: Network, pixels: Uint8 | Float32, labels: Uint8) -> Evaluation:
     """Return the figures of `network` on pixels (n_samples, n_in), n_samples at least 1, and labels (n_samples,).
 
-    Raises ModelError for a network whose weights are so large that its loss is no number.
+    Raises ModelError for a network whose weights are so large that its outputs are no numbers.
     """
     confusion = np.zeros((network.n_classes, network.n_classes), np.int64)
     loss = 0.0
     for first in range(0, len(pixels), CHUNK):
         chunk = slice(first, first + CHUNK)
         logits = network.logits(pixels[chunk])
+        if not np.isfinite(logits).all():
+            raise ModelError("the model's outputs are no numbers: its weights are too large; train a new one")
         np.add.at(confusion, (labels[chunk], logits.argmax(axis=1)), 1)
         loss += float(_cross_entropies(logits, labels[chunk]).sum())
-    if not np.isfinite(loss):
-        raise ModelError("the model's loss is no number: its weights are too large; train a new one")
     return Evaluation(loss / len(pixels), confusion)

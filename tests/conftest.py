@@ -63,7 +63,9 @@ def small_set(digits, tmp_path_factory):
 def random_network(layer_sizes=(784, 8, 10), seed=0):
     """A network that knows nothing, but whose answers differ from image to image."""
     network = Network.random(layer_sizes, seed, scale=0.1)
-    network.parameters[:] += np.random.default_rng(seed).normal(scale=0.1, size=network.parameters.size)
+    rng = np.random.default_rng(seed)
+    for layer in range(network.n_layers):
+        network.biases(layer)[:] = rng.normal(scale=0.1, size=layer_sizes[layer + 1])
     return network
 
 

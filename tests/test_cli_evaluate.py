@@ -91,13 +91,13 @@ def test_a_bad_test_set_is_one_error_line_and_no_result(fault, run_cli, small_se
     assert told.replace("DATA", "data").replace("train", "t10k") in run.errors[0]
 
 
-def test_a_loss_that_is_no_number_is_an_error_not_a_result(run_cli, small_set, tmp_path):
+def test_outputs_that_are_no_numbers_are_an_error_not_a_result(run_cli, small_set, tmp_path):
     network = random_network()
     network.parameters[:] *= np.float32(1e37)
     save_model(tmp_path / "huge.npz", network, {"class_names": list("0123456789")})
     run = run_cli("evaluate", "--model", "huge.npz", small_set)
     assert (run.code, run.stdout, len(run.errors)) == (1, b"", 1)
-    assert "loss is no number" in run.errors[0]
+    assert "outputs are no numbers" in run.errors[0]
 
 
 def test_info_prints_the_metadata_as_json(run_cli, small_model):

@@ -200,7 +200,7 @@ def test_what_cannot_work_is_told_before_any_training(options, told, run_cli, sm
         ("--learning-rate 1e30 --batch-size 32", "the loss in epoch 1 left the range of numbers"),
         ("--learning-rate 1e38 --batch-size 1000", "the loss in epoch 2 left the range of numbers"),
         # One step only: no later loss shows what it did.
-        ("--learning-rate 1e38 --batch-size 1000 --epochs 1", "the model's loss is no number"),
+        ("--learning-rate 1e38 --batch-size 1000 --epochs 1", "the model's outputs are no numbers"),
         ("--learning-rate 1e38 --batch-size 1000 --epochs 1 --weight-decay 1e30", "the weights in epoch 1 left"),
     ],
 )

@@ -45,8 +45,8 @@ def test_loss_and_confusion_are_the_oracles(n_samples):
     assert actual.loss == pytest.approx(oracle.cross_entropy(logits, labels).mean(), rel=1e-5)
 
 
-def test_a_loss_that_is_no_number_is_an_error():
+def test_outputs_that_are_no_numbers_are_an_error():
     network = random_network()
     network.parameters[:] *= np.float32(1e37)
-    with pytest.raises(ModelError, match="loss is no number"):
+    with pytest.raises(ModelError, match="outputs are no numbers"):
         evaluate(network, np.full((2, 784), 255, np.uint8), np.zeros(2, np.uint8))

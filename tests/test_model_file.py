@@ -64,7 +64,7 @@ def refused(path):
     return message
 
 
-@pytest.mark.parametrize("layer_sizes", [(784, 10), (784, 5, 3), (784, 6, 5, 4, 256)])
+@pytest.mark.parametrize("layer_sizes", [(784, 1, 2), (784, 5, 3), (784, 6, 5, 4, 256)])
 def test_what_is_saved_is_loaded(layer_sizes, tmp_path):
     network = random_network(layer_sizes)
     metadata = {"class_names": [f"c{label}" for label in range(layer_sizes[-1])], "recipe": {"seed": 1}}
