@@ -1,11 +1,12 @@
 """What all commands share: help, usage errors, exit codes, standard streams that are closed, full or gone."""
 
 import os
+import signal
 import subprocess
 import sys
 
 import pytest
-from conftest import cli_command, cli_environment
+from conftest import ROOT, cli_command, cli_environment
 
 from fastmnist import __version__
 
@@ -155,6 +156,67 @@ def test_a_closed_stderr_changes_no_result(tmp_path, small_model):
     assert (silent.returncode, silent.stdout, silent.stderr) == (0, usual.stdout, "")
     assert shell("2>&-", "info", "none.npz", cwd=tmp_path).returncode == 1
     assert shell("2>&-", "predict", cwd=tmp_path).returncode == 2
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_stops_even_what_swallows_exceptions(sent, code, tmp_path):
+    """As compilers do, whose callbacks can't raise."""
+    script = """if True:
+        import signal
+        import fastmnist.model_file
+        from fastmnist.cli.main import main
+        def load_model(path):
+            print("ready", flush=True)
+            for _ in range(2):
+                try:
+                    signal.pause()
+                except BaseException:
+                    pass
+            try:
+                signal.pause()
+            except BaseException:
+                raise ImportError("made of something else")
+        fastmnist.model_file.load_model = load_model
+        main()
+    """
+    command = [sys.executable, "-c", script, "info", "x"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"ready\n"
+        process.send_signal(sent)
+        assert process.communicate() == (b"", f"fastmnist: stopped by {sent.name}\n".encode())
+    assert process.returncode == code
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_stops_while_kernels_are_compiled(sent, code, small_model, tmp_path):
+    (tmp_path / "0.png").write_bytes((ROOT / "tests" / "seven.png").read_bytes())
+    process = subprocess.Popen(
+        cli_command("predict", "--model", small_model, "0.png", "-o", "out.csv"),
+        cwd=tmp_path,
+        env=cli_environment(XDG_CACHE_HOME=str(tmp_path / "cache")),
+        stderr=subprocess.PIPE,
+    )
+    for line in process.stderr:
+        if line.startswith(b"compiling kernels"):
+            process.send_signal(sent)
+            break
+    assert process.communicate()[1] == f"fastmnist: stopped by {sent.name}\n".encode()
+    assert process.returncode == code
+    assert sorted(os.listdir(tmp_path)) == ["0.png", "cache"]
+
+
+def test_an_ignored_interrupt_stays_ignored(tmp_path):
+    script = """if True:
+        import os, signal
+        import fastmnist.model_file
+        from fastmnist.cli.main import main
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        fastmnist.model_file.load_model = lambda path: os.kill(os.getpid(), signal.SIGINT)
+        main()
+    """
+    run = subprocess.run([sys.executable, "-c", script, "info", "x"], cwd=tmp_path, capture_output=True, text=True)
+    assert run.returncode == 1  # of what came after the signal
+    assert "stopped" not in run.stderr
 
 
 def test_a_stderr_that_nobody_reads_changes_no_result(tmp_path, small_model):

@@ -17,6 +17,7 @@ from fastmnist.cli.options import say
 from fastmnist.errors import FastmnistError, OutputError, printable, reason
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
+REPEAT_SECONDS = 0.5  # until a signal is heeded: long enough for cleaning up, which a repetition would disturb
 
 
 HELP = """Train and run fully connected handwritten-digit recognisers on a CPU, fast.
@@ -29,8 +30,11 @@ HELP = """Train and run fully connected handwritten-digit recognisers on a CPU, 
 """  # click keeps the lines of a paragraph that begins with \b
 
 
-class Terminated(BaseException):
-    """SIGTERM arrived."""
+class Stopped(BaseException):
+    """SIGINT or SIGTERM arrived."""
+
+
+_stopped_by: signal.Signals | None = None
 
 
 @click.group(help=HELP, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)
@@ -48,26 +52,42 @@ for _command in (download.download, train.train, predict.predict, evaluate.evalu
 
 def main() -> None:
     """Run the command line and exit: 0 all good, 1 failed, 2 usage, 130 and 143 by signal."""
-    signal.signal(signal.SIGTERM, _raise_terminated)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup and the shell's & leave it
+            signal.signal(number, _stop)
     warnings.showwarning = _show_warning
-    debug = "--debug" in sys.argv[1:2]
     try:
         code = _run()
         _flush_stdout()
-    except BrokenPipeError:
-        code = _quiet_stdout(0)  # the reader has gone, as `| head` does: that is no error
-    except OSError as error:
-        code = _quiet_stdout(_fail(f"{_subject(error)}{reason(error)}", debug))
-    except FastmnistError as error:
-        code = _fail(str(error), debug)
-    except (KeyboardInterrupt, click.Abort):
-        code = _stopped(signal.SIGINT)
-    except Terminated:
-        code = _stopped(signal.SIGTERM)
-    except Exception as error:
-        text = f"{type(error).__name__}: {printable(str(error))}"
-        code = _fail(f"{text}: this is a fault of fastmnist; 'fastmnist --debug ...' shows where", debug)
+    except (Exception, Stopped) as error:
+        code = _code_for(error, debug="--debug" in sys.argv[1:2])
     _exit(code)
+
+
+def _stop(number: int, _frame: FrameType | None) -> None:
+    """Raise Stopped, and again until `main` has it: imports, compilers and finalizers may swallow it."""
+    global _stopped_by
+    if number != signal.SIGALRM:
+        _stopped_by = signal.Signals(number)
+    signal.setitimer(signal.ITIMER_REAL, REPEAT_SECONDS)
+    raise Stopped
+
+
+def _code_for(error: BaseException, *, debug: bool) -> int:
+    """Return the exit code for what a command raised, and say why in one line."""
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    if _stopped_by is not None:  # whatever our Stopped was turned into on its way
+        say(f"fastmnist: stopped by {_stopped_by.name}")
+        # By now all files are closed. Python's own end may crash after a half-done import or compilation.
+        os._exit(128 + _stopped_by)
+    if isinstance(error, BrokenPipeError):
+        return _quiet_stdout(0)  # the reader has gone, as `| head` does: that is no error
+    if isinstance(error, OSError):
+        return _quiet_stdout(_fail(f"{_subject(error)}{reason(error)}", debug))
+    if isinstance(error, FastmnistError):
+        return _fail(str(error), debug)
+    text = f"{type(error).__name__}: {printable(str(error))}"
+    return _fail(f"{text}: this is a fault of fastmnist; 'fastmnist --debug ...' shows where", debug)
 
 
 def _run() -> int:
@@ -100,11 +120,6 @@ def _fail(message: str, debug: bool) -> int:
     return EXIT_FAILED
 
 
-def _stopped(by: signal.Signals) -> int:
-    say(f"fastmnist: stopped by {by.name}")
-    return _quiet_stdout(128 + by)
-
-
 def _subject(error: OSError) -> str:
     return f"{printable(error.filename)}: " if isinstance(error.filename, (str, bytes)) else "writing output: "
 
@@ -123,10 +138,6 @@ def _quiet_stdout(code: int) -> int:
     with contextlib.suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return code
-
-
-def _raise_terminated(_signal: int, _frame: FrameType | None) -> None:
-    raise Terminated
 
 
 def _exit(code: int) -> None:
