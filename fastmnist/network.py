@@ -3,6 +3,7 @@
 The only caller of the network kernels; it checks shapes and dtypes once, so that they need not.
 """
 
+import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -108,6 +109,7 @@ class Trainer:
         self._rows = sparse.make_row_lists(max_samples, network.n_in)
         self._columns = sparse.make_column_lists(max_samples, network.n_in, batch_size)
         self._space = training_loop.make_workspace(network.layout, batch_size, jit.n_threads())
+        self._pace = jit.Pace()
 
     def train(
         self, inputs: Uint8 | Float32, labels: Uint8, order: Order, learning_rate: float, weight_decay: float
@@ -123,7 +125,9 @@ class Trainer:
             raise ValueError(f"an order of {len(order)} samples: expected up to {self.max_samples}, all of them there")
         self._space.totals[:] = 0
         sparse.list_nonzeros(inputs, order, self.batch_size, self._rows, self._columns)
-        training_loop.train_batches(
+        threads, start = self._pace.choose(), time.perf_counter()
+        training_loop.train_batches.with_threads(
+            threads,
             Parameters(self.network.layout, self.network.parameters, self.velocities),
             self._rows,
             self._columns,
@@ -132,6 +136,8 @@ class Trainer:
             self._space,
             StepScalars(np.float32(learning_rate), np.float32(self.momentum), np.float32(weight_decay)),
         )
+        if len(order):
+            self._pace.record(threads, (time.perf_counter() - start) / len(order))
         return float(self._space.totals[0]), int(self._space.totals[1])
 
 

@@ -18,7 +18,7 @@ from fastmnist.threads import usable_cpus
 
 # libgomp's idle threads spin by default; beside a busy neighbour that makes an epoch up to 150 times slower.
 # A short spin keeps it within 3 times and costs nothing on a quiet machine. Both are read when numba loads.
-os.environ.setdefault("GOMP_SPINCOUNT", "20000")
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 if "numba" not in sys.modules:
     os.environ.setdefault("NUMBA_NUM_THREADS", str(usable_cpus()))
 
@@ -160,9 +160,49 @@ class Kernel:
 
     def __call__(self, *args: Any) -> Any:
         """Run the kernel on all its parameters but `n_parts`."""
-        n_parts = n_threads()
-        build = self.parallel if n_parts > 1 else self.serial
-        return build(*args, n_parts)
+        n = n_threads()
+        return self.serial(*args, 1) if n == 1 else self.parallel(*args, n)
+
+    def with_threads(self, n: int, *args: Any) -> Any:
+        """Run the kernel on `n` threads, at most `n_threads()`."""
+        all_threads = n_threads()
+        if n == all_threads:
+            return self(*args)
+        numba.set_num_threads(n)
+        try:
+            return self.parallel(*args, n)
+        finally:
+            numba.set_num_threads(all_threads)
+
+
+class Pace:
+    """Chooses between one thread and all of them by what they have cost so far; results are equal.
+
+    Beside busy neighbours, or where starting a parallel region is dear, waiting for the other threads can cost
+    more than they bring: with both cores taken a seed epoch took 10 times as long. Both ways are timed, the
+    faster one is used, and the other tried again now and then.
+    """
+
+    RETRY = 16  # calls between two trials of the slower way: they cost 2 % of a quiet seed epoch
+
+    def __init__(self) -> None:
+        self._seconds: dict[int, float] = {}  # threads -> seconds per unit of work, when last tried
+        self._calls = 0
+
+    def choose(self) -> int:
+        """Return how many threads to use for the next call."""
+        self._calls += 1
+        ways = (n_threads(), 1)
+        for way in ways:
+            if way not in self._seconds:
+                return way
+        best = min(ways, key=lambda way: self._seconds[way])
+        other = ways[0] if best == ways[1] else ways[1]
+        return other if self._calls % self.RETRY == 0 else best
+
+    def record(self, threads: int, seconds_per_unit: float) -> None:
+        """Tell what a call with `threads` cost."""
+        self._seconds[threads] = seconds_per_unit
 
 
 def kernel(function: Callable[..., Any]) -> Kernel:

@@ -116,6 +116,13 @@ def n_chunks(width, chunk_width):
 
 
 @inlined
+def tile_bounds(n_rows, part, n_parts):
+    """Return (first, last) of one of `n_parts` nearly equal parts of the rows, cut between tiles."""
+    first, last = part_bounds((n_rows + TILE_ROWS - 1) // TILE_ROWS, part, n_parts)
+    return min(first * TILE_ROWS, n_rows), min(last * TILE_ROWS, n_rows)
+
+
+@inlined
 def block_of(matrix, row, column):
     """Return the matrix without its first rows and columns."""
     offset = matrix.offset + row * matrix.row_step + column * matrix.column_step
@@ -182,17 +189,17 @@ def matmul(inputs, weights, biases, out, n_parts):
 
 @inlined
 def _matmul(inputs, weights, biases, out, part, n_parts):
-    first, last = part_bounds((weights.shape[1] + LANES - 1) // LANES, part, n_parts)
+    first, last = tile_bounds(inputs.shape[0], part, n_parts)
     matmul_part(
-        Matrix(inputs, 0, inputs.shape[1], 1),
+        block_of(Matrix(inputs, 0, inputs.shape[1], 1), first, 0),
         Matrix(weights, 0, weights.shape[1], 1),
         biases,
         0,
-        Matrix(out, 0, out.shape[1], 1),
-        inputs.shape[0],
+        block_of(Matrix(out, 0, out.shape[1], 1), first, 0),
+        last - first,
         weights.shape[0],
-        first,
-        last,
+        0,
+        weights.shape[1] // LANES,
     )
 
 
@@ -231,16 +238,17 @@ def matmul_weight_gradient(inputs, delta, out, n_parts):
 
 @inlined
 def _matmul_weight_gradient(inputs, delta, out, part, n_parts):
-    first, last = part_bounds(out.shape[1] // LANES, part, n_parts)
-    clear_rows(last - first, out, first * LANES, out.shape[1], out.shape[0])
+    first, last = tile_bounds(out.shape[0], part, n_parts)
+    width = out.shape[1] // LANES
+    clear_rows(width, out, first * out.shape[1], out.shape[1], last - first)
     add_product_columns(
-        Matrix(inputs, 0, 1, inputs.shape[1]),
+        block_of(Matrix(inputs, 0, 1, inputs.shape[1]), first, 0),
         Matrix(delta, 0, delta.shape[1], 1),
-        Matrix(out, 0, out.shape[1], 1),
-        out.shape[0],
+        block_of(Matrix(out, 0, out.shape[1], 1), first, 0),
+        last - first,
         inputs.shape[0],
-        first,
-        last,
+        0,
+        width,
     )
 
 

@@ -73,7 +73,7 @@ def _load(_typing, array, _offset, lanes):
     vector = Vector(lanes.literal_value)
 
     def generate(context, builder, signature, args):
-        pointers = iter(_register_pointers(context, builder, signature.args[0], *args[:2], vector.n_registers))
+        pointers = iter(_register_pointers(context, builder, signature.args[0], args[0], args[1], vector.n_registers))
 
         def load_register():
             register = builder.load(next(pointers), typ=_REGISTER)
@@ -88,7 +88,7 @@ def _load(_typing, array, _offset, lanes):
 @intrinsic
 def _store(_typing, array, _offset, vector):
     def generate(context, builder, signature, args):
-        pointers = _register_pointers(context, builder, signature.args[0], *args[:2], vector.n_registers)
+        pointers = _register_pointers(context, builder, signature.args[0], args[0], args[1], vector.n_registers)
         for index, pointer in enumerate(pointers):
             builder.store(builder.extract_value(args[2], index), pointer).align = _ALIGNMENT
         return context.get_dummy_value()
