@@ -13,6 +13,7 @@ from fastmnist.kernels import inference, jit, sparse, training_loop
 from fastmnist.kernels.forward import Parameters
 from fastmnist.kernels.layout import aligned_zeros, make_layers
 from fastmnist.kernels.sgd import StepScalars
+from fastmnist.kernels.simd import MASK_BITS
 
 Float32 = NDArray[np.float32]
 Uint8 = NDArray[np.uint8]
@@ -38,9 +39,10 @@ class Network:
                 f"layer sizes {self.layer_sizes}: expected inputs, one or more hidden layers and up to "
                 f"{MAX_CLASSES} classes"
             )
-        self.layout, size = make_layers(self.layer_sizes)
+        # The kernels look at 64 inputs at a time; where there are fewer, the rest are zeros.
+        self.layout, size = make_layers((max(self.n_in, MASK_BITS), *self.layer_sizes[1:]))
         self.parameters: Float32 = aligned_zeros(size)
-        self._space, self._rows = inference.make_space(self.layout, jit.n_threads())
+        self._space = inference.make_space(self.layout, jit.n_threads())
 
     @classmethod
     def random(cls, layer_sizes: Sequence[int], seed: int, scale: float = 0.01) -> "Network":
@@ -72,7 +74,8 @@ class Network:
 
     def weights(self, layer: int) -> Float32:
         """Return one layer's weights, a (n_in, n_out) view of `parameters`."""
-        n_in, n_out, _, stride, first = self.layout[layer, :5]
+        n_in, n_out = self.layer_sizes[layer : layer + 2]
+        stride, first = self.layout[layer, 3:5]
         return self.parameters[first : first + n_in * stride].reshape(n_in, stride)[:, :n_out]
 
     def biases(self, layer: int) -> Float32:
@@ -96,7 +99,7 @@ class Network:
         check_inputs(inputs, self.n_in)
         order = np.arange(len(inputs), dtype=np.int64)
         parameters = Parameters(self.layout, self.parameters, NO_VELOCITIES)
-        return parameters, inputs, order, self._rows, self._space
+        return parameters, pad_inputs(inputs), order, self._space
 
 
 class Trainer:
@@ -106,8 +109,9 @@ class Trainer:
         """Take a network to train in place. `max_samples` is a multiple of `batch_size`."""
         self.network, self.batch_size, self.momentum, self.max_samples = network, batch_size, momentum, max_samples
         self.velocities: Float32 = aligned_zeros(network.parameters.size if momentum else 0)
-        self._rows = sparse.make_row_lists(max_samples, network.n_in)
-        self._columns = sparse.make_column_lists(max_samples, network.n_in, batch_size)
+        n_in = max(network.n_in, MASK_BITS)
+        self._rows = sparse.make_row_lists(max_samples, n_in)
+        self._columns = sparse.make_column_lists(max_samples, n_in, batch_size)
         self._space = training_loop.make_workspace(network.layout, batch_size, jit.n_threads())
         self._pace = jit.Pace()
 
@@ -124,6 +128,7 @@ class Trainer:
         if len(order) > self.max_samples or (len(order) and (order.min() < 0 or order.max() >= len(inputs))):
             raise ValueError(f"an order of {len(order)} samples: expected up to {self.max_samples}, all of them there")
         self._space.totals[:] = 0
+        inputs = pad_inputs(inputs)
         sparse.list_nonzeros(inputs, order, self.batch_size, self._rows, self._columns)
         threads, start = self._pace.choose(), time.perf_counter()
         training_loop.train_batches.with_threads(
@@ -147,6 +152,15 @@ def check_inputs(inputs: Uint8 | Float32, n_in: int) -> None:
         raise ValueError(f"inputs of shape {inputs.shape}: expected (n_samples, {n_in})")
     if inputs.dtype not in (np.uint8, np.float32) or not inputs.flags.c_contiguous:
         raise ValueError(f"inputs of dtype {inputs.dtype}: expected C-contiguous uint8 or float32")
+
+
+def pad_inputs(inputs: Uint8 | Float32) -> Uint8 | Float32:
+    """Return inputs that are at least as wide as the masks of the kernels, with zeros where there were none."""
+    if inputs.shape[1] >= MASK_BITS:
+        return inputs
+    padded = np.zeros((len(inputs), MASK_BITS), inputs.dtype)
+    padded[:, : inputs.shape[1]] = inputs
+    return padded
 
 
 def check_labels(labels: Uint8, n_samples: int, n_classes: int) -> None:

@@ -11,10 +11,10 @@ from fastmnist.kernels.activations import relu_rows
 from fastmnist.kernels.jit import inlined
 from fastmnist.kernels.layout import layer_at, part_bounds
 from fastmnist.kernels.matmul import Matrix, fill_rows, matmul_part, n_chunks
-from fastmnist.kernels.simd import LANES, MAX_WIDTH
-from fastmnist.kernels.sparse import add_weight_rows
+from fastmnist.kernels.simd import LANES, MASK_BITS, MAX_WIDTH
+from fastmnist.kernels.sparse import add_listed_rows, add_weight_rows
 
-BLOCK_VECTORS = 512  # vectors of the first layer's weights that stay in the first-level cache for a batch: 32 KiB
+BLOCK_VECTORS = 512  # of the first layer's weights, which stay in the first-level cache for a batch: 32 KiB
 
 
 class Parameters(NamedTuple):
@@ -32,8 +32,8 @@ def outputs_matrix(buffer, layer, batch_size):
 
 
 @inlined
-def forward_first(parameters, rows, sample, n_samples, cursors, activations, first, last):
-    """Fill columns of the first layer's outputs, before ReLU, for the row lists from `sample` on."""
+def forward_listed(parameters, rows, sample, n_samples, cursors, activations, first, last):
+    """Fill columns of the first layer's outputs, before ReLU, from the row lists from `sample` on."""
     layer = layer_at(parameters.layout, 0)
     fill_rows(
         last - first,
@@ -52,7 +52,7 @@ def forward_first(parameters, rows, sample, n_samples, cursors, activations, fir
             cursors[s] = rows.starts[sample + s]
         block = BLOCK_VECTORS // (end - begin)
         for row in range(0, layer.n_in, block):
-            add_weight_rows(
+            add_listed_rows(
                 end - begin,
                 rows,
                 n_samples,
@@ -61,6 +61,31 @@ def forward_first(parameters, rows, sample, n_samples, cursors, activations, fir
                 layer.stride,
                 min(row + block, layer.n_in),
                 cursors,
+                activations,
+                column,
+            )
+
+
+@inlined
+def forward_first(parameters, inputs, order, sample, n_samples, activations):
+    """Fill the first layer's outputs, before ReLU, for the samples of `order` from `sample` on."""
+    layer = layer_at(parameters.layout, 0)
+    fill_rows(layer.width, activations, layer.outputs, layer.stride, n_samples, parameters.values, layer.biases)
+    chunks = n_chunks(layer.width, MAX_WIDTH)
+    for chunk in range(chunks):
+        begin, end = part_bounds(layer.width, chunk, chunks)
+        column = begin * LANES
+        for block in range(0, layer.n_in, MASK_BITS):
+            add_weight_rows(
+                end - begin,
+                inputs,
+                order,
+                sample,
+                n_samples,
+                block,
+                parameters.values,
+                layer.weights + column,
+                layer.stride,
                 activations,
                 column,
             )

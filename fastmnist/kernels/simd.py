@@ -16,7 +16,7 @@ from fastmnist.kernels.jit import CHECKED, inlined
 
 LANES = 16
 MAX_WIDTH = 8  # registers in a vector: eight accumulators, and room for what they are fed with
-_FLOAT, _BYTE = ir.FloatType(), ir.IntType(8)
+_FLOAT = ir.FloatType()
 _INT32, _INT64 = ir.IntType(32), ir.IntType(64)
 _REGISTER = ir.VectorType(_FLOAT, LANES)
 _ALIGNMENT = 4  # bytes: rows need not begin on a cache line, only on a float32
@@ -293,17 +293,20 @@ def _transpose(_typing, source, _offset, _stride, target, _target_offset, _targe
     return types.void(source, types.intp, types.intp, target, types.intp, types.intp), generate
 
 
-BYTES = 64  # bytes in a mask of non-zero bytes
+MASK_BITS = 64
 
 
 @intrinsic
-def _nonzero_bytes(_typing, array, _offset):
+def _nonzero_bits(_typing, array, _offset):
     def generate(context, builder, signature, args):
-        block = ir.VectorType(_BYTE, BYTES)
+        element = _FLOAT if signature.args[0].dtype == types.float32 else ir.IntType(8)
+        block = ir.VectorType(element, MASK_BITS)
         pointer = builder.bitcast(_pointer(context, builder, signature.args[0], *args), block.as_pointer())
         loaded = builder.load(pointer, typ=block)
         loaded.align = 1
-        return builder.bitcast(builder.icmp_unsigned("!=", loaded, ir.Constant(block, [0] * BYTES)), _INT64)
+        nothing = ir.Constant(block, [0] * MASK_BITS)
+        compare = builder.fcmp_unordered if element is _FLOAT else builder.icmp_unsigned
+        return builder.bitcast(compare("!=", loaded, nothing), _INT64)
 
     return types.uint64(array, types.intp), generate
 
@@ -344,10 +347,10 @@ if CHECKED:
         return _item(array, offset)
 
     @inlined
-    def nonzero_bytes(array, offset):
-        """Return a mask of the non-zero ones of 64 bytes."""
-        _check(array, offset, offset + BYTES)
-        return _nonzero_bytes(array, offset)
+    def nonzero_bits(array, offset):
+        """Return a mask of the ones of 64 elements (uint8 or float32) that are not 0; NaN is not."""
+        _check(array, offset, offset + MASK_BITS)
+        return _nonzero_bits(array, offset)
 
     @inlined
     def transpose(source, offset, stride, target, target_offset, target_stride):
@@ -357,7 +360,7 @@ if CHECKED:
         _transpose(source, offset, stride, target, target_offset, target_stride)
 
 else:
-    load, store, item, nonzero_bytes, transpose = _load, _store, _item, _nonzero_bytes, _transpose
+    load, store, item, nonzero_bits, transpose = _load, _store, _item, _nonzero_bits, _transpose
 
 
 def by_width(make, max_width):

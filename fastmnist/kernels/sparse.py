@@ -1,8 +1,10 @@
 """The first layer without its zeros: 81 % of MNIST's pixels are 0 and add nothing to any product.
 
-The non-zero inputs of a batch are listed twice. By row (one sample's inputs after another) for the forward
-pass: a sample's outputs stay in registers while the rows of the weights that its pixels ask for are added up.
-By column (one input's samples after another) for the weight gradient: one row of the gradient stays in
+Inputs are uint8 pixels, which count as pixel / 255, or float32, at least 64 of them (MASK_BITS).
+
+For training, the non-zero inputs of a batch are listed twice. By row (one sample's inputs after another) for the
+forward pass: a sample's outputs stay in registers while the rows of the weights that its inputs ask for are added
+up. By column (one input's samples after another) for the weight gradient: one row of the gradient stays in
 registers while the deltas of the samples that have this input are added up, and goes straight into the step.
 Dense input only makes the lists longer.
 """
@@ -10,13 +12,12 @@ Dense input only makes the lists longer.
 from typing import NamedTuple
 
 import numpy as np
-from numba import prange, types
-from numba.extending import overload
+from numba import prange
 
 from fastmnist.kernels.jit import inlined, kernel
 from fastmnist.kernels.matmul import as_unit
 from fastmnist.kernels.simd import (
-    BYTES,
+    MASK_BITS,
     MAX_WIDTH,
     broadcast,
     by_width,
@@ -24,7 +25,7 @@ from fastmnist.kernels.simd import (
     item,
     load,
     lowest_bit,
-    nonzero_bytes,
+    nonzero_bits,
     store,
     zeros,
 )
@@ -78,56 +79,31 @@ def make_column_lists(n_samples, n_in, batch_size):
     )
 
 
-def append_nonzeros(inputs, sample, columns, values, position):
-    """Append one sample's non-zero inputs from `position` on; return the position behind the last."""
-    raise NotImplementedError("for compiled code only")
-
-
-@overload(append_nonzeros)
-def _append_nonzeros(inputs, sample, columns, values, position):
-    return _append_nonzero_pixels if inputs.dtype == types.uint8 else _append_nonzero_floats
-
-
-def _append_nonzero_floats(inputs, sample, columns, values, position):
-    for column in range(inputs.shape[1]):
-        value = inputs[sample, column]
-        columns[position] = column  # overwritten by the next one if it does not count
-        values[position] = value
-        position += value != 0
-    return position
-
-
-def _append_nonzero_pixels(inputs, sample, columns, values, position):
-    """Walk the set bits of a mask of 64 pixels at a time; a test of every pixel takes three times as long."""
-    n_in = inputs.shape[1]
-    row = sample * n_in
-    for first in range(0, n_in, BYTES):
-        mask = np.uint64(0)
-        if first + BYTES <= n_in:
-            mask = nonzero_bytes(inputs, row + first)
-        else:
-            for column in range(first, n_in):
-                if item(inputs, row + column) != 0:
-                    mask |= np.uint64(1) << np.uint64(column - first)
-        while mask != 0:
-            column = first + lowest_bit(mask)
-            mask &= mask - np.uint64(1)
-            columns[position] = column
-            values[position] = as_unit(item(inputs, row + column))
-            position += 1
-    return position
-
-
 @inlined
-def list_rows(inputs, order, first, last, slot, rows):
-    """Fill the row lists from `slot` on with the samples `first` to `last` of `order`."""
-    position = slot * (inputs.shape[1] + 1)
+def list_rows(inputs, order, first, last, rows):
+    """Fill the row lists of the samples `first` to `last` of `order`.
+
+    One compare gives a bit mask of the non-zero ones of 64 inputs (of the last ones, the rest of 64); its set bits
+    are walked. A test of every input takes three times as long. Places are unsigned: so Numba leaves out its test
+    for negative indices, which took a third of the time.
+    """
+    n_in = inputs.shape[1]
+    place = np.uint64(first * (n_in + 1))
     for sample in range(first, last):
-        rows.starts[slot + sample - first] = position
-        position = append_nonzeros(inputs, order[sample], rows.columns, rows.values, position)
-        rows.ends[slot + sample - first] = position
-        rows.columns[position] = inputs.shape[1]
-        position += 1
+        row = order[sample] * n_in
+        rows.starts[sample] = place
+        for block in range(0, n_in, MASK_BITS):
+            mask = nonzero_bits(inputs, row + min(block, n_in - MASK_BITS))
+            mask >>= np.uint64(max(block + MASK_BITS - n_in, 0))
+            while mask != 0:
+                column = block + lowest_bit(mask)
+                mask &= mask - np.uint64(1)
+                rows.columns[place] = column
+                rows.values[place] = as_unit(item(inputs, row + column))
+                place += np.uint64(1)
+        rows.ends[sample] = place
+        rows.columns[place] = n_in
+        place += np.uint64(1)
 
 
 @inlined
@@ -163,9 +139,9 @@ def list_columns(rows, first, last, batch, columns):
         ends[rank] = end
     for sample in range(first, last):
         for position in range(rows.starts[sample], rows.ends[sample]):
-            column = np.uint32(item(rows.columns, position))
-            place = np.uint32(cursors[column])
-            cursors[column] = place + np.uint32(1)
+            cursor = np.uint32(item(rows.columns, position))
+            place = np.uint32(cursors[cursor])
+            cursors[cursor] = place + np.uint32(1)
             columns.samples[place] = sample - first
             columns.values[place] = item(rows.values, position)
 
@@ -181,16 +157,16 @@ def list_nonzeros(inputs, order, batch_size, rows, columns, n_parts):
 def _list_batch(inputs, order, batch_size, rows, columns, batch):
     first = batch * batch_size
     last = min(first + batch_size, len(order))
-    list_rows(inputs, order, first, last, first, rows)
+    list_rows(inputs, order, first, last, rows)
     list_columns(rows, first, last, batch, columns)
 
 
-def _make_add_weight_rows(lanes):
-    def add_weight_rows(rows, n_samples, weights, offset, stride, last_column, cursors, out, out_offset):
-        """Add to `lanes` outputs of each sample the rows of the weights that its inputs ask for.
+def _make_add_listed_rows(lanes):
+    def add_listed_rows(rows, n_samples, weights, offset, stride, last_column, cursors, out, out_offset):
+        """Add to `lanes` outputs of each sample the rows of the weights that its row list asks for.
 
-        Goes on in each sample's list at `cursors` and stops, moving these, at column `last_column`: a block of
-        rows stays in the cache for all samples.
+        Goes on in each list at `cursors` and stops, moving these, at column `last_column`: a block of rows of the
+        weights stays in the first-level cache for all samples.
         """
         for sample in range(n_samples):
             place = out_offset + sample * stride
@@ -204,6 +180,31 @@ def _make_add_weight_rows(lanes):
                 column = item(rows.columns, position)
             cursors[sample] = position
             store(out, place, total)
+
+    return add_listed_rows
+
+
+def _make_add_weight_rows(lanes):
+    def add_weight_rows(inputs, order, first, n_samples, block, weights, offset, stride, out, out_offset):
+        """Add to `lanes` outputs of each sample the rows of the weights that 64 of its inputs ask for.
+
+        The same without lists, for inputs that are used once: 25 % faster there. The samples are those of `order`
+        from `first` on, the inputs those from `block` on.
+        """
+        n_in = inputs.shape[1]
+        for sample in range(n_samples):
+            row = order[first + sample] * n_in
+            mask = nonzero_bits(inputs, row + min(block, n_in - MASK_BITS))
+            mask >>= np.uint64(max(block + MASK_BITS - n_in, 0))
+            if mask != 0:
+                place = out_offset + sample * stride
+                total = load(out, place, lanes)
+                while mask != 0:
+                    column = block + lowest_bit(mask)
+                    mask &= mask - np.uint64(1)
+                    value = broadcast(as_unit(item(inputs, row + column)), lanes)
+                    total = fma(value, load(weights, offset + column * stride, lanes), total)
+                store(out, place, total)
 
     return add_weight_rows
 
@@ -234,5 +235,6 @@ def _make_step_weight_rows(lanes):
     return step_weight_rows
 
 
+add_listed_rows = by_width(_make_add_listed_rows, MAX_WIDTH)
 add_weight_rows = by_width(_make_add_weight_rows, MAX_WIDTH)
 step_weight_rows = by_width(_make_step_weight_rows, MAX_WIDTH)

@@ -13,7 +13,7 @@ import numpy as np
 from numba import prange
 
 from fastmnist.kernels.activations import argmax, output_delta_row, relu_gradient_rows
-from fastmnist.kernels.forward import apply_relu, forward_first, forward_later, outputs_matrix
+from fastmnist.kernels.forward import apply_relu, forward_later, forward_listed, outputs_matrix
 from fastmnist.kernels.jit import inlined, kernel
 from fastmnist.kernels.layout import aligned_zeros, layer_at, part_bounds
 from fastmnist.kernels.matmul import (
@@ -245,7 +245,7 @@ def run_phase(phase, batch, parameters, rows, columns, labels, batch_size, space
         first, last = part_bounds(layer_at(parameters.layout, phase).width, part, n_parts)
         if phase == 0:
             sample = batch * batch_size
-            forward_first(parameters, rows, sample, n_samples, space.cursors[part], space.activations, first, last)
+            forward_listed(parameters, rows, sample, n_samples, space.cursors[part], space.activations, first, last)
         else:
             forward_later(parameters, phase, n_samples, batch_size, space.activations, first, last)
         apply_relu(parameters, phase, n_samples, batch_size, space.activations, first, last)
