@@ -45,21 +45,40 @@ class CsvWriter:
 
         names: the path of each row; exactly one for all rows where `first_index` is set.
         first_index: the index of row 0, or None to leave the column empty.
-        labels: uint8 (m,). confidences: float32 (m,). Both columns stay empty for the rows in `failed`.
+        labels: uint8 (m,). confidences: float32 (m,). Both columns stay empty for the rows in `failed`,
+            of which there are none where `first_index` is set.
         """
-        if first_index is None:
-            starts = [_path_cell(name) + b",," for name in names]
-        else:
-            path = _path_cell(names[0])
-            starts = [b"%b,%d," % (path, first_index + row) for row in range(len(labels))]
+        if first_index is not None:
+            self._write_indexed(_path_cell(names[0]), first_index, labels, confidences)
+            return
         classes = self._labels
         lines = [
-            b"%b,\n" % start if row in failed else b"%b%b,%.6f\n" % (start, classes[label], confidence)
-            for row, (start, label, confidence) in enumerate(
-                zip(starts, labels.tolist(), confidences.tolist(), strict=True)
+            b"%b,,,\n" % _path_cell(name)
+            if row in failed
+            else b"%b,,%b,%.6f\n" % (_path_cell(name), classes[label], confidence)
+            for row, (name, label, confidence) in enumerate(
+                zip(names, labels.tolist(), confidences.tolist(), strict=True)
             )
         ]
         self._stream.write(b"".join(lines))
+
+    def _write_indexed(
+        self, path: bytes, first_index: int, labels: npt.NDArray[np.uint8], confidences: npt.NDArray[np.float32]
+    ) -> None:
+        """Write the rows of an IDX file's images."""
+        from fastmnist.kernels import format_rows, jit
+
+        names = np.frombuffer(b"".join(self._labels), np.uint8)
+        ends = np.cumsum([len(name) for name in self._labels])
+        longest = len(path) + max(len(name) for name in self._labels) + format_rows.INDEX_DIGITS + 12
+        n_parts = jit.n_threads()
+        text = np.empty((n_parts, longest * (len(labels) // n_parts + 1)), np.uint8)
+        lengths = np.empty(n_parts, np.int64)
+        format_rows.format_rows(
+            np.frombuffer(path, np.uint8), first_index, labels, confidences, names, ends, text, lengths
+        )
+        for part, length in zip(text, lengths, strict=True):
+            self._stream.write(part[:length].data)
 
     def flush(self) -> None:
         """Hand everything to the operating system; raises the OSError of a full disk."""

@@ -1,6 +1,7 @@
 """Sources -> batches -> predictions: streaming, in input order, in constant memory."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,8 +29,21 @@ def predict(
     line for what the user should know besides (files that were passed over). Raises ModelError for a network
     whose weights are so large that its probabilities are no numbers.
     """
-    for batch in open_sources(inputs, threads=threads, on_note=on_note):
+    for batch in _read_ahead(open_sources(inputs, threads=threads, on_note=on_note)):
         labels, confidences = network.predict(batch.pixels)
         if not np.isfinite(confidences).all():
             raise ModelError("the model's probabilities are no numbers: its weights are too large; train a new one")
         yield Predictions(batch, labels, confidences)
+
+
+def _read_ahead(batches: Generator[Batch]) -> Iterator[Batch]:
+    """Yield the batches; the next one is read in a thread while one is worked on."""
+    with ThreadPoolExecutor(1) as reader:
+        following = reader.submit(next, batches, None)
+        try:
+            while (batch := following.result()) is not None:
+                following = reader.submit(next, batches, None)
+                yield batch
+        finally:
+            following.exception()  # waits until nobody is reading any more
+            batches.close()

@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby, islice
@@ -79,7 +79,7 @@ def _count(n: int, noun: str) -> str:
 
 def open_sources(
     inputs: Sequence[bytes | str], *, batch_size: int = 4096, threads: int = 1, on_note: Callable[[str], None]
-) -> Iterator[Batch]:
+) -> Generator[Batch]:
     """Yield the images of `inputs` (image files, folders, IDX files) as batches of at most `batch_size` rows.
 
     What can't be read keeps a row with an entry in `Batch.errors`; nothing is raised for it. Folders are
