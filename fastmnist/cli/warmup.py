@@ -1,0 +1,29 @@
+"""`fastmnist warmup`: compile all kernels now, for an image or an install step."""
+
+import time
+
+import click
+
+from fastmnist.cli.options import announce_compilation, say
+
+
+@click.command()
+def warmup() -> None:
+    """Compile every kernel into the cache, so that no later command has to."""
+    import io
+
+    import numpy as np
+
+    from fastmnist.kernels.jit import cache_folder
+    from fastmnist.network import Network, Trainer
+    from fastmnist.output import CsvWriter
+
+    announce_compilation()
+    start = time.perf_counter()
+    network = Network((784, 1, 10))
+    pixels, labels, order = np.zeros((0, 784), np.uint8), np.zeros(0, np.uint8), np.zeros(0, np.int64)
+    network.logits(pixels)
+    predictions = network.predict(pixels)
+    CsvWriter(io.BytesIO(), ["0"]).rows([b""], 0, *predictions, ())
+    Trainer(network, batch_size=1, momentum=0, max_samples=1).train(pixels, labels, order, 0.1, 0)
+    say(f"kernels ready in {cache_folder()}, {time.perf_counter() - start:.1f} s")
