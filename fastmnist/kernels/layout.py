@@ -46,7 +46,7 @@ def make_layers(layer_sizes):
         rows.append((n_in, n_out, width, stride, offset, offset + n_in * stride, outputs))
         offset += (n_in + 1) * stride
         outputs += stride
-    return np.array(rows, np.int64), offset
+    return np.array(rows, np.int64), offset + LANES * stride  # the input gradient reads weights' rows in sixteens
 
 
 @inlined
