@@ -112,7 +112,7 @@ class Trainer:
         n_in = max(network.n_in, MASK_BITS)
         self._rows = sparse.make_row_lists(max_samples, n_in)
         self._columns = sparse.make_column_lists(max_samples, n_in, batch_size)
-        self._space = training_loop.make_workspace(network.layout, batch_size, jit.n_threads())
+        self._space = training_loop.make_workspace(network.layout, batch_size, jit.n_threads(), momentum)
         self._pace = jit.Pace()
 
     def train(

@@ -14,7 +14,9 @@ from fastmnist.kernels.matmul import Matrix, fill_rows, matmul_part, n_chunks
 from fastmnist.kernels.simd import LANES, MASK_BITS, MAX_WIDTH
 from fastmnist.kernels.sparse import add_listed_rows, add_weight_rows
 
-BLOCK_VECTORS = 512  # of the first layer's weights, which stay in the first-level cache for a batch: 32 KiB
+# Rows of the first layer's weights that stay in the first-level cache for all samples of a batch. It must not depend
+# on the number of threads: where the blocks end decides in which order a sum is taken.
+ROW_BLOCK = 112
 
 
 class Parameters(NamedTuple):
@@ -32,8 +34,11 @@ def outputs_matrix(buffer, layer, batch_size):
 
 
 @inlined
-def forward_listed(parameters, rows, sample, n_samples, cursors, activations, first, last):
-    """Fill columns of the first layer's outputs, before ReLU, from the row lists from `sample` on."""
+def forward_listed(parameters, panels, rows, sample, n_samples, cursors, activations, first, last):
+    """Fill columns of the first layer's outputs, before ReLU, from the row lists from `sample` on.
+
+    `panels` are the layer's weights in panels of 16 columns.
+    """
     layer = layer_at(parameters.layout, 0)
     fill_rows(
         last - first,
@@ -50,19 +55,19 @@ def forward_listed(parameters, rows, sample, n_samples, cursors, activations, fi
         column = (first + begin) * LANES
         for s in range(n_samples):
             cursors[s] = rows.starts[sample + s]
-        block = BLOCK_VECTORS // (end - begin)
-        for row in range(0, layer.n_in, block):
+        for row in range(0, layer.n_in, ROW_BLOCK):
             add_listed_rows(
                 end - begin,
                 rows,
                 n_samples,
-                parameters.values,
-                layer.weights + column,
-                layer.stride,
-                min(row + block, layer.n_in),
+                panels,
+                column * layer.n_in,
+                layer.n_in * LANES,
+                min(row + ROW_BLOCK, layer.n_in),
                 cursors,
                 activations,
                 column,
+                layer.stride,
             )
 
 

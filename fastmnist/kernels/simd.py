@@ -57,9 +57,28 @@ def _pointer(context, builder, array_type, array, offset):
     return builder.gep(context.make_array(array_type)(context, builder, array).data, [offset])
 
 
-def _register_pointers(context, builder, array_type, array, offset, n_registers):
-    first = builder.bitcast(_pointer(context, builder, array_type, array, offset), _REGISTER.as_pointer())
-    return [builder.gep(first, [ir.Constant(_INT64, index)]) for index in range(n_registers)]
+def _register_pointers(context, builder, array_type, array, offset, n_registers, step=None):
+    """Return pointers to registers that lie `step` elements apart, side by side if that is None."""
+    step = step or ir.Constant(_INT64, LANES)
+    places = [builder.add(offset, builder.mul(step, ir.Constant(_INT64, index))) for index in range(n_registers)]
+    pointers = [_pointer(context, builder, array_type, array, place) for place in places]
+    return [builder.bitcast(pointer, _REGISTER.as_pointer()) for pointer in pointers]
+
+
+def _load_registers(builder, vector, pointers):
+    following = iter(pointers)
+
+    def load_register():
+        register = builder.load(next(following), typ=_REGISTER)
+        register.align = _ALIGNMENT
+        return register
+
+    return _each_register(builder, vector, load_register)
+
+
+def _store_registers(builder, vector, pointers):
+    for index, pointer in enumerate(pointers):
+        builder.store(builder.extract_value(vector, index), pointer).align = _ALIGNMENT
 
 
 def _splat(builder, register, value):
@@ -73,14 +92,8 @@ def _load(_typing, array, _offset, lanes):
     vector = Vector(lanes.literal_value)
 
     def generate(context, builder, signature, args):
-        pointers = iter(_register_pointers(context, builder, signature.args[0], args[0], args[1], vector.n_registers))
-
-        def load_register():
-            register = builder.load(next(pointers), typ=_REGISTER)
-            register.align = _ALIGNMENT
-            return register
-
-        return _each_register(builder, vector, load_register)
+        pointers = _register_pointers(context, builder, signature.args[0], args[0], args[1], vector.n_registers)
+        return _load_registers(builder, vector, pointers)
 
     return vector(array, types.intp, lanes), generate
 
@@ -89,11 +102,35 @@ def _load(_typing, array, _offset, lanes):
 def _store(_typing, array, _offset, vector):
     def generate(context, builder, signature, args):
         pointers = _register_pointers(context, builder, signature.args[0], args[0], args[1], vector.n_registers)
-        for index, pointer in enumerate(pointers):
-            builder.store(builder.extract_value(args[2], index), pointer).align = _ALIGNMENT
+        _store_registers(builder, args[2], pointers)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, vector), generate
+
+
+@intrinsic(prefer_literal=True)
+def _load_panels(_typing, array, _offset, _step, lanes):
+    vector = Vector(lanes.literal_value)
+
+    def generate(context, builder, signature, args):
+        pointers = _register_pointers(
+            context, builder, signature.args[0], args[0], args[1], vector.n_registers, args[2]
+        )
+        return _load_registers(builder, vector, pointers)
+
+    return vector(array, types.intp, types.intp, lanes), generate
+
+
+@intrinsic
+def _store_panels(_typing, array, _offset, _step, vector):
+    def generate(context, builder, signature, args):
+        pointers = _register_pointers(
+            context, builder, signature.args[0], args[0], args[1], vector.n_registers, args[2]
+        )
+        _store_registers(builder, args[3], pointers)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp, vector), generate
 
 
 @intrinsic
@@ -341,6 +378,18 @@ if CHECKED:
         _store(array, offset, vector)
 
     @inlined
+    def load_panels(array, offset, step, lanes):
+        """Return `lanes` elements, 16 from `offset` on, 16 from `offset` + `step` on, and so forth."""
+        _check(array, offset, offset + (lanes // LANES - 1) * step + LANES)
+        return _load_panels(array, offset, step, lanes)
+
+    @inlined
+    def store_panels(array, offset, step, vector):
+        """Write the vector's lanes where `load_panels` reads them."""
+        _check(array, offset, offset + (_lanes_of(vector) // LANES - 1) * step + LANES)
+        _store_panels(array, offset, step, vector)
+
+    @inlined
     def item(array, offset):
         """Return the element at `offset`."""
         _check(array, offset, offset + 1)
@@ -360,7 +409,8 @@ if CHECKED:
         _transpose(source, offset, stride, target, target_offset, target_stride)
 
 else:
-    load, store, item, nonzero_bits, transpose = _load, _store, _item, _nonzero_bits, _transpose
+    load, store, load_panels, store_panels = _load, _store, _load_panels, _store_panels
+    item, nonzero_bits, transpose = _item, _nonzero_bits, _transpose
 
 
 def by_width(make, max_width):

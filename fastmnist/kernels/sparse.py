@@ -17,16 +17,20 @@ from numba import prange
 from fastmnist.kernels.jit import inlined, kernel
 from fastmnist.kernels.matmul import as_unit
 from fastmnist.kernels.simd import (
+    LANES,
     MASK_BITS,
     MAX_WIDTH,
+    add,
     broadcast,
     by_width,
     fma,
     item,
     load,
+    load_panels,
     lowest_bit,
     nonzero_bits,
     store,
+    store_panels,
     zeros,
 )
 
@@ -162,24 +166,32 @@ def _list_batch(inputs, order, batch_size, rows, columns, batch):
 
 
 def _make_add_listed_rows(lanes):
-    def add_listed_rows(rows, n_samples, weights, offset, stride, last_column, cursors, out, out_offset):
+    def add_listed_rows(rows, n_samples, panels, offset, step, last_column, cursors, out, out_offset, stride):
         """Add to `lanes` outputs of each sample the rows of the weights that its row list asks for.
 
+        The weights lie in panels of 16 columns, `step` elements apart.
+
         Goes on in each list at `cursors` and stops, moving these, at column `last_column`: a block of rows of the
-        weights stays in the first-level cache for all samples.
+        weights stays in the first-level cache for all samples. Two sums take turns: one alone would wait for its
+        last fma, 4 cycles, however few lanes it has.
         """
         for sample in range(n_samples):
             place = out_offset + sample * stride
-            total = load(out, place, lanes)
+            even, odd = load(out, place, lanes), zeros(lanes)
             position = item(cursors, sample)
             column = item(rows.columns, position)
             while column < last_column:
                 value = broadcast(item(rows.values, position), lanes)
-                total = fma(value, load(weights, offset + np.intp(column) * stride, lanes), total)
+                even = fma(value, load_panels(panels, offset + np.intp(column) * LANES, step, lanes), even)
                 position += 1
                 column = item(rows.columns, position)
+                if column < last_column:
+                    value = broadcast(item(rows.values, position), lanes)
+                    odd = fma(value, load_panels(panels, offset + np.intp(column) * LANES, step, lanes), odd)
+                    position += 1
+                    column = item(rows.columns, position)
             cursors[sample] = position
-            store(out, place, total)
+            store(out, place, add(even, odd))
 
     return add_listed_rows
 
@@ -210,10 +222,11 @@ def _make_add_weight_rows(lanes):
 
 
 def _make_step_weight_rows(lanes):
-    def step_weight_rows(columns, batch, start, delta, delta_offset, parameters, velocities, offset, stride, scalars):
+    def step_weight_rows(columns, batch, start, delta, delta_offset, stride, panels, velocities, offset, step, scalars):
         """Step `lanes` columns of the weights by their gradient, inputs.T @ delta.
 
-        `start` is where the batch's column lists begin. See sgd.py for the step.
+        `start` is where the batch's column lists begin. The weights and their velocities lie in panels of 16
+        columns, `step` elements apart. See sgd.py for the step.
         """
         n_in = columns.ends.shape[1]
         for rank in range(n_in):
@@ -224,13 +237,14 @@ def _make_step_weight_rows(lanes):
                 place = delta_offset + np.intp(item(columns.samples, position)) * stride
                 velocity = fma(value, load(delta, place, lanes), velocity)
             start = end
-            place = offset + np.intp(item(columns.columns, batch * n_in + rank)) * stride
-            weight = load(parameters, place, lanes)
+            place = offset + np.intp(item(columns.columns, batch * n_in + rank)) * LANES
+            weight = load_panels(panels, place, step, lanes)
             velocity = fma(broadcast(scalars.weight_decay, lanes), weight, velocity)
             if scalars.momentum != 0:
-                velocity = fma(broadcast(scalars.momentum, lanes), load(velocities, place, lanes), velocity)
-                store(velocities, place, velocity)
-            store(parameters, place, fma(broadcast(-scalars.learning_rate, lanes), velocity, weight))
+                before = load_panels(velocities, place, step, lanes)
+                velocity = fma(broadcast(scalars.momentum, lanes), before, velocity)
+                store_panels(velocities, place, step, velocity)
+            store_panels(panels, place, step, fma(broadcast(-scalars.learning_rate, lanes), velocity, weight))
 
     return step_weight_rows
 

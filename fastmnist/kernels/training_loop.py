@@ -53,13 +53,16 @@ class Workspace(NamedTuple):
     panels: np.ndarray  # (n_parts, DEPTH_BLOCK * TILE_WIDTH * 16)
     gradients: np.ndarray  # (n_parts, room for a tile or a row of biases)
     cursors: np.ndarray  # (n_parts, batch_size) int64
+    first_weights: np.ndarray  # (width * n_in * 16,): the first layer's weights in panels of 16 columns
+    first_velocities: np.ndarray  # theirs; may be empty where there is no momentum
     totals: np.ndarray  # (2,) float64: sum of cross-entropies, number of right answers
 
 
-def make_workspace(layout, batch_size, n_parts):
+def make_workspace(layout, batch_size, n_parts, momentum):
     """Return working memory for batches of up to `batch_size` samples."""
     stride, last = int(layout[-1, 3]), layout[-1]
     hidden = int(last[6]) * batch_size
+    first = int(layout[0, 2] * layout[0, 0]) * LANES
     return Workspace(
         aligned_zeros(hidden),
         aligned_zeros(hidden),
@@ -68,6 +71,8 @@ def make_workspace(layout, batch_size, n_parts):
         aligned_zeros(n_parts * DEPTH_BLOCK * TILE_WIDTH * LANES).reshape(n_parts, -1),
         aligned_zeros(n_parts * max(TILE_ROWS * TILE_WIDTH * LANES, int(layout[:, 3].max()))).reshape(n_parts, -1),
         np.zeros((n_parts, batch_size), np.int64),
+        aligned_zeros(first),
+        aligned_zeros(first if momentum else 0),
         np.zeros(2, np.float64),
     )
 
@@ -210,12 +215,32 @@ def step_first(parameters, batches, space, batch, scalars, part, n_parts):
             start,
             space.deltas,
             column,
-            parameters.values,
-            parameters.velocities,
-            layer.weights + column,
             layer.stride,
+            space.first_weights,
+            space.first_velocities,
+            column * layer.n_in,
+            layer.n_in * LANES,
             scalars,
         )
+
+
+@inlined
+def fold_first(parameters, space, back, part, n_parts):
+    """Copy this part's columns of the first layer's weights to their panels, or back to the parameters.
+
+    In rows, the columns of two parts would lie side by side, and each core's prefetcher would fetch the other's
+    lines over and over: a pass over the weights took 6.8 us instead of 2.0 us.
+    """
+    layer = layer_at(parameters.layout, 0)
+    first, last = part_bounds(layer.width, part, n_parts)
+    for panel in range(first, last):
+        for row in range(layer.n_in):
+            place = layer.weights + row * layer.stride + panel * LANES
+            folded = (panel * layer.n_in + row) * LANES
+            if back:
+                store(parameters.values, place, load(space.first_weights, folded, LANES))
+            else:
+                store(space.first_weights, folded, load(parameters.values, place, LANES))
 
 
 @inlined
@@ -245,7 +270,8 @@ def run_phase(phase, batch, parameters, rows, columns, labels, batch_size, space
         first, last = part_bounds(layer_at(parameters.layout, phase).width, part, n_parts)
         if phase == 0:
             sample = batch * batch_size
-            forward_listed(parameters, rows, sample, n_samples, space.cursors[part], space.activations, first, last)
+            cursors, panels = space.cursors[part], space.first_weights
+            forward_listed(parameters, panels, rows, sample, n_samples, cursors, space.activations, first, last)
         else:
             forward_later(parameters, phase, n_samples, batch_size, space.activations, first, last)
         apply_relu(parameters, phase, n_samples, batch_size, space.activations, first, last)
@@ -265,9 +291,13 @@ def train_batches(parameters, rows, columns, labels, batch_size, space, scalars,
     """
     n_phases = 2 * parameters.layout.shape[0] - 3
     n_batches = (len(labels) + batch_size - 1) // batch_size
+    for part in prange(n_parts):
+        fold_first(parameters, space, False, np.intp(part), n_parts)
     for step in range(n_batches * n_phases + 1):
         for part in prange(n_parts):
             phase, batch = step % n_phases, step // n_phases
             run_phase(
                 phase, batch, parameters, rows, columns, labels, batch_size, space, scalars, np.intp(part), n_parts
             )
+    for part in prange(n_parts):
+        fold_first(parameters, space, True, np.intp(part), n_parts)
