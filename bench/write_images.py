@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 
 import cv2
+import numpy as np
+import numpy.typing as npt
 
 from fastmnist.data.idx import read_images
 from fastmnist.data.locate import locate
@@ -19,13 +21,18 @@ def main() -> None:
     path = locate(arguments.data).test_images
     if path is None:
         parser.error(f"{arguments.data}: no test images; run: fastmnist download {arguments.data}")
-    arguments.folder.mkdir(parents=True, exist_ok=True)
     images = read_images(path)[: arguments.count]
+    write(images, arguments.folder)
+    print(f"{len(images):,} images written to {arguments.folder}")
+
+
+def write(images: npt.NDArray[np.uint8], folder: Path) -> None:
+    """Write images (n, height, width) to `folder`, named by their positions."""
+    folder.mkdir(parents=True, exist_ok=True)
     for position, image in enumerate(images):
-        name = arguments.folder / f"{position:05d}.png"
+        name = folder / f"{position:05d}.png"
         if not cv2.imwrite(str(name), image):
             raise SystemExit(f"{name}: can't be written")
-    print(f"{len(images):,} images written to {arguments.folder}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,94 @@
+"""Inference beside its peers: from uint8 pixels in memory to labels and confidences."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bench.kernels import oracle
+from bench.load import watched
+from bench.peers import numpy_infer, onnx_runtime, pytorch_infer
+from bench.peers.common import Bytes, Parameters
+from bench.processes import PeerProcess
+from bench.settings import Settings, WrongResultError, mnist
+from bench.table import Table
+from bench.timing import compare_clocks, seconds_of
+from bench.training import WIDE, parameters_of, train
+from fastmnist.network import Network
+from fastmnist.recipes import SEED
+
+DIFFERENT_LABELS = 1e-4  # share: where two classes are as probable, rounding decides
+CONFIDENCE_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A peer of one network."""
+
+    name: str
+    predictor: Any
+    goal: float | None = None
+    batch_size: int = 1000
+    all_cores: bool = False  # by itself, without being told how many
+
+
+NUMPY = Peer("NumPy float32", numpy_infer.Predictor, all_cores=True)
+PYTORCH = Peer("PyTorch", pytorch_infer.Predictor)
+
+
+def run(settings: Settings) -> Iterator[Table]:
+    """Yield a table for each network."""
+    digits = mnist(settings)
+    for recipe, goal, batch_size in ((SEED, 3, 2000), (WIDE, 1.4, 256)):
+        _, network = train(recipe.with_settings(epochs=1, learning_rate=0.01), digits)
+        sizes = "-".join(map(str, network.layer_sizes))
+        table = Table(f"Inference {sizes} from uint8, {len(digits.pixels):,} images")
+        onnx = Peer(f"ONNX Runtime, batches of {batch_size}", onnx_runtime.Predictor, goal, batch_size)
+        for peer in (NUMPY,) if settings.smoke else (onnx, PYTORCH, NUMPY):
+            with watched(table):
+                _compare(network, digits.pixels, peer, table, settings)
+        yield table
+
+
+def _compare(network: Network, pixels: Bytes, peer: Peer, table: Table, settings: Settings) -> None:
+    """Check both answers and add the peer's row."""
+    labels, confidences = network.predict(pixels)
+    weights, biases = parameters_of(network)
+    _check("ours", labels, oracle.forward(weights, biases, pixels[:2000])[-1].argmax(axis=1).astype(np.uint8))
+    arguments = peer, (weights, biases), pixels, None if peer.all_cores else settings.threads
+    with PeerProcess() as process:
+        try:
+            _, its_labels, its_confidences = process.call(predict, *arguments)
+        except ImportError as error:
+            table.add(f"vs {peer.name}", None, note=f"not installed: {error.name}")
+            return
+        _check(peer.name, its_labels, labels)
+        if np.abs(its_confidences - confidences).max() > CONFIDENCE_TOLERANCE:
+            raise WrongResultError(f"{peer.name}: other confidences than ours")
+        comparison = compare_clocks(
+            lambda: seconds_of(lambda: network.predict(pixels)),
+            lambda: process.call(predict, *arguments)[0],
+            repeats=settings.repeats(7),
+        )
+    rates = [len(pixels) / timing.median for timing in (comparison.ours, comparison.peer)]
+    goal = f"; goal {peer.goal:g} x" if peer.goal else ""
+    note = f"{rates[0]:,.0f} images/s, peer {rates[1]:,.0f}{goal}"
+    table.add_comparison(f"vs {peer.name}", comparison, "ms", note)
+
+
+def predict(peer: Peer, parameters: Parameters, pixels: Bytes, threads: int | None) -> tuple[float, Bytes, Any]:
+    """Return the seconds of a peer's second call, and its answers."""
+    predictor = peer.predictor(threads=threads, batch_size=peer.batch_size)
+    predictor.prepare(*parameters)
+    predictor.predict(pixels)
+    start = time.perf_counter()
+    labels, confidences = predictor.predict(pixels)
+    return time.perf_counter() - start, labels, confidences
+
+
+def _check(who: str, labels: Bytes, expected: Bytes) -> None:
+    share = float((labels[: len(expected)] != expected).mean())
+    if share > DIFFERENT_LABELS:
+        raise WrongResultError(f"{who}: {share:.2%} of the labels differ")

@@ -1,0 +1,56 @@
+"""How much of the machine other processes use meanwhile: a busy machine spoils every figure."""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from bench.machine import available_cores
+from bench.table import Table
+
+STAT = Path("/proc/stat")  # Linux only; elsewhere nothing is known, and nothing said
+DISTURBED = 0.05  # of all CPUs' time, used by others while a row was measured
+PATIENCE_SECONDS = 60
+TOO_SHORT = 0.5  # seconds: the kernel counts in hundredths
+
+
+@contextmanager
+def watched(table: Table) -> Iterator[None]:
+    """Measure rows once the machine is quiet, and mark them where it did not stay so."""
+    wait_until_quiet()
+    n_rows, others, start = len(table.rows), _seconds_of_others(), time.perf_counter()
+    yield
+    seconds = time.perf_counter() - start
+    share = (_seconds_of_others() - others) / seconds / (os.cpu_count() or 1)
+    if share > DISTURBED and seconds > TOO_SHORT:
+        for index in range(n_rows, len(table.rows)):
+            row = table.rows[index]
+            note = "; ".join(filter(None, [row.note, f"DISTURBED: others used {share:.0%} of the CPUs"]))
+            table.rows[index] = replace(row, note=note)
+
+
+def wait_until_quiet() -> None:
+    """Wait, not for ever, until others leave the CPUs alone; say so on stderr where they do not."""
+    deadline = time.perf_counter() + PATIENCE_SECONDS
+    while _share_of_others(0.3) > DISTURBED:
+        if time.perf_counter() > deadline:
+            print(f"bench: other processes keep the {available_cores()} CPUs busy", file=sys.stderr)
+            return
+
+
+def _share_of_others(seconds: float) -> float:
+    before = _seconds_of_others()
+    time.sleep(seconds)
+    return (_seconds_of_others() - before) / seconds / (os.cpu_count() or 1)
+
+
+def _seconds_of_others() -> float:
+    """CPU seconds since the machine started, without those of this process and its finished children."""
+    if not STAT.exists():
+        return 0.0
+    user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, STAT.read_text().split(maxsplit=9)[1:9])
+    all_seconds = (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+    return all_seconds - sum(os.times()[:4])

@@ -1,0 +1,83 @@
+"""What one run of the bench is asked to do, and the data that it does it with."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bench.machine import available_cores
+from bench.peers.common import Bytes
+from fastmnist.data.locate import load_split
+
+SMOKE_SAMPLES = 4000
+
+
+class WrongResultError(Exception):
+    """Ours or a peer computed something else than it should: its time means nothing."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The options of `python -m bench`."""
+
+    smoke: bool  # little data, few repeats, no peer but NumPy
+    data: Path  # MNIST
+    fashion: Path  # Fashion-MNIST; may be missing
+
+    @property
+    def threads(self) -> int:
+        """The threads that ours and the peers get."""
+        return available_cores()
+
+    def repeats(self, full: int) -> int:
+        """How often to time something that a full run times `full` times."""
+        return min(2, full) if self.smoke else full
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Pixels (n, 784) and labels (n,) to train on, and others to test with."""
+
+    name: str
+    pixels: Bytes
+    labels: Bytes
+    test_pixels: Bytes
+    test_labels: Bytes
+
+    def inverted(self) -> "DataSet":
+        """Return the same images as black on white: as dense as can be."""
+        return DataSet(
+            f"inverted {self.name}", 255 - self.pixels, self.labels, 255 - self.test_pixels, self.test_labels
+        )
+
+
+def mnist(settings: Settings) -> DataSet:
+    """Return MNIST; in a smoke run a part of it, or images made up in its likeness where it is missing."""
+    if settings.data.is_dir():
+        data = read("MNIST", settings.data)
+    elif settings.smoke:
+        data = _made_up()
+    else:
+        raise SystemExit(f"{settings.data}: no data set; run: fastmnist download {settings.data}")
+    if not settings.smoke:
+        return data
+    n = SMOKE_SAMPLES
+    return DataSet(
+        f"{n:,} of {data.name}", data.pixels[:n], data.labels[:n], data.test_pixels[:n], data.test_labels[:n]
+    )
+
+
+def read(name: str, folder: Path) -> DataSet:
+    """Read a data set from a folder."""
+    return DataSet(name, *load_split(folder, "train"), *load_split(folder, "test"))
+
+
+def _made_up() -> DataSet:
+    """Return ten patterns under noise: as learnable as digits, and as many pixels of them are 0 (81 %)."""
+    rng = np.random.default_rng(0)
+    patterns = rng.random((10, 784)) < 0.19
+    labels = rng.integers(0, 10, 2 * SMOKE_SAMPLES, dtype=np.uint8)
+    shown = patterns[labels] ^ (rng.random((len(labels), 784)) < 0.05)
+    pixels = (shown * rng.integers(1, 256, shown.shape)).astype(np.uint8)
+    half = SMOKE_SAMPLES
+    return DataSet("made-up images", pixels[:half], labels[:half], pixels[half:], labels[half:])
