@@ -14,6 +14,7 @@ from fastmnist.kernels.forward import Parameters
 from fastmnist.kernels.layout import aligned_zeros, make_layers
 from fastmnist.kernels.sgd import StepScalars
 from fastmnist.kernels.simd import MASK_BITS
+from fastmnist.threads import Pace
 
 Float32 = NDArray[np.float32]
 Uint8 = NDArray[np.uint8]
@@ -113,7 +114,7 @@ class Trainer:
         self._rows = sparse.make_row_lists(max_samples, n_in)
         self._columns = sparse.make_column_lists(max_samples, n_in, batch_size)
         self._space = training_loop.make_workspace(network.layout, batch_size, jit.n_threads(), momentum)
-        self._pace = jit.Pace()
+        self._pace = Pace(jit.n_threads())
 
     def train(
         self, inputs: Uint8 | Float32, labels: Uint8, order: Order, learning_rate: float, weight_decay: float

@@ -1,4 +1,4 @@
-"""How many threads this process should use.
+"""How many threads this process should use, and how many of them pay.
 
 The number must be known before Numba is imported, so nothing here imports it.
 """
@@ -54,3 +54,34 @@ def _cgroup_folders(root: Path, membership: Path) -> list[Path]:
         folder = top / path.strip("/")
         folders.extend([folder, *(parent for parent in folder.parents if parent.is_relative_to(top))])
     return folders or [root]
+
+
+class Pace:
+    """Chooses between one thread and all of them by what they have cost so far; results must not depend on it.
+
+    Waiting for the other threads can cost more than they bring: beside busy neighbours (with both cores taken, a
+    seed epoch took 10 times as long), where starting a parallel region is dear, or where the threads stand in line
+    for the interpreter lock (small image files). Both ways are timed, the faster one is used, and the other tried
+    again now and then.
+    """
+
+    RETRY = 16  # calls between two trials of the slower way: they cost 2 % of a quiet seed epoch
+
+    def __init__(self, most: int) -> None:
+        """Choose between 1 and `most`."""
+        self._ways = (most, 1)
+        self._seconds: dict[int, float] = {}  # threads -> seconds per unit of work, when last tried
+        self._calls = 0
+
+    def choose(self) -> int:
+        """Return how many threads to use for the next call."""
+        self._calls += 1
+        for way in self._ways:
+            if way not in self._seconds:
+                return way
+        best, other = sorted(self._ways, key=lambda way: self._seconds[way])
+        return other if self._calls % self.RETRY == 0 else best
+
+    def record(self, threads: int, seconds_per_unit: float) -> None:
+        """Tell what a call with `threads` cost."""
+        self._seconds[threads] = seconds_per_unit

@@ -2,8 +2,9 @@
 
 import os
 import stat
+import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby, islice
 from typing import NamedTuple
@@ -14,6 +15,7 @@ import numpy.typing as npt
 from fastmnist.data.idx import looks_like_idx, open_images
 from fastmnist.data.images import SIDE, decode_image
 from fastmnist.errors import DataError, printable, reason
+from fastmnist.threads import Pace
 
 # In folders a file with another suffix is taken for something else.
 IMAGE_SUFFIXES = frozenset(
@@ -83,18 +85,20 @@ def open_sources(
     """Yield the images of `inputs` (image files, folders, IDX files) as batches of at most `batch_size` rows.
 
     What can't be read keeps a row with an entry in `Batch.errors`; nothing is raised for it. Folders are
-    walked depth-first in byte order of full paths. `threads` threads decode image files, one batch ahead of
-    the reader. `on_note` gets a line for an empty folder, and at the end for the kinds of files passed over.
+    walked depth-first in byte order of full paths. Up to `threads` threads decode image files. `on_note` gets a
+    line for an empty folder, and at the end for the kinds of files passed over.
     """
     passed_over = _PassedOver()
     pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
+    pace = Pace(threads)
     try:
         for is_idx, entries in groupby(_entries(inputs, passed_over, on_note), lambda entry: entry.is_idx):
             if is_idx:
                 for entry in entries:
                     yield from _idx_batches(entry.path, batch_size)
             else:
-                yield from _image_batches(entries, pool, batch_size)
+                while chosen := list(islice(entries, batch_size)):
+                    yield _image_batch(chosen, pool, pace)
         for note in passed_over.notes():
             on_note(note)
     finally:
@@ -112,39 +116,29 @@ def _idx_batches(path: bytes, batch_size: int) -> Iterator[Batch]:
         yield Batch([path], None, np.zeros((1, SIDE * SIDE), np.uint8), {0: str(error)})
 
 
-def _image_batches(entries: Iterator[_Entry], pool: ThreadPoolExecutor, batch_size: int) -> Iterator[Batch]:
-    """Yield the decoded `entries`: while the reader has one batch, the pool works on the next."""
-    ahead: _Decoding | None = None
-    while chosen := list(islice(entries, batch_size)):
-        current = _Decoding(chosen, pool)
-        if ahead is not None:
-            yield ahead.batch()
-        ahead = current
-    if ahead is not None:
-        yield ahead.batch()
+def _image_batch(entries: list[_Entry], pool: ThreadPoolExecutor, pace: Pace) -> Batch:
+    """Return the decoded `entries`: by all threads of the pool, in chunks, or by one where that is faster."""
+    pixels = np.zeros((len(entries), SIDE * SIDE), np.uint8)
+    threads = pace.choose()
+    size = CHUNK if threads > 1 else len(entries)
+    tasks = [pool.submit(_decode_chunk, entries[row : row + size], row, pixels) for row in range(0, len(entries), size)]
+    chunks = [task.result() for task in tasks]
+    pace.record(threads, (max(chunk.stop for chunk in chunks) - min(chunk.start for chunk in chunks)) / len(entries))
+    errors = {row: error for chunk in chunks for row, error in chunk.errors.items()}
+    return Batch([entry.path for entry in entries], None, pixels, errors)
 
 
-class _Decoding:
-    """A batch that the pool is filling, in chunks."""
+class _Chunk(NamedTuple):
+    """What became of a chunk: its errors by row, and when it was begun and done."""
 
-    def __init__(self, entries: list[_Entry], pool: ThreadPoolExecutor) -> None:
-        self._names = [entry.path for entry in entries]
-        self._pixels = np.zeros((len(entries), SIDE * SIDE), np.uint8)
-        self._chunks: list[Future[dict[int, str]]] = [
-            pool.submit(_decode_chunk, entries[row : row + CHUNK], row, self._pixels)
-            for row in range(0, len(entries), CHUNK)
-        ]
-
-    def batch(self) -> Batch:
-        """Wait for the last chunk and return the batch."""
-        errors: dict[int, str] = {}
-        for chunk in self._chunks:
-            errors.update(chunk.result())
-        return Batch(self._names, None, self._pixels, errors)
+    errors: dict[int, str]
+    start: float
+    stop: float
 
 
-def _decode_chunk(entries: list[_Entry], first_row: int, pixels: npt.NDArray[np.uint8]) -> dict[int, str]:
-    """Fill the rows of `pixels`, uint8 (m, 784), from `first_row` on; return the errors by row."""
+def _decode_chunk(entries: list[_Entry], first_row: int, pixels: npt.NDArray[np.uint8]) -> _Chunk:
+    """Fill the rows of `pixels`, uint8 (m, 784), from `first_row` on."""
+    start = time.perf_counter()
     errors: dict[int, str] = {}
     for row, entry in enumerate(entries, first_row):
         if entry.error is not None:
@@ -154,7 +148,7 @@ def _decode_chunk(entries: list[_Entry], first_row: int, pixels: npt.NDArray[np.
             pixels[row] = decode_image(entry.path).reshape(-1)
         except DataError as error:
             errors[row] = str(error)
-    return errors
+    return _Chunk(errors, start, time.perf_counter())
 
 
 def _entries(

@@ -181,36 +181,6 @@ class Kernel:
             numba.set_num_threads(all_threads)
 
 
-class Pace:
-    """Chooses between one thread and all of them by what they have cost so far; results are equal.
-
-    Beside busy neighbours, or where starting a parallel region is dear, waiting for the other threads can cost
-    more than they bring: with both cores taken a seed epoch took 10 times as long. Both ways are timed, the
-    faster one is used, and the other tried again now and then.
-    """
-
-    RETRY = 16  # calls between two trials of the slower way: they cost 2 % of a quiet seed epoch
-
-    def __init__(self) -> None:
-        self._seconds: dict[int, float] = {}  # threads -> seconds per unit of work, when last tried
-        self._calls = 0
-
-    def choose(self) -> int:
-        """Return how many threads to use for the next call."""
-        self._calls += 1
-        ways = (n_threads(), 1)
-        for way in ways:
-            if way not in self._seconds:
-                return way
-        best = min(ways, key=lambda way: self._seconds[way])
-        other = ways[0] if best == ways[1] else ways[1]
-        return other if self._calls % self.RETRY == 0 else best
-
-    def record(self, threads: int, seconds_per_unit: float) -> None:
-        """Tell what a call with `threads` cost."""
-        self._seconds[threads] = seconds_per_unit
-
-
 def kernel(function: Callable[..., Any]) -> Kernel:
     """Make a kernel of a plain loop over `numba.prange`."""
     return Kernel(function)
