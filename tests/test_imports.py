@@ -35,6 +35,9 @@ SIDEWAYS = {
     "fastmnist.training": {"fastmnist.recipes"},
 }
 
+# All that output.py knows of kernels.
+FORMATTER = {"fastmnist.kernels.format_rows", "fastmnist.kernels.jit"}
+
 # Inside kernels/: the building blocks, in this order, and above them the kernels, which may be made of each other.
 KERNEL_FLOORS = {"jit": 0, "simd": 1, "layout": 2}
 KERNEL = 3
@@ -84,7 +87,8 @@ def is_allowed(module, target):
     """Tell whether `module` may import `target`, both of fastmnist."""
     if target.startswith("fastmnist.kernels.") and not module.startswith("fastmnist.kernels."):
         from_cli = module.startswith("fastmnist.cli.") and target == "fastmnist.kernels.jit"
-        return module == "fastmnist.network" or from_cli
+        formatter = module == "fastmnist.output" and target in FORMATTER
+        return module == "fastmnist.network" or from_cli or formatter
     if module.startswith("fastmnist.kernels.") and target.startswith("fastmnist.kernels."):
         of, to = (KERNEL_FLOORS.get(name.rpartition(".")[2], KERNEL) for name in (module, target))
         return of > to or of == to == KERNEL
