@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from fastmnist.kernels import inference, jit, sparse, training_loop
 from fastmnist.kernels.forward import Parameters
+from fastmnist.kernels.lanes import MASK_BITS
 from fastmnist.kernels.layout import aligned_zeros, make_layers
 from fastmnist.kernels.sgd import StepScalars
-from fastmnist.kernels.simd import MASK_BITS
 from fastmnist.threads import Pace
 
 Float32 = NDArray[np.float32]

@@ -39,7 +39,7 @@ SIDEWAYS = {
 FORMATTER = {"fastmnist.kernels.format_rows", "fastmnist.kernels.jit"}
 
 # Inside kernels/: the building blocks, in this order, and above them the kernels, which may be made of each other.
-KERNEL_FLOORS = {"jit": 0, "simd": 1, "layout": 2}
+KERNEL_FLOORS = {"jit": 0, "simd": 1, "lanes": 2, "layout": 2}
 KERNEL = 3
 
 

@@ -8,23 +8,9 @@ import numpy as np
 from numba import prange
 
 from fastmnist.kernels.jit import inlined, kernel
+from fastmnist.kernels.lanes import exp, first_lanes, largest, total
 from fastmnist.kernels.layout import part_bounds
-from fastmnist.kernels.simd import (
-    LANES,
-    add,
-    broadcast,
-    exp,
-    first_lanes,
-    item,
-    largest,
-    load,
-    maximum,
-    mul,
-    store,
-    total,
-    where_positive,
-    zeros,
-)
+from fastmnist.kernels.simd import LANES, add, broadcast, item, load, maximum, mul, store, where_positive, zeros
 
 NOTHING = np.float32(-np.inf)
 

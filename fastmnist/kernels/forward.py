@@ -9,9 +9,10 @@ import numpy as np
 
 from fastmnist.kernels.activations import relu_rows
 from fastmnist.kernels.jit import inlined
+from fastmnist.kernels.lanes import MASK_BITS
 from fastmnist.kernels.layout import layer_at, part_bounds
 from fastmnist.kernels.matmul import Matrix, fill_rows, matmul_part, n_chunks
-from fastmnist.kernels.simd import LANES, MASK_BITS, MAX_WIDTH
+from fastmnist.kernels.simd import LANES, MAX_WIDTH
 from fastmnist.kernels.sparse import add_listed_rows, add_weight_rows
 
 # Rows of the first layer's weights that stay in the first-level cache for all samples of a batch. It must not depend

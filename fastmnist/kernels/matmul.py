@@ -16,8 +16,9 @@ from numba import prange, types
 from numba.extending import overload
 
 from fastmnist.kernels.jit import inlined, kernel
+from fastmnist.kernels.lanes import transpose
 from fastmnist.kernels.layout import aligned_zeros, part_bounds
-from fastmnist.kernels.simd import LANES, broadcast, by_width, fma, item, load, store, transpose, zeros
+from fastmnist.kernels.simd import LANES, broadcast, by_width, fma, item, load, store, zeros
 
 TILE_ROWS = 8
 TILE_WIDTH = 3

@@ -15,10 +15,10 @@ import numpy as np
 from numba import prange
 
 from fastmnist.kernels.jit import inlined, kernel
+from fastmnist.kernels.lanes import MASK_BITS, lowest_bit, nonzero_bits
 from fastmnist.kernels.matmul import as_unit
 from fastmnist.kernels.simd import (
     LANES,
-    MASK_BITS,
     MAX_WIDTH,
     add,
     broadcast,
@@ -27,8 +27,6 @@ from fastmnist.kernels.simd import (
     item,
     load,
     load_panels,
-    lowest_bit,
-    nonzero_bits,
     store,
     store_panels,
     zeros,
