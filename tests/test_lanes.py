@@ -1,0 +1,117 @@
+"""Operations across the lanes of vectors, each in a small compiled function."""
+
+import numpy as np
+import pytest
+from vector_functions import apply, random_floats
+
+from fastmnist.kernels.jit import inlined
+from fastmnist.kernels.lanes import MASK_BITS, exp, first_lanes, largest, lowest_bit, nonzero_bits, total, transpose
+from fastmnist.kernels.simd import LANES, load, store
+
+LOW = np.float32(-86)
+
+
+def test_exp_is_right_to_two_units_in_the_last_place():
+    run, values = apply(exp, 1), np.linspace(-86, 0, 40_001, dtype=np.float32)
+    values = np.concatenate([values, np.float32(-np.logspace(-9, 0, 999)), -np.log(2) * np.arange(0, 124, 0.5)])
+    values = values[: values.size // LANES * LANES].astype(np.float32).reshape(-1, LANES)
+    actual = np.array([run(row) for row in values]).ravel()
+    expected = np.exp(values.ravel().astype(np.float64))
+    assert (np.abs(actual - expected) <= 2 * np.spacing(expected.astype(np.float32))).all()
+
+
+def test_exp_of_zero_is_one_and_no_smaller_number_overflows():
+    values = [0.0, -0.0, LOW, -86.1, -1e4, -3e38, -np.inf, np.nan]
+    actual = apply(exp, 1)(values)
+    assert actual[:2].tolist() == [1, 1]
+    assert (actual[2:7] == actual[2]).all()
+    assert actual[2] == pytest.approx(np.exp(-86.0), rel=2.5e-7)
+    assert np.isnan(actual[7])
+
+
+@inlined
+def reduce_register(a, out):
+    out[0] = total(load(a, 0, LANES))
+    out[1] = largest(load(a, 0, LANES))
+
+
+def test_total_adds_in_halves():
+    for seed in range(20):
+        array, out = random_floats(seed=seed), np.zeros(2, np.float32)
+        reduce_register(array, out)
+        halves = array
+        while halves.size > 1:
+            halves = halves[: halves.size // 2] + halves[halves.size // 2 :]
+        assert out[0] == halves[0]
+
+
+@pytest.mark.parametrize("place", range(LANES))
+def test_largest_finds_each_lane(place):
+    array, out = np.full(LANES, -np.inf, np.float32), np.zeros(2, np.float32)
+    array[place] = -3e38
+    reduce_register(array, out)
+    assert out[1] == array[place]
+
+
+@pytest.mark.parametrize("n", [-5, 0, 1, 7, 15, 16, 17, 1000])
+def test_first_lanes_keeps_n_lanes(n):
+    @inlined
+    def run(a, n, other, out):
+        store(out, 0, first_lanes(load(a, 0, LANES), n, other))
+
+    a, out = random_floats(), np.zeros(LANES, np.float32)
+    run(a, n, np.float32(-np.inf), out)
+    kept = min(max(n, 0), LANES)
+    assert out[:kept].tolist() == a[:kept].tolist()
+    assert (out[kept:] == -np.inf).all()
+
+
+@pytest.mark.parametrize(("stride", "target_stride", "offset"), [(16, 16, 0), (17, 48, 3)])
+def test_transpose_fills_a_square_and_nothing_else(stride, target_stride, offset):
+    @inlined
+    def run(source, offset, stride, target, target_offset, target_stride):
+        transpose(source, offset, stride, target, target_offset, target_stride)
+
+    source = random_floats(offset + LANES * stride)
+    actual = np.full(2 * offset + LANES * target_stride, 9, np.float32)
+    expected = actual.copy()
+    square = source[offset:].reshape(LANES, stride)[:, :LANES]
+    expected[2 * offset :].reshape(LANES, target_stride)[:, :LANES] = square.T
+    run(source, offset, stride, actual, 2 * offset, target_stride)
+    assert (actual == expected).all()
+
+
+@inlined
+def read_mask(array, offset, out):
+    out[0] = nonzero_bits(array, offset)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_nonzero_bits_marks_each_element_that_is_not_zero(dtype):
+    out = np.zeros(1, np.uint64)
+    for place in range(MASK_BITS):
+        array = np.zeros(MASK_BITS + 4, dtype)
+        array[2 + place] = 1
+        array[[0, 1, -1, -2]] = 1  # outside
+        read_mask(array, 2, out)
+        assert out[0] == 1 << place
+    read_mask(np.full(MASK_BITS, 255, dtype), 0, out)
+    assert out[0] == 2**64 - 1
+
+
+def test_nonzero_bits_takes_both_zeros_for_zero_and_nan_for_a_number():
+    array, out = np.zeros(MASK_BITS, np.float32), np.zeros(1, np.uint64)
+    array[:5] = [-0.0, np.nan, 1e-45, -np.inf, 0.0]
+    read_mask(array, 0, out)
+    assert out[0] == 0b01110
+
+
+def test_lowest_bit_finds_every_bit():
+    @inlined
+    def run(mask, out):
+        out[0] = lowest_bit(mask)
+
+    out = np.zeros(1, np.int64)
+    for bit in range(MASK_BITS):
+        run(np.uint64((2**64 - 1) << bit & (2**64 - 1)), out)
+        assert out[0] == bit

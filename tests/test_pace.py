@@ -1,0 +1,48 @@
+"""One thread or all: by what they have cost."""
+
+import pytest
+
+from fastmnist.threads import Pace
+
+
+def run_pace(pace, costs, n_calls):
+    """The ways that a pace chooses where a unit of work costs costs[threads]."""
+    chosen = []
+    for _ in range(n_calls):
+        chosen.append(pace.choose())
+        pace.record(chosen[-1], costs[chosen[-1]])
+    return chosen
+
+
+@pytest.fixture
+def pace():
+    """A pace on four threads."""
+    return Pace(4)
+
+
+def test_all_threads_stay_where_they_are_faster(pace):
+    chosen = run_pace(pace, {4: 1.0, 1: 3.0}, 160)
+    assert chosen[:2] == [4, 1]
+    assert chosen.count(1) == 1 + 160 // Pace.RETRY
+
+
+def test_one_thread_takes_over_where_all_are_slower(pace):
+    chosen = run_pace(pace, {4: 10.0, 1: 3.0}, 160)
+    assert chosen[:2] == [4, 1]
+    assert chosen.count(4) == 1 + 160 // Pace.RETRY
+
+
+def test_the_slower_way_is_tried_again_and_taken_once_it_is_faster(pace):
+    assert run_pace(pace, {4: 10.0, 1: 3.0}, 2 * Pace.RETRY)[-2:] == [1, 4]
+    chosen = run_pace(pace, {4: 1.0, 1: 3.0}, 2 * Pace.RETRY)
+    assert chosen[: Pace.RETRY] == [1] * (Pace.RETRY - 1) + [4]
+    assert chosen[Pace.RETRY : -1] == [4] * (Pace.RETRY - 1)
+
+
+def test_the_faster_way_is_left_when_it_grows_slow(pace):
+    run_pace(pace, {4: 1.0, 1: 3.0}, 5)
+    assert run_pace(pace, {4: 150.0, 1: 3.0}, 3) == [4, 1, 1]
+
+
+def test_with_one_thread_there_is_nothing_to_choose():
+    assert set(run_pace(Pace(1), {1: 1.0}, 40)) == {1}
