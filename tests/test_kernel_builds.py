@@ -1,4 +1,4 @@
-"""The kernel tests again, in the checked build and for other processors, each in a process of its own."""
+"""The kernel tests again, in the checked build, on more threads and for other processors, each in its own process."""
 
 import subprocess
 import sys
@@ -11,6 +11,8 @@ KERNEL_TESTS = sorted(path for name in ("simd", "lanes", "kernels_*") for path i
 CHECKED = {"FASTMNIST_CHECKED": "1"}
 HASWELL = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2,+fma"}
 GENERIC = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
+# Four parts on fewer threads run one after the other in places, where one may use what it must not have seen yet.
+FOUR_THREADS = {"NUMBA_NUM_THREADS": "4"}
 
 # Compiled anew: the assembly of a kernel from the cache cannot be looked at.
 ASSEMBLY = """
@@ -58,8 +60,8 @@ needs_x86 = pytest.mark.skipif(not is_x86(), reason="a build for x86 processors"
 
 @pytest.mark.parametrize(
     "environment",
-    [CHECKED, pytest.param(HASWELL, marks=needs_x86), pytest.param(GENERIC, marks=needs_x86)],
-    ids=["checked", "haswell", "generic"],
+    [CHECKED, FOUR_THREADS, pytest.param(HASWELL, marks=needs_x86), pytest.param(GENERIC, marks=needs_x86)],
+    ids=["checked", "four-threads", "haswell", "generic"],
 )
 def test_the_kernel_tests_pass_in_another_build(environment):
     done = run_python("-m", "pytest", "-q", "-p", "no:cacheprovider", *KERNEL_TESTS, environment=environment)

@@ -153,7 +153,7 @@ def backward(parameters, batches, space, index, n_samples, scalars, part, n_part
     relu_gradient_rows(width, space.activations, space.deltas, below.offset + column, previous.stride, n_samples, sums)
     step_rows(width, parameters.values, parameters.velocities, previous.biases + column, 0, 1, sums, 0, no_decay)
     step_weights(parameters, batches, space, index, n_samples, scalars, delta, part, n_parts)
-    if index == parameters.layout.shape[0] - 1 and part == 0:
+    if index == parameters.layout.shape[0] - 1 and first == 0 and last > 0:  # the part that reads these biases next
         sum_rows(layer.width, delta.array, layer.stride, n_samples, sums)
         step_rows(layer.width, parameters.values, parameters.velocities, layer.biases, 0, 1, sums, 0, no_decay)
 
