@@ -9,18 +9,16 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.kernels import oracle
+from bench.checks import check_labels, oracle
 from bench.load import watched
 from bench.machine import version
 from bench.peers.common import Bytes, read_model
 from bench.processes import fastmnist_command, peer_command, run_checked
-from bench.settings import DataSet, Settings, WrongResultError, mnist
+from bench.settings import DataSet, Settings, mnist
 from bench.table import Table
 from bench.timing import Timing, compare_clocks
 from bench.write_images import write
 from fastmnist.model_file import find_model
-
-DIFFERENT_LABELS = 1e-4  # share: where two classes are as probable, rounding decides
 
 
 @dataclass(frozen=True)
@@ -115,7 +113,7 @@ def _compare(case: Case, table: Table, settings: Settings) -> tuple[int, int]:
 
     clock("ours", case.ours)  # untimed: compiles where it must, and brings the input into memory
     missing = [package for package in case.packages if version(package) == "not installed"]
-    with watched(table):
+    with watched(table, settings):
         if missing or settings.smoke:
             timing = Timing.of([clock("ours", case.ours) for _ in range(settings.repeats(3))])
             note = "no peer in a smoke run" if settings.smoke else f"not installed: {', '.join(missing)}"
@@ -136,11 +134,7 @@ def _labels_of(pixels: Bytes, folder: Path) -> Bytes:
 
 
 def _check_rows(name: str, path: Path, expected: Bytes) -> None:
-    """Raise WrongResultError unless the CSV file has the expected labels, row for row."""
+    """Check that the CSV file has the expected labels, row for row."""
     with open(path, newline="", encoding="utf-8") as file:
         labels = [row["label"] for row in csv.DictReader(file)]
-    if len(labels) != len(expected):
-        raise WrongResultError(f"{name}: {len(labels):,} rows, expected {len(expected):,}")
-    share = float((np.array(labels, np.uint8) != expected).mean())
-    if share > DIFFERENT_LABELS:
-        raise WrongResultError(f"{name}: {share:.2%} of the labels differ")
+    check_labels(name, np.array(labels, np.uint8), expected)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.kernels import oracle
+from bench.checks import check_labels, oracle
 from bench.load import watched
 from bench.peers import numpy_infer, onnx_runtime, pytorch_infer
 from bench.peers.common import Bytes, Parameters
@@ -19,7 +19,6 @@ from bench.training import WIDE, parameters_of, train
 from fastmnist.network import Network
 from fastmnist.recipes import SEED
 
-DIFFERENT_LABELS = 1e-4  # share: where two classes are as probable, rounding decides
 CONFIDENCE_TOLERANCE = 1e-3
 
 
@@ -47,7 +46,7 @@ def run(settings: Settings) -> Iterator[Table]:
         table = Table(f"Inference {sizes} from uint8, {len(digits.pixels):,} images")
         onnx = Peer(f"ONNX Runtime, batches of {batch_size}", onnx_runtime.Predictor, goal, batch_size)
         for peer in (NUMPY,) if settings.smoke else (onnx, PYTORCH, NUMPY):
-            with watched(table):
+            with watched(table, settings):
                 _compare(network, digits.pixels, peer, table, settings)
         yield table
 
@@ -56,7 +55,9 @@ def _compare(network: Network, pixels: Bytes, peer: Peer, table: Table, settings
     """Check both answers and add the peer's row."""
     labels, confidences = network.predict(pixels)
     weights, biases = parameters_of(network)
-    _check("ours", labels, oracle.forward(weights, biases, pixels[:2000])[-1].argmax(axis=1).astype(np.uint8))
+    check_labels(
+        "ours", labels[:2000], oracle.forward(weights, biases, pixels[:2000])[-1].argmax(axis=1).astype(np.uint8)
+    )
     arguments = peer, (weights, biases), pixels, None if peer.all_cores else settings.threads
     with PeerProcess() as process:
         try:
@@ -64,7 +65,7 @@ def _compare(network: Network, pixels: Bytes, peer: Peer, table: Table, settings
         except ImportError as error:
             table.add(f"vs {peer.name}", None, note=f"not installed: {error.name}")
             return
-        _check(peer.name, its_labels, labels)
+        check_labels(peer.name, its_labels, labels)
         if np.abs(its_confidences - confidences).max() > CONFIDENCE_TOLERANCE:
             raise WrongResultError(f"{peer.name}: other confidences than ours")
         comparison = compare_clocks(
@@ -86,9 +87,3 @@ def predict(peer: Peer, parameters: Parameters, pixels: Bytes, threads: int | No
     start = time.perf_counter()
     labels, confidences = predictor.predict(pixels)
     return time.perf_counter() - start, labels, confidences
-
-
-def _check(who: str, labels: Bytes, expected: Bytes) -> None:
-    share = float((labels[: len(expected)] != expected).mean())
-    if share > DIFFERENT_LABELS:
-        raise WrongResultError(f"{who}: {share:.2%} of the labels differ")

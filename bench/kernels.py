@@ -1,31 +1,28 @@
 """Kernels beside NumPy, and beside what the machine can do at most."""
 
-import importlib
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from bench import first_layer
+from bench.checks import check, oracle
 from bench.load import watched
 from bench.peak import Peak, measure_peak
-from bench.peers.common import Bytes, Floats
-from bench.settings import Settings, WrongResultError, mnist
+from bench.peers.common import Floats
+from bench.settings import Settings
 from bench.table import Table
-from bench.timing import compare, measure
-from fastmnist.kernels import activations, matmul, sparse
+from bench.timing import compare
+from fastmnist.kernels import activations, matmul
 from fastmnist.kernels.jit import n_threads
 from fastmnist.kernels.layout import aligned_zeros, row_width
 from fastmnist.kernels.simd import LANES
-from fastmnist.network import Network
 
 BATCHES = (32, 128, 256)
 SHAPES = ((784, 100), (784, 800), (800, 800), (300, 100))  # (n_in, n_out)
 FLOPS_PER_ROUND = 2e9  # calls are repeated until they have done this much
 SETTLE_SECONDS = 0.3  # OpenBLAS's threads spin long
-
-oracle: Any = importlib.import_module("tests.oracle")  # by name, because it has no types
 
 
 @dataclass(frozen=True)
@@ -41,18 +38,21 @@ class Case:
 
 def run(settings: Settings) -> Iterator[Table]:
     """Yield the tables of the kernels."""
-    peak = measure_peak(settings.repeats(5))
-    yield _peak_table(peak)
+    peak, table = _peak(settings)
+    yield table
     yield _products(settings, peak)
-    yield _other_kernels(settings, peak)
+    yield _other_kernels(settings)
+    yield first_layer.make_table(settings, peak)
 
 
-def _peak_table(peak: Peak) -> Table:
+def _peak(settings: Settings) -> tuple[Peak, Table]:
     table = Table(f"This machine at most, {n_threads()} threads")
-    table.add("multiply-adds in registers", peak.flops / 1e9, unit="GFLOP/s")
-    table.add("reading memory", peak.read / 1e9, unit="GB/s")
-    table.add("triad, a = b + s * c", peak.triad / 1e9, unit="GB/s", note="two arrays read, one written")
-    return table
+    with watched(table, settings):
+        peak = measure_peak(settings.repeats(9))
+        table.add("multiply-adds in registers", peak.flops / 1e9, unit="GFLOP/s")
+        table.add("reading memory", peak.read / 1e9, unit="GB/s")
+        table.add("triad, a = b + s * c", peak.triad / 1e9, unit="GB/s", note="two arrays read, one written")
+    return peak, table
 
 
 def _products(settings: Settings, peak: Peak) -> Table:
@@ -64,7 +64,7 @@ def _products(settings: Settings, peak: Peak) -> Table:
         for n_samples in BATCHES[:1] if settings.smoke else BATCHES:
             for n_in, n_out in SHAPES[::3] if settings.smoke else SHAPES:
                 case = make(n_samples, n_in, n_out)
-                with watched(table):
+                with watched(table, settings):
                     of_kernel.append(_compare(case, settings, table, peak))
         table.add(f"{make.__name__[1:]}: geometric mean", None, ratio=_geometric_mean(of_kernel))
         ratios += of_kernel
@@ -85,13 +85,6 @@ def _compare(case: Case, settings: Settings, table: Table, peak: Peak) -> float:
     note = f"{ours / 1e9:.0f} GFLOP/s, {ours / peak.flops:.0%} of the peak; NumPy {theirs / 1e9:.0f}"
     table.add_comparison(case.name, comparison, "us", note)
     return comparison.ratio
-
-
-def check(name: str, result: Floats, expected: Floats, tolerance: float = 1e-4) -> None:
-    """Raise WrongResultError unless result is expected, but for float32's rounding."""
-    error = np.abs(result - expected).max() / np.abs(expected).max()
-    if not error <= tolerance:  # not >, which is false for NaN
-        raise WrongResultError(f"{name}: off by {error:.1e} of the largest element, expected {tolerance:.0e} at most")
 
 
 def _matmul(n_samples: int, n_in: int, n_out: int) -> Case:
@@ -156,21 +149,15 @@ def _geometric_mean(ratios: list[float]) -> float:
     return math.exp(sum(map(math.log, ratios)) / len(ratios))
 
 
-def _other_kernels(settings: Settings, peak: Peak) -> Table:
-    """Time what is bound by memory or by searching, not by multiplying."""
+def _other_kernels(settings: Settings) -> Table:
+    """Compare what is bound by memory, or by the exponential function."""
     table = Table("Other kernels, beside NumPy")
-    pixels = mnist(settings).pixels[:2048]
-    repeats, calls = settings.repeats(5), 20 if settings.smoke else 500
     for case in (_relu(), _softmax_cross_entropy_gradient()):
         check(case.name, case.ours(), case.expected)
         check(f"NumPy's {case.name}", case.peer(), case.expected)
-        with watched(table):
-            comparison = compare(case.ours, case.peer, repeats=repeats, calls=calls)
+        with watched(table, settings):
+            comparison = compare(case.ours, case.peer, repeats=settings.repeats(5), calls=20 if settings.smoke else 500)
             table.add_comparison(case.name, comparison, "us")
-    with watched(table):
-        _list_nonzeros(pixels, settings, table, peak)
-    with watched(table):
-        _first_layer(pixels, settings, table, peak)
     return table
 
 
@@ -204,43 +191,3 @@ def _softmax_cross_entropy_gradient() -> Case:
 
     expected = oracle.softmax_cross_entropy_gradient(logits.astype(float), labels)
     return Case("softmax, cross-entropy and gradient 2048 x 10", 0, ours, peer, expected)
-
-
-def _list_nonzeros(pixels: Bytes, settings: Settings, table: Table, peak: Peak) -> None:
-    """Time the lists of non-zero pixels that a block of training begins with."""
-    n_samples, n_in = pixels.shape
-    rows, columns = sparse.make_row_lists(n_samples, n_in), sparse.make_column_lists(n_samples, n_in, 32)
-    order = np.arange(n_samples)
-    timing = measure(lambda: sparse.list_nonzeros(pixels, order, 32, rows, columns), repeats=settings.repeats(50))
-    for sample in range(0, n_samples, 100):
-        if (rows.columns[rows.starts[sample] : rows.ends[sample]] != pixels[sample].nonzero()[0]).any():
-            raise WrongResultError(f"list_nonzeros: a wrong list of sample {sample}")
-    moved = pixels.size + 2 * 8 * np.count_nonzero(pixels)  # a column and a value, in each of two lists
-    rate = moved / timing.median
-    note = (
-        f"{rate / 1e9:.1f} GB/s, {rate / peak.triad:.0%} of the triad; {n_samples / timing.median / 1e6:.1f} M images/s"
-    )
-    table.add_timing(f"list non-zero pixels of {n_samples} digits", timing, "us", note)
-
-
-def _first_layer(pixels: Bytes, settings: Settings, table: Table, peak: Peak) -> None:
-    """Time the forward pass from uint8 that skips zeros, with a last layer that hardly counts."""
-    n_samples, n_out = len(pixels), 800
-    network = Network.random((784, n_out, 10), 0, 0.05)
-    weights, floats = network.weights(0).copy(), pixels / np.float32(255)
-    out = np.empty((n_samples, n_out), np.float32)
-    all_weights, biases = ([f(layer) for layer in (0, 1)] for f in (network.weights, network.biases))
-    check("first layer", network.logits(pixels), oracle.forward(all_weights, biases, pixels)[-1])
-    comparison = compare(
-        lambda: network.logits(pixels),
-        lambda: np.matmul(floats, weights, out=out),
-        repeats=settings.repeats(5),
-        calls=10,
-    )
-    flops = 2.0 * n_out * np.count_nonzero(pixels) / comparison.ours.median
-    dense = 2.0 * n_out * pixels.size / comparison.ours.median
-    note = (
-        f"{flops / 1e9:.0f} GFLOP/s on the non-zero pixels, {flops / peak.flops:.0%} of the peak; "
-        f"as if {dense / 1e9:.0f} dense; NumPy: np.matmul of float32"
-    )
-    table.add_comparison(f"first layer {n_samples} x 784 x 800 from uint8, and 800 x 10", comparison, "us", note)

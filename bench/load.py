@@ -6,9 +6,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from bench.machine import available_cores
+from bench.settings import Settings
 from bench.table import Table
 
 STAT = Path("/proc/stat")  # Linux only; elsewhere nothing is known, and nothing said
@@ -18,9 +20,9 @@ TOO_SHORT = 0.5  # seconds: the kernel counts in hundredths
 
 
 @contextmanager
-def watched(table: Table) -> Iterator[None]:
+def watched(table: Table, settings: Settings) -> Iterator[None]:
     """Measure rows once the machine is quiet, and mark them where it did not stay so."""
-    wait_until_quiet()
+    wait_until_quiet(settings)
     n_rows, others, start = len(table.rows), _seconds_of_others(), time.perf_counter()
     yield
     seconds = time.perf_counter() - start
@@ -32,13 +34,18 @@ def watched(table: Table) -> Iterator[None]:
             table.rows[index] = replace(row, note=note)
 
 
-def wait_until_quiet() -> None:
-    """Wait, not for ever, until others leave the CPUs alone; say so on stderr where they do not."""
-    deadline = time.perf_counter() + PATIENCE_SECONDS
+def wait_until_quiet(settings: Settings) -> None:
+    """Wait, not for ever, until others leave the CPUs alone; say once on stderr where they do not."""
+    deadline = time.perf_counter() + (0 if settings.smoke else PATIENCE_SECONDS)
     while _share_of_others(0.3) > DISTURBED:
         if time.perf_counter() > deadline:
-            print(f"bench: other processes keep the {available_cores()} CPUs busy", file=sys.stderr)
+            _say_once(f"bench: other processes keep the {available_cores()} CPUs busy, which spoils the figures")
             return
+
+
+@cache
+def _say_once(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def _share_of_others(seconds: float) -> float:

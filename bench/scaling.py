@@ -38,7 +38,7 @@ def _threads(settings: Settings, folder: Path) -> Table:
         ("seed recipe, 10 epochs", (), ""),
     )
     for name, options, goal in cases:
-        with watched(table):
+        with watched(table, settings):
             comparison = compare_clocks(
                 partial(_epoch, settings, folder / "all", *options),
                 partial(_epoch, settings, folder / "one", *options, "--threads", "1"),
@@ -56,7 +56,7 @@ def _neighbours(settings: Settings, folder: Path) -> Table:
     for n_burners, goal in ((1, 3), (2, 4)):
         quiet, busy = [], []
         for _ in range(REPEATS):
-            wait_until_quiet()
+            wait_until_quiet(settings)
             quiet.append(_epoch(settings, folder / "quiet"))
             with _burning(n_burners):
                 busy.append(_epoch(settings, folder / "busy"))

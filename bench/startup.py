@@ -26,13 +26,13 @@ def run(settings: Settings) -> Iterator[Table]:
         _warm(table, "--help", help_, settings, "goal 0.15 s")
         warm = _warm(table, "predict of one PNG, kernels cached", predict, settings, "goal 0.7 s")
         if not settings.smoke:
-            cold = _cold(table, "predict of one PNG, empty cache", predict, "goal 10 s")
+            cold = _cold(table, "predict of one PNG, empty cache", predict, settings, "goal 10 s")
             _difference(table, "predict: compiling", cold, warm)
             train = fastmnist_command("train", settings.data, "--epochs", "1", "--output", Path(folder, "new.npz"))
             warm = _warm(table, "train, 1 epoch, kernels cached", train, settings)
-            cold = _cold(table, "train, 1 epoch, empty cache", train, "goal 25 s")
+            cold = _cold(table, "train, 1 epoch, empty cache", train, settings, "goal 25 s")
             _difference(table, "train: compiling", cold, warm)
-            _cold(table, "warmup, empty cache: all kernels", fastmnist_command("warmup"))
+            _cold(table, "warmup, empty cache: all kernels", fastmnist_command("warmup"), settings)
         _steady(table, model, settings)
     yield table
 
@@ -40,16 +40,16 @@ def run(settings: Settings) -> Iterator[Table]:
 def _warm(table: Table, name: str, argv: list[str], settings: Settings, note: str = "") -> float:
     """Time a command whose kernels are cached."""
     run_checked(argv)
-    with watched(table):
+    with watched(table, settings):
         timing = Timing.of([run_checked(argv).seconds for _ in range(settings.repeats(9))])
         table.add_timing(name, timing, note=note)
     return timing.median
 
 
-def _cold(table: Table, name: str, argv: list[str], note: str = "") -> float:
+def _cold(table: Table, name: str, argv: list[str], settings: Settings, note: str = "") -> float:
     """Time a command that finds no compiled kernels."""
     seconds = []
-    with watched(table):
+    with watched(table, settings):
         for _ in range(3):
             with tempfile.TemporaryDirectory() as cache:
                 seconds.append(run_checked(argv, environment(XDG_CACHE_HOME=cache)).seconds)
@@ -65,6 +65,6 @@ def _steady(table: Table, model: Path, settings: Settings) -> None:
     """Time what is left when everything is loaded."""
     network = load_model(model).network
     one = mnist(settings).test_pixels[:1].copy()
-    with watched(table):
+    with watched(table, settings):
         timing = measure(lambda: network.predict(one), repeats=1000, warmup=100)
         table.add_timing("one image in a running process", timing, "us", "steady state; of training: see there")

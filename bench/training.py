@@ -4,13 +4,14 @@ One clock for all: wall time from uint8 pixels in memory to the last update, con
 included, evaluation excluded, averaged over the epochs of a run.
 """
 
+import importlib.util
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from bench.kernels import check, oracle
+from bench.checks import check, oracle
 from bench.load import watched
 from bench.peers import jax_scan, numpy_loop, pytorch, pytorch_notebook, sklearn_mlp
 from bench.peers.common import Floats, Parameters, Result
@@ -31,6 +32,10 @@ MIDDLE = WIDE.with_settings(hidden=(300, 100), batch_size=64, epochs=5)
 ACCURACY_TOLERANCE = 0.01  # between ours and a peer that does the same from the same start
 CHECKED_BATCHES = 10
 
+# On products this small OpenBLAS is no faster with two threads, and on a machine that is not quite idle 40 times
+# slower. Only threadpoolctl, which comes with scikit-learn, can tell it.
+NUMPY_THREADS = 1 if importlib.util.find_spec("threadpoolctl") else None
+
 
 @dataclass(frozen=True)
 class Peer:
@@ -46,8 +51,8 @@ class Peer:
 
 JAX = Peer("JAX, one jitted scan", jax_scan.train, 3, 5)
 PYTORCH = Peer("PyTorch eager", pytorch.train, 8)
-NUMPY32 = Peer("NumPy float32", numpy_loop.train, 6, settings=(("dtype", "float32"), ("threads", None)))
-NUMPY64 = Peer("NumPy float64, the notebook's loop", numpy_loop.train, 10, settings=(("threads", None),))
+NUMPY32 = Peer("NumPy float32", numpy_loop.train, 6, settings=(("dtype", "float32"), ("threads", NUMPY_THREADS)))
+NUMPY64 = Peer("NumPy float64, the notebook's loop", numpy_loop.train, 10, settings=(("threads", NUMPY_THREADS),))
 SKLEARN = Peer("scikit-learn MLPClassifier", sklearn_mlp.train, 6)
 NOTEBOOK = Peer("the notebook's PyTorch net, by its own rules", pytorch_notebook.train, rules=False)
 
@@ -77,7 +82,7 @@ def _table(recipe: Recipe, data: DataSet, peers: tuple[Peer, ...], settings: Set
     table = Table(_title(recipe, data))
     check_first_steps(recipe, data)
     for peer in peers:
-        with watched(table):
+        with watched(table, settings):
             _compare(recipe, data, peer, table, settings)
     return table
 

@@ -1,0 +1,29 @@
+"""What every figure stands on: a right result."""
+
+import importlib
+from typing import Any
+
+import numpy as np
+
+from bench.peers.common import Bytes, Floats
+from bench.settings import WrongResultError
+
+DIFFERENT_LABELS = 1e-4  # share: where two classes are as probable, rounding decides
+
+oracle: Any = importlib.import_module("tests.oracle")  # by name, because it has no types
+
+
+def check(name: str, result: Floats, expected: Floats, tolerance: float = 1e-4) -> None:
+    """Raise WrongResultError unless result is expected, but for float32's rounding."""
+    error = np.abs(result - expected).max() / np.abs(expected).max()
+    if not error <= tolerance:  # not >, which is false for NaN
+        raise WrongResultError(f"{name}: off by {error:.1e} of the largest element, expected {tolerance:.0e} at most")
+
+
+def check_labels(name: str, labels: Bytes, expected: Bytes) -> None:
+    """Raise WrongResultError unless labels are expected, but for ties."""
+    if labels.shape != expected.shape:
+        raise WrongResultError(f"{name}: {len(labels):,} labels, expected {len(expected):,}")
+    share = float((labels != expected).mean())
+    if share > DIFFERENT_LABELS:
+        raise WrongResultError(f"{name}: {share:.2%} of the labels differ")

@@ -1,0 +1,215 @@
+"""The first layer, which skips the pixels that are 0: its parts beside dense products of NumPy."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba import prange
+
+from bench.checks import check, oracle
+from bench.load import watched
+from bench.peak import Peak
+from bench.peers.common import Bytes, Floats
+from bench.settings import Settings, WrongResultError, mnist
+from bench.table import Table
+from bench.timing import Comparison, compare, measure
+from fastmnist.kernels import sparse
+from fastmnist.kernels.forward import Parameters, forward_listed
+from fastmnist.kernels.jit import inlined, kernel, n_threads
+from fastmnist.kernels.layout import layer_at, part_bounds
+from fastmnist.kernels.sgd import StepScalars
+from fastmnist.kernels.simd import LANES
+from fastmnist.kernels.training_loop import Batches, make_workspace, step_first
+from fastmnist.network import NO_VELOCITIES, Network
+
+N_SAMPLES = 2048
+SHAPES = ((32, 100), (128, 800))  # (batch size, units)
+SCALARS = StepScalars(np.float32(0.01), np.float32(0), np.float32(0.001))
+NO_LABELS = np.zeros(0, np.uint8)
+
+
+class Layer:
+    """A first layer with the data of the training kernels, and the same for NumPy."""
+
+    def __init__(self, pixels: Bytes, batch_size: int, n_out: int) -> None:
+        n_samples, n_in = pixels.shape
+        network = Network.random((n_in, n_out, 10), 0, 0.05)
+        self.pixels, self.batch_size = pixels, batch_size
+        self.floats = np.multiply(pixels, np.float32(1 / 255), dtype=np.float32)
+        self.weights = network.weights(0).copy()
+        self.delta: Floats = np.random.default_rng(0).standard_normal((batch_size, n_out), np.float32)
+        self.out = np.empty_like(self.delta)
+        self.flops = 2.0 * n_out * np.count_nonzero(pixels)
+
+        rows = sparse.make_row_lists(n_samples, n_in)
+        columns = sparse.make_column_lists(n_samples, n_in, batch_size)
+        sparse.list_nonzeros(pixels, np.arange(n_samples), batch_size, rows, columns)
+        self.space = make_workspace(network.layout, batch_size, n_threads(), momentum=0)
+        self.stride = int(network.layout[0, 3])
+        self.rows_of(self.space.deltas)[:] = self.delta
+        # Panels of 16 columns, which follow each other.
+        self.panels = self.space.first_weights.reshape(-1, n_in, LANES)
+        padded = np.zeros((n_in, len(self.panels) * LANES), np.float32)
+        padded[:, :n_out] = self.weights
+        self.panels[:] = padded.reshape(n_in, -1, LANES).transpose(1, 0, 2)
+        parameters = Parameters(network.layout, network.parameters, NO_VELOCITIES)
+        self.arguments = parameters, rows, columns, batch_size, self.space
+
+    def rows_of(self, outputs: Floats) -> Floats:
+        """Return the layer's part of the activations or of the deltas as (batch_size, n_out)."""
+        size = self.batch_size * self.stride
+        rows: Floats = outputs[:size].reshape(self.batch_size, -1)
+        return rows[:, : self.delta.shape[1]]
+
+    @property
+    def n_batches(self) -> int:
+        """How many whole batches there are."""
+        return len(self.pixels) // self.batch_size
+
+    def stepped_weights(self) -> Floats:
+        """Return the weights as the kernels have left them."""
+        n_in, n_out = self.weights.shape
+        rows: Floats = self.panels.transpose(1, 0, 2).reshape(n_in, -1)
+        return rows[:, :n_out]
+
+
+def make_table(settings: Settings, peak: Peak) -> Table:
+    """Return the table: lists, forward pass and step of training; forward pass of inference."""
+    pixels = mnist(settings).pixels[:N_SAMPLES]
+    table = Table(f"First layer from uint8, {N_SAMPLES} digits, beside NumPy's dense products of float32")
+    with watched(table, settings):
+        _list_nonzeros(pixels, table, settings, peak)
+    for batch_size, n_out in SHAPES:
+        for compare_part in (_compare_forward, _compare_step):
+            layer = Layer(pixels, batch_size, n_out)
+            with watched(table, settings):
+                compare_part(layer, table, settings, peak)
+    with watched(table, settings):
+        _compare_inference(pixels, table, settings, peak)
+    return table
+
+
+def _list_nonzeros(pixels: Bytes, table: Table, settings: Settings, peak: Peak) -> None:
+    """Time the lists of non-zero pixels that a block of training begins with."""
+    n_samples, n_in = pixels.shape
+    rows, columns = sparse.make_row_lists(n_samples, n_in), sparse.make_column_lists(n_samples, n_in, 32)
+    order = np.arange(n_samples)
+    timing = measure(lambda: sparse.list_nonzeros(pixels, order, 32, rows, columns), repeats=settings.repeats(200))
+    for sample in range(n_samples):
+        if (rows.columns[rows.starts[sample] : rows.ends[sample]] != pixels[sample].nonzero()[0]).any():
+            raise WrongResultError(f"list_nonzeros: a wrong list of sample {sample}")
+    rate = (pixels.size + 2 * 8 * np.count_nonzero(pixels)) / timing.median  # two lists of a number and a value
+    per_image = timing.median / n_samples
+    note = f"{rate / 1e9:.1f} GB/s, {rate / peak.triad:.0%} of the triad; {per_image * 1e9:.0f} ns an image"
+    table.add_timing("lists of the non-zero pixels, batch 32", timing, "us", note)
+
+
+def _compare_forward(layer: Layer, table: Table, settings: Settings, peak: Peak) -> None:
+    """Compare the forward pass of training, which walks the lists."""
+    _forward(*layer.arguments, 1)
+    expected = oracle.matmul(layer.pixels[: layer.batch_size], layer.weights, 0)
+    check("first layer, forward", layer.rows_of(layer.space.activations), expected)
+
+    def peer() -> None:
+        for first in range(0, len(layer.pixels), layer.batch_size):
+            np.matmul(layer.floats[first : first + layer.batch_size], layer.weights, out=layer.out)
+
+    _add("forward", layer, lambda: _forward(*layer.arguments, layer.n_batches), peer, table, settings, peak)
+
+
+def _compare_step(layer: Layer, table: Table, settings: Settings, peak: Peak) -> None:
+    """Compare the weight gradient with the step that is fused into it."""
+    _step(*layer.arguments, 1)
+    gradient = oracle.matmul_weight_gradient(layer.pixels[: layer.batch_size], layer.delta)
+    expected = layer.weights - SCALARS.learning_rate * (gradient + SCALARS.weight_decay * layer.weights)
+    check("first layer, step", layer.stepped_weights(), expected)
+    weights, gradient = layer.weights.copy(), np.empty_like(layer.weights)
+
+    def peer() -> None:
+        for first in range(0, len(layer.pixels), layer.batch_size):
+            np.matmul(layer.floats[first : first + layer.batch_size].T, layer.delta, out=gradient)
+            np.add(gradient, SCALARS.weight_decay * weights, out=gradient)
+            np.subtract(weights, SCALARS.learning_rate * gradient, out=weights)
+
+    _add("weight step", layer, lambda: _step(*layer.arguments, layer.n_batches), peer, table, settings, peak)
+
+
+def _compare_inference(pixels: Bytes, table: Table, settings: Settings, peak: Peak) -> None:
+    """Compare a network of little but a first layer."""
+    n_out = 800
+    network = Network.random((pixels.shape[1], n_out, 10), 0, 0.05)
+    weights, biases = ([get(layer).copy() for layer in (0, 1)] for get in (network.weights, network.biases))
+    check("first layer, inference", network.logits(pixels), oracle.forward(weights, biases, pixels)[-1])
+    floats, out = np.multiply(pixels, np.float32(1 / 255), dtype=np.float32), np.empty((len(pixels), n_out), np.float32)
+    comparison = compare(
+        lambda: network.logits(pixels),
+        lambda: np.matmul(floats, weights[0], out=out),
+        repeats=settings.repeats(5),
+        calls=10,
+    )
+    note = _rates(2.0 * n_out * np.count_nonzero(pixels), comparison, peak)
+    table.add_comparison(f"inference, 784 x {n_out} and {n_out} x 10", comparison, "us", note)
+
+
+def _add(
+    name: str,
+    layer: Layer,
+    ours: Callable[[], None],
+    peer: Callable[[], None],
+    table: Table,
+    settings: Settings,
+    peak: Peak,
+) -> None:
+    """Time one part over all batches and add its row."""
+    comparison = compare(ours, peer, repeats=settings.repeats(5), calls=10)
+    n_in, n_out = layer.weights.shape
+    note = _rates(layer.flops, comparison, peak)
+    table.add_comparison(f"{name}, batches of {layer.batch_size} x {n_in} x {n_out}", comparison, "us", note)
+
+
+def _rates(flops: float, comparison: Comparison, peak: Peak) -> str:
+    """Say how fast the multiplications with non-zero pixels go."""
+    rate = flops / comparison.ours.median
+    return f"{rate / 1e9:.0f} GFLOP/s on the non-zero pixels, {rate / peak.flops:.0%} of the peak"
+
+
+@kernel
+def _forward(
+    parameters: Any, rows: Any, _columns: Any, batch_size: int, space: Any, n_batches: int, n_parts: int
+) -> None:
+    for index in prange(n_parts):
+        _forward_part(parameters, rows, batch_size, space, n_batches, np.intp(index), n_parts)
+
+
+@inlined
+def _forward_part(
+    parameters: Any, rows: Any, batch_size: int, space: Any, n_batches: int, part: int, n_parts: int
+) -> None:
+    first, last = part_bounds(layer_at(parameters.layout, 0).width, part, n_parts)
+    for batch in range(n_batches):
+        forward_listed(
+            parameters,
+            space.first_weights,
+            rows,
+            batch * batch_size,
+            batch_size,
+            space.cursors[part],
+            space.activations,
+            first,
+            last,
+        )
+
+
+@kernel
+def _step(parameters: Any, rows: Any, columns: Any, batch_size: int, space: Any, n_batches: int, n_parts: int) -> None:
+    for index in prange(n_parts):
+        _step_part(parameters, rows, columns, batch_size, space, n_batches, np.intp(index), n_parts)
+
+
+@inlined
+def _step_part(
+    parameters: Any, rows: Any, columns: Any, batch_size: int, space: Any, n_batches: int, part: int, n_parts: int
+) -> None:
+    batches = Batches(rows, columns, NO_LABELS, batch_size)
+    for batch in range(n_batches):
+        step_first(parameters, batches, space, batch, SCALARS, part, n_parts)
