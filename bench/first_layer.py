@@ -12,7 +12,7 @@ from bench.peak import Peak
 from bench.peers.common import Bytes, Floats
 from bench.settings import Settings, WrongResultError, mnist
 from bench.table import Table
-from bench.timing import Comparison, compare, measure
+from bench.timing import WAKE_SECONDS, Comparison, compare, measure
 from fastmnist.kernels import sparse
 from fastmnist.kernels.forward import Parameters, forward_listed
 from fastmnist.kernels.jit import inlined, kernel, n_threads
@@ -94,7 +94,11 @@ def _list_nonzeros(pixels: Bytes, table: Table, settings: Settings, peak: Peak) 
     n_samples, n_in = pixels.shape
     rows, columns = sparse.make_row_lists(n_samples, n_in), sparse.make_column_lists(n_samples, n_in, 32)
     order = np.arange(n_samples)
-    timing = measure(lambda: sparse.list_nonzeros(pixels, order, 32, rows, columns), repeats=settings.repeats(200))
+    timing = measure(
+        lambda: sparse.list_nonzeros(pixels, order, 32, rows, columns),
+        repeats=settings.repeats(200),
+        warmup=settings.repeats(200),
+    )
     for sample in range(n_samples):
         if (rows.columns[rows.starts[sample] : rows.ends[sample]] != pixels[sample].nonzero()[0]).any():
             raise WrongResultError(f"list_nonzeros: a wrong list of sample {sample}")
@@ -146,6 +150,7 @@ def _compare_inference(pixels: Bytes, table: Table, settings: Settings, peak: Pe
         lambda: np.matmul(floats, weights[0], out=out),
         repeats=settings.repeats(5),
         calls=10,
+        wake=WAKE_SECONDS,
     )
     note = _rates(2.0 * n_out * np.count_nonzero(pixels), comparison, peak)
     table.add_comparison(f"inference, 784 x {n_out} and {n_out} x 10", comparison, "us", note)
@@ -161,7 +166,7 @@ def _add(
     peak: Peak,
 ) -> None:
     """Time one part over all batches and add its row."""
-    comparison = compare(ours, peer, repeats=settings.repeats(5), calls=10)
+    comparison = compare(ours, peer, repeats=settings.repeats(5), calls=10, wake=WAKE_SECONDS)
     n_in, n_out = layer.weights.shape
     note = _rates(layer.flops, comparison, peak)
     table.add_comparison(f"{name}, batches of {layer.batch_size} x {n_in} x {n_out}", comparison, "us", note)

@@ -13,7 +13,7 @@ from bench.peak import Peak, measure_peak
 from bench.peers.common import Floats
 from bench.settings import Settings
 from bench.table import Table
-from bench.timing import compare
+from bench.timing import WAKE_SECONDS, compare
 from fastmnist.kernels import activations, matmul
 from fastmnist.kernels.jit import n_threads
 from fastmnist.kernels.layout import aligned_zeros, row_width
@@ -79,7 +79,12 @@ def _compare(case: Case, settings: Settings, table: Table, peak: Peak) -> float:
     check(f"NumPy's {case.name}", case.peer(), case.expected)
     calls = max(3, int(FLOPS_PER_ROUND / case.flops))
     comparison = compare(
-        case.ours, case.peer, repeats=settings.repeats(5), calls=calls, settle=0.1 if settings.smoke else SETTLE_SECONDS
+        case.ours,
+        case.peer,
+        repeats=settings.repeats(5),
+        calls=calls,
+        settle=0.1 if settings.smoke else SETTLE_SECONDS,
+        wake=WAKE_SECONDS,
     )
     ours, theirs = (case.flops / timing.median for timing in (comparison.ours, comparison.peer))
     note = f"{ours / 1e9:.0f} GFLOP/s, {ours / peak.flops:.0%} of the peak; NumPy {theirs / 1e9:.0f}"
@@ -156,7 +161,8 @@ def _other_kernels(settings: Settings) -> Table:
         check(case.name, case.ours(), case.expected)
         check(f"NumPy's {case.name}", case.peer(), case.expected)
         with watched(table, settings):
-            comparison = compare(case.ours, case.peer, repeats=settings.repeats(5), calls=20 if settings.smoke else 500)
+            calls = 20 if settings.smoke else 500
+            comparison = compare(case.ours, case.peer, repeats=settings.repeats(5), calls=calls, wake=WAKE_SECONDS)
             table.add_comparison(case.name, comparison, "us")
     return table
 

@@ -18,6 +18,10 @@ from typing import IO
 # from whoever runs next. This much idle time between ours and the peer lets them fall asleep.
 SETTLE_SECONDS = 0.2
 
+# Threads that were asleep are often woken on their caller's own core, and stay there, each in the other's way, until
+# the scheduler spreads them some 10 to 40 ms later: a product of 0.3 ms takes 1.1 ms meanwhile.
+WAKE_SECONDS = 0.1
+
 LAUNCHER = Path(__file__).with_name("launch.py")
 
 
@@ -80,16 +84,20 @@ def compare(
     repeats: int,
     calls: int = 1,
     settle: float = SETTLE_SECONDS,
+    wake: float = 0.0,
 ) -> Comparison:
     """Time ours and the peer in turn, `repeats` rounds of each, after one untimed call of both.
 
-    Short functions want several `calls` in a round. Then each round begins with one more call that is not
-    timed: it wakes the threads and fills the caches that the settling emptied.
+    Short functions want several `calls` in a round. Then each round begins with calls that are not timed, one or
+    `wake` seconds of them: they wake the threads and fill the caches that the settling emptied.
     """
 
     def burst(function: Callable[[], object]) -> list[float]:
         if calls > 1:
+            awake = time.perf_counter() + wake
             function()
+            while time.perf_counter() < awake:
+                function()
         return [seconds_of(function) for _ in range(calls)]
 
     ours()
