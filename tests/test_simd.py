@@ -130,3 +130,15 @@ def test_by_width_runs_the_function_of_its_width(max_width):
 
 def test_vectors_of_equal_lanes_are_one_type():
     assert simd.Vector(16) == simd.Vector(16) != simd.Vector(32)
+
+
+def test_the_functions_of_all_widths_have_names_of_their_own(monkeypatch):
+    """Loaded from the cache together, two of one name would be taken for each other."""
+    names = []
+    monkeypatch.setattr(simd, "inlined", lambda function: names.append(function.__qualname__) or function)
+
+    def make(lanes):
+        return lambda: lanes
+
+    simd.by_width(make, 3)
+    assert len(names) == len(set(names)) == 4

@@ -272,12 +272,17 @@ def by_width(make, max_width):
     """Return a function f(width, *args) that runs make(lanes)(*args) for a vector of `width` registers.
 
     `make` is called once for each width from 1 to `max_width` (at most 8), so that vectors have constant sizes.
-    A chain of tests, because nested calls would each count the references of all their arrays.
+    Each function gets a name of its own. Numba names a compiled function by its qualified name, its types and a
+    counter of the process that compiled it; two processes count differently, and where both results are loaded from
+    the cache, functions of one name would be taken for each other.
     """
-    functions = [inlined(make(LANES * width)) for width in range(1, max_width + 1)]
+    functions = []
+    for width in range(1, max_width + 1):
+        function = make(LANES * width)
+        function.__qualname__ = f"{function.__qualname__}_{width}"
+        functions.append(inlined(function))
     f1, f2, f3, f4, f5, f6, f7, f8 = functions + [functions[-1]] * (MAX_WIDTH - max_width)
 
-    @inlined
     def dispatch(width, *args):
         if width == 1:
             f1(*args)
@@ -296,4 +301,5 @@ def by_width(make, max_width):
         else:
             f8(*args)
 
-    return dispatch
+    dispatch.__qualname__ = f"{make.__qualname__}.dispatch"
+    return inlined(dispatch)
