@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.checks import check_labels, oracle
-from bench.load import watched
+from bench.load import undisturbed
 from bench.machine import version
 from bench.peers.common import Bytes, read_model
 from bench.processes import fastmnist_command, peer_command, run_checked
@@ -113,7 +113,7 @@ def _compare(case: Case, table: Table, settings: Settings) -> tuple[int, int]:
 
     clock("ours", case.ours)  # untimed: compiles where it must, and brings the input into memory
     missing = [package for package in case.packages if version(package) == "not installed"]
-    with watched(table, settings):
+    for _ in undisturbed(table, settings):
         if missing or settings.smoke:
             timing = Timing.of([clock("ours", case.ours) for _ in range(settings.repeats(3))])
             note = "no peer in a smoke run" if settings.smoke else f"not installed: {', '.join(missing)}"

@@ -7,7 +7,7 @@ import numpy as np
 from numba import prange
 
 from bench.checks import check, oracle
-from bench.load import watched
+from bench.load import undisturbed
 from bench.peak import Peak
 from bench.peers.common import Bytes, Floats
 from bench.settings import Settings, WrongResultError, mnist
@@ -77,14 +77,13 @@ def make_table(settings: Settings, peak: Peak) -> Table:
     """Return the table: lists, forward pass and step of training; forward pass of inference."""
     pixels = mnist(settings).pixels[:N_SAMPLES]
     table = Table(f"First layer from uint8, {N_SAMPLES} digits, beside NumPy's dense products of float32")
-    with watched(table, settings):
+    for _ in undisturbed(table, settings):
         _list_nonzeros(pixels, table, settings, peak)
     for batch_size, n_out in SHAPES:
         for compare_part in (_compare_forward, _compare_step):
-            layer = Layer(pixels, batch_size, n_out)
-            with watched(table, settings):
-                compare_part(layer, table, settings, peak)
-    with watched(table, settings):
+            for _ in undisturbed(table, settings):
+                compare_part(Layer(pixels, batch_size, n_out), table, settings, peak)
+    for _ in undisturbed(table, settings):
         _compare_inference(pixels, table, settings, peak)
     return table
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bench.checks import check_labels, oracle
-from bench.load import watched
+from bench.load import undisturbed
 from bench.peers import numpy_infer, onnx_runtime, pytorch_infer
 from bench.peers.common import Bytes, Parameters
 from bench.processes import PeerProcess
@@ -46,7 +46,7 @@ def run(settings: Settings) -> Iterator[Table]:
         table = Table(f"Inference {sizes} from uint8, {len(digits.pixels):,} images")
         onnx = Peer(f"ONNX Runtime, batches of {batch_size}", onnx_runtime.Predictor, goal, batch_size)
         for peer in (NUMPY,) if settings.smoke else (onnx, PYTORCH, NUMPY):
-            with watched(table, settings):
+            for _ in undisturbed(table, settings):
                 _compare(network, digits.pixels, peer, table, settings)
         yield table
 

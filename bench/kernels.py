@@ -8,7 +8,7 @@ import numpy as np
 
 from bench import first_layer
 from bench.checks import check, oracle
-from bench.load import watched
+from bench.load import undisturbed
 from bench.peak import Peak, measure_peak
 from bench.peers.common import Floats
 from bench.settings import Settings
@@ -47,7 +47,7 @@ def run(settings: Settings) -> Iterator[Table]:
 
 def _peak(settings: Settings) -> tuple[Peak, Table]:
     table = Table(f"This machine at most, {n_threads()} threads")
-    with watched(table, settings):
+    for _ in undisturbed(table, settings):
         peak = measure_peak(settings.repeats(9))
         table.add("multiply-adds in registers", peak.flops / 1e9, unit="GFLOP/s")
         table.add("reading memory", peak.read / 1e9, unit="GB/s")
@@ -64,8 +64,9 @@ def _products(settings: Settings, peak: Peak) -> Table:
         for n_samples in BATCHES[:1] if settings.smoke else BATCHES:
             for n_in, n_out in SHAPES[::3] if settings.smoke else SHAPES:
                 case = make(n_samples, n_in, n_out)
-                with watched(table, settings):
-                    of_kernel.append(_compare(case, settings, table, peak))
+                for _ in undisturbed(table, settings):
+                    ratio = _compare(case, settings, table, peak)
+                of_kernel.append(ratio)
         table.add(f"{make.__name__[1:]}: geometric mean", None, ratio=_geometric_mean(of_kernel))
         ratios += of_kernel
     table.add("all products: geometric mean", None, ratio=_geometric_mean(ratios), note="goal 1.0 x")
@@ -160,7 +161,7 @@ def _other_kernels(settings: Settings) -> Table:
     for case in (_relu(), _softmax_cross_entropy_gradient()):
         check(case.name, case.ours(), case.expected)
         check(f"NumPy's {case.name}", case.peer(), case.expected)
-        with watched(table, settings):
+        for _ in undisturbed(table, settings):
             calls = 20 if settings.smoke else 500
             comparison = compare(case.ours, case.peer, repeats=settings.repeats(5), calls=calls, wake=WAKE_SECONDS)
             table.add_comparison(case.name, comparison, "us")

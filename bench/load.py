@@ -4,7 +4,6 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -16,22 +15,28 @@ from bench.table import Table
 STAT = Path("/proc/stat")  # Linux only; elsewhere nothing is known, and nothing said
 DISTURBED = 0.05  # of all CPUs' time, used by others while a row was measured
 PATIENCE_SECONDS = 60
+ATTEMPTS = 3
 TOO_SHORT = 0.5  # seconds: the kernel counts in hundredths
 
 
-@contextmanager
-def watched(table: Table, settings: Settings) -> Iterator[None]:
-    """Measure rows once the machine is quiet, and mark them where it did not stay so."""
-    wait_until_quiet(settings)
-    n_rows, others, start = len(table.rows), _seconds_of_others(), time.perf_counter()
-    yield
-    seconds = time.perf_counter() - start
-    share = (_seconds_of_others() - others) / seconds / (os.cpu_count() or 1)
-    if share > DISTURBED and seconds > TOO_SHORT:
-        for index in range(n_rows, len(table.rows)):
-            row = table.rows[index]
-            note = "; ".join(filter(None, [row.note, f"DISTURBED: others used {share:.0%} of the CPUs"]))
-            table.rows[index] = replace(row, note=note)
+def undisturbed(table: Table, settings: Settings) -> Iterator[None]:
+    """Repeat a loop's body, which adds rows to the table, until others left the CPUs alone meanwhile.
+
+    After some attempts the rows stay as they are, marked as disturbed.
+    """
+    n_rows = len(table.rows)
+    for _ in range(1 if settings.smoke else ATTEMPTS):
+        del table.rows[n_rows:]
+        wait_until_quiet(settings)
+        others, start = _seconds_of_others(), time.perf_counter()
+        yield
+        seconds = time.perf_counter() - start
+        share = (_seconds_of_others() - others) / seconds / (os.cpu_count() or 1)
+        if share <= DISTURBED or seconds < TOO_SHORT:
+            return
+    for index, row in enumerate(table.rows[n_rows:], n_rows):
+        note = "; ".join(filter(None, [row.note, f"DISTURBED: others used {share:.0%} of the CPUs"]))
+        table.rows[index] = replace(row, note=note)
 
 
 def wait_until_quiet(settings: Settings) -> None:

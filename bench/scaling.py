@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from bench.load import wait_until_quiet, watched
+from bench.load import undisturbed, wait_until_quiet
 from bench.processes import fastmnist_command, run_checked
 from bench.settings import Settings, WrongResultError, mnist
 from bench.table import Table
@@ -38,7 +38,7 @@ def _threads(settings: Settings, folder: Path) -> Table:
         ("seed recipe, 10 epochs", (), ""),
     )
     for name, options, goal in cases:
-        with watched(table, settings):
+        for _ in undisturbed(table, settings):
             comparison = compare_clocks(
                 partial(_epoch, settings, folder / "all", *options),
                 partial(_epoch, settings, folder / "one", *options, "--threads", "1"),

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.load import watched
+from bench.load import undisturbed
 from bench.processes import environment, fastmnist_command, run_checked
 from bench.settings import Settings, mnist
 from bench.table import Table
@@ -40,7 +40,7 @@ def run(settings: Settings) -> Iterator[Table]:
 def _warm(table: Table, name: str, argv: list[str], settings: Settings, note: str = "") -> float:
     """Time a command whose kernels are cached."""
     run_checked(argv)
-    with watched(table, settings):
+    for _ in undisturbed(table, settings):
         timing = Timing.of([run_checked(argv).seconds for _ in range(settings.repeats(9))])
         table.add_timing(name, timing, note=note)
     return timing.median
@@ -48,8 +48,8 @@ def _warm(table: Table, name: str, argv: list[str], settings: Settings, note: st
 
 def _cold(table: Table, name: str, argv: list[str], settings: Settings, note: str = "") -> float:
     """Time a command that finds no compiled kernels."""
-    seconds = []
-    with watched(table, settings):
+    for _ in undisturbed(table, settings):
+        seconds = []
         for _ in range(3):
             with tempfile.TemporaryDirectory() as cache:
                 seconds.append(run_checked(argv, environment(XDG_CACHE_HOME=cache)).seconds)
@@ -65,6 +65,6 @@ def _steady(table: Table, model: Path, settings: Settings) -> None:
     """Time what is left when everything is loaded."""
     network = load_model(model).network
     one = mnist(settings).test_pixels[:1].copy()
-    with watched(table, settings):
+    for _ in undisturbed(table, settings):
         timing = measure(lambda: network.predict(one), repeats=1000, warmup=100)
         table.add_timing("one image in a running process", timing, "us", "steady state; of training: see there")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from bench.checks import check, oracle
-from bench.load import watched
+from bench.load import undisturbed
 from bench.peers import jax_scan, numpy_loop, pytorch, pytorch_notebook, sklearn_mlp
 from bench.peers.common import Floats, Parameters, Result
 from bench.processes import PeerProcess
@@ -82,7 +82,7 @@ def _table(recipe: Recipe, data: DataSet, peers: tuple[Peer, ...], settings: Set
     table = Table(_title(recipe, data))
     check_first_steps(recipe, data)
     for peer in peers:
-        with watched(table, settings):
+        for _ in undisturbed(table, settings):
             _compare(recipe, data, peer, table, settings)
     return table
 
