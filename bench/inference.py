@@ -1,6 +1,5 @@
 """Inference beside its peers: from uint8 pixels in memory to labels and confidences."""
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,7 @@ from bench.peers.common import Bytes, Parameters
 from bench.processes import PeerProcess
 from bench.settings import Settings, WrongResultError, mnist
 from bench.table import Table
-from bench.timing import compare_clocks, seconds_of
+from bench.timing import compare_clocks, seconds_when_awake
 from bench.training import WIDE, parameters_of, train
 from fastmnist.network import Network
 from fastmnist.recipes import SEED
@@ -69,9 +68,9 @@ def _compare(network: Network, pixels: Bytes, peer: Peer, table: Table, settings
         if np.abs(its_confidences - confidences).max() > CONFIDENCE_TOLERANCE:
             raise WrongResultError(f"{peer.name}: other confidences than ours")
         comparison = compare_clocks(
-            lambda: seconds_of(lambda: network.predict(pixels)),
+            lambda: seconds_when_awake(lambda: network.predict(pixels)),
             lambda: process.call(predict, *arguments)[0],
-            repeats=settings.repeats(7),
+            repeats=settings.repeats(9),
         )
     rates = [len(pixels) / timing.median for timing in (comparison.ours, comparison.peer)]
     goal = f"; goal {peer.goal:g} x" if peer.goal else ""
@@ -80,10 +79,8 @@ def _compare(network: Network, pixels: Bytes, peer: Peer, table: Table, settings
 
 
 def predict(peer: Peer, parameters: Parameters, pixels: Bytes, threads: int | None) -> tuple[float, Bytes, Any]:
-    """Return the seconds of a peer's second call, and its answers."""
+    """Return the seconds that a peer takes when it is warm, and its answers."""
     predictor = peer.predictor(threads=threads, batch_size=peer.batch_size)
     predictor.prepare(*parameters)
-    predictor.predict(pixels)
-    start = time.perf_counter()
-    labels, confidences = predictor.predict(pixels)
-    return time.perf_counter() - start, labels, confidences
+    seconds = seconds_when_awake(lambda: predictor.predict(pixels))
+    return seconds, *predictor.predict(pixels)

@@ -70,6 +70,15 @@ def seconds_of(function: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
+def seconds_when_awake(function: Callable[[], object]) -> float:
+    """Wall seconds of one call, after WAKE_SECONDS of untimed ones."""
+    awake = time.perf_counter() + WAKE_SECONDS
+    function()
+    while time.perf_counter() < awake:
+        function()
+    return seconds_of(function)
+
+
 def measure(function: Callable[[], object], *, repeats: int, warmup: int = 1) -> Timing:
     """Time `repeats` calls of `function`, after `warmup` untimed ones."""
     for _ in range(warmup):
