@@ -19,6 +19,7 @@ import numpy as np
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
+from fastmnist.data.preprocess import PREPROCESSES
 from fastmnist.errors import AnyPath, ModelError, TrainingError, printable
 from fastmnist.network import Network
 from fastmnist.output import atomic_file
@@ -44,6 +45,11 @@ class Model:
     def class_names(self) -> list[str]:
         """The name of each class, written as the label of a prediction."""
         return list(self.metadata["class_names"])
+
+    @property
+    def preprocess(self) -> str:
+        """How image files are brought into the form of the training images: one of PREPROCESSES."""
+        return str(self.metadata["preprocess"])
 
 
 def find_model(option: str | None) -> tuple[Path, str]:
@@ -212,6 +218,11 @@ def _network_of(arrays: Arrays, metadata: dict[str, Any]) -> Network:
         raise _UnsoundError(f"{sizes[0]} inputs, expected {N_IN}")
     if not _is_names(metadata.get("class_names"), sizes[-1]):
         raise _UnsoundError(f"class names that do not fit {sizes[-1]} classes")
+    if metadata.get("preprocess") not in PREPROCESSES:
+        raise _UnsoundError(
+            f"preprocessing {printable(str(metadata.get('preprocess')))}, expected {', '.join(PREPROCESSES)}: "
+            "another version of fastmnist wrote it"
+        )
     if metadata.get("layer_sizes") != sizes:
         raise _UnsoundError(f"layers {sizes} do not fit its metadata")
     try:

@@ -21,15 +21,22 @@ class Predictions:
 
 
 def predict(
-    network: Network, inputs: Sequence[str | bytes], *, threads: int, on_note: Callable[[str], None]
+    network: Network,
+    inputs: Sequence[str | bytes],
+    preprocess: str = "auto",
+    *,
+    threads: int,
+    on_note: Callable[[str], None],
 ) -> Iterator[Predictions]:
     """Yield the predictions for every image of `inputs` (image files, folders, IDX files), in order.
+
+    `preprocess` is one of PREPROCESSES (data/preprocess.py).
 
     An image that can't be read is a row of `batch.errors`, not an exception. `on_note` is called with a
     line for what the user should know besides (files that were passed over). Raises ModelError for a network
     whose weights are so large that its probabilities are no numbers.
     """
-    for batch in _read_ahead(open_sources(inputs, threads=threads, on_note=on_note)):
+    for batch in _read_ahead(open_sources(inputs, preprocess, threads=threads, on_note=on_note)):
         labels, confidences = network.predict(batch.pixels)
         if not np.isfinite(confidences).all():
             raise ModelError("the model's probabilities are no numbers: its weights are too large; train a new one")

@@ -73,7 +73,7 @@ def random_network(layer_sizes=(784, 8, 10), seed=0):
 def small_model(tmp_path_factory):
     """A sound model file: quick to make, and for tests of all but what it predicts."""
     path = tmp_path_factory.mktemp("small-model") / "small.npz"
-    save_model(path, random_network(), {"class_names": [str(label) for label in range(10)]})
+    save_model(path, random_network(), {"class_names": [str(label) for label in range(10)], "preprocess": "auto"})
     return path
 
 

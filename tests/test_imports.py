@@ -30,7 +30,10 @@ SIDEWAYS = {
     "fastmnist.data.download": {"fastmnist.data.files"},
     "fastmnist.data.locate": {"fastmnist.data.idx"},
     "fastmnist.data.images": {"fastmnist.data.files"},
-    "fastmnist.data.sources": {"fastmnist.data.idx", "fastmnist.data.images"},
+    "fastmnist.data.ink": {"fastmnist.data.images"},
+    "fastmnist.data.normalize": {"fastmnist.data.images", "fastmnist.data.ink"},
+    "fastmnist.data.preprocess": {"fastmnist.data.images", "fastmnist.data.normalize"},
+    "fastmnist.data.sources": {"fastmnist.data.idx", "fastmnist.data.normalize", "fastmnist.data.preprocess"},
     "fastmnist.model_file": {"fastmnist.network"},
     "fastmnist.training": {"fastmnist.recipes"},
 }

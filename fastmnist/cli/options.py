@@ -55,6 +55,19 @@ def model_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+PREPROCESS_HELP = (
+    "Bring images into MNIST's form: auto those that are not in it yet, mnist all, none not one. "
+    "Pixels of IDX files are normalised only with mnist."
+)
+
+
+def preprocess_option(default: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add --preprocess; `default` says what holds without it."""
+    return click.option(
+        "--preprocess", type=click.Choice(["auto", "mnist", "none"]), help=f"{PREPROCESS_HELP}  [default: {default}]"
+    )
+
+
 def open_model(option: str | None) -> "Model":
     """Load the model to use and say which it is."""
     from fastmnist.model_file import find_model, load_model

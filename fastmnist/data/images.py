@@ -5,6 +5,7 @@ import functools
 import io
 import os
 import stat
+import struct
 import sys
 from collections.abc import Iterator
 from types import ModuleType
@@ -14,9 +15,9 @@ import numpy.typing as npt
 
 from fastmnist.errors import DataError, printable, reason
 
-SIDE = 28
 MAX_FILE_BYTES = 64 * 1024 * 1024
 MAX_PIXELS = 50_000_000
+_ORIENTATION_TAG = 0x0112
 
 # Formats that OpenCV reads to no good end. Sun raster: wrong greys, and through a file in the shared temporary
 # folder. Radiance (.hdr): through such a file too. PFM: fractions of 1, which would all become black.
@@ -31,7 +32,7 @@ _EXPECTED = "expected a whole PNG, JPEG, BMP, GIF, TIFF, WebP, AVIF or PNM pictu
 
 
 @functools.cache
-def _opencv() -> ModuleType:
+def opencv() -> ModuleType:
     """Return OpenCV, bounded and silent: it reads these settings once, when it is loaded."""
     os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(MAX_PIXELS)
     os.environ["OPENCV_LOG_LEVEL"] = "SILENT"
@@ -42,42 +43,128 @@ def _opencv() -> ModuleType:
 
 
 def decode_image(path: bytes) -> npt.NDArray[np.uint8]:
-    """Return the picture in the file `path`, of any format that OpenCV knows by content, as uint8 (28, 28).
+    """Return the picture in the file `path`, of any format that OpenCV knows by content: grey, uint8 (height, width).
 
-    Raises DataError for whatever is not a whole 28x28 image in a regular file; never blocks on a FIFO.
+    Raises DataError for whatever is not a whole picture in a regular file; never blocks on a FIFO.
     """
-    data = _read(path)
+    return decode_picture(_read(path), path)
+
+
+def decode_picture(data: bytes, name: bytes) -> npt.NDArray[np.uint8]:
+    """Return the picture that `data` encodes, in grey: uint8 (height, width), upright by its EXIF orientation.
+
+    16-bit pictures are scaled down; transparent ones are laid over the background that shows them. `name` is for
+    the messages. Raises DataError where there is no whole picture, or one of more than MAX_PIXELS.
+    """
     for magic, unfit in _UNFIT_FORMATS.items():
         if data.startswith(magic):
-            raise DataError(f"{printable(path)}: a {unfit} picture, {_EXPECTED}; convert it")
-    pixels = _decode(path, data)
-    if pixels is None:
+            raise DataError(f"{printable(name)}: a {unfit} picture, {_EXPECTED}; convert it")
+    try:
+        picture = _decode_opaque(data) if _is_opaque(data) else _decode_any(data)
+    except opencv().error as error:
+        if "CV_IO_MAX_IMAGE" not in str(error):
+            picture = None
+        else:
+            raise DataError(
+                f"{printable(name)}: too many pixels, expected at most "
+                f"{MAX_PIXELS // 1_000_000} megapixels; make the picture smaller"
+            ) from error
+    if picture is None:
         raise DataError(
-            f"{printable(path)}: no picture that can be read (damaged, cut short or another format), "
+            f"{printable(name)}: no picture that can be read (damaged, cut short or another format), "
             f"{_EXPECTED}; replace it"
         )
-    if pixels.shape != (SIDE, SIDE):
-        height, width = pixels.shape[:2]
-        raise DataError(f"{printable(path)}: is {width}x{height} pixels, expected {SIDE}x{SIDE}; resize the picture")
-    return pixels
+    return picture
 
 
-def _decode(path: bytes, data: bytes) -> npt.NDArray[np.uint8] | None:
-    """Return the grey picture in `data`, the content of `path`, or None where OpenCV finds none.
+def _is_opaque(data: bytes) -> bool:
+    """Tell whether `data` is read right as grey at once: a JPEG, or a PNG of 8 bits without transparency."""
+    if data.startswith(b"\xff\xd8"):
+        return True
+    bit_depth, colour_type = data[24:25], data[25:26]
+    return data.startswith(b"\x89PNG") and bit_depth <= b"\x08" and colour_type < b"\x04" and b"tRNS" not in data
+
+
+def _decode_opaque(data: bytes) -> npt.NDArray[np.uint8] | None:
+    """Return the grey picture in `data`, turned upright by OpenCV, or None where there is none.
 
     From memory and not `imread`: that gives a grey lower half for a JPEG cut short, and is slower
     (58k against 80k files a second in one thread, 107k against 130k in two).
     """
-    cv2 = _opencv()
-    try:
-        return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)  # type: ignore[no-any-return]
-    except cv2.error as error:
-        if "CV_IO_MAX_IMAGE" not in str(error):
-            return None
-        raise DataError(
-            f"{printable(path)}: too many pixels, expected at most "
-            f"{MAX_PIXELS // 1_000_000} megapixels; make the picture smaller"
-        ) from error
+    cv2 = opencv()
+    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)  # type: ignore[no-any-return]
+
+
+def _decode_any(data: bytes) -> npt.NDArray[np.uint8] | None:
+    """Return the grey picture in `data`, whatever its depth and channels, or None where there is none.
+
+    IMREAD_UNCHANGED alone keeps transparency and 16 bits, but it leaves the orientation to its caller.
+    """
+    cv2 = opencv()
+    picture, kinds, blocks = cv2.imdecodeWithMetadata(np.frombuffer(data, np.uint8), flags=cv2.IMREAD_UNCHANGED)
+    if picture is None or picture.dtype not in (np.uint8, np.uint16):
+        return None
+    picture = _to_8_bits(picture)
+    if picture.ndim == 3:
+        grey = cv2.cvtColor(picture[:, :, :3], cv2.COLOR_BGR2GRAY)
+        picture = _over_background(grey, picture[:, :, 3]) if picture.shape[2] == 4 else grey
+    for kind, block in zip(kinds, blocks, strict=True):
+        if kind == cv2.IMAGE_METADATA_EXIF:
+            picture = _upright(picture, _orientation(np.asarray(block).tobytes()))
+    return picture  # type: ignore[no-any-return]
+
+
+def _to_8_bits(picture: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]) -> npt.NDArray[np.uint8]:
+    """Scale 16 bits down to 8: scanners store 10, 12 or 14 bits in 16, and the largest value tells how many."""
+    if picture.dtype == np.uint8:
+        return picture.astype(np.uint8, copy=False)
+    bits = max(8, int(picture.max()).bit_length())
+    return opencv().convertScaleAbs(picture, alpha=255 / (2**bits - 1))  # type: ignore[no-any-return]
+
+
+def _over_background(grey: npt.NDArray[np.uint8], alpha: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Lay a picture over white where its ink is dark, else over black.
+
+    Where most is transparent, what is visible is ink; else it is mostly paper, and the rest is filled like paper.
+    Nothing visible at all means that the alpha channel is not used, as in many bitmaps.
+    """
+    visible = float(alpha.mean()) / 255
+    if visible in (0, 1):
+        return grey
+    is_dark = np.average(grey, weights=alpha) < 127.5
+    background = 255 if is_dark == (visible < 0.5) else 0
+    weights = alpha.astype(np.float32) / 255
+    return np.rint(background + (grey.astype(np.float32) - background) * weights).astype(np.uint8)
+
+
+def _upright(picture: npt.NDArray[np.uint8], orientation: int) -> npt.NDArray[np.uint8]:
+    """Turn a picture by its EXIF orientation, 1 to 8 (EXIF 2.32, tag 0x0112); other values change nothing."""
+    if 5 <= orientation <= 8:
+        picture = picture.T
+    if orientation in (2, 3, 6, 7):
+        picture = picture[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        picture = picture[::-1]
+    return np.ascontiguousarray(picture)
+
+
+def _orientation(block: bytes) -> int:
+    """Return the orientation that an EXIF block gives to the picture, 1 (upright) where it gives none.
+
+    The block is a small TIFF file (TIFF 6.0, section 2): byte order, then a directory of 12-byte entries.
+    """
+    order = {b"II": "<", b"MM": ">"}.get(block[:2])
+    if order is None or len(block) < 8:
+        return 1
+    (directory,) = struct.unpack_from(f"{order}I", block, 4)
+    if directory + 2 > len(block):
+        return 1
+    (n_entries,) = struct.unpack_from(f"{order}H", block, directory)
+    for entry in range(directory + 2, min(directory + 2 + 12 * n_entries, len(block) - 11), 12):
+        tag, _, _, value = struct.unpack_from(f"{order}HHIH", block, entry)
+        if tag == _ORIENTATION_TAG:
+            return int(value)
+    return 1
 
 
 def _read(path: bytes) -> bytes:

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmnist.data.idx import looks_like_idx, open_images
-from fastmnist.data.images import SIDE, decode_image
+from fastmnist.data.normalize import SIDE
+from fastmnist.data.preprocess import normalize_images, read_digits
 from fastmnist.errors import DataError, printable, reason
 from fastmnist.threads import Pace
 
@@ -23,6 +24,8 @@ IMAGE_SUFFIXES = frozenset(
 )
 
 CHUNK = 128  # files for a thread at a time: about 2 ms of work, against 20 us to hand it over
+CHUNKS_PER_THREAD = 4  # at least, so that no thread waits long for the last one
+BATCH_SECONDS = 0.5  # rows appear this often, however large the pictures
 
 
 @dataclass
@@ -80,52 +83,62 @@ def _count(n: int, noun: str) -> str:
 
 
 def open_sources(
-    inputs: Sequence[bytes | str], *, batch_size: int = 4096, threads: int = 1, on_note: Callable[[str], None]
+    inputs: Sequence[bytes | str],
+    preprocess: str = "auto",
+    *,
+    batch_size: int = 4096,
+    threads: int = 1,
+    on_note: Callable[[str], None],
 ) -> Generator[Batch]:
     """Yield the images of `inputs` (image files, folders, IDX files) as batches of at most `batch_size` rows.
 
     What can't be read keeps a row with an entry in `Batch.errors`; nothing is raised for it. Folders are
-    walked depth-first in byte order of full paths. Up to `threads` threads decode image files. `on_note` gets a
-    line for an empty folder, and at the end for the kinds of files passed over.
+    walked depth-first in byte order of full paths. Image files are brought into MNIST's form as `preprocess` (one of
+    PREPROCESSES) says, images of IDX files only where it is "mnist". Up to `threads` threads do that. `on_note` gets
+    a line for an empty folder, and at the end for the kinds of files passed over.
     """
     passed_over = _PassedOver()
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
-    pace = Pace(threads)
-    try:
+    with _Workers(threads, preprocess) as workers:
         for is_idx, entries in groupby(_entries(inputs, passed_over, on_note), lambda entry: entry.is_idx):
             if is_idx:
                 for entry in entries:
-                    yield from _idx_batches(entry.path, batch_size)
+                    yield from _idx_batches(entry.path, batch_size, workers)
             else:
-                while chosen := list(islice(entries, batch_size)):
-                    yield _image_batch(chosen, pool, pace)
+                while chosen := list(islice(entries, min(batch_size, workers.rows_per_batch()))):
+                    yield _image_batch(chosen, workers)
         for note in passed_over.notes():
             on_note(note)
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
-def _idx_batches(path: bytes, batch_size: int) -> Iterator[Batch]:
-    """Yield an IDX file's images; a refusal, or an error on the way, is one more row."""
-    first_index = 0
-    try:
-        for pixels in open_images(path).batches(batch_size):
-            yield Batch([path], first_index, pixels, {})
-            first_index += len(pixels)
-    except DataError as error:
-        yield Batch([path], None, np.zeros((1, SIDE * SIDE), np.uint8), {0: str(error)})
+class _Workers:
+    """Threads that share the rows of a batch: all of them, or one where that is faster."""
 
+    def __init__(self, threads: int, preprocess: str) -> None:
+        self.preprocess = preprocess
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
+        self._pace = Pace(threads)
+        self._seconds_per_row = 0.01  # to begin with
 
-def _image_batch(entries: list[_Entry], pool: ThreadPoolExecutor, pace: Pace) -> Batch:
-    """Return the decoded `entries`: by all threads of the pool, in chunks, or by one where that is faster."""
-    pixels = np.zeros((len(entries), SIDE * SIDE), np.uint8)
-    threads = pace.choose()
-    size = CHUNK if threads > 1 else len(entries)
-    tasks = [pool.submit(_decode_chunk, entries[row : row + size], row, pixels) for row in range(0, len(entries), size)]
-    chunks = [task.result() for task in tasks]
-    pace.record(threads, (max(chunk.stop for chunk in chunks) - min(chunk.start for chunk in chunks)) / len(entries))
-    errors = {row: error for chunk in chunks for row, error in chunk.errors.items()}
-    return Batch([entry.path for entry in entries], None, pixels, errors)
+    def __enter__(self) -> "_Workers":
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def rows_per_batch(self) -> int:
+        """Return how many rows take about BATCH_SECONDS, by the last batch."""
+        return max(1, int(BATCH_SECONDS / self._seconds_per_row))
+
+    def share(self, n_rows: int, work: Callable[[slice], dict[int, str]]) -> dict[int, str]:
+        """Call `work` for slices of the `n_rows`; return the errors of all, by row."""
+        threads = self._pace.choose()
+        size = min(CHUNK, -(-n_rows // (CHUNKS_PER_THREAD * threads))) if threads > 1 else n_rows
+        tasks = [self._pool.submit(_timed, work, slice(row, row + size)) for row in range(0, n_rows, size)]
+        chunks = [task.result() for task in tasks]
+        seconds = max(chunk.stop for chunk in chunks) - min(chunk.start for chunk in chunks)
+        self._seconds_per_row = seconds / n_rows
+        self._pace.record(threads, self._seconds_per_row)
+        return {row: error for chunk in chunks for row, error in chunk.errors.items()}
 
 
 class _Chunk(NamedTuple):
@@ -136,19 +149,50 @@ class _Chunk(NamedTuple):
     stop: float
 
 
-def _decode_chunk(entries: list[_Entry], first_row: int, pixels: npt.NDArray[np.uint8]) -> _Chunk:
-    """Fill the rows of `pixels`, uint8 (m, 784), from `first_row` on."""
+def _timed(work: Callable[[slice], dict[int, str]], rows: slice) -> _Chunk:
     start = time.perf_counter()
-    errors: dict[int, str] = {}
-    for row, entry in enumerate(entries, first_row):
-        if entry.error is not None:
-            errors[row] = entry.error
-            continue
-        try:
-            pixels[row] = decode_image(entry.path).reshape(-1)
-        except DataError as error:
-            errors[row] = str(error)
+    errors = {rows.start + row: error for row, error in work(rows).items()}
     return _Chunk(errors, start, time.perf_counter())
+
+
+def _idx_batches(path: bytes, batch_size: int, workers: _Workers) -> Iterator[Batch]:
+    """Yield an IDX file's images; a refusal, or an error on the way, is one more row."""
+    first_index = 0
+    try:
+        for pixels in open_images(path).batches(batch_size):
+            errors = _normalize_rows(pixels, path, first_index, workers) if workers.preprocess == "mnist" else {}
+            yield Batch([path], first_index, pixels, errors)
+            first_index += len(pixels)
+    except DataError as error:
+        yield Batch([path], None, np.zeros((1, SIDE * SIDE), np.uint8), {0: str(error)})
+
+
+def _normalize_rows(pixels: npt.NDArray[np.uint8], path: bytes, first_index: int, workers: _Workers) -> dict[int, str]:
+    """Bring an IDX file's images from `first_index` on, uint8 (m, 784), into MNIST's form; return errors by row."""
+    images = pixels.reshape(-1, SIDE, SIDE)
+
+    def normalize_slice(rows: slice) -> dict[int, str]:
+        part = images[rows]
+        first = first_index + rows.start
+        return normalize_images(
+            part, range(len(part)), workers.preprocess, lambda row: f"{printable(path)}: image {first + row}"
+        )
+
+    return workers.share(len(images), normalize_slice)
+
+
+def _image_batch(entries: list[_Entry], workers: _Workers) -> Batch:
+    """Return the digits of the image files `entries`."""
+    names = [entry.path for entry in entries]
+    pixels = np.zeros((len(entries), SIDE * SIDE), np.uint8)
+    images = pixels.reshape(-1, SIDE, SIDE)
+    unlisted = {row: entry.error for row, entry in enumerate(entries) if entry.error is not None}
+
+    def read_slice(rows: slice) -> dict[int, str]:
+        return read_digits(names[rows], workers.preprocess, images[rows])
+
+    # A folder that can't be listed is no image either; the reason is the better one.
+    return Batch(names, None, pixels, workers.share(len(entries), read_slice) | unlisted)
 
 
 def _entries(

@@ -1,0 +1,88 @@
+"""Which images are brought into MNIST's form, and which are left as they are."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from fastmnist.data.images import decode_image
+from fastmnist.data.normalize import CENTRE, SIDE, normalize
+from fastmnist.errors import DataError, printable
+
+Images = npt.NDArray[np.uint8]
+
+# auto: what is not in MNIST's form already; mnist: every image; none: no image.
+PREPROCESSES = ("auto", "mnist", "none")
+
+
+def in_mnist_form(images: Images) -> npt.NDArray[np.bool_]:
+    """Tell which of the images (n, 28, 28) are in MNIST's form: bool (n,).
+
+    Their border is black (its median is 0) and their centre of mass lies in [13, 15), in pixel indices, on both axes.
+    """
+    rows, columns = images.sum(axis=2, dtype=np.int64), images.sum(axis=1, dtype=np.int64)
+    total = rows.sum(axis=1)
+    is_central = [
+        ((CENTRE - 1) * total <= moment) & (moment < (CENTRE + 1) * total)
+        for moment in ((rows * np.arange(SIDE)).sum(axis=1), (columns * np.arange(SIDE)).sum(axis=1))
+    ]
+    border = np.concatenate((images[:, 0], images[:, -1], images[:, 1:-1, 0], images[:, 1:-1, -1]), axis=1)
+    is_black = 2 * np.count_nonzero(border, axis=1) < border.shape[1]
+    return np.asarray(is_central[0] & is_central[1] & is_black)
+
+
+def read_digits(paths: Sequence[bytes], preprocess: str, images: Images) -> dict[int, str]:
+    """Fill `images`, uint8 (m, 28, 28), from the image files `paths` (m), in MNIST's form where `preprocess` says so.
+
+    Returns row -> one-line message for the files that can't be used; their images are 0.
+    """
+    errors: dict[int, str] = {}
+    small = []
+    for row, path in enumerate(paths):
+        try:
+            picture = decode_image(path)
+            if picture.shape == (SIDE, SIDE):
+                images[row] = picture
+                small.append(row)
+            else:
+                images[row] = _resized(picture, preprocess, path)
+        except DataError as error:
+            errors[row] = str(error)
+            images[row] = 0
+    return errors | normalize_images(images, small, preprocess, lambda row: printable(paths[row]))
+
+
+def normalize_images(
+    images: Images, rows: Iterable[int], preprocess: str, name: Callable[[int], str]
+) -> dict[int, str]:
+    """Bring the `rows` of `images`, uint8 (m, 28, 28), into MNIST's form in place, as `preprocess` says.
+
+    Returns row -> one-line message, which begins with the row's `name`, where that can't be done; those become 0.
+    """
+    errors: dict[int, str] = {}
+    chosen = np.fromiter(rows, np.int64)
+    if preprocess == "none" or not len(chosen):
+        return errors
+    if preprocess == "auto":
+        chosen = chosen[~in_mnist_form(images[chosen])]
+    for row in chosen.tolist():
+        try:
+            images[row] = normalize(images[row])
+        except DataError as error:
+            errors[row] = f"{name(row)}: {error}"
+            images[row] = 0
+    return errors
+
+
+def _resized(picture: Images, preprocess: str, path: bytes) -> Images:
+    """Return a picture of another size in MNIST's form. Raises DataError."""
+    if preprocess == "none":
+        height, width = picture.shape
+        raise DataError(
+            f"{printable(path)}: is {width}x{height} pixels, expected {SIDE}x{SIDE}; "
+            "resize it, or use --preprocess auto for a digit"
+        )
+    try:
+        return normalize(picture)
+    except DataError as error:
+        raise DataError(f"{printable(path)}: {error}") from None
