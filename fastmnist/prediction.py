@@ -1,11 +1,12 @@
 """Sources -> batches -> predictions: streaming, in input order, in constant memory."""
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
+from fastmnist.data.selection import Selection
 from fastmnist.data.sources import Batch, open_sources
 from fastmnist.errors import ModelError
 from fastmnist.network import Float32, Network, Uint8
@@ -13,27 +14,40 @@ from fastmnist.network import Float32, Network, Uint8
 
 @dataclass(frozen=True)
 class Predictions:
-    """A batch with the most probable label and its probability for each row; rows in `batch.errors` have none."""
+    """A batch with the most probable label and its probability for each row; rows in `batch.errors` have none.
+
+    `probabilities`, float32 (m, n_classes), are there if they were asked for.
+    """
 
     batch: Batch
     labels: Uint8
     confidences: Float32
+    probabilities: Float32 | None
 
 
 def predict(
-    network: Network, inputs: Sequence[str | bytes], *, threads: int, on_note: Callable[[str], None]
+    network: Network,
+    inputs: Iterable[str | bytes],
+    *,
+    threads: int,
+    on_note: Callable[[str], None],
+    selection: Selection | None = None,
+    probabilities: bool = False,
 ) -> Iterator[Predictions]:
-    """Yield the predictions for every image of `inputs` (image files, folders, IDX files), in order.
+    """Yield the predictions for the images of `inputs` (see data/sources.py), in order: all, or the `selection`.
 
     An image that can't be read is a row of `batch.errors`, not an exception. `on_note` is called with a
     line for what the user should know besides (files that were passed over). Raises ModelError for a network
     whose weights are so large that its probabilities are no numbers.
     """
-    for batch in _read_ahead(open_sources(inputs, threads=threads, on_note=on_note)):
-        labels, confidences = network.predict(batch.pixels)
+    for batch in _read_ahead(open_sources(inputs, threads=threads, on_note=on_note, selection=selection)):
+        if probabilities:
+            labels, confidences, all_of_them = network.predict_probabilities(batch.pixels)
+        else:
+            (labels, confidences), all_of_them = network.predict(batch.pixels), None
         if not np.isfinite(confidences).all():
             raise ModelError("the model's probabilities are no numbers: its weights are too large; train a new one")
-        yield Predictions(batch, labels, confidences)
+        yield Predictions(batch, labels, confidences, all_of_them)
 
 
 def _read_ahead(batches: Generator[Batch]) -> Iterator[Batch]:

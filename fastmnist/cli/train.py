@@ -63,8 +63,8 @@ def train(data: str, recipe_name: str, output: str, history: str | None, **setti
 
     recipe = RECIPES[recipe_name].with_settings(**settings)
     check_writable(output)
-    pixels, labels = load_split(data, "train")
-    test_set = load_split(data, "test") if locate(data).test_images is not None else None
+    pixels, labels = load_split(data, "train", on_note=say)
+    test_set = load_split(data, "test", on_note=say) if locate(data).test_images is not None else None
     announce_compilation()
     training = Training(pixels, labels, recipe)
     sizes = "-".join(str(size) for size in training.network.layer_sizes)

@@ -46,7 +46,14 @@ def decode_image(path: bytes) -> npt.NDArray[np.uint8]:
 
     Raises DataError for whatever is not a whole 28x28 image in a regular file; never blocks on a FIFO.
     """
-    data = _read(path)
+    return decode_picture(path, _read(path))
+
+
+def decode_picture(path: bytes, data: bytes) -> npt.NDArray[np.uint8]:
+    """Return the picture in `data`, the content of `path`, as uint8 (28, 28).
+
+    Raises DataError for whatever is not a whole 28x28 image.
+    """
     for magic, unfit in _UNFIT_FORMATS.items():
         if data.startswith(magic):
             raise DataError(f"{printable(path)}: a {unfit} picture, {_EXPECTED}; convert it")
