@@ -89,15 +89,10 @@ def test_what_is_wrong_on_stdin_is_one_row_and_rows_before_it_stand(
     assert all(row[2] for row in rows if row != rows[n_rows - 1])
 
 
-@pytest.mark.parametrize("redirection", ["< /dev/zero", "< fifo", "<&-", "< .", "< /dev/full"])
+@pytest.mark.parametrize("redirection", ["< /dev/zero", "< fifo", "<&-", "< /dev/full"])
 def test_anything_may_be_on_stdin(redirection, small_model, tmp_path):
     os.mkfifo(tmp_path / "fifo")
-    keep_open = os.open(tmp_path / "fifo", os.O_RDWR)
-    os.write(keep_open, b"")
-    command = 'exec "$@" ' + redirection
-    if redirection == "< fifo":
-        os.close(keep_open)
-        command = ": > fifo & " + command
+    command = (": > fifo & " if redirection == "< fifo" else "") + 'exec "$@" ' + redirection
     done = subprocess.run(
         ["sh", "-c", command, "sh", *cli_command("predict", "--model", small_model, "-")],
         cwd=tmp_path,
@@ -105,8 +100,6 @@ def test_anything_may_be_on_stdin(redirection, small_model, tmp_path):
         capture_output=True,
         timeout=HANGS_AFTER,
     )
-    if redirection != "< fifo":
-        os.close(keep_open)
     assert done.returncode == 1
     assert done.stdout.decode().splitlines() == [HEADER, "<stdin>,,,"]
     assert done.stderr.decode().count("fastmnist: error: <stdin>: ") == 1
@@ -214,18 +207,25 @@ def test_the_formats_say_the_same(predict, digits, tmp_path):  # noqa: F811
             assert {actual["confidence"], actual["probabilities"], actual["review"]} == {None}
 
 
-@pytest.mark.parametrize("form", ["csv", "kaggle"])
-def test_the_shards_together_are_all_rows_in_their_places(form, predict, digits, tmp_path):  # noqa: F811
+@pytest.mark.parametrize(("form", "n_shards"), [("csv", 7), ("kaggle", 3)])
+def test_the_shards_together_are_all_rows_in_their_places(form, n_shards, predict, digits, tmp_path):  # noqa: F811
     write_images(tmp_path / "idx", digits[0][:100])
     write_table(tmp_path / "table.csv", digits[0][:30])
     write_pngs(tmp_path / "images", digits[0][:25])
     inputs = ["idx", "missing.png", "images", "table.csv", "idx", "--format", form]
     whole = predict(*inputs).lines[1:]
     assert len(whole) == 256
-    for shard in range(1, 8):
-        run = predict(*inputs, "--shard", f"{shard}/7")
-        assert run.lines[1:] == whole[shard - 1 :: 7]
-        assert run.code == (1 if shard == 100 % 7 + 1 else 0)
+    for shard in range(1, n_shards + 1):
+        run = predict(*inputs, "--shard", f"{shard}/{n_shards}")
+        assert run.lines[1:] == whole[shard - 1 :: n_shards]
+        assert run.code == (1 if shard == 100 % n_shards + 1 else 0)
+
+
+def size_of(path):
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return -1
 
 
 def test_killed_again_and_again_it_ends_in_the_same_file(predict, small_model, start_cli, digits, tmp_path):  # noqa: F811
@@ -239,13 +239,10 @@ def test_killed_again_and_again_it_ends_in_the_same_file(predict, small_model, s
     size, part = (tmp_path / "whole.csv").stat().st_size, tmp_path / "out.csv.part"
     for share in (0, 0.1, 0.5, 0.9):
         process = start_cli("predict", "--model", small_model, *inputs, "-o", "out.csv", "--resume")
-        while not part.exists() or part.stat().st_size <= share * size:
-            if process.poll() is not None:
-                break  # it was faster than we are
+        while size_of(part) <= share * size and process.poll() is None:  # it may be faster than we are
+            pass
         process.kill()
         process.communicate()
-        if (tmp_path / "out.csv").exists():
-            break
     run = predict(*inputs, "-o", "out.csv", "--resume")
     assert run.code == 1
     assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
