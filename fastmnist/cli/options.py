@@ -43,7 +43,12 @@ def threads_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+threads_given = False  # by the option
+
+
 def _set_threads(_context: click.Context, _option: click.Parameter, threads: int | None) -> None:
+    global threads_given
+    threads_given = threads is not None
     if threads is not None:
         os.environ["NUMBA_NUM_THREADS"] = str(threads)
 
