@@ -5,7 +5,6 @@ import sys
 
 import numba
 import numpy
-import pytest
 from conftest import cli_environment
 
 from fastmnist import __version__
@@ -58,20 +57,18 @@ def test_the_environment_is_named_where_it_sets_the_threads(run_cli):
     assert told(run)["threads"].strip() == "1 ($NUMBA_NUM_THREADS)"
 
 
-@pytest.mark.parametrize("command", [["doctor"], ["predict", "."]])
-def test_a_quota_of_one_cpu_means_one_thread(command, small_model, tmp_path):
+def test_a_quota_of_one_cpu_means_one_thread(small_model, tmp_path):
     """With a cpu.max of our own making: a real one takes a privileged process."""
     (tmp_path / "cgroup" / "a").mkdir(parents=True)
     (tmp_path / "cgroup" / "a" / "cpu.max").write_text("100000 100000\n")
     (tmp_path / "membership").write_text("0::/a\n")
     run = subprocess.run(
-        [sys.executable, "-c", QUOTA, *command, "--model", small_model],
+        [sys.executable, "-c", QUOTA, "doctor", "--model", small_model],
         cwd=tmp_path,
         env=cli_environment(),
         capture_output=True,
         text=True,
     )
     assert run.returncode == 0, run.stderr
-    if command == ["doctor"]:
-        threads = next(line for line in run.stdout.splitlines() if line.startswith("threads:"))
-        assert threads.split(maxsplit=1)[1].startswith("1 (")
+    threads = next(line for line in run.stdout.splitlines() if line.startswith("threads:"))
+    assert threads.split(maxsplit=1)[1].startswith("1 (")
