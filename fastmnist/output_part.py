@@ -38,15 +38,15 @@ class PartFile:
         self._end = 0  # of the rows that are known
         self._refused = False
         self.file: BinaryIO = _open_locked(self.path)
+        self._is_reading = resume and os.fstat(self.file.fileno()).st_size > 0
         try:
-            self._is_reading = resume and os.fstat(self.file.fileno()).st_size > 0
             if self._is_reading:
                 self._check_about(about)
             else:
                 self.file.truncate(0)
                 self._write_about(about)
         except BaseException:
-            self.file.close()
+            self.abandon()
             raise
 
     def begin(self, writer: RowWriter) -> None:

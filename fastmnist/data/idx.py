@@ -302,9 +302,12 @@ class _IdxReader:
 
 def _file_reader(file: io.FileIO, path: AnyPath, item_shape: tuple[int, ...]) -> _IdxReader:
     """Return the reader of a regular file, plain or gzip by its content."""
-    head = file.read(len(GZIP_MAGIC))
-    file.seek(0)
-    n_file = os.fstat(file.fileno()).st_size
+    try:
+        head = file.read(len(GZIP_MAGIC))
+        file.seek(0)
+        n_file = os.fstat(file.fileno()).st_size
+    except OSError as error:
+        raise DataError(f"{printable(path)}: {reason(error)}, expected an IDX file; get the file again") from error
     return _IdxReader(file, path, item_shape, compressed=head == GZIP_MAGIC, n_file=n_file)
 
 
