@@ -11,12 +11,13 @@ import subprocess
 
 import numpy as np
 import pytest
-from conftest import HANGS_AFTER, Run, cli_command, cli_environment
+from conftest import HANGS_AFTER, Run, cli_command, cli_environment, random_network
 from test_cli_predict import HEADER, columns, endless_idx, png, predict, write_pngs  # noqa: F401 (a fixture)
 from test_table import HEADER as TABLE_HEADER
 from test_table import line
 
 from fastmnist.data.idx import write_images
+from fastmnist.model_file import save_model
 
 
 @pytest.fixture
@@ -267,6 +268,26 @@ def test_a_signal_leaves_the_old_output_and_a_part_that_is_told(sent, code, smal
     ]
     assert (tmp_path / "out.csv").read_bytes() == b"old"
     assert sorted(os.listdir(tmp_path)) == ["idx", "out.csv", "out.csv.part", "out.csv.part.json"]
+
+
+def test_confidences_are_calibrated_where_the_model_has_a_temperature(run_cli, digits, tmp_path):
+    network = random_network()
+    names = {"class_names": list("0123456789")}
+    save_model(tmp_path / "plain.npz", network, names)
+    save_model(tmp_path / "warm.npz", network, {**names, "temperature": 3.0})
+    write_images(tmp_path / "idx", digits[0][:100])
+    plain, warm = (
+        list(
+            csv.reader(run_cli("predict", "--model", model, "idx", "--probabilities", "--min-confidence", "0.15").lines)
+        )
+        for model in ("plain.npz", "warm.npz")
+    )
+    assert [row[:3] for row in plain] == [row[:3] for row in warm]
+    probabilities = np.array([row[4:14] for row in plain[1:]], float) ** (1 / 3)
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(np.array([row[4:14] for row in warm[1:]], float), probabilities, atol=2e-5)
+    assert [row[14] for row in warm[1:]] == ["yes" if float(row[3]) < 0.15 else "no" for row in warm[1:]]
+    assert {row[14] for row in warm[1:]} == {"yes", "no"}
 
 
 def test_emnist_is_turned_upright_and_that_is_told(predict, digits, tmp_path):  # noqa: F811

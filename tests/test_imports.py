@@ -25,6 +25,7 @@ FLOORS = {
     "fastmnist.recipes": 4,
     "fastmnist.prediction": 4,
     "fastmnist.evaluation": 4,
+    "fastmnist.calibration": 4,
     "fastmnist.cli": 5,
     "fastmnist.__main__": 6,
 }

@@ -30,6 +30,7 @@ def predict(inputs: tuple[str, ...], model: str | None, files_from: str | None, 
     """
     options = RowOptions(**row_settings)
     check_options(options)
+    from fastmnist.calibration import calibrated
     from fastmnist.data.images import quiet_libraries
     from fastmnist.data.sources import count_rows
     from fastmnist.kernels.jit import n_threads
@@ -38,12 +39,13 @@ def predict(inputs: tuple[str, ...], model: str | None, files_from: str | None, 
 
     paths = _inputs(inputs, files_from, null)
     loaded = open_model(model)
+    network = calibrated(loaded.network, loaded.metadata.get("temperature", 1.0))
     announce_compilation()
     n_rows = count_rows(inputs) // options.shard[1] if on_terminal() and files_from is None else None
     start = time.perf_counter()
     with quiet_libraries(), open_output(options, loaded, {}, n_rows) as output:
         for prediction in predictions(
-            loaded.network,
+            network,
             paths,
             threads=n_threads(),
             on_note=output.say,
