@@ -278,7 +278,7 @@ def test_confidences_are_calibrated_where_the_model_has_a_temperature(run_cli, d
     write_images(tmp_path / "idx", digits[0][:100])
     plain, warm = (
         list(
-            csv.reader(run_cli("predict", "--model", model, "idx", "--probabilities", "--min-confidence", "0.15").lines)
+            csv.reader(run_cli("predict", "--model", model, "idx", "--probabilities", "--min-confidence", "0.108").lines)
         )
         for model in ("plain.npz", "warm.npz")
     )
@@ -286,7 +286,7 @@ def test_confidences_are_calibrated_where_the_model_has_a_temperature(run_cli, d
     probabilities = np.array([row[4:14] for row in plain[1:]], float) ** (1 / 3)
     probabilities /= probabilities.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(np.array([row[4:14] for row in warm[1:]], float), probabilities, atol=2e-5)
-    assert [row[14] for row in warm[1:]] == ["yes" if float(row[3]) < 0.15 else "no" for row in warm[1:]]
+    assert [row[14] for row in warm[1:]] == ["yes" if float(row[3]) < 0.108 else "no" for row in warm[1:]]
     assert {row[14] for row in warm[1:]} == {"yes", "no"}
 
 
