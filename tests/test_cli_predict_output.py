@@ -278,7 +278,9 @@ def test_confidences_are_calibrated_where_the_model_has_a_temperature(run_cli, d
     write_images(tmp_path / "idx", digits[0][:100])
     plain, warm = (
         list(
-            csv.reader(run_cli("predict", "--model", model, "idx", "--probabilities", "--min-confidence", "0.108").lines)
+            csv.reader(
+                run_cli("predict", "--model", model, "idx", "--probabilities", "--min-confidence", "0.108").lines
+            )
         )
         for model in ("plain.npz", "warm.npz")
     )

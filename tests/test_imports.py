@@ -188,6 +188,14 @@ def test_imports_are_found_wherever_they_stand():
     assert imports(source, everywhere=False) == ["fastmnist.data.idx", "fastmnist.errors"]
 
 
+@pytest.mark.parametrize("module", MODULES)
+def test_nothing_forks(module):
+    """A fork after a parallel kernel ran deadlocks in the child: libgomp's threads are not there."""
+    source = MODULES[module].read_text(encoding="utf-8")
+    assert not {"multiprocessing", "pty"} & {name.split(".")[0] for name in imports(source, everywhere=True)}
+    assert not {"os.fork", "ProcessPoolExecutor", "preexec_fn"} & {word.strip("(),:") for word in source.split()}
+
+
 def test_every_listed_module_is_there():
     listed = {*FLOORS, *SIDEWAYS, *(target for targets in SIDEWAYS.values() for target in targets)}
     assert listed <= set(MODULES)

@@ -236,3 +236,11 @@ def test_a_table_is_known_by_its_name(tmp_path):
 
 def test_the_estimate_is_near(tmp_path):
     assert abs(estimate_rows(write(tmp_path, [HEADER, *LINES * 500])) - 2500) < 25
+
+
+def test_the_parallel_kernel_is_not_entered(tmp_path, monkeypatch):
+    """Tables are read in a thread of their own, while the main one is in a parallel kernel."""
+    from fastmnist.kernels import parse_rows
+
+    monkeypatch.setattr(parse_rows.parse_rows, "parallel", None)
+    assert len(read(write(tmp_path, PLAIN))[0]) == 5
