@@ -162,6 +162,9 @@ def test_errors_repeat_no_control_characters_of_names(predict, tmp_path):
     run = predict("\033[31m\n.png")
     assert run.code == 1
     assert len(run.errors) == 1
+    assert run.errors[0].startswith(
+        r"fastmnist: error: \x1b[31m\n.png: "
+    )  # click strips colours, but not for terminals
     assert run.stderr.replace("\n", "").isprintable()
 
 
