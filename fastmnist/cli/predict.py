@@ -34,7 +34,6 @@ def predict(inputs: tuple[str, ...], model: str | None, files_from: str | None, 
     from fastmnist.data.images import quiet_libraries
     from fastmnist.data.sources import count_rows
     from fastmnist.kernels.jit import n_threads
-    from fastmnist.output_rows import Rows
     from fastmnist.prediction import predict as predictions
 
     paths = _inputs(inputs, files_from, null)
@@ -52,26 +51,9 @@ def predict(inputs: tuple[str, ...], model: str | None, files_from: str | None, 
             selection=output.selection,
             probabilities=options.probabilities,
         ):
-            batch = prediction.batch
-            output.write(
-                Rows(
-                    batch.names,
-                    prediction.labels,
-                    prediction.confidences,
-                    batch.first_index,
-                    batch.step,
-                    batch.errors,
-                    prediction.probabilities,
-                ),
-                batch.errors,
-            )
-    seconds = time.perf_counter() - start
-    n_images, n_errors = output.n_images, output.n_errors
-    say(
-        f"{n_images:,} image{'s' * (n_images != 1)}, {n_errors:,} error{'s' * (n_errors != 1)}, "
-        f"{seconds:.2f} s, {output.n_written / seconds:,.0f} images/s"
-    )
-    return 1 if n_errors else 0
+            output.write(prediction)
+    say(output.summary(time.perf_counter() - start))
+    return 1 if output.n_errors else 0
 
 
 def _inputs(inputs: tuple[str, ...], files_from: str | None, null: bool) -> Iterable[str | bytes]:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from fastmnist.data.selection import Selection
     from fastmnist.model_file import Model
     from fastmnist.output_part import PartFile
-    from fastmnist.output_rows import Rows, RowWriter
+    from fastmnist.output_rows import RowWriter
+    from fastmnist.prediction import Predictions
 
 MAX_SHARDS = 100_000
 
@@ -82,26 +83,47 @@ class RowOutput:
         self.selection = selection
         self.say = bar.say
         self._writer, self._part, self._bar = writer, part, bar
-        self.n_written = self._n_failed = 0
+        self._n_written = self._n_failed = 0
 
     @property
     def n_images(self) -> int:
         """All rows, those of an earlier run too."""
-        return self.n_written + (self._part.n_known if self._part else 0)
+        return self._n_written + (self._part.n_known if self._part else 0)
 
     @property
     def n_errors(self) -> int:
         """The rows among them without a label."""
         return self._n_failed + (self._part.n_failed if self._part else 0)
 
-    def write(self, rows: "Rows", errors: dict[int, str]) -> None:
-        """Write rows, and a line on stderr for each of the `errors`."""
-        for row in sorted(errors):
-            self.say(f"fastmnist: error: {errors[row]}")
-        self._writer.write(rows)
-        self.n_written += len(rows.labels)
-        self._n_failed += len(errors)
+    def write(self, predictions: "Predictions") -> None:
+        """Write the rows of a batch, and a line on stderr for each error."""
+        from fastmnist.output_rows import Rows
+
+        batch = predictions.batch
+        for row in sorted(batch.errors):
+            self.say(f"fastmnist: error: {batch.errors[row]}")
+        self._writer.write(
+            Rows(
+                batch.names,
+                predictions.labels,
+                predictions.confidences,
+                batch.first_index,
+                batch.step,
+                batch.errors,
+                predictions.probabilities,
+            )
+        )
+        self._n_written += len(predictions.labels)
+        self._n_failed += len(batch.errors)
         self._bar.at(self.n_images)
+
+    def summary(self, seconds: float) -> str:
+        """Return the line that counts images and errors, after so many seconds; the rate is this run's own."""
+        n_images, n_errors = self.n_images, self.n_errors
+        return (
+            f"{n_images:,} image{'s' * (n_images != 1)}, {n_errors:,} error{'s' * (n_errors != 1)}, "
+            f"{seconds:.2f} s, {self._n_written / seconds:,.0f} images/s"
+        )
 
 
 @contextmanager

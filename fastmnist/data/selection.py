@@ -1,6 +1,9 @@
 """Which rows of the stream are read: those of one shard, and of these none that an earlier run has written."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+Entry = TypeVar("Entry")
 
 # Takes the paths of the next rows, or one path and the rows' positions in that file; returns how many of them,
 # from the first on, are written already.
@@ -23,3 +26,9 @@ class Selection:
         chosen = range(self._ahead, n_rows, self.n_shards)
         self._ahead = (self._ahead - n_rows) % self.n_shards
         return chosen
+
+    def only(self, entries: Iterable[Entry]) -> Iterable[Entry]:
+        """Return those of the stream's next entries, a row each, that belong to the shard."""
+        if self.n_shards == 1:
+            return entries
+        return (entry for entry in entries if self.of_next(1))

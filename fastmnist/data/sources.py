@@ -118,7 +118,7 @@ def open_sources(
     try:
         for kind, entries in groupby(_entries(inputs, passed_over, on_note), lambda entry: entry.kind):
             if kind is _Kind.IMAGE:
-                wanted = (entry for entry in entries if selection.of_next(1))
+                wanted = selection.only(entries)
                 while chosen := list(islice(wanted, batch_size)):
                     chosen = chosen[selection.count_known([entry.path for entry in chosen], None) :]
                     if chosen:
