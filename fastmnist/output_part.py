@@ -104,16 +104,18 @@ class PartFile:
         """Close the part, which stays if it has any rows; return a line that says how to go on with them."""
         with contextlib.suppress(OSError):
             self.file.close()
-        with contextlib.suppress(OSError):
-            header = self._writer.header if self._writer else b""
-            if os.stat(self.path).st_size > len(header):
-                note = (
-                    f"{printable(self.path)} keeps the rows so far; the same command with --resume goes on from there"
-                )
-                return None if self._refused else note
-            os.unlink(self.path)
-            os.unlink(self._about_path)
-        return None
+        header = self._writer.header if self._writer else b""
+        try:
+            has_rows = os.stat(self.path).st_size > len(header)
+        except OSError:
+            has_rows = False
+        if not has_rows:
+            for path in (self.path, self._about_path):
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
+        if self._refused or not has_rows:
+            return None
+        return f"{printable(self.path)} keeps the rows so far; the same command with --resume goes on from there"
 
     def _read_row(self, n_lines: int) -> bytes | None:
         """Return the next row, of so many lines, or None where the part ends or is cut."""

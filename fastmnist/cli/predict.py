@@ -40,7 +40,8 @@ def predict(inputs: tuple[str, ...], model: str | None, files_from: str | None, 
     loaded = open_model(model)
     network = calibrated(loaded.network, loaded.metadata.get("temperature", 1.0))
     announce_compilation()
-    n_rows = count_rows(inputs) // options.shard[1] if on_terminal() and files_from is None else None
+    is_countable = on_terminal() and files_from is None and "-" not in inputs
+    n_rows = count_rows(inputs) // options.shard[1] if is_countable else None
     start = time.perf_counter()
     with quiet_libraries(), open_output(options, loaded, {}, n_rows) as output:
         for prediction in predictions(
