@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("data", type=click.Path())
+@click.argument("data", type=click.Path(readable=False))
 @model_option
 @click.option("--json", "as_json", is_flag=True, help="Print the same figures as JSON.")
 @threads_option

@@ -57,7 +57,7 @@ def model_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --model."""
     return click.option(
         "--model",
-        type=click.Path(),
+        type=click.Path(readable=False),
         help="Model file.  [default: $FASTMNIST_MODEL, ./model.npz, the one shipped with fastmnist]",
     )(command)
 

@@ -11,10 +11,13 @@ from fastmnist.cli.predict_output import RowOptions, check_options, open_output,
 
 
 @click.command()
-@click.argument("inputs", nargs=-1, metavar="INPUT...", type=click.Path())
+@click.argument("inputs", nargs=-1, metavar="INPUT...", type=click.Path(readable=False))
 @model_option
 @click.option(
-    "--files-from", metavar="LIST", type=click.Path(), help="Take more inputs from a file, a path a line; - is stdin."
+    "--files-from",
+    metavar="LIST",
+    type=click.Path(readable=False),
+    help="Take more inputs from a file, a path a line; - is stdin.",
 )
 @click.option("-0", "--null", is_flag=True, help="The paths in LIST end with a NUL each, as `find -print0` has them.")
 @row_options

@@ -68,7 +68,7 @@ def row_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="CSV, JSON Lines, or ImageId,Label as Kaggle wants it.",
         ),
         click.option(
-            "-o", "--output", metavar="FILE", type=click.Path(),
+            "-o", "--output", metavar="FILE", type=click.Path(readable=False),
             help="File to write, all or nothing.  [default: stdout]",
         ),
     ):  # fmt: skip
