@@ -6,11 +6,8 @@ changes.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fastmnist.network import Float32, Network, Uint8
-
-Float64 = NDArray[np.float64]
 
 LOWEST, HIGHEST = 0.05, 20.0  # where every sample is right, the best temperature would be 0
 _HALVINGS = 60  # of the range's logarithm: as exact as a float64 is
@@ -46,14 +43,3 @@ def calibrated(network: Network, temperature: float) -> Network:
     scaled.weights(network.n_layers - 1)[:] /= np.float32(temperature)
     scaled.biases(network.n_layers - 1)[:] /= np.float32(temperature)
     return scaled
-
-
-def expected_calibration_error(confidences: Float32, is_right: NDArray[np.bool_], n_bins: int = 15) -> float:
-    """Return how far confidences (n,) are from the share of right answers, n at least 1 (Guo et al. 2017, eq. 3).
-
-    That is the difference of the two within each of `n_bins` equal ranges of confidence, averaged over the samples.
-    """
-    exact = confidences.astype(np.float64)
-    bins = np.minimum((exact * n_bins).astype(np.intp), n_bins - 1)
-    gaps = np.bincount(bins, exact - is_right, n_bins)
-    return float(np.abs(gaps).sum() / len(exact))
