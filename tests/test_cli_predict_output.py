@@ -1,10 +1,12 @@
 """`fastmnist predict`: what its rows go to and come from besides files and CSV on stdout."""
 
+import contextlib
 import csv
 import gzip
 import io
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -304,3 +306,38 @@ def test_emnist_is_turned_upright_and_that_is_told(predict, digits, tmp_path):  
         assert [row[2:] for row in columns(run)] == expected
         assert f"{name}: EMNIST by its name, whose images are stored transposed: turned upright" in run.stderr
         assert columns(predict(name, "--shard", "2/3"))[0] == (name, "1", *expected[1])
+
+
+@pytest.mark.parametrize("inputs", [["idx", "images", "table.csv"], ["--files-from", "list"]])
+def test_a_bar_shows_position_rate_and_time_left_on_a_terminal_only(inputs, predict, small_model, digits, tmp_path):  # noqa: F811
+    write_images(tmp_path / "idx", digits[0][:5000])
+    write_pngs(tmp_path / "images", digits[0][:20])
+    write_table(tmp_path / "table.csv", digits[0][:10])
+    (tmp_path / "list").write_bytes(b"idx\nimages\ntable.csv\nmissing.png")
+    reader, terminal = pty.openpty()
+    process = subprocess.Popen(
+        cli_command("predict", "--model", small_model, *inputs),
+        cwd=tmp_path,
+        env=cli_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=terminal,
+    )
+    os.close(terminal)
+    rows = process.stdout.read()
+    shown = b""
+    with contextlib.suppress(OSError):  # a terminal that nobody holds open any longer
+        while chunk := os.read(reader, 65536):
+            shown += chunk
+    os.close(reader)
+    process.communicate()
+    piped = predict(*inputs)
+    assert rows == piped.stdout
+    assert process.returncode == piped.code
+    if "list" in inputs:  # whose length nobody knows
+        assert b"predicting" in shown
+        assert b"5030" in shown
+    else:
+        assert re.search(rb"predicting  \[#+-*\]  \d+/50\d\d", shown)
+    assert b" images/s" in shown
+    assert "predicting" not in piped.stderr
