@@ -14,6 +14,7 @@ import subprocess
 import numpy as np
 import pytest
 from conftest import HANGS_AFTER, Run, cli_command, cli_environment, random_network
+from faults import run_in_process
 from test_cli_predict import HEADER, columns, endless_idx, png, predict, write_pngs  # noqa: F401 (a fixture)
 from test_table import HEADER as TABLE_HEADER
 from test_table import line
@@ -36,6 +37,18 @@ def predict_stdin(small_model, tmp_path):
             timeout=HANGS_AFTER,
         )
         return Run(done.returncode, done.stdout, done.stderr.decode())
+
+    return run
+
+
+@pytest.fixture
+def predict_here(monkeypatch, capfd, small_model, tmp_path):
+    """Run `fastmnist predict --model SMALL ARGUMENTS` in this process: for what needs no process of its own."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        code, rows, told = run_in_process(monkeypatch, capfd, "predict", "--model", small_model, *arguments)
+        return Run(code, rows.encode(), "\n".join(told))
 
     return run
 
@@ -166,34 +179,34 @@ def test_more_inputs_come_from_a_list(separator, option, on_stdin, predict_stdin
         (["x", "--shard", "1"], "expected I/N"),
     ],
 )
-def test_options_that_do_not_go_together_are_wrong_usage(arguments, told, predict, tmp_path):  # noqa: F811
-    run = predict(*arguments)
+def test_options_that_do_not_go_together_are_wrong_usage(arguments, told, predict_here, tmp_path):
+    run = predict_here(*arguments)
     assert (run.code, run.stdout) == (2, b"")
     assert told in run.stderr
     assert os.listdir(tmp_path) == []
 
 
-def test_a_list_that_cannot_be_read_is_one_error_line(predict, tmp_path):  # noqa: F811
+def test_a_list_that_cannot_be_read_is_one_error_line(predict_here, tmp_path):
     os.mkfifo(tmp_path / "fifo")
     for name, found in (("none", "No such file"), ("fifo", "a FIFO"), ("/dev/zero", "a device")):
-        run = predict("--files-from", name, "-o", "out.csv")
+        run = predict_here("--files-from", name, "-o", "out.csv")
         assert run.code == 1
         assert len(run.errors) == 1
         assert f"{name}: {found}" in run.errors[0]
         assert os.listdir(tmp_path) == ["fifo"]
 
 
-def test_the_formats_say_the_same(predict, digits, tmp_path):  # noqa: F811
+def test_the_formats_say_the_same(predict_here, digits, tmp_path):
     write_images(tmp_path / "idx", digits[0][:20])
     write_pngs(tmp_path / "images", digits[0][:3])
     inputs = ["idx", "images", "missing.png"]
-    rows = columns(predict(*inputs))
-    kaggle = predict(*inputs, "--format", "kaggle")
+    rows = columns(predict_here(*inputs))
+    kaggle = predict_here(*inputs, "--format", "kaggle")
     assert kaggle.lines == ["ImageId,Label", *(f"{number},{row[2]}" for number, row in enumerate(rows, 1))]
-    wide = list(csv.reader(predict(*inputs, "--probabilities", "--min-confidence", "0.5").lines))
+    wide = list(csv.reader(predict_here(*inputs, "--probabilities", "--min-confidence", "0.5").lines))
     assert wide[0] == [*HEADER.split(","), *(f"probability_{label}" for label in range(10)), "review"]
     assert [tuple(row[:4]) for row in wide[1:]] == rows
-    lines = predict(*inputs, "--probabilities", "--min-confidence", "0.5", "--format", "jsonl").lines
+    lines = predict_here(*inputs, "--probabilities", "--min-confidence", "0.5", "--format", "jsonl").lines
     for row, expected, line_ in zip(wide[1:], rows, lines, strict=True):
         actual = json.loads(line_)
         assert (actual["path"], str(actual["index"] or ""), actual["label"] or "") == (
@@ -211,15 +224,15 @@ def test_the_formats_say_the_same(predict, digits, tmp_path):  # noqa: F811
 
 
 @pytest.mark.parametrize(("form", "n_shards"), [("csv", 7), ("kaggle", 3)])
-def test_the_shards_together_are_all_rows_in_their_places(form, n_shards, predict, digits, tmp_path):  # noqa: F811
+def test_the_shards_together_are_all_rows_in_their_places(form, n_shards, predict_here, digits, tmp_path):
     write_images(tmp_path / "idx", digits[0][:100])
     write_table(tmp_path / "table.csv", digits[0][:30])
     write_pngs(tmp_path / "images", digits[0][:25])
     inputs = ["idx", "missing.png", "images", "table.csv", "idx", "--format", form]
-    whole = predict(*inputs).lines[1:]
+    whole = predict_here(*inputs).lines[1:]
     assert len(whole) == 256
     for shard in range(1, n_shards + 1):
-        run = predict(*inputs, "--shard", f"{shard}/{n_shards}")
+        run = predict_here(*inputs, "--shard", f"{shard}/{n_shards}")
         assert run.lines[1:] == whole[shard - 1 :: n_shards]
         assert run.code == (1 if shard == 100 % n_shards + 1 else 0)
 
@@ -294,18 +307,18 @@ def test_confidences_are_calibrated_where_the_model_has_a_temperature(run_cli, d
     assert {row[14] for row in warm[1:]} == {"yes", "no"}
 
 
-def test_emnist_is_turned_upright_and_that_is_told(predict, digits, tmp_path):  # noqa: F811
+def test_emnist_is_turned_upright_and_that_is_told(predict_here, digits, tmp_path):
     images = digits[0][:50]
     write_images(tmp_path / "idx", images)
     turned = np.ascontiguousarray(images.transpose(0, 2, 1))
     write_images(tmp_path / "EMNIST-images-idx3-ubyte", turned)
     write_table(tmp_path / "emnist.csv", turned)
-    expected = [row[2:] for row in columns(predict("idx"))]
+    expected = [row[2:] for row in columns(predict_here("idx"))]
     for name in ("EMNIST-images-idx3-ubyte", "emnist.csv"):
-        run = predict(name)
+        run = predict_here(name)
         assert [row[2:] for row in columns(run)] == expected
         assert f"{name}: EMNIST by its name, whose images are stored transposed: turned upright" in run.stderr
-        assert columns(predict(name, "--shard", "2/3"))[0] == (name, "1", *expected[1])
+        assert columns(predict_here(name, "--shard", "2/3"))[0] == (name, "1", *expected[1])
 
 
 @pytest.mark.parametrize("inputs", [["idx", "images", "table.csv"], ["--files-from", "list"]])
