@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastmnist.data.batch import Batch
 from fastmnist.data.selection import Selection
-from fastmnist.data.sources import Batch, open_sources
+from fastmnist.data.sources import open_sources
 from fastmnist.errors import ModelError
 from fastmnist.network import Float32, Network, Uint8
 

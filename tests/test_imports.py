@@ -37,10 +37,20 @@ SIDEWAYS = {
     "fastmnist.data.file_list": {"fastmnist.data.files"},
     "fastmnist.data.locate": {"fastmnist.data.emnist", "fastmnist.data.idx", "fastmnist.data.table"},
     "fastmnist.data.images": {"fastmnist.data.files"},
-    "fastmnist.data.sources": {
+    "fastmnist.data.many": {
+        "fastmnist.data.batch",
         "fastmnist.data.emnist",
         "fastmnist.data.idx",
         "fastmnist.data.images",
+        "fastmnist.data.selection",
+        "fastmnist.data.stdin",
+        "fastmnist.data.table",
+    },
+    "fastmnist.data.sources": {
+        "fastmnist.data.batch",
+        "fastmnist.data.idx",
+        "fastmnist.data.images",
+        "fastmnist.data.many",
         "fastmnist.data.selection",
         "fastmnist.data.stdin",
         "fastmnist.data.table",

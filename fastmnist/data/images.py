@@ -46,10 +46,10 @@ def decode_image(path: bytes) -> npt.NDArray[np.uint8]:
 
     Raises DataError for whatever is not a whole 28x28 image in a regular file; never blocks on a FIFO.
     """
-    return decode_picture(path, _read(path))
+    return decode_picture(_read(path), path)
 
 
-def decode_picture(path: bytes, data: bytes) -> npt.NDArray[np.uint8]:
+def decode_picture(data: bytes, path: bytes) -> npt.NDArray[np.uint8]:
     """Return the picture in `data`, the content of `path`, as uint8 (28, 28).
 
     Raises DataError for whatever is not a whole 28x28 image.

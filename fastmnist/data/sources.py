@@ -6,20 +6,19 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from enum import Enum, auto
 from itertools import groupby, islice
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from fastmnist.data import emnist
-from fastmnist.data.idx import IdxImages, IdxStream, looks_like_idx, open_images, peek_n_images
-from fastmnist.data.images import SIDE, decode_image, decode_picture
+from fastmnist.data.batch import Batch
+from fastmnist.data.idx import looks_like_idx, peek_n_images
+from fastmnist.data.images import SIDE, decode_image
+from fastmnist.data.many import Kind, file_batches
 from fastmnist.data.selection import Selection
 from fastmnist.data.stdin import NAME as STDIN
-from fastmnist.data.stdin import open_stdin
-from fastmnist.data.table import Table, estimate_rows, is_table, open_table
+from fastmnist.data.table import estimate_rows, is_table
 from fastmnist.errors import DataError, printable, reason
 from fastmnist.threads import Pace
 
@@ -31,38 +30,11 @@ IMAGE_SUFFIXES = frozenset(
 CHUNK = 128  # files for a thread at a time: about 2 ms of work, against 20 us to hand it over
 
 
-@dataclass
-class Batch:
-    """A run of rows, one per image.
-
-    names: the path of each row; exactly one for all rows where `first_index` is set.
-    first_index: position of row 0 inside an IDX file or table; None for image files.
-    pixels: uint8 (m, 784), of no meaning where there is an error.
-    errors: row -> one-line message.
-    step: the distance of the rows' positions, where `first_index` is set.
-    """
-
-    names: list[bytes]
-    first_index: int | None
-    pixels: npt.NDArray[np.uint8]
-    errors: dict[int, str]
-    step: int = 1
-
-
-class _Kind(Enum):
-    """How an input is read."""
-
-    IMAGE = auto()
-    IDX = auto()
-    TABLE = auto()
-    STDIN = auto()
-
-
 class _Entry(NamedTuple):
     """One input, or what could not be opened, with the reason."""
 
     path: bytes
-    kind: _Kind = _Kind.IMAGE
+    kind: Kind = Kind.IMAGE
     error: str | None = None
 
 
@@ -117,7 +89,7 @@ def open_sources(
     pace = Pace(threads)
     try:
         for kind, entries in groupby(_entries(inputs, passed_over, on_note), lambda entry: entry.kind):
-            if kind is _Kind.IMAGE:
+            if kind is Kind.IMAGE:
                 wanted = selection.only(entries)
                 while chosen := list(islice(wanted, batch_size)):
                     chosen = chosen[selection.count_known([entry.path for entry in chosen], None) :]
@@ -125,77 +97,11 @@ def open_sources(
                         yield _image_batch(chosen, pool, pace)
             else:
                 for entry in entries:
-                    yield from _file_batches(entry, batch_size, selection, on_note)
+                    yield from file_batches(entry.path, entry.kind, batch_size, selection, on_note)
         for note in passed_over.notes():
             on_note(note)
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _file_batches(
-    entry: _Entry, batch_size: int, selection: Selection, on_note: Callable[[str], None]
-) -> Iterator[Batch]:
-    """Yield the images of an IDX file, a table or stdin; a refusal, or an error on the way, is one more row."""
-    path = entry.path
-    try:
-        source = _open(entry)
-        if isinstance(source, bytes):
-            pixels, errors = decode_picture(path, source).reshape(1, -1), {}
-    except DataError as error:
-        source, pixels, errors = b"", np.zeros((1, SIDE * SIDE), np.uint8), {0: str(error)}
-    if isinstance(source, bytes):
-        if selection.of_next(1) and not selection.count_known([path], None):
-            yield Batch([path], None, pixels, errors)
-        return
-    try:
-        if emnist.is_emnist(path):
-            on_note(emnist.note(path))
-        if isinstance(source, Table):
-            yield from _table_batches(source, path, selection)
-        else:
-            yield from _idx_batches(source, path, batch_size, selection)
-    except DataError as error:
-        selection.of_next(1)  # whoever's row it is: rows of every shard are missing, and each must say so
-        if not selection.count_known([path], None):
-            yield Batch([path], None, np.zeros((1, SIDE * SIDE), np.uint8), {0: str(error)})
-
-
-def _open(entry: _Entry) -> IdxImages | IdxStream | Table | bytes:
-    """Open what is no image file; bytes are those of an image on stdin. Raises DataError."""
-    if entry.kind is _Kind.STDIN:
-        return open_stdin()
-    return open_table(entry.path) if entry.kind is _Kind.TABLE else open_images(entry.path)
-
-
-def _idx_batches(images: IdxImages | IdxStream, path: bytes, batch_size: int, selection: Selection) -> Iterator[Batch]:
-    """Yield the selected images of an IDX file. Raises DataError."""
-    wanted = selection.of_next(images.n_images)
-    wanted = wanted[selection.count_known([path], wanted) :]
-    step = wanted.step
-    first = wanted.start if wanted else images.n_images
-    for pixels in images.batches(step * max(1, batch_size // step), first):
-        yield Batch([path], first, _chosen(pixels, range(0, len(pixels), step), path), {}, step)
-        first += len(pixels)
-
-
-def _table_batches(table: Table, path: bytes, selection: Selection) -> Iterator[Batch]:
-    """Yield the selected rows of a table. Raises DataError."""
-    first = 0
-    for rows in table.batches():
-        wanted = selection.of_next(len(rows.pixels))
-        positions = range(first + wanted.start, first + wanted.stop, wanted.step)
-        wanted = wanted[selection.count_known([path], positions) :]
-        if wanted:
-            errors = {wanted.index(row): error for row, error in rows.errors.items() if row in wanted}
-            yield Batch([path], first + wanted.start, _chosen(rows.pixels, wanted, path), errors, wanted.step)
-        first += len(rows.pixels)
-
-
-def _chosen(pixels: npt.NDArray[np.uint8], rows: range, path: bytes) -> npt.NDArray[np.uint8]:
-    """Return some rows of the pixels of `path`, contiguous and upright."""
-    if len(rows) < len(pixels):
-        pixels = np.ascontiguousarray(pixels[rows.start : rows.stop : rows.step])
-    return emnist.upright(pixels) if emnist.is_emnist(path) else pixels
 
 
 def _image_batch(entries: list[_Entry], pool: ThreadPoolExecutor, pace: Pace) -> Batch:
@@ -237,10 +143,10 @@ def count_rows(inputs: Iterable[bytes | str]) -> int:
     """Return about how many rows `open_sources` will give, for a progress bar: images are not looked at."""
     n_rows = 0
     for entry in _entries(inputs, _PassedOver(), lambda _note: None):
-        if entry.kind is _Kind.IDX:
+        if entry.kind is Kind.IDX:
             n_rows += peek_n_images(entry.path)
         else:
-            n_rows += estimate_rows(entry.path) if entry.kind is _Kind.TABLE else 1
+            n_rows += estimate_rows(entry.path) if entry.kind is Kind.TABLE else 1
     return n_rows
 
 
@@ -251,7 +157,7 @@ def _entries(
     for given in inputs:
         path = os.fsencode(given)
         if path == b"-":
-            yield _Entry(STDIN.encode(), _Kind.STDIN)
+            yield _Entry(STDIN.encode(), Kind.STDIN)
             continue
         mode = _mode(path)
         if not stat.S_ISDIR(mode):
@@ -265,12 +171,12 @@ def _entries(
             on_note(f"{printable(path)}: holds no images")
 
 
-def _kind(path: bytes, mode: int) -> _Kind:
+def _kind(path: bytes, mode: int) -> Kind:
     """Return how to read a file that was named itself, whose `st_mode` is `mode`."""
     if is_table(path):
-        return _Kind.TABLE
+        return Kind.TABLE
     # What is missing or no regular file goes the way of an image, which names the fault.
-    return _Kind.IDX if stat.S_ISREG(mode) and looks_like_idx(path) else _Kind.IMAGE
+    return Kind.IDX if stat.S_ISREG(mode) and looks_like_idx(path) else Kind.IMAGE
 
 
 def _mode(path: bytes) -> int:
