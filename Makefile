@@ -2,6 +2,7 @@
 #
 #   make demo         from nothing to a trained model and its predictions
 #   make test         the tests
+#   make fuzz         mutated files for all readers, SECONDS=3600 of them with SEED=0
 #   make lint         ruff and mypy
 #   make format       let ruff lay out the code
 #   make bench        all benchmarks, beside their peers (installs PyTorch, JAX, ...)
@@ -13,9 +14,11 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+SECONDS ?= 3600
+SEED ?= 0
 
 .DELETE_ON_ERROR:
-.PHONY: install demo test lint format bench bench-smoke model dist ci clean
+.PHONY: install demo test fuzz lint format bench bench-smoke model dist ci clean
 
 # The stamps say what .venv holds; pyproject.toml says what it should.
 install: .venv/install.stamp
@@ -39,6 +42,9 @@ demo: install
 
 test: install
 	$(BIN)/python -m pytest
+
+fuzz: install
+	$(BIN)/python tests/fuzz.py --seconds $(SECONDS) --seed $(SEED)
 
 lint: install
 	$(BIN)/ruff check

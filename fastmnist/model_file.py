@@ -125,6 +125,8 @@ def _load(path: Path) -> Model:
     arrays = _read_arrays(path)
     metadata = _read_metadata(arrays.pop("metadata", None))
     network = _network_of(arrays, metadata)
+    if not _is_temperature(metadata.get("temperature", 1.0)):
+        raise _UnsoundError("a temperature that is no number from 0.05 to 20")
     if metadata.get("checksum") != _checksum(arrays, metadata):
         raise _UnsoundError("the checksum does not match the content, expected an undamaged file")
     return Model(network, metadata)
@@ -242,6 +244,11 @@ def _is_names(value: Any, n_classes: int) -> bool:
         and len(value) == n_classes
         and all(isinstance(name, str) and name.isprintable() and name[:1].isalnum() for name in value)
     )
+
+
+def _is_temperature(value: Any) -> bool:
+    """Tell whether `value` is a temperature as calibration.py fits them."""
+    return isinstance(value, float) and 0.04 < value < 21  # a NaN is not
 
 
 def _checksum(arrays: Arrays, metadata: dict[str, Any]) -> str:

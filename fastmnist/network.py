@@ -92,9 +92,18 @@ class Network:
 
     def predict(self, inputs: Uint8 | Float32) -> tuple[Uint8, Float32]:
         """Return each sample's most probable class (n_samples,) and its probability (n_samples,)."""
-        labels, confidences = np.empty(len(inputs), np.uint8), np.empty(len(inputs), np.float32)
-        inference.classify(*self._inference_arguments(inputs), labels, confidences)
+        labels, confidences, _ = self._classify(inputs, 0)
         return labels, confidences
+
+    def predict_probabilities(self, inputs: Uint8 | Float32) -> tuple[Uint8, Float32, Float32]:
+        """Return what `predict` does, and the probabilities of all classes (n_samples, n_classes)."""
+        return self._classify(inputs, self.n_classes)
+
+    def _classify(self, inputs: Uint8 | Float32, n_probabilities: int) -> tuple[Uint8, Float32, Float32]:
+        labels, confidences = np.empty(len(inputs), np.uint8), np.empty(len(inputs), np.float32)
+        probabilities = np.empty((len(inputs), n_probabilities), np.float32)
+        inference.classify(*self._inference_arguments(inputs), labels, confidences, probabilities)
+        return labels, confidences, probabilities
 
     def _inference_arguments(self, inputs: Uint8 | Float32) -> tuple[object, ...]:
         check_inputs(inputs, self.n_in)

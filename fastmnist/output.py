@@ -1,99 +1,13 @@
-"""Predictions as CSV bytes, and files that are written whole or not at all."""
+"""Files that are written whole or not at all."""
 
 import contextlib
 import os
-import re
 import secrets
 import stat
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator
 from typing import BinaryIO
 
-import numpy as np
-import numpy.typing as npt
-
 from fastmnist.errors import AnyPath, OutputError, printable, reason
-
-# RFC 4180 wants these quoted; Python's own csv writer leaves a bare \r unquoted when lines end with \n.
-_NEEDS_QUOTES = re.compile(rb'[,"\r\n]')
-# A cell that begins so is a formula to a spreadsheet, quoted or not (white space is dropped first).
-_FORMULA = (b"=", b"+", b"-", b"@", b"\t", b"\r", b"\n")
-
-
-class CsvWriter:
-    """Writes `path,index,label,confidence` rows to a buffered binary stream, one write per batch.
-
-    The stream's OSErrors (a full disk, a reader gone) come through, at the latest from `flush`.
-    """
-
-    def __init__(self, stream: BinaryIO, class_names: Sequence[str]) -> None:
-        self._stream = stream
-        self._labels = [_quoted(name.encode()) for name in class_names]
-
-    def header(self) -> None:
-        """Write the names of the columns."""
-        self._stream.write(b"path,index,label,confidence\n")
-
-    def rows(
-        self,
-        names: Sequence[bytes],
-        first_index: int | None,
-        labels: npt.NDArray[np.uint8],
-        confidences: npt.NDArray[np.float32],
-        failed: Container[int],
-    ) -> None:
-        """Write a batch of m rows.
-
-        names: the path of each row; exactly one for all rows where `first_index` is set.
-        first_index: the index of row 0, or None to leave the column empty.
-        labels: uint8 (m,). confidences: float32 (m,). Both columns stay empty for the rows in `failed`,
-            of which there are none where `first_index` is set.
-        """
-        if first_index is not None:
-            self._write_indexed(_path_cell(names[0]), first_index, labels, confidences)
-            return
-        classes = self._labels
-        lines = [
-            b"%b,,,\n" % _path_cell(name)
-            if row in failed
-            else b"%b,,%b,%.6f\n" % (_path_cell(name), classes[label], confidence)
-            for row, (name, label, confidence) in enumerate(
-                zip(names, labels.tolist(), confidences.tolist(), strict=True)
-            )
-        ]
-        self._stream.write(b"".join(lines))
-
-    def _write_indexed(
-        self, path: bytes, first_index: int, labels: npt.NDArray[np.uint8], confidences: npt.NDArray[np.float32]
-    ) -> None:
-        """Write the rows of an IDX file's images."""
-        from fastmnist.kernels import format_rows, jit
-
-        names = np.frombuffer(b"".join(self._labels), np.uint8)
-        ends = np.cumsum([len(name) for name in self._labels])
-        longest = len(path) + max(len(name) for name in self._labels) + format_rows.INDEX_DIGITS + 12
-        n_parts = jit.n_threads()
-        text = np.empty((n_parts, longest * (len(labels) // n_parts + 1)), np.uint8)
-        lengths = np.empty(n_parts, np.int64)
-        format_rows.format_rows(
-            np.frombuffer(path, np.uint8), first_index, labels, confidences, names, ends, text, lengths
-        )
-        for part, length in zip(text, lengths, strict=True):
-            self._stream.write(part[:length].data)
-
-    def flush(self) -> None:
-        """Hand everything to the operating system; raises the OSError of a full disk."""
-        self._stream.flush()
-
-
-def _path_cell(path: bytes) -> bytes:
-    """Return `path` as a cell that no spreadsheet takes for a formula: `=a` becomes `./=a`, the same file."""
-    return _quoted(b"./" + path if path.startswith(_FORMULA) else path)
-
-
-def _quoted(cell: bytes) -> bytes:
-    if _NEEDS_QUOTES.search(cell):
-        return b'"' + cell.replace(b'"', b'""') + b'"'
-    return cell
 
 
 @contextlib.contextmanager
@@ -105,7 +19,7 @@ def atomic_file(path: AnyPath) -> Iterator[BinaryIO]:
     written to directly. Raises OutputError where writing fails, but BrokenPipeError where a FIFO's reader left.
     """
     try:
-        with _direct_file(path) if _is_direct(path) else _replacing_file(path) as file:
+        with direct_file(path) if is_direct(path) else _replacing_file(path) as file:
             yield file
     except BrokenPipeError:
         raise
@@ -119,7 +33,7 @@ def atomic_file(path: AnyPath) -> Iterator[BinaryIO]:
 def check_writable(path: AnyPath) -> None:
     """Raise OutputError unless `atomic_file` could write `path` now: better before hours of work than after."""
     try:
-        if _is_direct(path):
+        if is_direct(path):
             return
         target = os.path.realpath(os.fsencode(path))
         if os.path.isdir(target):
@@ -132,7 +46,7 @@ def check_writable(path: AnyPath) -> None:
         ) from error
 
 
-def _is_direct(path: AnyPath) -> bool:
+def is_direct(path: AnyPath) -> bool:
     """Tell whether `path` is to be written to as it is: no regular file, or a name for an open descriptor."""
     name = os.path.abspath(os.fsencode(path))
     # `-o /dev/stdout > file`: a regular file behind a link that belongs to the system and must stay.
@@ -142,7 +56,7 @@ def _is_direct(path: AnyPath) -> bool:
 
 
 @contextlib.contextmanager
-def _direct_file(path: AnyPath) -> Iterator[BinaryIO]:
+def direct_file(path: AnyPath) -> Iterator[BinaryIO]:
     """Open `path` itself for writing. Raises OSError."""
     with open(path, "wb") as file:
         yield file
@@ -170,10 +84,10 @@ def _replacing_file(path: AnyPath) -> Iterator[BinaryIO]:
         raise
     # From here on the new file is in place and complete; some file systems have no fsync for folders.
     with contextlib.suppress(OSError):
-        _sync_folder(folder)
+        sync_folder(folder)
 
 
-def _sync_folder(folder: bytes) -> None:
+def sync_folder(folder: bytes) -> None:
     """Put the folder's entries, the rename among them, on the disk. Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:

@@ -12,11 +12,20 @@ CGROUP_ROOT = Path("/sys/fs/cgroup")
 
 def usable_cpus() -> int:
     """Return how many CPUs this process may use: the affinity mask, cut by a cgroup quota. At least 1."""
+    return usable_cpus_and_reason()[0]
+
+
+def usable_cpus_and_reason() -> tuple[int, str]:
+    """Return how many CPUs this process may use, and in words what sets that number."""
+    machine = os.cpu_count() or 1
     try:
         cpus = len(os.sched_getaffinity(0))
     except AttributeError:  # macOS has no affinity mask
-        cpus = os.cpu_count() or 1
-    return max(1, min(cpus, cgroup_cpus()))
+        cpus = machine
+    quota = cgroup_cpus()
+    if quota < cpus:
+        return max(1, quota), f"cgroup quota, of {cpus} CPUs"
+    return max(1, cpus), "all CPUs" if cpus == machine else f"affinity mask, of {machine} CPUs"
 
 
 def cgroup_cpus(root: Path = CGROUP_ROOT, membership: Path = Path("/proc/self/cgroup")) -> int:

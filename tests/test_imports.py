@@ -12,6 +12,11 @@ FLOORS = {
     "fastmnist.errors": 0,
     "fastmnist.threads": 0,
     "fastmnist.output": 1,
+    "fastmnist.output_csv": 1,
+    "fastmnist.output_jsonl": 1,
+    "fastmnist.output_kaggle": 1,
+    "fastmnist.output_part": 1,
+    "fastmnist.output_rows": 1,
     "fastmnist.kernels": 1,
     "fastmnist.data": 2,
     "fastmnist.network": 3,
@@ -20,6 +25,7 @@ FLOORS = {
     "fastmnist.recipes": 4,
     "fastmnist.prediction": 4,
     "fastmnist.evaluation": 4,
+    "fastmnist.calibration": 4,
     "fastmnist.cli": 5,
     "fastmnist.__main__": 6,
 }
@@ -28,18 +34,49 @@ SIDEWAYS = {
     "fastmnist.threads": {"fastmnist.errors"},
     "fastmnist.data.idx": {"fastmnist.data.files"},
     "fastmnist.data.download": {"fastmnist.data.files"},
-    "fastmnist.data.locate": {"fastmnist.data.idx"},
+    "fastmnist.data.file_list": {"fastmnist.data.files"},
+    "fastmnist.data.locate": {"fastmnist.data.emnist", "fastmnist.data.idx", "fastmnist.data.table"},
     "fastmnist.data.images": {"fastmnist.data.files"},
     "fastmnist.data.ink": {"fastmnist.data.images"},
+    "fastmnist.data.many": {
+        "fastmnist.data.batch",
+        "fastmnist.data.emnist",
+        "fastmnist.data.idx",
+        "fastmnist.data.images",
+        "fastmnist.data.normalize",
+        "fastmnist.data.preprocess",
+        "fastmnist.data.selection",
+        "fastmnist.data.stdin",
+        "fastmnist.data.table",
+    },
     "fastmnist.data.normalize": {"fastmnist.data.images", "fastmnist.data.ink"},
     "fastmnist.data.preprocess": {"fastmnist.data.images", "fastmnist.data.normalize"},
-    "fastmnist.data.sources": {"fastmnist.data.idx", "fastmnist.data.normalize", "fastmnist.data.preprocess"},
+    "fastmnist.data.sources": {
+        "fastmnist.data.batch",
+        "fastmnist.data.idx",
+        "fastmnist.data.many",
+        "fastmnist.data.normalize",
+        "fastmnist.data.preprocess",
+        "fastmnist.data.selection",
+        "fastmnist.data.stdin",
+        "fastmnist.data.table",
+        "fastmnist.data.workers",
+    },
+    "fastmnist.data.stdin": {"fastmnist.data.files", "fastmnist.data.idx", "fastmnist.data.images"},
+    "fastmnist.data.table": {"fastmnist.data.files", "fastmnist.data.idx"},
+    "fastmnist.output_csv": {"fastmnist.output_rows"},
+    "fastmnist.output_jsonl": {"fastmnist.output_rows"},
+    "fastmnist.output_kaggle": {"fastmnist.output_csv", "fastmnist.output_rows"},
+    "fastmnist.output_part": {"fastmnist.output", "fastmnist.output_rows"},
     "fastmnist.model_file": {"fastmnist.network"},
     "fastmnist.training": {"fastmnist.recipes"},
 }
 
-# All that output.py knows of kernels.
-FORMATTER = {"fastmnist.kernels.format_rows", "fastmnist.kernels.jit"}
+# Modules beside network.py that run kernels of their own.
+KERNEL_USERS = {
+    "fastmnist.output_csv": {"fastmnist.kernels.format_rows", "fastmnist.kernels.jit"},
+    "fastmnist.data.table": {"fastmnist.kernels.parse_rows"},
+}
 
 # Inside kernels/: the building blocks, in this order, and above them the kernels, which may be made of each other.
 KERNEL_FLOORS = {"jit": 0, "simd": 1, "lanes": 2, "layout": 2}
@@ -90,13 +127,13 @@ def is_allowed(module, target):
     """Tell whether `module` may import `target`, both of fastmnist."""
     if target.startswith("fastmnist.kernels.") and not module.startswith("fastmnist.kernels."):
         from_cli = module.startswith("fastmnist.cli.") and target == "fastmnist.kernels.jit"
-        formatter = module == "fastmnist.output" and target in FORMATTER
-        return module == "fastmnist.network" or from_cli or formatter
+        return module == "fastmnist.network" or from_cli or target in KERNEL_USERS.get(module, ())
     if module.startswith("fastmnist.kernels.") and target.startswith("fastmnist.kernels."):
         of, to = (KERNEL_FLOORS.get(name.rpartition(".")[2], KERNEL) for name in (module, target))
         return of > to or of == to == KERNEL
     if module.startswith("fastmnist.cli.") and target.startswith("fastmnist.cli."):
-        return module == "fastmnist.cli.main" or target == "fastmnist.cli.options"
+        shared = target == "fastmnist.cli.options" or target == f"{module}_output"
+        return module == "fastmnist.cli.main" or shared
     return floor(module) > floor(target) or target in SIDEWAYS.get(module, ())
 
 
@@ -166,6 +203,14 @@ def test_imports_are_found_wherever_they_stand():
         "relative import",
     ]
     assert imports(source, everywhere=False) == ["fastmnist.data.idx", "fastmnist.errors"]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_nothing_forks(module):
+    """A fork after a parallel kernel ran deadlocks in the child: libgomp's threads are not there."""
+    source = MODULES[module].read_text(encoding="utf-8")
+    assert not {"multiprocessing", "pty"} & {name.split(".")[0] for name in imports(source, everywhere=True)}
+    assert not {"os.fork", "ProcessPoolExecutor", "preexec_fn"} & {word.strip("(),:") for word in source.split()}
 
 
 def test_every_listed_module_is_there():

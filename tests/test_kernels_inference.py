@@ -51,7 +51,20 @@ def run_logits(network, inputs):
 
 
 def run_classify(network, inputs):
-    return run(classify, network, inputs, np.full(len(inputs), 77, np.uint8), garbage(len(inputs)))
+    """Return labels and confidences; that the probabilities agree with them is checked here."""
+    labels, confidences, probabilities = (
+        np.full(len(inputs), 77, np.uint8),
+        garbage(len(inputs)),
+        garbage(len(inputs), network.n_classes),
+    )
+    labels, confidences, probabilities = run(classify, network, inputs, labels, confidences, probabilities)
+    assert np.array_equal(
+        np.take_along_axis(probabilities, labels[:, None].astype(np.intp), 1)[:, 0], confidences, equal_nan=True
+    )
+    only = run(classify, network, inputs, labels.copy(), confidences.copy(), garbage(len(inputs), 0))
+    assert only[0].tobytes() == labels.tobytes()
+    assert only[1].tobytes() == confidences.tobytes()
+    return labels, confidences, probabilities
 
 
 def tolerances(network, inputs):
@@ -74,10 +87,10 @@ def assert_equals_oracle(network, inputs):
     assert actual.dtype == np.float32
     assert actual.shape == expected.shape
     assert (np.abs(actual - expected) <= tolerance).all()
-    labels, confidences = run_classify(network, inputs)
+    labels, _, probabilities = run_classify(network, inputs)
     assert (labels == actual.argmax(axis=1)).all()
-    expected = oracle.softmax(actual.astype(np.float64)).max(axis=1)
-    assert confidences == pytest.approx(expected, rel=float(8 + network.n_classes + np.ptp(actual)) * ROUNDING)
+    expected = oracle.softmax(actual.astype(np.float64))
+    assert probabilities == pytest.approx(expected, rel=float(8 + network.n_classes + np.ptp(actual)) * ROUNDING)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -95,7 +108,7 @@ def test_any_number_of_samples(n_samples):
 def test_no_samples():
     network = random_network((100, 17, 10))
     assert run_logits(network, make_inputs(0, 100)).shape == (0, 10)
-    labels, confidences = run_classify(network, make_inputs(0, 100))
+    labels, confidences, _ = run_classify(network, make_inputs(0, 100))
     assert labels.size == confidences.size == 0
 
 
@@ -116,7 +129,7 @@ def test_a_sample_gives_the_same_bytes_wherever_it_stands():
 @pytest.mark.parametrize("n_classes", [1, 2, 10, 16, 17, 256])
 def test_the_first_of_equal_logits_wins(n_classes):
     network = Network((64, 3, n_classes))
-    labels, confidences = run_classify(network, make_inputs(5, 64))
+    labels, confidences, _ = run_classify(network, make_inputs(5, 64))
     assert labels.tolist() == [0] * 5
     assert confidences == pytest.approx([1 / n_classes] * 5, rel=(n_classes + 8) * ROUNDING)
     network.biases(1)[n_classes // 2 :] = 1
@@ -130,7 +143,7 @@ def test_extreme_logits_give_a_confidence_of_one(size):
     network = Network((64, 3, 10))
     network.biases(1)[:] = -size
     network.biases(1)[4] = size
-    labels, confidences = run_classify(network, make_inputs(3, 64))
+    labels, confidences, _ = run_classify(network, make_inputs(3, 64))
     assert labels.tolist() == [4] * 3
     assert confidences.tolist() == [1] * 3
 

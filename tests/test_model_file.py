@@ -368,3 +368,11 @@ def test_the_shipped_model_is_the_seed_recipes_and_good():
     assert model.metadata["recipe"]["name"] == "seed"
     assert model.metadata["test_accuracy"] >= 0.97
     assert model_file.SHIPPED.stat().st_size < 1 << 20
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf"), 1e-30, 1000.0, "1.0", None, True, [1.0]])
+def test_a_temperature_that_would_spoil_all_confidences_is_refused(value, path):
+    rewrite(path, temperature=1.5)
+    assert load_model(path).metadata["temperature"] == 1.5
+    rewrite(path, temperature=value)
+    assert "temperature" in refused(path)

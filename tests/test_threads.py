@@ -5,7 +5,8 @@ import sys
 import pytest
 from conftest import cli_environment
 
-from fastmnist.threads import cgroup_cpus, usable_cpus
+from fastmnist import threads
+from fastmnist.threads import cgroup_cpus, usable_cpus, usable_cpus_and_reason
 
 NO_QUOTA = 2**31
 
@@ -67,3 +68,21 @@ def test_a_number_of_threads_in_the_environment_is_kept():
     for number in ("1", "3"):
         environment = cli_environment(NUMBA_NUM_THREADS=number)
         assert subprocess.check_output([sys.executable, "-c", script], env=environment, text=True) == f"{number}\n"
+
+
+@pytest.mark.parametrize(
+    ("machine", "affinity", "quota", "expected"),
+    [
+        (8, 8, NO_QUOTA, (8, "all CPUs")),
+        (8, 3, NO_QUOTA, (3, "affinity mask, of 8 CPUs")),
+        (8, 3, 3, (3, "affinity mask, of 8 CPUs")),
+        (8, 3, 2, (2, "cgroup quota, of 3 CPUs")),
+        (8, 8, 1, (1, "cgroup quota, of 8 CPUs")),
+    ],
+)
+def test_what_sets_the_number_is_told(machine, affinity, quota, expected, monkeypatch):
+    monkeypatch.setattr(threads.os, "cpu_count", lambda: machine)
+    monkeypatch.setattr(threads.os, "sched_getaffinity", lambda _pid: range(affinity), raising=False)
+    monkeypatch.setattr(threads, "cgroup_cpus", lambda: quota)
+    assert usable_cpus_and_reason() == expected
+    assert usable_cpus() == expected[0]

@@ -9,7 +9,7 @@ from fastmnist.errors import printable
 
 
 @click.command()
-@click.argument("directory", type=click.Path())
+@click.argument("directory", type=click.Path(readable=False))
 @click.option("--dataset", type=click.Choice(["mnist", "fashion-mnist"]), default="mnist", show_default=True)
 @click.option("--mirror", metavar="URL", help="An HTTPS folder with the four .gz files, to try first.")
 def download(directory: str, dataset: str, mirror: str | None) -> None:

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fastmnist.cli.options import announce_compilation, model_option, open_model, put, threads_option
+from fastmnist.cli.options import announce_compilation, model_option, open_model, put, say, threads_option
 
 if TYPE_CHECKING:
     from fastmnist.evaluation import Evaluation
 
 
 @click.command()
-@click.argument("data", type=click.Path())
+@click.argument("data", type=click.Path(readable=False))
 @model_option
 @click.option("--json", "as_json", is_flag=True, help="Print the same figures as JSON.")
 @threads_option
@@ -22,7 +22,7 @@ def evaluate(data: str, model: str | None, as_json: bool) -> None:
     from fastmnist.data.locate import load_split
 
     loaded = open_model(model)
-    pixels, labels = load_split(data, "test", loaded.network.n_classes)
+    pixels, labels = load_split(data, "test", loaded.network.n_classes, on_note=say)
     announce_compilation()
     result = evaluation.evaluate(loaded.network, pixels, labels)
     put(json.dumps(result.as_dict()) if as_json else _report(result, loaded.class_names))

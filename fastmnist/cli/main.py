@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from fastmnist import __version__
-from fastmnist.cli import download, evaluate, info, predict, train, warmup
+from fastmnist.cli import doctor, download, evaluate, info, predict, train, warmup
 from fastmnist.cli.options import say
 from fastmnist.errors import FastmnistError, OutputError, printable, reason
 
@@ -46,7 +46,9 @@ def cli(context: click.Context, debug: bool) -> None:
     context.obj = {"debug": debug}
 
 
-for _command in (download.download, train.train, predict.predict, evaluate.evaluate, info.info, warmup.warmup):
+for _command in (
+    download.download, train.train, predict.predict, evaluate.evaluate, info.info, warmup.warmup, doctor.doctor,
+):  # fmt: skip
     cli.add_command(_command)
 
 

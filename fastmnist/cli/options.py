@@ -1,8 +1,10 @@
 """What several commands share: options, the model they use, lines on stderr."""
 
 import contextlib
+import itertools
 import os
 import sys
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +43,12 @@ def threads_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+threads_given = False  # by the option
+
+
 def _set_threads(_context: click.Context, _option: click.Parameter, threads: int | None) -> None:
+    global threads_given
+    threads_given = threads is not None
     if threads is not None:
         os.environ["NUMBA_NUM_THREADS"] = str(threads)
 
@@ -50,7 +57,7 @@ def model_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --model."""
     return click.option(
         "--model",
-        type=click.Path(),
+        type=click.Path(readable=False),
         help="Model file.  [default: $FASTMNIST_MODEL, ./model.npz, the one shipped with fastmnist]",
     )(command)
 
@@ -91,10 +98,26 @@ class ProgressBar:
     click's bar writes to stdout unless told, and prints its label when there is no terminal.
     """
 
-    def __init__(self, length: int, label: str) -> None:
-        """Make a bar of `length` steps; it is drawn while the context lasts."""
-        self._bar = click.progressbar(length=length, label=label, file=sys.stderr) if _is_terminal() else None
+    def __init__(self, length: int | None, label: str, unit: str | None = None) -> None:
+        """Make a bar of `length` steps, None where nobody knows; it is drawn while the context lasts.
+
+        With a `unit`, of which a step is one, it shows the position and the rate too.
+        """
+        self._unit = unit
+        self._bar = self._make(length, label) if on_terminal() else None
         self._done = 0
+        self._start: tuple[float, int] | None = None
+
+    def _make(self, length: int | None, label: str) -> Any:
+        endless = itertools.repeat(None) if length is None else None
+        return click.progressbar(
+            endless,
+            length,
+            label,
+            show_pos=self._unit is not None,
+            item_show_func=lambda rate: f"{rate:,.0f} {self._unit}/s" if rate else None,
+            file=sys.stderr,
+        )
 
     def __enter__(self) -> "ProgressBar":
         if self._bar is not None:
@@ -116,9 +139,20 @@ class ProgressBar:
     def at(self, position: int) -> None:
         """Move the bar to `position`."""
         if self._bar is not None:
-            self._bar.update(position - self._done)
+            self._bar.update(position - self._done, self._rate(position))
             self._done = position
 
+    def _rate(self, position: int) -> float | None:
+        """Return the steps per second since the first call, if they are to be shown."""
+        if self._unit is None:
+            return None
+        now = time.perf_counter()
+        if self._start is None:
+            self._start = now, position
+        seconds = now - self._start[0]
+        return (position - self._start[1]) / seconds if seconds > 0 else None
 
-def _is_terminal() -> bool:
+
+def on_terminal() -> bool:
+    """Tell whether somebody watches stderr."""
     return sys.stderr is not None and sys.stderr.isatty()

@@ -1,66 +1,75 @@
-"""`fastmnist predict`: name the digit in each image, as CSV rows."""
+"""`fastmnist predict`: name the digit in each image, as rows."""
 
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import BinaryIO
+from collections.abc import Iterable
+from typing import Any
 
 import click
 
-from fastmnist.cli.options import announce_compilation, model_option, open_model, say, threads_option
-from fastmnist.errors import OutputError
+from fastmnist.cli.options import announce_compilation, model_option, on_terminal, open_model, say, threads_option
+from fastmnist.cli.predict_output import RowOptions, check_options, open_output, row_options
 
 
 @click.command()
-@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", type=click.Path())
+@click.argument("inputs", nargs=-1, metavar="INPUT...", type=click.Path(readable=False))
 @model_option
-@click.option("-o", "--output", type=click.Path(), help="File to write, all or nothing.  [default: stdout]")
+@click.option(
+    "--files-from",
+    metavar="LIST",
+    type=click.Path(readable=False),
+    help="Take more inputs from a file, a path a line; - is stdin.",
+)
+@click.option("-0", "--null", is_flag=True, help="The paths in LIST end with a NUL each, as `find -print0` has them.")
+@row_options
 @threads_option
-def predict(inputs: tuple[str, ...], model: str | None, output: str | None) -> int:
-    """Name the digit in each image of INPUT: image files, folders, IDX files, in any mix.
+def predict(inputs: tuple[str, ...], model: str | None, files_from: str | None, null: bool, **row_settings: Any) -> int:
+    """Name the digit in each image of INPUT: image files, folders, IDX files, tables of pixels (.csv), in any mix.
 
-    Writes CSV, one row per image in input order: path, index (the position inside an IDX file), label,
+    INPUT - is one image or one stream of IDX images on stdin.
+
+    Writes CSV, one row per image in input order: path, index (the position inside an IDX file or table), label,
     confidence. An image that can't be read keeps its row, with an empty label, and a line on stderr says
     why; the exit code is then 1.
     """
+    options = RowOptions(**row_settings)
+    check_options(options)
+    from fastmnist.calibration import calibrated
     from fastmnist.data.images import quiet_libraries
+    from fastmnist.data.sources import count_rows
     from fastmnist.kernels.jit import n_threads
-    from fastmnist.output import CsvWriter
     from fastmnist.prediction import predict as predictions
 
+    paths = _inputs(inputs, files_from, null)
     loaded = open_model(model)
+    network = calibrated(loaded.network, loaded.metadata.get("temperature", 1.0))
     announce_compilation()
+    is_countable = on_terminal() and files_from is None and "-" not in inputs
+    n_rows = count_rows(inputs) // options.shard[1] if is_countable else None
     start = time.perf_counter()
-    n_images = n_errors = 0
-    with quiet_libraries(), _open_output(output) as stream:
-        writer = CsvWriter(stream, loaded.class_names)
-        writer.header()
-        for prediction in predictions(loaded.network, inputs, threads=n_threads(), on_note=say):
-            batch = prediction.batch
-            for row in sorted(batch.errors):
-                say(f"fastmnist: error: {batch.errors[row]}")
-            writer.rows(batch.names, batch.first_index, prediction.labels, prediction.confidences, batch.errors)
-            n_images += len(batch.pixels)
-            n_errors += len(batch.errors)
-        stream.flush()
-    seconds = time.perf_counter() - start
-    say(
-        f"{n_images:,} image{'s' * (n_images != 1)}, {n_errors:,} error{'s' * (n_errors != 1)}, "
-        f"{seconds:.2f} s, {n_images / seconds:,.0f} images/s"
-    )
-    return 1 if n_errors else 0
+    with quiet_libraries(), open_output(options, loaded, {}, n_rows) as output:
+        for prediction in predictions(
+            network,
+            paths,
+            threads=n_threads(),
+            on_note=output.say,
+            selection=output.selection,
+            probabilities=options.probabilities,
+        ):
+            output.write(prediction)
+    say(output.summary(time.perf_counter() - start))
+    return 1 if output.n_errors else 0
 
 
-@contextmanager
-def _open_output(path: str | None) -> Iterator[BinaryIO]:
-    """Yield the stream for the rows: stdout, or a file that appears only when all is written."""
-    from fastmnist.output import atomic_file
+def _inputs(inputs: tuple[str, ...], files_from: str | None, null: bool) -> Iterable[str | bytes]:
+    """Return all inputs: those of the command line, and then those of the list."""
+    from itertools import chain
 
-    if path is None:
-        if sys.stdout is None:
-            raise OutputError("stdout is closed, expected a place for the rows: use -o FILE")
-        yield sys.stdout.buffer
-    else:
-        with atomic_file(path) as file:
-            yield file
+    from fastmnist.data.file_list import read_list
+
+    if not inputs and files_from is None:
+        raise click.UsageError("Missing argument 'INPUT...'")
+    if null and files_from is None:
+        raise click.UsageError("--null needs --files-from")
+    if inputs.count("-") + (files_from == "-") > 1:
+        raise click.UsageError("stdin can be read once: one - is too many")
+    return inputs if files_from is None else chain(inputs, read_list(files_from, b"\0" if null else b"\n"))

@@ -33,7 +33,7 @@ class LayerSizes(click.ParamType[tuple[int, ...]]):
 
 
 @click.command()
-@click.argument("data", type=click.Path())
+@click.argument("data", type=click.Path(readable=False))
 @click.option("--recipe", "recipe_name", type=click.Choice(["seed"]), default="seed", show_default=True,
               help="Named settings; each can be overridden by the options below.")  # fmt: skip
 @click.option("--hidden", type=LayerSizes(), help="Sizes of the hidden layers, as in 300,100.  [seed: 100]")
@@ -47,8 +47,10 @@ class LayerSizes(click.ParamType[tuple[int, ...]]):
     "--seed", type=click.IntRange(0, 2**32 - 1), help="Seed of the initial weights and of shuffling.  [seed: 2]"
 )
 @threads_option
-@click.option("--output", type=click.Path(), default="model.npz", show_default=True, help="Model file to write.")
-@click.option("--history", type=click.Path(), help="CSV file to write: one row per epoch.")
+@click.option(
+    "--output", type=click.Path(readable=False), default="model.npz", show_default=True, help="Model file to write."
+)
+@click.option("--history", type=click.Path(readable=False), help="CSV file to write: one row per epoch.")
 def train(data: str, recipe_name: str, output: str, history: str | None, **settings: Any) -> None:
     """Train a network on the training set in folder DATA.
 
@@ -63,8 +65,8 @@ def train(data: str, recipe_name: str, output: str, history: str | None, **setti
 
     recipe = RECIPES[recipe_name].with_settings(**settings)
     check_writable(output)
-    pixels, labels = load_split(data, "train")
-    test_set = load_split(data, "test") if locate(data).test_images is not None else None
+    pixels, labels = load_split(data, "train", on_note=say)
+    test_set = load_split(data, "test", on_note=say) if locate(data).test_images is not None else None
     announce_compilation()
     training = Training(pixels, labels, recipe)
     sizes = "-".join(str(size) for size in training.network.layer_sizes)

@@ -16,7 +16,8 @@ def warmup() -> None:
 
     from fastmnist.kernels.jit import cache_folder
     from fastmnist.network import Network, Trainer
-    from fastmnist.output import CsvWriter
+    from fastmnist.output_csv import CsvWriter
+    from fastmnist.output_rows import Rows
 
     announce_compilation()
     start = time.perf_counter()
@@ -24,6 +25,6 @@ def warmup() -> None:
     pixels, labels, order = np.zeros((0, 784), np.uint8), np.zeros(0, np.uint8), np.zeros(0, np.int64)
     network.logits(pixels)
     predictions = network.predict(pixels)
-    CsvWriter(io.BytesIO(), ["0"]).rows([b""], 0, *predictions, ())
+    CsvWriter(io.BytesIO(), ["0"]).write(Rows([b""], *predictions, first_index=0))
     Trainer(network, batch_size=1, momentum=0, max_samples=1).train(pixels, labels, order, 0.1, 0)
     say(f"kernels ready in {cache_folder()}, {time.perf_counter() - start:.1f} s")

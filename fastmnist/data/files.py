@@ -28,6 +28,12 @@ class ByteStream(Protocol):
     def read(self, size: int, /) -> bytes: ...  # noqa: D102 (the class says it)
 
 
+class RawStream(ByteStream, Protocol):
+    """What fills buffers too; `readinto` returns 0 only at the end."""
+
+    def readinto(self, buffer: bytearray | memoryview, /) -> int | None: ...  # noqa: D102 (the class says it)
+
+
 def open_regular(path: AnyPath) -> io.FileIO:
     """Open a regular file for reading, unbuffered. Never waits for a FIFO and never opens a device.
 
@@ -81,3 +87,24 @@ class GunzipReader:
                     raise EOFError("the gzip data ends early")
             if content:
                 return content
+
+
+class Pushback:
+    """A stream with some bytes put back before it, to be read again."""
+
+    def __init__(self, stream: RawStream, head: bytes) -> None:
+        self._stream = stream
+        self._head = head
+
+    def read(self, size: int, /) -> bytes:
+        """Return 1 to `size` bytes, b"" at the end. Raises OSError from the stream."""
+        content = bytearray(size)
+        return bytes(content[: self.readinto(content)])
+
+    def readinto(self, buffer: bytearray | memoryview, /) -> int:
+        """Fill the beginning of `buffer`; return the number of bytes, 0 at the end. Raises OSError from the stream."""
+        if not self._head:
+            return self._stream.readinto(buffer) or 0
+        n = min(len(buffer), len(self._head))
+        buffer[:n], self._head = self._head[:n], self._head[n:]
+        return n

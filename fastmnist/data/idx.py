@@ -18,7 +18,7 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from fastmnist.data.files import GZIP_MAGIC, GunzipReader, open_regular
+from fastmnist.data.files import GZIP_MAGIC, GunzipReader, Pushback, RawStream, open_regular
 from fastmnist.errors import AnyPath, DataError, printable, reason
 
 IMAGE_SHAPE = (28, 28)
@@ -54,22 +54,40 @@ class IdxImages:
     compressed: bool
     image_shape: tuple[int, int] = IMAGE_SHAPE
 
-    def batches(self, batch_size: int) -> Iterator[npt.NDArray[np.uint8]]:
-        """Yield the pixels in file order: fresh uint8 arrays (m, n_in), m = `batch_size` but for the last.
+    def batches(self, batch_size: int, first: int = 0) -> Iterator[npt.NDArray[np.uint8]]:
+        """Yield the pixels from image `first` on: fresh uint8 arrays (m, n_in), m = `batch_size` but for the last.
 
         Raises DataError if the file changed since it was opened and no longer gives `n_images`.
         """
         with open_regular(self.path) as file:
-            reader = _IdxReader(file, self.path, self.image_shape)
+            reader = _file_reader(file, self.path, self.image_shape)
             if reader.n_items != self.n_images:
                 raise DataError(
                     f"{printable(self.path)}: {reader.n_items} images, expected the {self.n_images} it held "
                     "a moment ago; leave the file alone while it is read"
                 )
-            for start in range(0, self.n_images, batch_size):
-                pixels = np.empty((min(batch_size, self.n_images - start), math.prod(self.image_shape)), np.uint8)
-                reader.read_into(pixels)
-                yield pixels
+            yield from reader.batches(batch_size, first)
+
+
+class IdxStream:
+    """IDX images that come by a stream and can be read once: only the header is checked before the images."""
+
+    def __init__(self, stream: RawStream, head: bytes, name: str) -> None:
+        """Take a stream of which `head`, two bytes or more, is already read.
+
+        Raises DataError for anything but images of 28x28.
+        """
+        compressed = head.startswith(GZIP_MAGIC)
+        self._reader = _IdxReader(Pushback(stream, head), name, IMAGE_SHAPE, compressed=compressed, n_file=None)
+        self.n_images = self._reader.n_items
+
+    def batches(self, batch_size: int, first: int = 0) -> Iterator[npt.NDArray[np.uint8]]:
+        """Yield the pixels as `IdxImages.batches` does.
+
+        Raises DataError, after the last good batch, where the stream is damaged, ends early or does not end.
+        """
+        yield from self._reader.batches(batch_size, first)
+        self._reader.check_end()
 
 
 def open_images(path: AnyPath, image_shape: tuple[int, int] = IMAGE_SHAPE) -> IdxImages:
@@ -78,12 +96,9 @@ def open_images(path: AnyPath, image_shape: tuple[int, int] = IMAGE_SHAPE) -> Id
     Raises DataError if the file is unreadable, damaged, or holds anything but images of `image_shape`.
     """
     with open_regular(path) as file:
-        reader = _IdxReader(file, path, image_shape)
+        reader = _file_reader(file, path, image_shape)
         if reader.compressed:  # a plain file's length is already checked
-            chunk = np.empty(_CHUNK_BYTES, np.uint8)
-            n_left = reader.n_items * math.prod(image_shape)
-            while n_left:
-                n_left -= reader.read_into(chunk[:n_left])
+            reader.skip(reader.n_items)
             reader.check_end()
     return IdxImages(path, reader.n_items, reader.compressed, image_shape)
 
@@ -150,7 +165,16 @@ def peek_dimensions(path: AnyPath) -> int | None:
                     magic += more
     except (DataError, OSError, EOFError, zlib.error):
         return None
-    return magic[3] if _is_idx_magic(magic) else None
+    return magic[3] if is_idx_magic(magic) else None
+
+
+def peek_n_images(path: AnyPath) -> int:
+    """Return the number of images that an IDX file's header names; 0 where it is none of images. Never raises."""
+    try:
+        with open_regular(path) as file:
+            return _file_reader(file, path, IMAGE_SHAPE).n_items
+    except DataError:
+        return 0
 
 
 def looks_like_idx(path: AnyPath) -> bool:
@@ -165,17 +189,18 @@ def looks_like_idx(path: AnyPath) -> bool:
 
 
 class _IdxReader:
-    """Reads an open IDX file in order; the header, and a plain file's length, are checked at once."""
+    """Reads IDX data in order; the header, and a plain file's length, are checked at once."""
 
-    def __init__(self, file: io.FileIO, path: AnyPath, item_shape: tuple[int, ...]) -> None:
-        self._file = file
+    def __init__(
+        self, stream: RawStream, path: AnyPath, item_shape: tuple[int, ...], *, compressed: bool, n_file: int | None
+    ) -> None:
+        """Take a stream at its beginning; `n_file` is the length of a regular file, None for other streams."""
+        self._stream = stream
         self._name = printable(path)
         self._n_read = 0
         self._declared: int | None = None
-        head = file.read(len(GZIP_MAGIC))
-        file.seek(0)
-        self.compressed = head == GZIP_MAGIC
-        self._gunzip = GunzipReader(file) if self.compressed else None
+        self.compressed = compressed
+        self._gunzip = GunzipReader(stream) if compressed else None
         dimensions = self._read_header(1 + len(item_shape))
         if dimensions[1:] != item_shape:
             raise DataError(
@@ -183,13 +208,34 @@ class _IdxReader:
                 "only that size can be read from IDX"
             )
         self.n_items = dimensions[0]
+        self._item_bytes = math.prod(item_shape)
         # Python's integers: three 32-bit dimensions overflow a 64-bit product.
         self._declared = declared = self._n_read + math.prod(dimensions)
-        n_file = os.fstat(file.fileno()).st_size
-        if not self.compressed and n_file != declared:
+        if n_file is None:
+            return
+        if not compressed and n_file != declared:
             raise self._wrong_length(f"{n_file} bytes")
-        if self.compressed and declared > _MAX_GZIP_RATIO * n_file:
+        if compressed and declared > _MAX_GZIP_RATIO * n_file:
             raise self._wrong_length(f"{n_file} bytes of gzip data, which can't hold that much")
+
+    def batches(self, batch_size: int, first: int) -> Iterator[npt.NDArray[np.uint8]]:
+        """Yield the items from `first` on: fresh uint8 arrays (m, bytes of an item), m = `batch_size` but the last."""
+        self.skip(first)
+        for start in range(first, self.n_items, batch_size):
+            pixels = np.empty((min(batch_size, self.n_items - start), self._item_bytes), np.uint8)
+            self.read_into(pixels)
+            yield pixels
+
+    def skip(self, n_items: int) -> None:
+        """Pass over the next items. Raises DataError if the stream is damaged there or ends."""
+        n_left = n_items * self._item_bytes
+        if self._gunzip is None and isinstance(self._stream, io.FileIO):
+            self._stream.seek(n_left, os.SEEK_CUR)
+            self._n_read += n_left
+            return
+        chunk = np.empty(_CHUNK_BYTES, np.uint8)
+        while n_left:
+            n_left -= self.read_into(chunk[:n_left])
 
     def read_into(self, array: npt.NDArray[np.uint8]) -> int:
         """Fill a contiguous `array` with the next bytes; return how many. Raises DataError if they end."""
@@ -210,7 +256,7 @@ class _IdxReader:
             while n_filled < len(view):
                 part = view[n_filled : n_filled + _CHUNK_BYTES]
                 if self._gunzip is None:
-                    n_new = self._file.readinto(part)
+                    n_new = self._stream.readinto(part)
                 else:
                     content = self._gunzip.read(len(part))
                     n_new = len(content)
@@ -254,10 +300,21 @@ class _IdxReader:
         )
 
 
+def _file_reader(file: io.FileIO, path: AnyPath, item_shape: tuple[int, ...]) -> _IdxReader:
+    """Return the reader of a regular file, plain or gzip by its content."""
+    try:
+        head = file.read(len(GZIP_MAGIC))
+        file.seek(0)
+        n_file = os.fstat(file.fileno()).st_size
+    except OSError as error:
+        raise DataError(f"{printable(path)}: {reason(error)}, expected an IDX file; get the file again") from error
+    return _IdxReader(file, path, item_shape, compressed=head == GZIP_MAGIC, n_file=n_file)
+
+
 def _read_array(path: AnyPath, item_shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
     """Return all items of an IDX file, uint8 (n, *item_shape), read in one pass. Raises DataError."""
     with open_regular(path) as file:
-        reader = _IdxReader(file, path, item_shape)
+        reader = _file_reader(file, path, item_shape)
         try:
             items = np.empty((reader.n_items, *item_shape), np.uint8)
         except MemoryError as error:
@@ -284,7 +341,8 @@ def _write_content(file: BinaryIO | gzip.GzipFile, array: npt.NDArray[np.uint8])
     file.write(np.ascontiguousarray(array).data)
 
 
-def _is_idx_magic(magic: bytes) -> bool:
+def is_idx_magic(magic: bytes) -> bool:
+    """Tell whether these are the first four bytes of an IDX file, of whatever elements and dimensions."""
     return len(magic) == 4 and magic[:2] == b"\0\0" and magic[2] in _ELEMENT_TYPES and magic[3] > 0
 
 
@@ -292,7 +350,7 @@ def _describe_magic(magic: bytes) -> str:
     """Say in words what a file that begins with `magic`, up to 4 bytes, is."""
     if not magic:
         return "an empty file"
-    if not _is_idx_magic(magic):
+    if not is_idx_magic(magic):
         stranger = next((name for head, name in _STRANGERS.items() if magic.startswith(head)), "")
         return f"not an IDX file: it begins with {magic.hex()}" + (f" ({stranger})" if stranger else "")
     element_type, n_dimensions = magic[2], magic[3]

@@ -4,7 +4,7 @@ import os
 import re
 import shlex
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,7 +12,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from fastmnist.data import emnist
 from fastmnist.data.idx import peek_dimensions, read_pair
+from fastmnist.data.table import is_table, read_table
 from fastmnist.errors import AnyPath, DataError, printable, reason
 
 Split = Literal["train", "test"]
@@ -60,8 +62,12 @@ class _Candidate:
 def locate(directory: AnyPath) -> DatasetFiles:
     """Return the files of the data set in `directory`, or in the nearest folders below it that hold any.
 
+    A table of pixels instead of a folder has none.
+
     Raises DataError if `directory` can't be listed, or if more than one file or data set could be meant.
     """
+    if is_table(directory):
+        return DatasetFiles()
     top = Path(os.fsdecode(directory))
     try:
         os.scandir(top).close()
@@ -77,23 +83,37 @@ def locate(directory: AnyPath) -> DatasetFiles:
 
 
 def load_split(
-    directory: AnyPath, split: Split, n_classes: int = 10
+    directory: AnyPath, split: Split, n_classes: int = 10, *, on_note: Callable[[str], None] = lambda _note: None
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
     """Return the pixels uint8 (n, 784), n > 0, and labels uint8 (n,) of one split of a folder's data set.
 
-    Raises DataError if files are missing, ambiguous, damaged, disagree, are empty, or a label is not below
-    `n_classes`.
+    A table of pixels instead of a folder is its own train and test split. `on_note` gets a line for images of
+    EMNIST, which are turned upright. Raises DataError if files are missing, ambiguous, damaged, disagree, are empty,
+    or a label is not below `n_classes`.
     """
+    if is_table(directory):
+        images_path = Path(os.fsdecode(directory))
+        pixels, labels = read_table(directory, n_classes)
+    else:
+        images_path, labels_path = _split_files(directory, split)
+        pixels, labels = read_pair(images_path, labels_path, n_classes)
+    if not len(pixels):
+        raise DataError(f"{printable(images_path)}: no images, expected at least one; use another data set")
+    if emnist.is_emnist(images_path):
+        on_note(emnist.note(images_path))
+        pixels = emnist.upright(pixels)
+    return pixels, labels
+
+
+def _split_files(directory: AnyPath, split: Split) -> tuple[Path, Path]:
+    """Return the files of images and labels of one split. Raises DataError if they are missing or ambiguous."""
     files = locate(directory)
     images_path, labels_path = (
         (files.train_images, files.train_labels) if split == "train" else (files.test_images, files.test_labels)
     )
     if images_path is None or labels_path is None:
         raise _missing(directory, files, split)
-    pixels, labels = read_pair(images_path, labels_path, n_classes)
-    if not len(pixels):
-        raise DataError(f"{printable(images_path)}: no images, expected at least one; use another data set")
-    return pixels, labels
+    return images_path, labels_path
 
 
 def _entries(folder: Path) -> list[Path]:

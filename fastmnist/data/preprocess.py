@@ -45,7 +45,7 @@ def read_digits(paths: Sequence[bytes], preprocess: str, images: Images) -> dict
                 images[row] = picture
                 small.append(row)
             else:
-                images[row] = _resized(picture, preprocess, path)
+                images[row] = to_digit(picture, preprocess, path)
         except DataError as error:
             errors[row] = str(error)
             images[row] = 0
@@ -74,15 +74,21 @@ def normalize_images(
     return errors
 
 
-def _resized(picture: Images, preprocess: str, path: bytes) -> Images:
-    """Return a picture of another size in MNIST's form. Raises DataError."""
-    if preprocess == "none":
+def to_digit(picture: Images, preprocess: str, name: bytes) -> Images:
+    """Return a grey picture, uint8 (height, width), as 28x28 pixels, in MNIST's form where `preprocess` says so.
+
+    Raises DataError, which begins with `name`, where that can't be done.
+    """
+    if picture.shape == (SIDE, SIDE):
+        if preprocess == "none" or (preprocess == "auto" and in_mnist_form(picture[np.newaxis])[0]):
+            return picture
+    elif preprocess == "none":
         height, width = picture.shape
         raise DataError(
-            f"{printable(path)}: is {width}x{height} pixels, expected {SIDE}x{SIDE}; "
+            f"{printable(name)}: is {width}x{height} pixels, expected {SIDE}x{SIDE}; "
             "resize it, or use --preprocess auto for a digit"
         )
     try:
         return normalize(picture)
     except DataError as error:
-        raise DataError(f"{printable(path)}: {error}") from None
+        raise DataError(f"{printable(name)}: {error}") from None

@@ -30,18 +30,20 @@ def count_digits(value):
 
 
 @kernel
-def format_rows(path, first_index, labels, confidences, names, name_ends, out, lengths, n_parts):
+def format_rows(path, first_index, step, labels, confidences, names, name_ends, out, lengths, n_parts):
     """Fill each part's row of `out` (n_parts, capacity) uint8 with CSV rows, `lengths` (n_parts,) with their bytes.
 
-    Row k is path, first_index + k, the name of its label and its confidence in six decimals, rounded to even like
-    Python's. `path` is the bytes of the first cell; name l is names[name_ends[l - 1] : name_ends[l]].
+    Row k is path, first_index + k * step, the name of its label and its confidence in six decimals, rounded to even
+    like Python's. `path` is the bytes of the first cell; name l is names[name_ends[l - 1] : name_ends[l]].
     """
     for part in prange(n_parts):
-        _format_part(path, first_index, labels, confidences, names, name_ends, out, lengths, np.intp(part), n_parts)
+        _format_part(
+            path, first_index, step, labels, confidences, names, name_ends, out, lengths, np.intp(part), n_parts
+        )
 
 
 @inlined
-def _format_part(path, first_index, labels, confidences, names, name_ends, out, lengths, part, n_parts):
+def _format_part(path, first_index, step, labels, confidences, names, name_ends, out, lengths, part, n_parts):
     first, last = part_bounds(len(labels), part, n_parts)
     text, place = out[part], np.uint64(0)
     comma, newline, point = np.uint8(44), np.uint8(10), np.uint8(46)
@@ -50,7 +52,7 @@ def _format_part(path, first_index, labels, confidences, names, name_ends, out, 
             text[place] = byte
             place += np.uint64(1)
         text[place] = comma
-        index = first_index + row
+        index = first_index + row * step
         place = put_digits(text, place + np.uint64(1), index, count_digits(index))
         text[place] = comma
         place += np.uint64(1)

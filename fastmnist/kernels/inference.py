@@ -59,14 +59,17 @@ def _compute_logits(parameters, inputs, order, space, logits, part, n_parts):
 
 
 @kernel
-def classify(parameters, inputs, order, space, labels, confidences, n_parts):
-    """Fill labels (n_samples,) uint8 with each sample's most probable class, confidences with its probability."""
+def classify(parameters, inputs, order, space, labels, confidences, probabilities, n_parts):
+    """Fill labels (n_samples,) uint8 with each sample's most probable class, confidences with its probability.
+
+    probabilities (n_samples, n_classes) get those of all classes; (n_samples, 0) if nobody wants them.
+    """
     for part in prange(n_parts):
-        _classify(parameters, inputs, order, space, labels, confidences, np.intp(part), n_parts)
+        _classify(parameters, inputs, order, space, labels, confidences, probabilities, np.intp(part), n_parts)
 
 
 @inlined
-def _classify(parameters, inputs, order, space, labels, confidences, part, n_parts):
+def _classify(parameters, inputs, order, space, labels, confidences, probabilities, part, n_parts):
     layer = layer_at(parameters.layout, parameters.layout.shape[0] - 1)
     activations = space[part]
     start, stop = part_bounds(len(order), part, n_parts)
@@ -79,3 +82,5 @@ def _classify(parameters, inputs, order, space, labels, confidences, part, n_par
             softmax_row(activations, offset, layer.n_out, activations, offset)
             labels[sample] = label
             confidences[sample] = item(activations, offset + label)
+            for j in range(probabilities.shape[1]):
+                probabilities[sample, j] = item(activations, offset + j)

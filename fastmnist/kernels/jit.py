@@ -197,8 +197,6 @@ def n_threads() -> int:
 
 
 def threading_layer() -> str:
-    """Return the threading layer in use: omp, tbb or workqueue; none before the first parallel kernel."""
-    try:
-        return str(numba.np.ufunc.parallel.threading_layer())
-    except ValueError:
-        return "none"
+    """Return the threading layer of parallel kernels, omp, tbb or workqueue; loads it, as the first kernel would."""
+    numba.np.ufunc.parallel._launch_threads()
+    return str(numba.np.ufunc.parallel.threading_layer())

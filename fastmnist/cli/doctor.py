@@ -1,0 +1,102 @@
+"""`fastmnist doctor`: what a command would find here, for a question or a bug report."""
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from fastmnist.cli import options
+from fastmnist.errors import FastmnistError, printable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PACKAGES = ("numpy", "numba", "llvmlite", "opencv-python-headless", "click", "platformdirs")
+CPU_FEATURES = ("sse4.2", "avx2", "fma", "avx512f", "avx512bw", "neon")  # what the kernels gain from
+
+
+@click.command()
+@options.model_option
+@options.threads_option
+def doctor(model: str | None) -> int:
+    """Print versions, threads, CPU, kernel cache and model, as the other commands would use them.
+
+    Nothing is compiled or predicted. The exit code is 1 if the model can't be used.
+    """
+    is_set = "NUMBA_NUM_THREADS" in os.environ
+    from fastmnist.kernels import jit
+
+    found, is_sound = _model(model)
+    for name, value in (
+        *_versions(),
+        ("threads", f"{jit.n_threads()} ({_origin(is_set)})"),
+        ("threading layer", jit.threading_layer()),
+        ("cpu", _cpu()),
+        ("kernel cache", _cache(jit.cache_folder())),
+        ("model", found),
+    ):
+        options.put(f"{name + ':':17}{value}")
+    return 0 if is_sound else 1
+
+
+def _versions() -> list[tuple[str, str]]:
+    """Return the versions of fastmnist, Python and the packages, none of which is loaded for it."""
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    from fastmnist import __file__ as here
+    from fastmnist import __version__
+
+    packages = []
+    for name in PACKAGES:
+        try:
+            packages.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            packages.append(f"{name} not installed as a package")
+    return [
+        ("fastmnist", f"{__version__} in {printable(os.path.dirname(here))}"),
+        ("python", f"{platform.python_version()} on {platform.platform()}"),
+        ("packages", ", ".join(packages)),
+    ]
+
+
+def _origin(is_set: bool) -> str:
+    """Say where the number of threads comes from; `is_set`: from the environment, or from the option through it."""
+    from fastmnist.threads import usable_cpus_and_reason
+
+    if options.threads_given:
+        return "--threads"
+    return "$NUMBA_NUM_THREADS" if is_set else usable_cpus_and_reason()[1]
+
+
+def _cpu() -> str:
+    import llvmlite.binding as llvm
+
+    name = os.environ.get("NUMBA_CPU_NAME") or llvm.get_host_cpu_name()
+    features = llvm.get_host_cpu_features()
+    present = [feature for feature in CPU_FEATURES if features.get(feature)]
+    return f"{name} with {', '.join(present) or 'no vector extension that is known here'}"
+
+
+def _cache(folder: "Path") -> str:
+    """Say where the compiled kernels are, how many, and whether more can be written."""
+    try:
+        sizes = [path.stat().st_size for path in folder.rglob("*.nbc")] if folder.is_dir() else []
+        is_writable = folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+    except OSError as error:
+        return f"{printable(folder)}: {error.strerror}"
+    held = f"{len(sizes)} compiled kernels, {sum(sizes) / 1e6:.1f} MB"
+    return f"{printable(folder)}: {held}, {'writable' if is_writable else 'NOT writable: all is compiled anew'}"
+
+
+def _model(option: str | None) -> tuple[str, bool]:
+    """Return which model would be used, or why it can't be, and whether it can."""
+    from fastmnist.model_file import find_model, load_model
+
+    path, origin = find_model(option)
+    try:
+        loaded = load_model(path)
+    except FastmnistError as error:
+        return f"{error} ({origin})", False
+    sizes = "-".join(map(str, loaded.network.layer_sizes))
+    return f"{printable(path)} ({origin}): {sizes}, classes {', '.join(loaded.class_names)}", True

@@ -1,0 +1,200 @@
+"""A mutation fuzzer over all that is read from outside: IDX files, tables, models, pictures.
+
+    python tests/fuzz.py --seconds 3600 --seed 1
+
+Each execution changes a sound file in a few places and reads it. It must be refused with a FastmnistError of one
+printable line, or be read as something legal; a model besides must then be the one that was stored. An execution is a
+pure function of the target, the seed and its number, so a finding is repeated with `--target NAME --seed S --number N`.
+"""
+
+import argparse
+import faulthandler
+import gzip
+import io
+import os
+import random
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from conftest import random_network
+from test_images import colour, encoded
+
+from fastmnist.data.idx import open_images, read_labels, write_images, write_labels
+from fastmnist.data.images import decode_image, quiet_libraries
+from fastmnist.data.sources import open_sources
+from fastmnist.data.table import open_table
+from fastmnist.errors import FastmnistError
+from fastmnist.model_file import load_model, save_model
+
+INTERESTING = [
+    bytes(4),
+    b"\xff" * 4,
+    b"\x7f\xff\xff\xff",
+    b"\x80\0\0\0",
+    b"\0\0\0\x01",
+    b"\0",
+    b"\xff",
+    b",",
+    b"\n",
+    b"28",
+]
+PICTURES = ["png", "jpg", "bmp", "tiff", "webp", "ppm", "gif"]
+
+
+def mutated(content, others, rng):
+    """`content` with one to five changes, most of them small."""
+    data = bytearray(content)
+    for _ in range(rng.choice([1, 1, 1, 2, 3, 5])):
+        place = rng.randrange(len(data) + 1) if rng.random() < 0.5 else rng.randrange(min(64, len(data)) + 1)
+        length = rng.choice([1, 1, 2, 4, 16, rng.randrange(1, 200)])
+        change = rng.randrange(8)
+        if change == 0 and place < len(data):
+            data[place] ^= 1 << rng.randrange(8)
+        elif change == 1:
+            data[place : place + length] = rng.randbytes(length)
+        elif change == 2:
+            del data[place : place + length]
+        elif change == 3:
+            data[place:place] = data[place : place + length] * rng.choice([1, 2, 50])
+        elif change == 4:
+            interesting = rng.choice(INTERESTING)
+            data[place : place + len(interesting)] = interesting
+        elif change == 5:
+            del data[place:]
+        elif change == 6:
+            data[place:place] = rng.choice(INTERESTING)
+        else:
+            other = rng.choice(others)
+            data[place:] = other[rng.randrange(len(other) + 1) :]
+    return bytes(data)
+
+
+def saved(write, suffix=""):
+    """The bytes that `write(path)` writes."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"file{suffix}"
+        write(path)
+        return path.read_bytes()
+
+
+def read_idx(path):
+    n_images = sum(len(pixels) for pixels in open_images(path).batches(2))
+    assert os.path.getsize(path) == 16 + 784 * n_images or path.read_bytes()[:2] == b"\x1f\x8b"
+
+
+def read_idx_labels(path):
+    assert read_labels(path).dtype == np.uint8
+
+
+def read_rows(path):
+    table = open_table(path)
+    for rows in table.batches():
+        assert rows.pixels.shape == (len(rows.labels), 784)
+        assert all(error.isprintable() for error in rows.errors.values())
+
+
+def read_picture(path):
+    pixels = decode_image(os.fsencode(path))
+    assert pixels.dtype == np.uint8
+    assert pixels.ndim == 2
+
+
+def read_any(path):
+    """As `predict` does: nothing is raised, and every row has an error or is read."""
+    n_rows = 0
+    for batch in open_sources([path], on_note=lambda _note: None):
+        assert batch.pixels.shape[1] == 784
+        assert all(error.isprintable() for error in batch.errors.values())
+        n_rows += len(batch.pixels)
+    assert n_rows < 10_000
+
+
+class Targets:
+    """Names, sound files, and what reads them."""
+
+    def __init__(self):
+        rng = np.random.default_rng(0)
+        images = rng.integers(0, 256, (3, 28, 28), dtype=np.uint8)
+        idx = saved(lambda path: write_images(path, images))
+        labels = saved(lambda path: write_labels(path, np.arange(9, dtype=np.uint8)))
+        rows = "\n".join(",".join(map(str, image.ravel() % 10)) for image in images).encode()
+        header = ",".join(f"pixel{pixel}" for pixel in range(784)).encode()
+        pictures = [encoded(suffix, colour()) for suffix in PICTURES]
+        self.network = random_network((784, 3, 10))
+        self.metadata = {"class_names": list("0123456789"), "note": "sound"}
+        model = saved(lambda path: save_model(path, self.network, self.metadata))
+        compressed = io.BytesIO()
+        with np.load(io.BytesIO(model)) as arrays:
+            np.savez_compressed(compressed, **arrays)
+        self.all = {
+            "idx": ("", [idx, gzip.compress(idx, mtime=0)], read_idx),
+            "labels": ("", [labels, gzip.compress(labels, mtime=0)], read_idx_labels),
+            "table": (".csv", [rows, header + b"\n" + rows, gzip.compress(rows, mtime=0)], read_rows),
+            "picture": ("", pictures, read_picture),
+            "model": (".npz", [model, compressed.getvalue()], self.read_model),
+            "any": (".csv", [idx, gzip.compress(idx, mtime=0), rows, *pictures], read_any),
+            "unnamed": ("", [idx, gzip.compress(idx, mtime=0), rows, *pictures], read_any),
+        }
+
+    def read_model(self, path):
+        model = load_model(path)
+        assert model.network.layer_sizes == self.network.layer_sizes
+        assert model.network.parameters.tobytes() == self.network.parameters.tobytes()
+        assert model.metadata["note"] == "sound"
+
+    def execute(self, name, seed, number, folder):
+        """Run one execution; return whether the file was refused. Raises whatever is a finding."""
+        suffix, contents, read = self.all[name]
+        rng = random.Random(f"{name} {seed} {number}")  # noqa: S311 (no secret)
+        path = folder / f"{name}{suffix}"
+        path.write_bytes(mutated(rng.choice(contents), contents, rng))
+        try:
+            read(path)
+        except FastmnistError as error:
+            refusal = str(error)
+        else:
+            return False
+        assert refusal.isprintable()
+        assert refusal.startswith(str(path))
+        return True
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Fuzz the readers.")
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--target", choices=list(Targets().all))
+    parser.add_argument("--number", type=int, help="repeat this execution only")
+    options = parser.parse_args()
+    faulthandler.enable()
+    targets = Targets()
+    names = [options.target] if options.target else list(targets.all)
+    folder = Path(tempfile.mkdtemp(prefix="fuzz-"))
+    end, number = time.monotonic() + options.seconds, options.number or 0
+    n_done, n_refused, findings = dict.fromkeys(names, 0), dict.fromkeys(names, 0), []
+    print(f"files in {folder}; after a crash the last one is there", flush=True)
+    while time.monotonic() < end:
+        for name in names:
+            try:
+                with quiet_libraries():
+                    n_refused[name] += targets.execute(name, options.seed, number, folder)
+            except Exception as error:
+                findings.append(
+                    f"--target {name} --seed {options.seed} --number {number}: {type(error).__name__}: {error}"
+                )
+                print(findings[-1], flush=True)
+            n_done[name] += 1
+        number += 1
+        if options.number is not None:
+            break
+    for name in names:
+        print(f"{name}: {n_done[name]:,} executions, {n_refused[name]:,} refused")
+    print(f"{sum(n_done.values()):,} executions, {len(findings)} findings")
+    sys.exit(bool(findings))
+
+
+if __name__ == "__main__":
+    main()

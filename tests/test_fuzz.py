@@ -1,0 +1,33 @@
+"""The fuzzer's first executions of a seed; `make fuzz` runs it for as long as you like."""
+
+import pytest
+from fuzz import Targets
+
+from fastmnist.data.images import quiet_libraries
+
+N_EXECUTIONS = {"idx": 1000, "labels": 700, "table": 700, "picture": 1000, "model": 700, "any": 700, "unnamed": 700}
+
+
+@pytest.fixture(scope="module")
+def targets():
+    return Targets()
+
+
+def test_every_target_is_run(targets):
+    assert set(N_EXECUTIONS) == set(targets.all)
+
+
+@pytest.mark.parametrize("name", N_EXECUTIONS)
+def test_what_is_mutated_is_refused_in_a_line_or_legal(name, targets, tmp_path):
+    with quiet_libraries():
+        n_refused = sum(targets.execute(name, 0, number, tmp_path) for number in range(N_EXECUTIONS[name]))
+    if name not in ("any", "unnamed"):  # which raise nothing
+        assert 0 < n_refused < N_EXECUTIONS[name]
+
+
+def test_an_execution_can_be_repeated(targets, tmp_path):
+    contents = []
+    for _ in range(2):
+        targets.execute("idx", 1, 7, tmp_path)
+        contents.append((tmp_path / "idx").read_bytes())
+    assert contents[0] == contents[1]

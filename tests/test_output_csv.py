@@ -1,0 +1,186 @@
+import contextlib
+import csv
+import io
+import os
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastmnist.output_csv import CsvWriter
+from fastmnist.output_rows import Rows
+
+DIGITS = [str(digit) for digit in range(10)]
+HOSTILE_NAMES = [
+    b"plain.png",
+    b"new\nline.png",
+    b"carriage\rreturn.png",
+    b'comma,quote".png',
+    b'"',
+    "emoji \N{SLIGHTLY SMILING FACE}.png".encode(),
+    b"not utf-8 \xff\xfe\x80.png",
+    b" leading and trailing ",
+    b"/absolute/=1.png",
+    b"sub/=1.png",
+]
+FORMULA_NAMES = [b"=1+1.png", b"+1", b"-1", b"@SUM(A1)", b"\t=1", b"\r=1", b"\n=1", b'=HYPERLINK("x,y")']
+
+
+def rows_of(names, first_index=None, labels=None, confidences=None, failed=(), **others):
+    n = len(names)
+    return Rows(
+        names,
+        np.zeros(n, np.uint8) if labels is None else np.array(labels, np.uint8),
+        np.ones(n, np.float32) if confidences is None else np.array(confidences, np.float32),
+        first_index=first_index,
+        failed=failed,
+        **others,
+    )
+
+
+def csv_bytes(names, class_names=DIGITS, probabilities=None, min_confidence=None, **columns):
+    stream = io.BytesIO()
+    writer = CsvWriter(stream, class_names, probabilities=probabilities is not None, min_confidence=min_confidence)
+    writer.write_header()
+    writer.write(rows_of(names, probabilities=probabilities, **columns))
+    return stream.getvalue()
+
+
+def parsed(content):
+    text = content.decode("utf-8", "surrogateescape")
+    return list(csv.reader(io.StringIO(text, newline=""), strict=True))
+
+
+def test_rows_are_written_byte_for_byte():
+    content = csv_bytes([b"a.png", b"b.png"], labels=[7, 0], confidences=[0.99999994, 0.5])
+    assert content == b"path,index,label,confidence\na.png,,7,1.000000\nb.png,,0,0.500000\n"
+
+
+def test_a_failed_row_keeps_its_path_and_has_no_label_and_no_confidence():
+    content = csv_bytes([b"a", b"b", b"c"], labels=[1, 2, 3], failed={1: "why"})
+    assert content.splitlines()[1:] == [b"a,,1,1.000000", b"b,,,", b"c,,3,1.000000"]
+
+
+def test_rows_of_an_idx_file_share_its_path_and_count_from_the_first_index():
+    stream = io.BytesIO()
+    rows = Rows([b"=t10k,images"], np.array([3, 4], np.uint8), np.array([0.25, 0.75], np.float32), first_index=4096)
+    CsvWriter(stream, DIGITS).write(rows)
+    assert stream.getvalue() == b'"./=t10k,images",4096,3,0.250000\n"./=t10k,images",4097,4,0.750000\n'
+
+
+def test_class_names_are_quoted_and_utf_8():
+    content = csv_bytes([b"a", b"b"], labels=[0, 1], class_names=['say "a, b"', "\N{GREEK SMALL LETTER ALPHA}"])
+    assert [row[2] for row in parsed(content)] == ["label", 'say "a, b"', "\N{GREEK SMALL LETTER ALPHA}"]
+
+
+def test_a_batch_is_one_write():
+    class Counting(io.BytesIO):
+        n_writes = 0
+
+        def write(self, data):
+            self.n_writes += 1
+            return super().write(data)
+
+    stream = Counting()
+    CsvWriter(stream, DIGITS).write(rows_of([b"a"] * 1000))
+    assert stream.n_writes == 1
+    assert stream.getvalue().count(b"\n") == 1000
+
+
+def test_hostile_names_round_trip_through_pythons_csv_reader():
+    rows = parsed(csv_bytes(HOSTILE_NAMES))
+    assert [os.fsencode(row[0]) for row in rows[1:]] == HOSTILE_NAMES
+    assert all(row[1:] == ["", "0", "1.000000"] for row in rows[1:])
+
+
+def test_names_that_are_formulas_are_written_as_the_same_file_in_this_folder():
+    rows = parsed(csv_bytes(FORMULA_NAMES))
+    assert [os.fsencode(row[0]) for row in rows[1:]] == [b"./" + name for name in FORMULA_NAMES]
+
+
+def test_a_bare_carriage_return_is_quoted():
+    assert csv_bytes([b"a\rb"]).splitlines(keepends=False)[1:] == [b'"a', b'b",,0,1.000000']
+
+
+@given(st.lists(st.binary(min_size=1).map(lambda name: name.replace(b"\0", b"0")), min_size=1))
+def test_any_paths_round_trip_and_no_cell_is_a_formula(names):
+    rows = parsed(csv_bytes(names))
+    assert len(rows) == 1 + len(names)
+    for name, row in zip(names, rows[1:], strict=True):
+        cell = row[0].encode("utf-8", "surrogateescape")
+        assert cell == (name if cell[:1] == name[:1] else b"./" + name)
+        assert cell[:1] not in {b"=", b"+", b"-", b"@", b"\t", b"\r", b"\n"}
+        assert len(row) == 4
+
+
+@given(st.floats(0, 1, width=32), st.integers(0, 9), st.booleans())
+def test_any_confidence_has_six_decimals_and_is_right_to_half_of_the_last(confidence, label, failed):
+    row = parsed(csv_bytes([b"a"], labels=[label], confidences=[confidence], failed=[0] if failed else []))[1]
+    if failed:
+        assert row == ["a", "", "", ""]
+    else:
+        assert row[2] == str(label)
+        assert len(row[3]) == 8
+        assert abs(float(row[3]) - confidence) <= 0.5000001e-6
+
+
+def test_a_full_disk_raises_at_the_latest_when_flushed():
+    with io.FileIO("/dev/full", "wb") as raw:
+        full = io.BufferedWriter(raw)
+        writer = CsvWriter(full, DIGITS)
+        writer.write_header()
+        with pytest.raises(OSError, match="No space left"):
+            full.flush()
+        with contextlib.suppress(OSError):  # what the buffer still holds can't be written either
+            full.close()
+
+
+def test_every_stepth_row_of_a_file_has_its_own_index():
+    stream = io.BytesIO()
+    rows = Rows([b"idx"], np.array([3, 4], np.uint8), np.array([0.25, 0.75], np.float32), first_index=5, step=7)
+    CsvWriter(stream, DIGITS).write(rows)
+    assert stream.getvalue() == b"idx,5,3,0.250000\nidx,12,4,0.750000\n"
+
+
+def test_failed_rows_of_a_table_keep_their_index():
+    stream = io.BytesIO()
+    rows = Rows([b"t"], np.array([3, 4], np.uint8), np.ones(2, np.float32), first_index=5, step=2, failed={0})
+    CsvWriter(stream, DIGITS).write(rows)
+    assert stream.getvalue() == b"t,5,,\nt,7,4,1.000000\n"
+
+
+@pytest.mark.parametrize("first_index", [None, 7])
+def test_probabilities_and_review_are_columns_of_their_own_and_empty_in_failed_rows(first_index):
+    stream = io.BytesIO()
+    writer = CsvWriter(stream, ["a", "b,c"], probabilities=True, min_confidence=0.75)
+    writer.write_header()
+    probabilities = np.array([[0.25, 0.75], [0.7499999, 0.2500001], [0, 0]], np.float32)
+    names = [b"x"] if first_index is not None else [b"x", b"x", b"x"]
+    labels = np.array([1, 0, 0], np.uint8)
+    writer.write(Rows(names, labels, probabilities.max(axis=1), first_index, failed={2}, probabilities=probabilities))
+    index = ["", "", ""] if first_index is None else ["7", "8", "9"]
+    assert parsed(stream.getvalue()) == [
+        ["path", "index", "label", "confidence", "probability_a", "probability_b,c", "review"],
+        ["x", index[0], "b,c", "0.750000", "0.250000", "0.750000", "no"],
+        ["x", index[1], "a", "0.750000", "0.750000", "0.250000", "yes"],
+        ["x", index[2], "", "", "", "", ""],
+    ]
+
+
+@given(st.lists(st.floats(0, 1, width=32), min_size=1))
+def test_probabilities_have_six_decimals_rounded_like_pythons(numbers):
+    probabilities = np.array([numbers], np.float32)
+    names = [f"c{number}" for number in range(len(numbers))]
+    content = csv_bytes([b"a"], class_names=names, probabilities=probabilities)
+    assert parsed(content)[1][4:] == [f"{number:.6f}" for number in numbers]
+
+
+def test_starts_and_rests_make_the_same_rows_as_the_fast_ways():
+    for first_index, names in ((None, [b"a", b"=b"]), (12, [b"a,b"])):
+        rows = Rows(names, np.array([1, 2], np.uint8), np.array([0.5, 1], np.float32), first_index)
+        stream = io.BytesIO()
+        writer = CsvWriter(stream, DIGITS)
+        writer.write(rows)
+        pairs = zip(writer.starts(names, rows.positions), writer.rests(rows), strict=True)
+        assert stream.getvalue() == b"".join(start + rest for start, rest in pairs)
