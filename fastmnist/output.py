@@ -19,6 +19,11 @@ _NEEDS_QUOTES = re.compile(rb'[,"\r\n]')
 _FORMULA = (b"=", b"+", b"-", b"@", b"\t", b"\r", b"\n")
 
 
+def is_class_name(name: object) -> bool:
+    """Tell whether `name` can be a label in the rows: printable words that no spreadsheet takes for a formula."""
+    return isinstance(name, str) and name.isprintable() and name[:1].isalnum()
+
+
 class CsvWriter:
     """Writes `path,index,label,confidence` rows to a buffered binary stream, one write per batch.
 

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +11,8 @@ import click
 from fastmnist.errors import OutputError, printable
 
 if TYPE_CHECKING:
+    from fastmnist.data.labelled import LabelledImages
+    from fastmnist.data.locate import Split
     from fastmnist.model_file import Model
 
 
@@ -63,6 +65,19 @@ def open_model(option: str | None) -> "Model":
     model = load_model(path)
     say(f"model: {printable(path)} ({origin})")
     return model
+
+
+def load_images(data: str, split: "Split", class_names: Sequence[str] | None = None) -> "LabelledImages":
+    """Read one split of a data set; say what was passed over, and a line for each image that can't be read."""
+    from fastmnist.data.datasets import load
+    from fastmnist.data.images import quiet_libraries
+    from fastmnist.kernels.jit import n_threads
+
+    with quiet_libraries():
+        images = load(data, split, class_names, threads=n_threads(), on_note=say)
+    for error in images.errors:
+        say(f"fastmnist: error: {error}")
+    return images
 
 
 def announce_compilation() -> None:
