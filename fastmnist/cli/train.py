@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from fastmnist.cli.options import ProgressBar, announce_compilation, load_images, say, threads_option
-from fastmnist.errors import DataError, OutputError, printable, reason
+from fastmnist.cli.options import ProgressBar, announce_compilation, class_names_option, load_whole, say, threads_option
+from fastmnist.errors import OutputError, printable, reason
 
 if TYPE_CHECKING:
-    from fastmnist.data.labelled import LabelledImages
-    from fastmnist.data.locate import Split
     from fastmnist.evaluation import Evaluation
+    from fastmnist.network import Uint8
     from fastmnist.recipes import Recipe
     from fastmnist.training import EpochDone, Training
 
@@ -33,24 +32,6 @@ class LayerSizes(click.ParamType[tuple[int, ...]]):
         return sizes
 
 
-class ClassNames(click.ParamType[list[str]]):
-    """Names of classes, as in circle,square."""
-
-    name = "names"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
-        """Return the names as a list; a usage error for what can't be such."""
-        from fastmnist.output import is_class_name
-
-        names = str(value).split(",")
-        for name in names:
-            if not is_class_name(name):
-                self.fail(f"{name!r}: expected printable words that begin with a letter or digit", param, ctx)
-        if not 2 <= len(set(names)) == len(names) <= 256:
-            self.fail(f"{len(names)} names: expected 2 to 256, each of them once", param, ctx)
-        return names
-
-
 @click.command()
 @click.argument("data", type=click.Path())
 @click.option("--recipe", "recipe_name", type=click.Choice(["seed"]), default="seed", show_default=True,
@@ -65,12 +46,7 @@ class ClassNames(click.ParamType[list[str]]):
 @click.option(
     "--seed", type=click.IntRange(0, 2**32 - 1), help="Seed of the initial weights and of shuffling.  [seed: 2]"
 )
-@click.option(
-    "--class-names",
-    type=ClassNames(),
-    help="Names of the classes, as in circle,square, in the order of their labels.  "
-    "[the class folders, in byte order; 0 to 9 for IDX files]",
-)
+@class_names_option
 @threads_option
 @click.option("--output", type=click.Path(), default="model.npz", show_default=True, help="Model file to write.")
 @click.option("--history", type=click.Path(), help="CSV file to write: one row per epoch.")
@@ -91,27 +67,16 @@ def train(
 
     recipe = RECIPES[recipe_name].with_settings(**settings)
     check_writable(output)
-    images = _load_whole(data, "train", class_names)
-    test_set = _load_whole(data, "test", images.class_names) if has_test_set(data) else None
+    images = load_whole(data, "train", class_names)
+    test_set = load_whole(data, "test", images.class_names) if has_test_set(data) else None
     announce_compilation()
     training = Training(images.pixels, images.labels, recipe, len(images.class_names))
     sizes = "-".join(str(size) for size in training.network.layer_sizes)
     say(f"training {sizes} on {len(images.labels):,} images, recipe {recipe.name}")
     last = _run(training, history)
-    evaluation = _test(training, test_set) if test_set else None
+    evaluation = _test(training, test_set.pixels, test_set.labels) if test_set else None
     save_model(output, training.network, _metadata(recipe, images.class_names, training, last, evaluation))
     say(f"saved {printable(output)}")
-
-
-def _load_whole(data: str, split: "Split", class_names: list[str] | None) -> "LabelledImages":
-    """Read one split of a data set. Raises DataError if an image can't be read: a model of part of it is another."""
-    images = load_images(data, split, class_names)
-    if images.errors:
-        raise DataError(
-            f"{printable(data)}: {len(images.errors):,} of {len(images.labels) + len(images.errors):,} images of the "
-            f"{split} set can't be read, expected all of them; replace or remove those named above"
-        )
-    return images
 
 
 def _run(training: "Training", history: str | None) -> "EpochDone":
@@ -152,12 +117,12 @@ def _history_file(path: str | None) -> Iterator[TextIO | None]:
         raise OutputError(f"{printable(path)}: {reason(error)}, expected a file to write --history to") from None
 
 
-def _test(training: "Training", test_set: "LabelledImages") -> "Evaluation":
-    """Evaluate the finished network, once, on the test set."""
+def _test(training: "Training", pixels: "Uint8", labels: "Uint8") -> "Evaluation":
+    """Evaluate the finished network, once, on pixels (n_samples, n_in) and labels (n_samples,)."""
     from fastmnist.evaluation import evaluate
 
-    evaluation = evaluate(training.network, test_set.pixels, test_set.labels)
-    say(f"test accuracy {evaluation.accuracy:.2%} on {evaluation.n_samples:,} images")
+    evaluation = evaluate(training.network, pixels, labels)
+    say(f"test accuracy {evaluation.accuracy:.2%} on {len(pixels):,} images")
     return evaluation
 
 
