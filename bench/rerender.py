@@ -7,6 +7,7 @@ we measure ourselves by, and are not softened.
 """
 
 import argparse
+import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -68,7 +69,7 @@ def render(digit: Picture, position: int, distortions: frozenset[str]) -> Render
         shaded *= _light(len(picture), angle)
     if "noise" in distortions:
         shaded += np.float32(NOISE_SIGMA) * rng.standard_normal(shaded.shape, np.float32)
-    picture = np.clip(np.rint(shaded), 0, 255).astype(np.uint8)
+    picture = np.clip(np.rint(shaded, out=shaded), 0, 255, out=shaded).astype(np.uint8)
     return _encoded(picture, distortions)
 
 
@@ -86,12 +87,12 @@ def _light(size: int, angle: float) -> Floats:
 
     The vignette is 1 in the middle, and falls with the squared distance to CORNER in the corners.
     """
-    axis = np.linspace(-1, 1, size, dtype=np.float32)
-    along = np.float32(np.cos(angle)) * axis[None, :] + np.float32(np.sin(angle)) * axis[:, None]
-    reach = abs(np.cos(angle)) + abs(np.sin(angle))  # of `along`, in the corners
-    slope = (1 + DIMMEST) / 2 - (1 - DIMMEST) / (2 * reach) * along
-    vignette = 1 - (1 - CORNER) / 2 * (axis[None, :] ** 2 + axis[:, None] ** 2)
-    light: Floats = (slope * vignette).astype(np.float32)
+    axis: Floats = np.linspace(-1, 1, size, dtype=np.float32)
+    x, y = math.cos(angle), math.sin(angle)
+    along = np.float32(x) * axis[None, :] + np.float32(y) * axis[:, None]
+    slope = np.float32((1 - DIMMEST) / 2 / (abs(x) + abs(y)))  # which `along` reaches in the corners
+    light: Floats = np.float32((1 + DIMMEST) / 2) - slope * along
+    light *= 1 - (1 - CORNER) / 2 * (axis[None, :] ** 2 + axis[:, None] ** 2)
     return light
 
 
