@@ -9,6 +9,7 @@ import pytest
 from fastmnist.data.class_folders import find_class_folders, has_split_folder
 from fastmnist.data.datasets import has_test_set, load
 from fastmnist.data.idx import write_images, write_labels
+from fastmnist.data.preprocess import in_mnist_form
 from fastmnist.errors import DataError
 
 
@@ -192,3 +193,41 @@ def test_paths_are_understood_with_and_without_a_slash_at_the_end(tmp_path, monk
     monkeypatch.chdir(tmp_path / "set")
     for folder in (".", "./", "../set/", b"../set", tmp_path / "set"):
         assert seeds_and_labels(read(folder)[0]) == [(0, 0), (1, 1)]
+
+
+def with_idx(folder, images):
+    write_images(folder / "train-images-idx3-ubyte", np.array(images, np.uint8))
+    write_labels(folder / "train-labels-idx1-ubyte", np.arange(len(images), dtype=np.uint8) % 10)
+
+
+def test_image_files_are_brought_into_the_form_of_the_training_images(tmp_path, digits):
+    with_idx(tmp_path, digits[0][:50])
+    assert read(tmp_path)[0].preprocess == "auto"
+    with_idx(tmp_path, np.roll(digits[0][:50], 5, axis=2))
+    images, _ = read(tmp_path)
+    assert images.preprocess == "none"
+    np.testing.assert_array_equal(images.pixels, np.roll(digits[0][:50], 5, axis=2).reshape(50, 784))
+    assert read(tmp_path, preprocess="auto")[0].preprocess == "auto"
+
+
+def test_idx_files_are_normalised_where_that_is_asked_for(tmp_path, digits):
+    shifted = np.roll(digits[0][:50], 3, axis=1)
+    shifted[7] = 0
+    with_idx(tmp_path, shifted)
+    images, _ = read(tmp_path, preprocess="mnist", threads=2)
+    assert (images.preprocess, len(images.pixels)) == ("mnist", 49)
+    np.testing.assert_array_equal(images.labels, np.delete(np.arange(50) % 10, 7))
+    assert len(images.errors) == 1
+    assert "image 7: no ink" in images.errors[0]
+    assert in_mnist_form(images.pixels.reshape(-1, 28, 28)).all()
+
+
+def test_images_of_any_size_are_normalised_in_class_folders_unless_that_is_unwanted(tmp_path, digits):
+    for label in "01":
+        large = 255 - cv2.resize(digits[0][int(label)], (100, 100))
+        make(tmp_path, f"{label}/a.png", data=cv2.imencode(".png", large)[1].tobytes())
+    images, _ = read(tmp_path)
+    assert (images.preprocess, len(images.labels), images.errors) == ("auto", 2, [])
+    assert in_mnist_form(images.pixels.reshape(-1, 28, 28)).all()
+    refused, _ = read(tmp_path, preprocess="none")
+    assert (len(refused.labels), len(refused.errors)) == (0, 2)

@@ -27,7 +27,7 @@ def evaluate(data: str, model: str | None, as_json: bool) -> int:
     from fastmnist import evaluation
 
     loaded = open_model(model)
-    images = load_images(data, "test", loaded.class_names)
+    images = load_images(data, "test", loaded.class_names, loaded.preprocess)
     n_errors = len(images.errors)
     if not len(images.labels):
         raise DataError(f"{printable(data)}: none of {n_errors:,} images can be read, expected some; replace them")

@@ -95,22 +95,24 @@ def class_names_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
-def load_images(data: str, split: "Split", class_names: Sequence[str] | None = None) -> "LabelledImages":
+def load_images(
+    data: str, split: "Split", class_names: Sequence[str] | None, preprocess: str | None
+) -> "LabelledImages":
     """Read one split of a data set; say what was passed over, and a line for each image that can't be read."""
     from fastmnist.data.datasets import load
     from fastmnist.data.images import quiet_libraries
     from fastmnist.kernels.jit import n_threads
 
     with quiet_libraries():
-        images = load(data, split, class_names, threads=n_threads(), on_note=say)
+        images = load(data, split, class_names, preprocess, threads=n_threads(), on_note=say)
     for error in images.errors:
         say(f"fastmnist: error: {error}")
     return images
 
 
-def load_whole(data: str, split: "Split", class_names: list[str] | None) -> "LabelledImages":
+def load_whole(data: str, split: "Split", class_names: list[str] | None, preprocess: str | None) -> "LabelledImages":
     """Read one split of a data set. Raises DataError if an image can't be read: a model of part of it is another."""
-    images = load_images(data, split, class_names)
+    images = load_images(data, split, class_names, preprocess)
     if images.errors:
         raise DataError(
             f"{printable(data)}: {len(images.errors):,} of {len(images.labels) + len(images.errors):,} images of the "

@@ -6,10 +6,19 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from fastmnist.cli.options import ProgressBar, announce_compilation, class_names_option, load_whole, say, threads_option
+from fastmnist.cli.options import (
+    ProgressBar,
+    announce_compilation,
+    class_names_option,
+    load_whole,
+    preprocess_option,
+    say,
+    threads_option,
+)
 from fastmnist.errors import OutputError, printable, reason
 
 if TYPE_CHECKING:
+    from fastmnist.data.labelled import LabelledImages
     from fastmnist.evaluation import Evaluation
     from fastmnist.network import Uint8
     from fastmnist.recipes import Recipe
@@ -47,11 +56,18 @@ class LayerSizes(click.ParamType[tuple[int, ...]]):
     "--seed", type=click.IntRange(0, 2**32 - 1), help="Seed of the initial weights and of shuffling.  [seed: 2]"
 )
 @class_names_option
+@preprocess_option("auto; none for IDX files of another form than MNIST's")
 @threads_option
 @click.option("--output", type=click.Path(), default="model.npz", show_default=True, help="Model file to write.")
 @click.option("--history", type=click.Path(), help="CSV file to write: one row per epoch.")
 def train(
-    data: str, recipe_name: str, output: str, history: str | None, class_names: list[str] | None, **settings: Any
+    data: str,
+    recipe_name: str,
+    output: str,
+    history: str | None,
+    class_names: list[str] | None,
+    preprocess: str | None,
+    **settings: Any,
 ) -> None:
     """Train a network on the training set in folder DATA.
 
@@ -67,15 +83,15 @@ def train(
 
     recipe = RECIPES[recipe_name].with_settings(**settings)
     check_writable(output)
-    images = load_whole(data, "train", class_names)
-    test_set = load_whole(data, "test", images.class_names) if has_test_set(data) else None
+    images = load_whole(data, "train", class_names, preprocess)
+    test_set = load_whole(data, "test", images.class_names, images.preprocess) if has_test_set(data) else None
     announce_compilation()
     training = Training(images.pixels, images.labels, recipe, len(images.class_names))
     sizes = "-".join(str(size) for size in training.network.layer_sizes)
     say(f"training {sizes} on {len(images.labels):,} images, recipe {recipe.name}")
     last = _run(training, history)
     evaluation = _test(training, test_set.pixels, test_set.labels) if test_set else None
-    save_model(output, training.network, _metadata(recipe, images.class_names, training, last, evaluation))
+    save_model(output, training.network, _metadata(recipe, images, training, last, evaluation))
     say(f"saved {printable(output)}")
 
 
@@ -128,7 +144,7 @@ def _test(training: "Training", pixels: "Uint8", labels: "Uint8") -> "Evaluation
 
 def _metadata(
     recipe: "Recipe",
-    class_names: list[str],
+    images: "LabelledImages",
     training: "Training",
     last: "EpochDone",
     evaluation: "Evaluation | None",
@@ -138,8 +154,8 @@ def _metadata(
 
     return {
         "fastmnist_version": __version__,
-        "class_names": class_names,
-        "preprocess": "none",
+        "class_names": images.class_names,
+        "preprocess": images.preprocess,
         "recipe": recipe.as_metadata(),
         "train_data_sha256": training.data_sha256(),
         "train_loss": last.train_loss,

@@ -54,7 +54,12 @@ def has_split_folder(directory: AnyPath, split: Split) -> bool:
 
 
 def read_class_folders(
-    folders: ClassFolders, class_names: Sequence[str] | None, *, threads: int, on_note: Callable[[str], None]
+    folders: ClassFolders,
+    class_names: Sequence[str] | None,
+    preprocess: str,
+    *,
+    threads: int,
+    on_note: Callable[[str], None],
 ) -> LabelledImages:
     """Read all images of `folders`, whose names must be among `class_names`; None: the names are the classes.
 
@@ -69,7 +74,7 @@ def read_class_folders(
     labels: list[int] = []
     errors: list[str] = []
     seen: set[bytes] = set()
-    for batch in open_sources(_paths(folders), threads=threads, on_note=on_note):
+    for batch in open_sources(_paths(folders), preprocess, threads=threads, on_note=on_note):
         names = [path[prefix:].partition(b"/")[0] for path in batch.names]
         seen.update(names)
         sound = [row for row in range(len(names)) if row not in batch.errors]
@@ -80,7 +85,7 @@ def read_class_folders(
         _check_each_seen(folders, seen)
     # Mixed: neither training in file order nor a validation set cut from its end may meet one class after the other.
     order = np.random.RandomState(0).permutation(len(labels))
-    return LabelledImages(np.concatenate(pixels)[order], np.array(labels, np.uint8)[order], classes, errors)
+    return LabelledImages(np.concatenate(pixels)[order], np.array(labels, np.uint8)[order], classes, errors, preprocess)
 
 
 def _folders(folder: bytes) -> list[bytes]:
@@ -105,7 +110,7 @@ def _paths(folders: ClassFolders) -> list[bytes]:
 
 def _hold_images(folders: ClassFolders) -> bool:
     """Tell whether there is an image anywhere in the folders, sound or not."""
-    with closing(open_sources(_paths(folders), batch_size=1, on_note=lambda _: None)) as batches:
+    with closing(open_sources(_paths(folders), "none", batch_size=1, on_note=lambda _: None)) as batches:
         return next(batches, None) is not None
 
 
