@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from fastmnist.data.preprocess import PREPROCESSES
 from fastmnist.errors import AnyPath, ModelError, TrainingError, printable
 from fastmnist.network import Network
-from fastmnist.output import atomic_file
+from fastmnist.output import atomic_file, is_class_name
 
 FORMAT_VERSION = 1
 MAX_BYTES = 64 * 2**20
@@ -238,12 +238,10 @@ def _network_of(arrays: Arrays, metadata: dict[str, Any]) -> Network:
 
 
 def _is_names(value: Any, n_classes: int) -> bool:
-    """Tell whether `value` names the classes in printable words, none of which a spreadsheet takes for a formula."""
-    return (
-        isinstance(value, list)
-        and len(value) == n_classes
-        and all(isinstance(name, str) and name.isprintable() and name[:1].isalnum() for name in value)
-    )
+    """Tell whether `value` names the classes, each differently."""
+    if not isinstance(value, list) or len(value) != n_classes:
+        return False
+    return all(map(is_class_name, value)) and len(set(value)) == n_classes
 
 
 def _is_temperature(value: Any) -> bool:

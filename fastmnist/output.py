@@ -10,6 +10,11 @@ from typing import BinaryIO
 from fastmnist.errors import AnyPath, OutputError, printable, reason
 
 
+def is_class_name(name: object) -> bool:
+    """Tell whether `name` can be a label in the rows: printable words that no spreadsheet takes for a formula."""
+    return isinstance(name, str) and name.isprintable() and name[:1].isalnum()
+
+
 @contextlib.contextmanager
 def atomic_file(path: AnyPath) -> Iterator[BinaryIO]:
     """Open a binary file that takes the place of `path` at the end of the context, complete and on the disk.

@@ -35,7 +35,27 @@ SIDEWAYS = {
     "fastmnist.data.idx": {"fastmnist.data.files"},
     "fastmnist.data.download": {"fastmnist.data.files"},
     "fastmnist.data.file_list": {"fastmnist.data.files"},
-    "fastmnist.data.locate": {"fastmnist.data.emnist", "fastmnist.data.idx", "fastmnist.data.table"},
+    "fastmnist.data.locate": {
+        "fastmnist.data.emnist",
+        "fastmnist.data.files",
+        "fastmnist.data.idx",
+        "fastmnist.data.table",
+    },
+    "fastmnist.data.class_folders": {
+        "fastmnist.data.files",
+        "fastmnist.data.labelled",
+        "fastmnist.data.locate",
+        "fastmnist.data.sources",
+    },
+    "fastmnist.data.datasets": {
+        "fastmnist.data.class_folders",
+        "fastmnist.data.idx",
+        "fastmnist.data.labelled",
+        "fastmnist.data.locate",
+        "fastmnist.data.preprocess",
+        "fastmnist.data.sources",
+        "fastmnist.data.table",
+    },
     "fastmnist.data.images": {"fastmnist.data.files"},
     "fastmnist.data.ink": {"fastmnist.data.images"},
     "fastmnist.data.many": {
@@ -53,6 +73,7 @@ SIDEWAYS = {
     "fastmnist.data.preprocess": {"fastmnist.data.images", "fastmnist.data.normalize"},
     "fastmnist.data.sources": {
         "fastmnist.data.batch",
+        "fastmnist.data.files",
         "fastmnist.data.idx",
         "fastmnist.data.many",
         "fastmnist.data.normalize",

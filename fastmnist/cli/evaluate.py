@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fastmnist.cli.options import announce_compilation, model_option, open_model, put, say, threads_option
+from fastmnist.cli.options import announce_compilation, load_images, model_option, open_model, put, threads_option
+from fastmnist.errors import DataError, printable
 
 if TYPE_CHECKING:
     from fastmnist.evaluation import Evaluation
@@ -16,23 +17,33 @@ if TYPE_CHECKING:
 @model_option
 @click.option("--json", "as_json", is_flag=True, help="Print the same figures as JSON.")
 @threads_option
-def evaluate(data: str, model: str | None, as_json: bool) -> None:
-    """Print a model's accuracy, loss, per-class table and confusion matrix on the test set in folder DATA."""
+def evaluate(data: str, model: str | None, as_json: bool) -> int:
+    """Print a model's accuracy, loss, per-class table and confusion matrix on the test set in folder DATA.
+
+    DATA holds IDX files, or a folder of images for each class, named like the model's classes, within `test/` or by
+    themselves. An image that can't be read is left out of the figures, and a line on stderr says why; the exit
+    code is then 1.
+    """
     from fastmnist import evaluation
-    from fastmnist.data.locate import load_split
 
     loaded = open_model(model)
-    pixels, labels = load_split(data, "test", loaded.network.n_classes, on_note=say)
+    images = load_images(data, "test", loaded.class_names, loaded.preprocess)
+    n_errors = len(images.errors)
+    if not len(images.labels):
+        raise DataError(f"{printable(data)}: none of {n_errors:,} images can be read, expected some; replace them")
     announce_compilation()
-    result = evaluation.evaluate(loaded.network, pixels, labels)
-    put(json.dumps(result.as_dict()) if as_json else _report(result, loaded.class_names))
+    result = evaluation.evaluate(loaded.network, images.pixels, images.labels)
+    figures = {"class_names": loaded.class_names, **result.as_dict(), "n_errors": n_errors}
+    put(json.dumps(figures) if as_json else _report(result, loaded.class_names, n_errors))
+    return 1 if n_errors else 0
 
 
-def _report(result: "Evaluation", names: list[str]) -> str:
+def _report(result: "Evaluation", names: list[str], n_errors: int) -> str:
     """Return the figures as text: rows of the confusion matrix are true classes, columns predicted ones."""
+    left_out = f", {n_errors:,} more can't be read" if n_errors else ""
     width = max(9, *(len(name) + 2 for name in names))
     lines = [
-        f"accuracy {result.accuracy:.2%} ({result.n_samples:,} images)   loss {result.loss:.4f}",
+        f"accuracy {result.accuracy:.2%} ({result.n_samples:,} images{left_out})   loss {result.loss:.4f}",
         "",
         f"{'class':>{width}}{'precision':>11}{'recall':>9}{'f1':>9}{'images':>9}",
     ]

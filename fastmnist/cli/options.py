@@ -5,14 +5,16 @@ import itertools
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from fastmnist.errors import OutputError, printable
+from fastmnist.errors import DataError, OutputError, printable
 
 if TYPE_CHECKING:
+    from fastmnist.data.labelled import LabelledImages
+    from fastmnist.data.locate import Split
     from fastmnist.model_file import Model
 
 
@@ -83,6 +85,60 @@ def open_model(option: str | None) -> "Model":
     model = load_model(path)
     say(f"model: {printable(path)} ({origin})")
     return model
+
+
+class ClassNames(click.ParamType[list[str]]):
+    """Names of classes, as in circle,square."""
+
+    name = "names"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
+        """Return the names as a list; a usage error for what can't be such."""
+        from fastmnist.output import is_class_name
+
+        names = str(value).split(",")
+        for name in names:
+            if not is_class_name(name):
+                self.fail(f"{name!r}: expected printable words that begin with a letter or digit", param, ctx)
+        if not 2 <= len(set(names)) == len(names) <= 256:
+            self.fail(f"{len(names)} names: expected 2 to 256, each of them once", param, ctx)
+        return names
+
+
+def class_names_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --class-names."""
+    return click.option(
+        "--class-names",
+        type=ClassNames(),
+        help="Names of the classes, as in circle,square, in the order of their labels.  "
+        "[the class folders, in byte order; 0 to 9 for IDX files]",
+    )(command)
+
+
+def load_images(
+    data: str, split: "Split", class_names: Sequence[str] | None, preprocess: str | None
+) -> "LabelledImages":
+    """Read one split of a data set; say what was passed over, and a line for each image that can't be read."""
+    from fastmnist.data.datasets import load
+    from fastmnist.data.images import quiet_libraries
+    from fastmnist.kernels.jit import n_threads
+
+    with quiet_libraries():
+        images = load(data, split, class_names, preprocess, threads=n_threads(), on_note=say)
+    for error in images.errors:
+        say(f"fastmnist: error: {error}")
+    return images
+
+
+def load_whole(data: str, split: "Split", class_names: list[str] | None, preprocess: str | None) -> "LabelledImages":
+    """Read one split of a data set. Raises DataError if an image can't be read: a model of part of it is another."""
+    images = load_images(data, split, class_names, preprocess)
+    if images.errors:
+        raise DataError(
+            f"{printable(data)}: {len(images.errors):,} of {len(images.labels) + len(images.errors):,} images of the "
+            f"{split} set can't be read, expected all of them; replace or remove those named above"
+        )
+    return images
 
 
 def announce_compilation() -> None:

@@ -6,10 +6,19 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from fastmnist.cli.options import ProgressBar, announce_compilation, say, threads_option
+from fastmnist.cli.options import (
+    ProgressBar,
+    announce_compilation,
+    class_names_option,
+    load_whole,
+    preprocess_option,
+    say,
+    threads_option,
+)
 from fastmnist.errors import OutputError, printable, reason
 
 if TYPE_CHECKING:
+    from fastmnist.data.labelled import LabelledImages
     from fastmnist.evaluation import Evaluation
     from fastmnist.network import Uint8
     from fastmnist.recipes import Recipe
@@ -46,18 +55,29 @@ class LayerSizes(click.ParamType[tuple[int, ...]]):
 @click.option(
     "--seed", type=click.IntRange(0, 2**32 - 1), help="Seed of the initial weights and of shuffling.  [seed: 2]"
 )
+@class_names_option
+@preprocess_option("auto; none for IDX files of another form than MNIST's")
 @threads_option
 @click.option(
     "--output", type=click.Path(readable=False), default="model.npz", show_default=True, help="Model file to write."
 )
 @click.option("--history", type=click.Path(readable=False), help="CSV file to write: one row per epoch.")
-def train(data: str, recipe_name: str, output: str, history: str | None, **settings: Any) -> None:
+def train(
+    data: str,
+    recipe_name: str,
+    output: str,
+    history: str | None,
+    class_names: list[str] | None,
+    preprocess: str | None,
+    **settings: Any,
+) -> None:
     """Train a network on the training set in folder DATA.
 
-    DATA holds the IDX files of MNIST or of a set like it ('fastmnist download DATA' fetches them). Where a
-    test set is there too, the accuracy on it is computed once, at the end.
+    DATA holds the IDX files of MNIST or of a set like it ('fastmnist download DATA' fetches them), or a folder of
+    images for each class, within `train/` or by themselves; the folders' names are the classes. Where a test set is
+    there too, the accuracy on it is computed once, at the end.
     """
-    from fastmnist.data.locate import load_split, locate
+    from fastmnist.data.datasets import has_test_set
     from fastmnist.model_file import save_model
     from fastmnist.output import check_writable
     from fastmnist.recipes import RECIPES
@@ -65,15 +85,15 @@ def train(data: str, recipe_name: str, output: str, history: str | None, **setti
 
     recipe = RECIPES[recipe_name].with_settings(**settings)
     check_writable(output)
-    pixels, labels = load_split(data, "train", on_note=say)
-    test_set = load_split(data, "test", on_note=say) if locate(data).test_images is not None else None
+    images = load_whole(data, "train", class_names, preprocess)
+    test_set = load_whole(data, "test", images.class_names, images.preprocess) if has_test_set(data) else None
     announce_compilation()
-    training = Training(pixels, labels, recipe)
+    training = Training(images.pixels, images.labels, recipe, len(images.class_names))
     sizes = "-".join(str(size) for size in training.network.layer_sizes)
-    say(f"training {sizes} on {len(pixels):,} images, recipe {recipe.name}")
+    say(f"training {sizes} on {len(images.labels):,} images, recipe {recipe.name}")
     last = _run(training, history)
-    evaluation = _test(training, *test_set) if test_set else None
-    save_model(output, training.network, _metadata(recipe, training, last, evaluation))
+    evaluation = _test(training, test_set.pixels, test_set.labels) if test_set else None
+    save_model(output, training.network, _metadata(recipe, images, training, last, evaluation))
     say(f"saved {printable(output)}")
 
 
@@ -125,15 +145,19 @@ def _test(training: "Training", pixels: "Uint8", labels: "Uint8") -> "Evaluation
 
 
 def _metadata(
-    recipe: "Recipe", training: "Training", last: "EpochDone", evaluation: "Evaluation | None"
+    recipe: "Recipe",
+    images: "LabelledImages",
+    training: "Training",
+    last: "EpochDone",
+    evaluation: "Evaluation | None",
 ) -> dict[str, Any]:
     """Return what the model file says about this run: no dates, durations, paths or thread counts."""
     from fastmnist import __version__
 
     return {
         "fastmnist_version": __version__,
-        "class_names": [str(label) for label in range(training.network.n_classes)],
-        "preprocess": "none",
+        "class_names": images.class_names,
+        "preprocess": images.preprocess,
         "recipe": recipe.as_metadata(),
         "train_data_sha256": training.data_sha256(),
         "train_loss": last.train_loss,

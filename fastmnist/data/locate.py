@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmnist.data import emnist
+from fastmnist.data.files import folders_within
 from fastmnist.data.idx import peek_dimensions, read_pair
 from fastmnist.data.table import is_table, read_table
 from fastmnist.errors import AnyPath, DataError, printable, reason
@@ -78,7 +79,7 @@ def locate(directory: AnyPath) -> DatasetFiles:
         candidates = [candidate for folder in folders for candidate in _candidates(folder)]
         if candidates:
             return _choose(top, candidates)
-        folders = [below for folder in folders for below in _entries(folder) if below.is_dir()]
+        folders = [below for folder in folders for below in _folders(folder)]
     return DatasetFiles()
 
 
@@ -116,27 +117,36 @@ def _split_files(directory: AnyPath, split: Split) -> tuple[Path, Path]:
     return images_path, labels_path
 
 
-def _entries(folder: Path) -> list[Path]:
-    """Return what a folder holds, hidden names apart, in order; nothing if it can't be listed."""
+def _names(folder: Path) -> list[str]:
+    """Return the names in a folder, hidden ones apart, in order; nothing if it can't be listed."""
     try:
-        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        return sorted(name for name in os.listdir(folder) if not name.startswith("."))
+    except OSError:
+        return []
+
+
+def _folders(folder: Path) -> list[Path]:
+    """Return the folders within a folder, hidden ones apart, in order; nothing if it can't be listed."""
+    try:
+        return [folder / os.fsdecode(name) for name in folders_within(folder)]
     except OSError:
         return []
 
 
 def _candidates(folder: Path) -> Iterator[_Candidate]:
     """Yield the files in `folder` that have a role, also from within folders named like such a file."""
-    for path in _entries(folder):
-        match = _NAME.fullmatch(path.name)
+    for name in _names(folder):
+        match = _NAME.fullmatch(name)
         if match is None:
             continue
+        path = folder / name
         if not path.is_dir():
             yield from _candidate(folder, path, match)
             continue
-        for inner_path in _entries(path):
-            inner = _NAME.fullmatch(inner_path.name)
-            if inner is not None and not inner_path.is_dir():
-                yield from _candidate(folder, inner_path, inner)
+        for inner_name in _names(path):
+            inner = _NAME.fullmatch(inner_name)
+            if inner is not None and not (path / inner_name).is_dir():
+                yield from _candidate(folder, path / inner_name, inner)
 
 
 def _candidate(folder: Path, path: Path, match: re.Match[str]) -> Iterator[_Candidate]:
@@ -183,11 +193,12 @@ def _missing(directory: AnyPath, files: DatasetFiles, split: Split) -> DataError
     """Return the error that says which files of `split` are missing and what is there instead."""
     present = {role: path for role, path in vars(files).items() if path is not None}
     missing = [name for role, name in _STANDARD_NAMES.items() if role.startswith(f"{split}_") and role not in present]
-    names = [path.name for path in present.values() or _entries(Path(os.fsdecode(directory)))]
+    names = [path.name for path in present.values()] or _names(Path(os.fsdecode(directory)))
     command = f"fastmnist download {shlex.quote(printable(directory))}"
     return DataError(
         f"{printable(directory)}: no {' and no '.join(missing)}; found {_listed(names) or 'nothing'}; "
-        f"put {'it' if len(missing) == 1 else 'them'} there (.gz will do), or run: {command}"
+        f"put {'it' if len(missing) == 1 else 'them'} there (.gz will do), or a folder of images for each class, "
+        f"or run: {command}"
     )
 
 

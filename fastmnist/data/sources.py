@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastmnist.data.batch import Batch
+from fastmnist.data.files import is_folder
 from fastmnist.data.idx import looks_like_idx, peek_n_images
 from fastmnist.data.many import Kind, file_batches
 from fastmnist.data.normalize import SIDE
@@ -199,7 +200,7 @@ def _listing(folder: bytes, passed_over: _PassedOver) -> Iterator[bytes]:
             _, dot, suffix = name.rpartition(b".")
             if name.startswith(b"."):
                 continue
-            if _is_folder(entry):
+            if is_folder(entry):
                 if entry.is_symlink():
                     passed_over.folder_links += 1
                 else:
@@ -212,14 +213,6 @@ def _listing(folder: bytes, passed_over: _PassedOver) -> Iterator[bytes]:
                 passed_over.other_files += 1
             else:
                 yield entry.path
-
-
-def _is_folder(entry: os.DirEntry[bytes]) -> bool:
-    """Tell whether `entry` is a folder or a link to one; costs a system call for links only."""
-    try:
-        return entry.is_dir()
-    except OSError:  # a link that leads round in circles, say: not a folder, the reader will name the fault
-        return False
 
 
 def _unlisted(folder: bytes, error: OSError) -> _Entry:
