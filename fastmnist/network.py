@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastmnist.kernels import inference, jit, sparse, training_loop
+from fastmnist.kernels.dropout import make_dropout
 from fastmnist.kernels.forward import Parameters
 from fastmnist.kernels.lanes import MASK_BITS
 from fastmnist.kernels.layout import aligned_zeros, make_layers
@@ -46,8 +47,10 @@ class Network:
         self._space = inference.make_space(self.layout, jit.n_threads())
 
     @classmethod
-    def random(cls, layer_sizes: Sequence[int], seed: int, scale: float = 0.01) -> "Network":
+    def random(cls, layer_sizes: Sequence[int], seed: int, scale: float | None = 0.01) -> "Network":
         """Return a network with weights scale * N(0, 1) and biases 0.
+
+        Without a scale each layer gets sqrt(2 / n_in), which keeps the size of activations (He et al. 2015).
 
         RandomState's stream is frozen, so a seed means the same weights with every version of NumPy.
         """
@@ -55,7 +58,8 @@ class Network:
         rng = np.random.RandomState(seed)
         for layer in range(network.n_layers):
             weights = network.weights(layer)
-            weights[:] = scale * rng.standard_normal(weights.shape)
+            layer_scale = np.sqrt(2 / len(weights)) if scale is None else scale
+            weights[:] = layer_scale * rng.standard_normal(weights.shape)
         return network
 
     @property
@@ -106,9 +110,24 @@ class Network:
 class Trainer:
     """Trains a network, up to `max_samples` samples a call; holds the velocities and the working memory."""
 
-    def __init__(self, network: Network, batch_size: int, momentum: float, max_samples: int) -> None:
-        """Take a network to train in place. `max_samples` is a multiple of `batch_size`."""
+    def __init__(
+        self,
+        network: Network,
+        batch_size: int,
+        momentum: float,
+        max_samples: int,
+        *,
+        nesterov: bool = False,
+        label_smoothing: float = 0.0,
+        dropout: float = 0.0,
+    ) -> None:
+        """Take a network to train in place. `max_samples` is a multiple of `batch_size`.
+
+        `label_smoothing` and `dropout` are shares, from 0 to below 1; what they do, kernels/activations.py and
+        kernels/dropout.py tell.
+        """
         self.network, self.batch_size, self.momentum, self.max_samples = network, batch_size, momentum, max_samples
+        self.nesterov, self.label_smoothing, self.dropout = nesterov, label_smoothing, dropout
         self.velocities: Float32 = aligned_zeros(network.parameters.size if momentum else 0)
         n_in = max(network.n_in, MASK_BITS)
         self._rows = sparse.make_row_lists(max_samples, n_in)
@@ -117,12 +136,21 @@ class Trainer:
         self._pace = Pace(jit.n_threads())
 
     def train(
-        self, inputs: Uint8 | Float32, labels: Uint8, order: Order, learning_rate: float, weight_decay: float
+        self,
+        inputs: Uint8 | Float32,
+        labels: Uint8,
+        order: Order,
+        learning_rate: float,
+        weight_decay: float,
+        *,
+        dropout_key: int = 0,
+        first_sample: int = 0,
     ) -> tuple[float, int]:
         """Train on the samples `order` (n,) of `inputs` (n_samples, n_in), one SGD step for each batch of them.
 
         Returns the sum of the samples' cross-entropies and the number of right answers, each taken before its
-        batch's step. The last batch may be smaller.
+        batch's step. The last batch may be smaller. Which units dropout switches off is a function of `dropout_key`
+        (64 bits) and of each sample's number, `first_sample` and on.
         """
         check_inputs(inputs, self.network.n_in)
         check_labels(labels, len(inputs), self.network.n_classes)
@@ -140,11 +168,26 @@ class Trainer:
             labels[order],
             self.batch_size,
             self._space,
-            StepScalars(np.float32(learning_rate), np.float32(self.momentum), np.float32(weight_decay)),
+            StepScalars(
+                np.float32(learning_rate),
+                np.float32(self.momentum),
+                np.float32(weight_decay),
+                self.nesterov,
+                np.float32(self.label_smoothing),
+            ),
+            make_dropout(self.dropout, dropout_key, first_sample),
         )
         if len(order):
             self._pace.record(threads, (time.perf_counter() - start) / len(order))
         return float(self._space.totals[0]), int(self._space.totals[1])
+
+    def state(self) -> dict[str, Float32]:
+        """Return all that training has changed, as views: what was copied out and in again trains on alike."""
+        return {
+            "parameters": self.network.parameters,
+            "velocities": self.velocities,
+            "first_velocities": self._space.first_velocities,
+        }
 
 
 def check_inputs(inputs: Uint8 | Float32, n_in: int) -> None:

@@ -12,11 +12,14 @@ FLOORS = {
     "fastmnist.errors": 0,
     "fastmnist.threads": 0,
     "fastmnist.output": 1,
+    "fastmnist.arrays_file": 2,
     "fastmnist.kernels": 1,
     "fastmnist.data": 2,
     "fastmnist.network": 3,
+    "fastmnist.augmentation": 3,
     "fastmnist.model_file": 3,
     "fastmnist.training": 4,
+    "fastmnist.checkpoint": 4,
     "fastmnist.recipes": 4,
     "fastmnist.prediction": 4,
     "fastmnist.evaluation": 4,
@@ -35,15 +38,22 @@ SIDEWAYS = {
     "fastmnist.data.preprocess": {"fastmnist.data.images", "fastmnist.data.normalize"},
     "fastmnist.data.sources": {"fastmnist.data.idx", "fastmnist.data.normalize", "fastmnist.data.preprocess"},
     "fastmnist.model_file": {"fastmnist.network"},
-    "fastmnist.training": {"fastmnist.recipes"},
+    "fastmnist.augmentation": {"fastmnist.network"},
+    "fastmnist.training": {"fastmnist.recipes", "fastmnist.evaluation"},
+    "fastmnist.checkpoint": {"fastmnist.training"},
 }
 
 # All that output.py knows of kernels.
 FORMATTER = {"fastmnist.kernels.format_rows", "fastmnist.kernels.jit"}
+# All that augmentation.py knows of them.
+AUGMENTER = {"fastmnist.kernels.augment", "fastmnist.kernels.jit"}
 
 # Inside kernels/: the building blocks, in this order, and above them the kernels, which may be made of each other.
-KERNEL_FLOORS = {"jit": 0, "simd": 1, "lanes": 2, "layout": 2}
+KERNEL_FLOORS = {"jit": 0, "randomness": 1, "simd": 1, "lanes": 2, "layout": 2}
 KERNEL = 3
+
+# What commands are made of, and share.
+PARTS_OF_COMMANDS = {"fastmnist.cli.options", "fastmnist.cli.recipe_options", "fastmnist.cli.history"}
 
 
 def module_name(path):
@@ -91,12 +101,13 @@ def is_allowed(module, target):
     if target.startswith("fastmnist.kernels.") and not module.startswith("fastmnist.kernels."):
         from_cli = module.startswith("fastmnist.cli.") and target == "fastmnist.kernels.jit"
         formatter = module == "fastmnist.output" and target in FORMATTER
-        return module == "fastmnist.network" or from_cli or formatter
+        of_augmentation = module == "fastmnist.augmentation" and target in AUGMENTER
+        return module == "fastmnist.network" or from_cli or formatter or of_augmentation
     if module.startswith("fastmnist.kernels.") and target.startswith("fastmnist.kernels."):
         of, to = (KERNEL_FLOORS.get(name.rpartition(".")[2], KERNEL) for name in (module, target))
         return of > to or of == to == KERNEL
     if module.startswith("fastmnist.cli.") and target.startswith("fastmnist.cli."):
-        return module == "fastmnist.cli.main" or target == "fastmnist.cli.options"
+        return module == "fastmnist.cli.main" or target in PARTS_OF_COMMANDS
     return floor(module) > floor(target) or target in SIDEWAYS.get(module, ())
 
 

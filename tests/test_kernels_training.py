@@ -2,6 +2,7 @@
 
 import numpy as np
 import oracle
+import oracle_augment
 import pytest
 from kernel_builds import FOREIGN, ROUNDING, WAYS, normal, sparse_pixels
 
@@ -10,6 +11,7 @@ from fastmnist.network import Network, Trainer
 
 BATCH_SIZE = 32
 KERNEL = training_loop.train_batches
+KEY = 5 << 32 | 2  # of dropout
 # Around the ends of vectors and tiles, over 8 vectors (the widest of the sparse loops), and 1 to 3 hidden layers.
 LAYER_SIZES = [
     (64, 1, 1),
@@ -47,11 +49,14 @@ def train_in(monkeypatch):
         monkeypatch.setattr(jit, "n_threads", lambda: n_parts)
         monkeypatch.setattr(training_loop, "train_batches", OneWay(build, n_parts))
         copy = copy_of(network)
-        trainer = Trainer(copy, settings["batch_size"], settings["momentum"], settings.get("max_samples", 2048))
+        names = ("nesterov", "label_smoothing", "dropout")
+        chosen = {name: settings[name] for name in names if name in settings}
+        trainer = Trainer(copy, settings["batch_size"], settings["momentum"], 2048, **chosen)
         order = np.arange(len(inputs)) if order is None else order
-        figures = []
+        rates, figures, done = (settings["learning_rate"], settings["weight_decay"]), [], 0
         for block in np.split(order, settings.get("cuts", [])):
-            figures.append(trainer.train(inputs, labels, block, settings["learning_rate"], settings["weight_decay"]))
+            figures.append(trainer.train(inputs, labels, block, *rates, dropout_key=KEY, first_sample=done))
+            done += len(block)
         return copy, trainer.velocities, figures
 
     return run
@@ -100,6 +105,8 @@ def assert_trains_as_the_oracle(train_in, network, inputs, labels, **changes):
         assert other_figures == figures, way
 
     weights, biases = as_float64(network)
+    if share := chosen.pop("dropout", 0):
+        chosen["masks_of"] = lambda first, last: oracle_masks(network, share, first, last)
     losses = oracle.train(weights, biases, inputs, labels, **chosen)
     n_steps, n_terms = len(losses), sum(network.layer_sizes) + chosen["batch_size"]
     for layer in range(network.n_layers):
@@ -111,6 +118,20 @@ def assert_trains_as_the_oracle(train_in, network, inputs, labels, **changes):
     assert sum(loss for loss, _ in figures) == pytest.approx(expected, rel=n_steps * n_terms * ROUNDING, abs=1e-6)
     assert_padding_is_zero(actual)
     return actual, figures
+
+
+def oracle_masks(network, share, first, last):
+    """What dropout multiplies each hidden layer's outputs by: a byte of randomness for each unit."""
+    n_off = round(256 * share)
+    masks = []
+    for layer, size in enumerate(network.layer_sizes[1:-1]):
+        rows = []
+        for sample in range(first, last):
+            key = oracle_augment.splitmix(oracle_augment.splitmix(KEY, sample), layer)
+            words = [oracle_augment.splitmix(key, n).to_bytes(8, "little") for n in range(2 * -(-size // 16))]
+            rows.append([byte >= n_off for byte in b"".join(words)[:size]])
+        masks.append(np.array(rows) * 256 / (256 - n_off))
+    return masks
 
 
 def assert_padding_is_zero(network):
@@ -140,6 +161,25 @@ def test_batches_of_any_size_and_a_smaller_last_one(layer_sizes, n_samples, batc
 def test_weight_decay_pulls_the_weights_and_not_the_biases(weight_decay, momentum, train_in):
     changes = {"weight_decay": weight_decay, "momentum": momentum}
     assert_trains_as_the_oracle(train_in, *example((70, 20, 17, 5)), **changes)
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.01])
+@pytest.mark.parametrize("layer_sizes", [(70, 20, 5), (100, 150, 17, 5)], ids=str)
+def test_nesterovs_momentum_looks_ahead(layer_sizes, weight_decay, train_in):
+    changes = {"momentum": 0.9, "nesterov": True, "weight_decay": weight_decay, "learning_rate": 0.05}
+    assert_trains_as_the_oracle(train_in, *example(layer_sizes), **changes)
+
+
+@pytest.mark.parametrize("layer_sizes", [(70, 20, 5), (70, 20, 17, 16), (70, 20, 17)], ids=str)
+def test_label_smoothing_pulls_towards_all_classes(layer_sizes, train_in):
+    assert_trains_as_the_oracle(train_in, *example(layer_sizes), label_smoothing=0.1)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("layer_sizes", [(70, 20, 5), (100, 150, 33, 17, 5)], ids=str)
+def test_dropout_switches_off_units_of_all_hidden_layers(layer_sizes, share, train_in):
+    changes = {"dropout": share, "momentum": 0.5, "learning_rate": 0.02, "weight_decay": 0.0}
+    assert_trains_as_the_oracle(train_in, *example(layer_sizes), **changes)
 
 
 @pytest.mark.parametrize("share", [0, 1])
@@ -182,7 +222,7 @@ def test_a_unit_that_is_exactly_zero_has_no_slope(train_in):
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 def test_a_run_cut_into_calls_gives_the_bytes_of_one_call(layer_sizes, momentum, train_in):
     network, inputs, labels = example(layer_sizes, 5 * BATCH_SIZE + 3)
-    chosen = settings(momentum=momentum)
+    chosen = settings(momentum=momentum, dropout=0.2)
     expected = train_in(WAYS[-1], network, inputs, labels, **chosen)
     cuts = [BATCH_SIZE, 2 * BATCH_SIZE, 2 * BATCH_SIZE, 4 * BATCH_SIZE]  # one call has no samples
     actual = train_in(WAYS[-1], network, inputs, labels, cuts=cuts, **chosen)

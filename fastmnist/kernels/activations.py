@@ -25,8 +25,8 @@ def relu_rows(width, activations, offset, stride, n_rows):
 
 
 @inlined
-def relu_gradient_rows(width, activations, delta, offset, stride, n_rows, sums):
-    """Replace `delta` by 0 where activations <= 0, and fill `sums` with the sums of what is left.
+def relu_gradient_rows(width, activations, delta, offset, stride, n_rows, scale, sums):
+    """Replace `delta` by 0 where activations <= 0, by scale * delta elsewhere; fill `sums` with the sums of that.
 
     The sums over the samples are the gradient of the biases.
     """
@@ -34,7 +34,8 @@ def relu_gradient_rows(width, activations, delta, offset, stride, n_rows, sums):
         column_sum = zeros(LANES)
         for row in range(n_rows):
             place = offset + row * stride + column
-            vector = where_positive(load(activations, place, LANES), load(delta, place, LANES))
+            scaled = mul(load(delta, place, LANES), broadcast(scale, LANES))
+            vector = where_positive(load(activations, place, LANES), scaled)
             store(delta, place, vector)
             column_sum = add(column_sum, vector)
         store(sums, column, column_sum)
@@ -75,16 +76,20 @@ def argmax(row, offset, n):
 
 
 @inlined
-def output_delta_row(logits, offset, n, label, n_samples, out, out_offset):
+def output_delta_row(logits, offset, n, label, smoothing, n_samples, out, out_offset):
     """Fill `out` with one sample's gradient of the mean cross-entropy in its logits; return its cross-entropy.
 
-    The gradient is (softmax(logits) - one_hot(label)) / n_samples (Bishop 2006, eq. 4.109).
+    The gradient is (softmax(logits) - target) / n_samples (Bishop 2006, eq. 4.109). The target is one_hot(label), of
+    which label smoothing spreads a share over all classes (Szegedy et al. 2016, sec. 7); the cross-entropy returned
+    is that with the label itself.
     """
     right = item(logits, offset + label)  # first: `out` may be the logits' own place
     top, exponentials = softmax_row(logits, offset, n, out, out_offset)
-    out[out_offset + label] -= np.float32(1)
+    out[out_offset + label] -= np.float32(1) - smoothing
+    share = smoothing / np.float32(n)
     for j in range(0, n, LANES):
-        vector = load(out, out_offset + j, LANES)
+        vector = add(load(out, out_offset + j, LANES), broadcast(-share, LANES))
+        vector = first_lanes(vector, n - j, np.float32(0))
         store(out, out_offset + j, mul(vector, broadcast(np.float32(1) / np.float32(n_samples), LANES)))
     return np.log(exponentials) + (top - right)
 
@@ -115,7 +120,8 @@ def _relu_gradient(activations, delta, sums, part, n_parts):
     n_samples, stride = activations.shape
     first, last = part_bounds(stride // LANES, part, n_parts)
     columns = sums[first * LANES : last * LANES]
-    relu_gradient_rows(last - first, activations, delta, first * LANES, stride, n_samples, columns)
+    one = np.float32(1)
+    relu_gradient_rows(last - first, activations, delta, first * LANES, stride, n_samples, one, columns)
 
 
 @kernel
@@ -131,16 +137,19 @@ def _softmax(logits, n, out, sample):
 
 
 @kernel
-def softmax_cross_entropy_gradient(logits, n, labels, losses, out, n_parts):
-    """Fill losses with each sample's cross-entropy, out with the gradient of their mean in the logits."""
+def softmax_cross_entropy_gradient(logits, n, labels, smoothing, losses, out, n_parts):
+    """Fill losses with each sample's cross-entropy, out with the gradient of their mean in the logits.
+
+    `smoothing` (float32) is the share of the labels that is spread over all classes; see `output_delta_row`.
+    """
     for sample in prange(logits.shape[0]):
-        _softmax_cross_entropy_gradient(logits, n, labels, losses, out, np.intp(sample))
+        _softmax_cross_entropy_gradient(logits, n, labels, smoothing, losses, out, np.intp(sample))
 
 
 @inlined
-def _softmax_cross_entropy_gradient(logits, n, labels, losses, out, sample):
+def _softmax_cross_entropy_gradient(logits, n, labels, smoothing, losses, out, sample):
     n_samples, stride = logits.shape
     flat = out.reshape(-1)
     losses[sample] = output_delta_row(
-        logits, sample * stride, n, np.intp(labels[sample]), n_samples, flat, sample * stride
+        logits, sample * stride, n, np.intp(labels[sample]), smoothing, n_samples, flat, sample * stride
     )

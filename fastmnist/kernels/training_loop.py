@@ -13,6 +13,7 @@ import numpy as np
 from numba import prange
 
 from fastmnist.kernels.activations import argmax, output_delta_row, relu_gradient_rows
+from fastmnist.kernels.dropout import drop_units
 from fastmnist.kernels.forward import apply_relu, forward_later, forward_listed, outputs_matrix
 from fastmnist.kernels.jit import inlined, kernel
 from fastmnist.kernels.layout import aligned_zeros, layer_at, part_bounds
@@ -29,7 +30,7 @@ from fastmnist.kernels.matmul import (
     input_gradient_part,
     n_chunks,
 )
-from fastmnist.kernels.sgd import StepScalars, step_rows
+from fastmnist.kernels.sgd import step_rows, without_decay
 from fastmnist.kernels.simd import LANES, MAX_WIDTH, add, load, store, zeros
 from fastmnist.kernels.sparse import ColumnLists, RowLists, step_weight_rows
 
@@ -101,7 +102,7 @@ def share_logits(parameters, batches, space, batch, n_samples, part, n_parts):
 
 
 @inlined
-def output_delta(parameters, batches, space, batch, n_samples, part):
+def output_delta(parameters, batches, space, batch, n_samples, scalars, part):
     """Fill this part's copy of the loss's gradient in the logits; part 0 also counts losses and right answers.
 
     Every part does all of it: that is cheaper than one more synchronisation.
@@ -121,7 +122,7 @@ def output_delta(parameters, batches, space, batch, n_samples, part):
         label = np.intp(batches.labels[batch * batches.batch_size + sample])
         if part == 0:
             n_right += argmax(delta, row, layer.n_out) == label
-        loss += output_delta_row(delta, row, layer.n_out, label, n_samples, delta, row)
+        loss += output_delta_row(delta, row, layer.n_out, label, scalars.label_smoothing, n_samples, delta, row)
     if part == 0:
         space.totals[0] += loss
         space.totals[1] += n_right
@@ -137,10 +138,11 @@ def delta_matrix(parameters, batches, space, index, part):
 
 
 @inlined
-def backward(parameters, batches, space, index, n_samples, scalars, part, n_parts):
+def backward(parameters, batches, space, index, n_samples, scalars, scale, part, n_parts):
     """From a layer's delta, fill this part's columns of the delta of the layer before, then step its weights' rows.
 
-    Also steps the biases of this part's units of the layer before, and those of the last layer.
+    Also steps the biases of this part's units of the layer before, and those of the last layer. `scale` is that of the
+    units that dropout leaves on.
     """
     layer, previous = layer_at(parameters.layout, index), layer_at(parameters.layout, index - 1)
     delta = delta_matrix(parameters, batches, space, index, part)
@@ -148,9 +150,11 @@ def backward(parameters, batches, space, index, n_samples, scalars, part, n_part
     weights = Matrix(parameters.values, layer.weights, layer.stride, 1)
     below = outputs_matrix(space.deltas, previous, batches.batch_size)
     input_gradient_part(delta, weights, space.panels[part], below, n_samples, layer.width * LANES, first, last)
-    no_decay = StepScalars(scalars.learning_rate, scalars.momentum, np.float32(0))
+    no_decay = without_decay(scalars)
     sums, width, column = space.gradients[part], last - first, first * LANES
-    relu_gradient_rows(width, space.activations, space.deltas, below.offset + column, previous.stride, n_samples, sums)
+    relu_gradient_rows(
+        width, space.activations, space.deltas, below.offset + column, previous.stride, n_samples, scale, sums
+    )
     step_rows(width, parameters.values, parameters.velocities, previous.biases + column, 0, 1, sums, 0, no_decay)
     step_weights(parameters, batches, space, index, n_samples, scalars, delta, part, n_parts)
     if index == parameters.layout.shape[0] - 1 and first == 0 and last > 0:  # the part that reads these biases next
@@ -251,7 +255,7 @@ def samples_in(batches, batch):
 
 
 @inlined
-def run_phase(phase, batch, parameters, rows, columns, labels, batch_size, space, scalars, part, n_parts):
+def run_phase(phase, batch, parameters, rows, columns, labels, batch_size, space, scalars, dropout, part, n_parts):
     """Do one part of one phase; see `train_batches`."""
     batches = Batches(rows, columns, labels, batch_size)
     n_layers = parameters.layout.shape[0]
@@ -261,8 +265,8 @@ def run_phase(phase, batch, parameters, rows, columns, labels, batch_size, space
     if backward_layer < n_layers and backward_batch >= 0:
         n_samples = samples_in(batches, backward_batch)
         if backward_layer == n_layers - 1:
-            output_delta(parameters, batches, space, backward_batch, n_samples, part)
-        backward(parameters, batches, space, backward_layer, n_samples, scalars, part, n_parts)
+            output_delta(parameters, batches, space, backward_batch, n_samples, scalars, part)
+        backward(parameters, batches, space, backward_layer, n_samples, scalars, dropout.scale, part, n_parts)
         if phase == 0:
             step_first(parameters, batches, space, backward_batch, scalars, part, n_parts)
     n_samples = samples_in(batches, batch)
@@ -275,12 +279,14 @@ def run_phase(phase, batch, parameters, rows, columns, labels, batch_size, space
         else:
             forward_later(parameters, phase, n_samples, batch_size, space.activations, first, last)
         apply_relu(parameters, phase, n_samples, batch_size, space.activations, first, last)
+        if dropout.n_off > 0:
+            drop_units(parameters, phase, batch_size, batch, n_samples, space.activations, first, last, dropout)
         if phase == n_layers - 2:
             share_logits(parameters, batches, space, batch, n_samples, part, n_parts)
 
 
 @kernel
-def train_batches(parameters, rows, columns, labels, batch_size, space, scalars, n_parts):
+def train_batches(parameters, rows, columns, labels, batch_size, space, scalars, dropout, n_parts):
     """Train on the batches in their order, one SGD step each.
 
     With n hidden layers a batch takes 2n - 1 phases, between which the parts wait for each other. Phase 0
@@ -297,7 +303,18 @@ def train_batches(parameters, rows, columns, labels, batch_size, space, scalars,
         for part in prange(n_parts):
             phase, batch = step % n_phases, step // n_phases
             run_phase(
-                phase, batch, parameters, rows, columns, labels, batch_size, space, scalars, np.intp(part), n_parts
+                phase,
+                batch,
+                parameters,
+                rows,
+                columns,
+                labels,
+                batch_size,
+                space,
+                scalars,
+                dropout,
+                np.intp(part),
+                n_parts,
             )
     for part in prange(n_parts):
         fold_first(parameters, space, True, np.intp(part), n_parts)
