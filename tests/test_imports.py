@@ -20,6 +20,7 @@ FLOORS = {
     "fastmnist.model_file": 3,
     "fastmnist.training": 4,
     "fastmnist.checkpoint": 4,
+    "fastmnist.misread": 4,
     "fastmnist.recipes": 4,
     "fastmnist.prediction": 4,
     "fastmnist.evaluation": 4,
