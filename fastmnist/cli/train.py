@@ -19,8 +19,21 @@ if TYPE_CHECKING:
 
 SHEET_ROWS, SHEET_COLUMNS = 20, 16  # of the picture of distorted images
 
+HELP = """Train a network on the training set in folder DATA.
 
-@click.command()
+DATA holds the IDX files of MNIST or of a set like it ('fastmnist download DATA' fetches them). Where a
+test set is there too, the accuracy on it is computed once, at the end.
+
+The recipes, what they reach on MNIST, and the time they take on two cores:
+
+\b
+  seed     784-100-10            97.2 %  2 s     a teaching notebook's
+  default  784-256-128-10        99.1 %  10 s
+  best     784-1500-1000-500-10  99.5 %  15 min
+"""  # click keeps the lines of a paragraph that begins with \b
+
+
+@click.command(help=HELP)
 @click.argument("data", type=click.Path())
 @click.option("--recipe", "recipe_name", type=click.Choice(["seed", "default", "best"]), default="default",
               show_default=True, help="Named settings; each can be overridden by the options below.")  # fmt: skip
@@ -42,11 +55,7 @@ def train(
     show_augmented: str | None,
     **settings: Any,
 ) -> None:
-    """Train a network on the training set in folder DATA.
-
-    DATA holds the IDX files of MNIST or of a set like it ('fastmnist download DATA' fetches them). Where a
-    test set is there too, the accuracy on it is computed once, at the end.
-    """
+    """Train a network and save it."""
     from fastmnist.data.locate import load_split, locate
     from fastmnist.model_file import save_model
     from fastmnist.output import check_writable
