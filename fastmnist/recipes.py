@@ -107,10 +107,10 @@ SEED = Recipe(
 # The most accurate in about ten seconds on two cores; see docs/accuracy.md.
 DEFAULT = Recipe(
     name="default",
-    hidden=(512, 256),
-    epochs=14,
+    hidden=(256, 128),
+    epochs=28,
     batch_size=128,
-    learning_rate=0.1,
+    learning_rate=0.2,
     momentum=0.9,
     weight_decay=1e-5,
     shuffle=True,
@@ -120,7 +120,7 @@ DEFAULT = Recipe(
     schedule="cosine",
     warmup=0.5,
     label_smoothing=0.02,
-    augment=Augmentation(rotation=6, scale=0.06, shear=0.06, translation=0.5, elastic=0.4),
+    augment=Augmentation(rotation=8, scale=0.08, shear=0.08, translation=0.7, elastic=0.6, thickness=0.2),
 )
 
 # The most accurate within a quarter of an hour on two cores; see docs/accuracy.md.

@@ -11,6 +11,7 @@ from test_cli_train import EVERYTHING, read_until, sha256
 
 from fastmnist.data.idx import read_images
 from fastmnist.model_file import load_model
+from fastmnist.recipes import RECIPES
 
 SETTINGS = (*EVERYTHING.split(), "--epochs", "30")
 CHECKPOINT = ("--checkpoint", "c.npz", "--history", "h.csv")
@@ -120,3 +121,10 @@ def test_the_sheet_shows_images_and_copies_and_nothing_is_trained(run_cli, small
     assert (picture[:28, :28] == images[0]).all()
     assert (picture[29:57, :28] == images[1]).all()
     assert (picture[:28, 29:57] != images[0]).any()
+
+
+def test_help_tells_the_network_of_each_recipe(run_cli):
+    lines = run_cli("train", "--help").stdout.decode().splitlines()
+    told = {line.split()[0]: line.split()[1] for line in lines if line.startswith("    ") and "-" in line.split()[1]}
+    expected = {name: "-".join(map(str, (784, *recipe.hidden, 10))) for name, recipe in RECIPES.items()}
+    assert {name: told[name] for name in expected} == expected
