@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench import first_layer
+from bench import augmentation, first_layer
 from bench.checks import check, oracle
 from bench.load import undisturbed
 from bench.peak import Peak, measure_peak
@@ -43,6 +43,7 @@ def run(settings: Settings) -> Iterator[Table]:
     yield _products(settings, peak)
     yield _other_kernels(settings)
     yield first_layer.make_table(settings, peak)
+    yield augmentation.make_table(settings)
 
 
 def _peak(settings: Settings) -> tuple[Peak, Table]:
