@@ -1,6 +1,6 @@
 """Checkpoints: all that a training run needs to go on as if it had never been interrupted, bit for bit.
 
-Shuffling, augmentation and dropout are pure functions of the seed, the epoch and the sample, so the parameters, the
+Shuffling and augmentation are pure functions of the seed, the epoch and the sample, so the parameters, the
 velocities and the averages after an epoch are all.
 """
 

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastmnist.kernels import inference, jit, sparse, training_loop
-from fastmnist.kernels.dropout import make_dropout
 from fastmnist.kernels.forward import Parameters
 from fastmnist.kernels.lanes import MASK_BITS
 from fastmnist.kernels.layout import aligned_zeros, make_layers
@@ -119,15 +118,13 @@ class Trainer:
         *,
         nesterov: bool = False,
         label_smoothing: float = 0.0,
-        dropout: float = 0.0,
     ) -> None:
         """Take a network to train in place. `max_samples` is a multiple of `batch_size`.
 
-        `label_smoothing` and `dropout` are shares, from 0 to below 1; what they do, kernels/activations.py and
-        kernels/dropout.py tell.
+        `label_smoothing` is the share of each label that is spread over all classes, from 0 to below 1.
         """
         self.network, self.batch_size, self.momentum, self.max_samples = network, batch_size, momentum, max_samples
-        self.nesterov, self.label_smoothing, self.dropout = nesterov, label_smoothing, dropout
+        self.nesterov, self.label_smoothing = nesterov, label_smoothing
         self.velocities: Float32 = aligned_zeros(network.parameters.size if momentum else 0)
         n_in = max(network.n_in, MASK_BITS)
         self._rows = sparse.make_row_lists(max_samples, n_in)
@@ -142,15 +139,11 @@ class Trainer:
         order: Order,
         learning_rate: float,
         weight_decay: float,
-        *,
-        dropout_key: int = 0,
-        first_sample: int = 0,
     ) -> tuple[float, int]:
         """Train on the samples `order` (n,) of `inputs` (n_samples, n_in), one SGD step for each batch of them.
 
         Returns the sum of the samples' cross-entropies and the number of right answers, each taken before its
-        batch's step. The last batch may be smaller. Which units dropout switches off is a function of `dropout_key`
-        (64 bits) and of each sample's number, `first_sample` and on.
+        batch's step. The last batch may be smaller.
         """
         check_inputs(inputs, self.network.n_in)
         check_labels(labels, len(inputs), self.network.n_classes)
@@ -175,7 +168,6 @@ class Trainer:
                 self.nesterov,
                 np.float32(self.label_smoothing),
             ),
-            make_dropout(self.dropout, dropout_key, first_sample),
         )
         if len(order):
             self._pace.record(threads, (time.perf_counter() - start) / len(order))

@@ -81,7 +81,6 @@ class Training:
             max_samples,
             nesterov=recipe.nesterov,
             label_smoothing=recipe.label_smoothing,
-            dropout=recipe.dropout,
         )
         self._augmenter = Augmenter(recipe.augment, max_samples) if recipe.augment else None
         self._data_sha256 = ""
@@ -136,10 +135,7 @@ class Training:
             pixels = self._augmenter.distort(images, order, self.recipe.seed, epoch)
             labels, order = labels[order], np.arange(len(order))
         rate = self._rate(epoch, done, len(order))
-        key = self.recipe.seed << 32 | epoch
-        figures = self._trainer.train(
-            pixels, labels, order, rate, self.recipe.weight_decay, dropout_key=key, first_sample=done
-        )
+        figures = self._trainer.train(pixels, labels, order, rate, self.recipe.weight_decay)
         if self.recipe.average and len(order):
             self._average(epoch, done, len(order))
         return figures

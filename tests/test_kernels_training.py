@@ -2,7 +2,6 @@
 
 import numpy as np
 import oracle
-import oracle_augment
 import pytest
 from kernel_builds import FOREIGN, ROUNDING, WAYS, normal, sparse_pixels
 
@@ -11,7 +10,6 @@ from fastmnist.network import Network, Trainer
 
 BATCH_SIZE = 32
 KERNEL = training_loop.train_batches
-KEY = 5 << 32 | 2  # of dropout
 # Around the ends of vectors and tiles, over 8 vectors (the widest of the sparse loops), and 1 to 3 hidden layers.
 LAYER_SIZES = [
     (64, 1, 1),
@@ -49,14 +47,13 @@ def train_in(monkeypatch):
         monkeypatch.setattr(jit, "n_threads", lambda: n_parts)
         monkeypatch.setattr(training_loop, "train_batches", OneWay(build, n_parts))
         copy = copy_of(network)
-        names = ("nesterov", "label_smoothing", "dropout")
+        names = ("nesterov", "label_smoothing")
         chosen = {name: settings[name] for name in names if name in settings}
         trainer = Trainer(copy, settings["batch_size"], settings["momentum"], 2048, **chosen)
         order = np.arange(len(inputs)) if order is None else order
-        rates, figures, done = (settings["learning_rate"], settings["weight_decay"]), [], 0
+        figures = []
         for block in np.split(order, settings.get("cuts", [])):
-            figures.append(trainer.train(inputs, labels, block, *rates, dropout_key=KEY, first_sample=done))
-            done += len(block)
+            figures.append(trainer.train(inputs, labels, block, settings["learning_rate"], settings["weight_decay"]))
         return copy, trainer.velocities, figures
 
     return run
@@ -105,8 +102,6 @@ def assert_trains_as_the_oracle(train_in, network, inputs, labels, **changes):
         assert other_figures == figures, way
 
     weights, biases = as_float64(network)
-    if share := chosen.pop("dropout", 0):
-        chosen["masks_of"] = lambda first, last: oracle_masks(network, share, first, last)
     losses = oracle.train(weights, biases, inputs, labels, **chosen)
     n_steps, n_terms = len(losses), sum(network.layer_sizes) + chosen["batch_size"]
     for layer in range(network.n_layers):
@@ -118,20 +113,6 @@ def assert_trains_as_the_oracle(train_in, network, inputs, labels, **changes):
     assert sum(loss for loss, _ in figures) == pytest.approx(expected, rel=n_steps * n_terms * ROUNDING, abs=1e-6)
     assert_padding_is_zero(actual)
     return actual, figures
-
-
-def oracle_masks(network, share, first, last):
-    """What dropout multiplies each hidden layer's outputs by: a byte of randomness for each unit."""
-    n_off = round(256 * share)
-    masks = []
-    for layer, size in enumerate(network.layer_sizes[1:-1]):
-        rows = []
-        for sample in range(first, last):
-            key = oracle_augment.splitmix(oracle_augment.splitmix(KEY, sample), layer)
-            words = [oracle_augment.splitmix(key, n).to_bytes(8, "little") for n in range(2 * -(-size // 16))]
-            rows.append([byte >= n_off for byte in b"".join(words)[:size]])
-        masks.append(np.array(rows) * 256 / (256 - n_off))
-    return masks
 
 
 def assert_padding_is_zero(network):
@@ -175,13 +156,6 @@ def test_label_smoothing_pulls_towards_all_classes(layer_sizes, train_in):
     assert_trains_as_the_oracle(train_in, *example(layer_sizes), label_smoothing=0.1)
 
 
-@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
-@pytest.mark.parametrize("layer_sizes", [(70, 20, 5), (100, 150, 33, 17, 5)], ids=str)
-def test_dropout_switches_off_units_of_all_hidden_layers(layer_sizes, share, train_in):
-    changes = {"dropout": share, "momentum": 0.5, "learning_rate": 0.02, "weight_decay": 0.0}
-    assert_trains_as_the_oracle(train_in, *example(layer_sizes), **changes)
-
-
 @pytest.mark.parametrize("share", [0, 1])
 def test_inputs_without_a_zero_or_with_nothing_else(share, train_in):
     network, inputs, labels = example((70, 20, 5), share=share)
@@ -222,7 +196,7 @@ def test_a_unit_that_is_exactly_zero_has_no_slope(train_in):
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 def test_a_run_cut_into_calls_gives_the_bytes_of_one_call(layer_sizes, momentum, train_in):
     network, inputs, labels = example(layer_sizes, 5 * BATCH_SIZE + 3)
-    chosen = settings(momentum=momentum, dropout=0.2)
+    chosen = settings(momentum=momentum)
     expected = train_in(WAYS[-1], network, inputs, labels, **chosen)
     cuts = [BATCH_SIZE, 2 * BATCH_SIZE, 2 * BATCH_SIZE, 4 * BATCH_SIZE]  # one call has no samples
     actual = train_in(WAYS[-1], network, inputs, labels, cuts=cuts, **chosen)

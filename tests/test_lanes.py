@@ -5,17 +5,7 @@ import pytest
 from vector_functions import apply, random_floats
 
 from fastmnist.kernels.jit import inlined
-from fastmnist.kernels.lanes import (
-    MASK_BITS,
-    exp,
-    first_lanes,
-    largest,
-    lowest_bit,
-    nonzero_bits,
-    total,
-    transpose,
-    where_bytes,
-)
+from fastmnist.kernels.lanes import MASK_BITS, exp, first_lanes, largest, lowest_bit, nonzero_bits, total, transpose
 from fastmnist.kernels.simd import LANES, load, store
 
 LOW = np.float32(-86)
@@ -125,16 +115,3 @@ def test_lowest_bit_finds_every_bit():
     for bit in range(MASK_BITS):
         run(np.uint64((2**64 - 1) << bit & (2**64 - 1)), out)
         assert out[0] == bit
-
-
-@pytest.mark.parametrize("least", [0, 1, 128, 255])
-def test_where_bytes_keeps_the_lanes_of_large_bytes(least):
-    @inlined
-    def run(low, high, least, a, out):
-        store(out, 0, where_bytes(low, high, least, load(a, 0, LANES)))
-
-    a, out = random_floats(), np.zeros(LANES, np.float32)
-    chosen = np.random.default_rng(least).choice([0, least, max(least - 1, 0), 255], LANES).astype(np.uint8)
-    low, high = chosen.view("<u8")
-    run(low, high, least, a, out)
-    assert (out == np.where(chosen >= least, a, 0)).all()

@@ -38,14 +38,13 @@ def test_metadata_tells_every_setting_that_is_on():
         schedule="cosine",
         warmup=2,
         label_smoothing=0.1,
-        dropout=0.2,
         average=3,
         augment=Augmentation(rotation=5, smoothness=4),
         validation=7,
     )
     told = recipe.as_metadata()
     assert set(told) - set(SEED.as_metadata()) == {
-        "nesterov", "schedule", "warmup", "label_smoothing", "dropout", "average", "augment", "validation",
+        "nesterov", "schedule", "warmup", "label_smoothing", "average", "augment", "validation",
     }  # fmt: skip
     assert told["augment"] == {"rotation": 5, "smoothness": 4}
     assert (told["schedule"], told["warmup"], told["validation"]) == ("cosine", 2, 7)
@@ -61,7 +60,6 @@ def test_metadata_tells_every_setting_that_is_on():
         ({"momentum": 1.0}, "momentum 1.0"),
         ({"momentum": float("nan")}, "momentum nan"),
         ({"label_smoothing": 1.0}, "label smoothing 1.0"),
-        ({"dropout": -0.1}, "dropout -0.1"),
         ({"warmup": -1}, "warmup -1"),
         ({"average": float("inf")}, "average inf"),
         ({"initial_scale": 0.0}, "initial scale 0.0"),

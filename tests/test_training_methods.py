@@ -24,7 +24,6 @@ EVERYTHING = replace(
     schedule="cosine",
     warmup=0.5,
     label_smoothing=0.1,
-    dropout=0.1,
     average=0.7,
     augment=AUGMENT,
     validation=30,
@@ -133,18 +132,6 @@ def test_only_images_of_28_by_28_pixels_can_be_augmented(some):
     for pixels in (some[0][:, :700].copy(), some[0].astype(np.float32)):
         with pytest.raises(TrainingError, match="28 x 28 pixels"):
             Training(pixels, some[1], recipe)
-
-
-def test_dropout_draws_anew_for_each_epoch_and_block(some, monkeypatch):
-    drawn = []
-    monkeypatch.setattr(
-        training_module.Trainer,
-        "train",
-        lambda *_, dropout_key, first_sample: drawn.append((dropout_key, first_sample)) or (0, 0),
-    )
-    list(Training(*some, replace(SMALL, dropout=0.1)).run())
-    assert len(set(drawn)) == 12
-    assert {first for _, first in drawn} == {0, 64, 128, 192}
 
 
 @pytest.mark.parametrize("recipe", [SMALL, replace(SMALL, momentum=0.0), EVERYTHING], ids=["sgd", "bare", "everything"])

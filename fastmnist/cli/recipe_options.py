@@ -74,7 +74,6 @@ OPTIONS = (
     click.option("--nesterov/--no-nesterov", default=None, help="Nesterov's momentum."),
     click.option("--weight-decay", type=float, help="L2 penalty of the weights."),
     click.option("--label-smoothing", type=float, help="Share of each label that is spread over all classes."),
-    click.option("--dropout", type=float, help="Share of the hidden units that is off in a step."),
     click.option("--average", type=float, metavar="EPOCHS", help="Average the weights over so long."),
     click.option("--initial-scale", type=Scale(), help="Of the random initial weights: a number, or he."),
     click.option("--shuffle/--no-shuffle", default=None, help="Shuffle the images every epoch."),

@@ -25,8 +25,8 @@ def relu_rows(width, activations, offset, stride, n_rows):
 
 
 @inlined
-def relu_gradient_rows(width, activations, delta, offset, stride, n_rows, scale, sums):
-    """Replace `delta` by 0 where activations <= 0, by scale * delta elsewhere; fill `sums` with the sums of that.
+def relu_gradient_rows(width, activations, delta, offset, stride, n_rows, sums):
+    """Replace `delta` by 0 where activations <= 0, and fill `sums` with the sums of what is left.
 
     The sums over the samples are the gradient of the biases.
     """
@@ -34,8 +34,7 @@ def relu_gradient_rows(width, activations, delta, offset, stride, n_rows, scale,
         column_sum = zeros(LANES)
         for row in range(n_rows):
             place = offset + row * stride + column
-            scaled = mul(load(delta, place, LANES), broadcast(scale, LANES))
-            vector = where_positive(load(activations, place, LANES), scaled)
+            vector = where_positive(load(activations, place, LANES), load(delta, place, LANES))
             store(delta, place, vector)
             column_sum = add(column_sum, vector)
         store(sums, column, column_sum)
@@ -120,8 +119,7 @@ def _relu_gradient(activations, delta, sums, part, n_parts):
     n_samples, stride = activations.shape
     first, last = part_bounds(stride // LANES, part, n_parts)
     columns = sums[first * LANES : last * LANES]
-    one = np.float32(1)
-    relu_gradient_rows(last - first, activations, delta, first * LANES, stride, n_samples, one, columns)
+    relu_gradient_rows(last - first, activations, delta, first * LANES, stride, n_samples, columns)
 
 
 @kernel

@@ -20,7 +20,7 @@ from numba import prange
 
 from fastmnist.kernels.jit import inlined, kernel
 from fastmnist.kernels.layout import aligned_zeros, part_bounds
-from fastmnist.kernels.matmul import Matrix, add_product, clear_rows
+from fastmnist.kernels.matmul import Matrix, clear_rows, make_add_product
 from fastmnist.kernels.randomness import subkey, uniform
 from fastmnist.kernels.simd import LANES, item
 
@@ -31,6 +31,9 @@ ROW = ROW_WIDTH * LANES  # a row of places, and of an image with its margin of z
 N_AFFINE = 2  # basis functions of the affine map; the bumps follow
 N_AFFINE_NUMBERS = 7  # random numbers of an image before those of the bumps: angle, 2 scales, shear, 2 shifts, stroke
 UNIT_VARIANCE = np.float32(math.sqrt(3))  # times a uniform number of [-1, 1)
+
+# The one width that is needed; more would only be compiled.
+add_product = inlined(make_add_product(ROW))
 
 
 class Strengths(NamedTuple):
@@ -113,32 +116,33 @@ def draw_affine(key, strengths):
 
 
 @inlined
-def find_places(affine, key, first_number, elastic, n_basis, basis, columns, coefficients, halves, places, offset):
-    """Fill `places` from `offset` on with one coordinate of the place that each pixel is fetched from.
+def find_places(maps, key, elastic, basis, columns, coefficients, halves, places):
+    """Fill `places` with the columns, then the rows, of the places that pixels are fetched from.
 
     The margin of 1 is added. Without elastic displacement only the affine functions of the basis take part.
     """
-    by_x, by_y, shift = affine
-    depth = N_AFFINE
-    if elastic != 0:
-        depth = n_basis
-        for index in range(n_basis * n_basis):
-            coefficients[index] = 0
-        for i in range(n_basis - N_AFFINE):
-            for j in range(n_basis - N_AFFINE):
-                number = first_number + i * (n_basis - N_AFFINE) + j
-                noise = elastic * UNIT_VARIANCE * uniform(key, number)
-                coefficients[(N_AFFINE + i) * n_basis + N_AFFINE + j] = noise
-    coefficients[0] = np.float32(MIDDLE + 1) + shift
-    coefficients[1] = by_x
-    coefficients[n_basis] = by_y
-    coefficients[n_basis + 1] = 0
-    clear_rows(ROW_WIDTH, halves, 0, ROW, depth)
-    left, right = Matrix(coefficients, 0, n_basis, 1), Matrix(columns, 0, ROW, 1)
-    add_product(ROW_WIDTH, left, right, Matrix(halves, 0, ROW, 1), depth, depth)
-    clear_rows(ROW_WIDTH, places, offset, ROW, SIDE)
-    left, right = Matrix(basis, 0, n_basis, 1), Matrix(halves, 0, ROW, 1)
-    add_product(ROW_WIDTH, left, right, Matrix(places, offset, ROW, 1), SIDE, depth)
+    n_basis = basis.shape[1]
+    n_bumps = n_basis - N_AFFINE
+    depth = n_basis if elastic != 0 else N_AFFINE
+    for index in range(n_basis * n_basis):
+        coefficients[index] = 0
+    for axis in range(2):
+        if elastic != 0:
+            for i in range(n_bumps):
+                for j in range(n_bumps):
+                    number = N_AFFINE_NUMBERS + (axis * n_bumps + i) * n_bumps + j
+                    noise = elastic * UNIT_VARIANCE * uniform(key, number)
+                    coefficients[(N_AFFINE + i) * n_basis + N_AFFINE + j] = noise
+        by_x, by_y, shift = maps[axis]
+        coefficients[0] = np.float32(MIDDLE + 1) + shift
+        coefficients[1] = by_x
+        coefficients[n_basis] = by_y
+        clear_rows(ROW_WIDTH, halves, 0, ROW, depth)
+        left, right = Matrix(coefficients, 0, n_basis, 1), Matrix(columns, 0, ROW, 1)
+        add_product(left, right, Matrix(halves, 0, ROW, 1), depth, depth)
+        clear_rows(ROW_WIDTH, places, axis * SIDE * ROW, ROW, SIDE)
+        left, right = Matrix(basis, 0, n_basis, 1), Matrix(halves, 0, ROW, 1)
+        add_product(left, right, Matrix(places, axis * SIDE * ROW, ROW, 1), SIDE, depth)
 
 
 @inlined
@@ -193,20 +197,14 @@ def augment_image(inputs, sample, key, strengths, basis, columns, space, part, o
     """Fill a row of `out` with the distorted copy of one image that its key stands for."""
     coefficients, halves, places = space.coefficients[part], space.halves[part], space.places[part]
     image, strokes = space.originals[part], space.strokes[part]
-    n_basis, elastic = basis.shape[1], strengths.elastic
-    n_bumps = n_basis - N_AFFINE
-    across, down = draw_affine(key, strengths)
-    first = N_AFFINE_NUMBERS
-    find_places(across, key, first, elastic, n_basis, basis, columns, coefficients, halves, places, 0)
-    first += n_bumps * n_bumps
-    find_places(down, key, first, elastic, n_basis, basis, columns, coefficients, halves, places, SIDE * ROW)
+    maps = draw_affine(key, strengths)
+    find_places(maps, key, strengths.elastic, basis, columns, coefficients, halves, places)
     copy_with_margin(inputs, sample, image)
     amount = np.int32(strengths.thickness * uniform(key, 6) * np.float32(256))
     if amount != 0:
         change_strokes(image, amount, strokes)
-        fetch(strokes, places, out, row)
-    else:
-        fetch(image, places, out, row)
+        image = strokes
+    fetch(image, places, out, row)
 
 
 @kernel

@@ -68,27 +68,6 @@ def first_lanes(_typing, a, _n, _other):
 
 
 @intrinsic
-def where_bytes(_typing, _low, _high, _least, a):
-    """Return one register: a in the lanes whose byte of `low` and `high` (uint64) is not below `least`, 0 elsewhere.
-
-    Lane 0 has the lowest byte of `low`, lane 15 the highest of `high`.
-    """
-
-    def generate(_context, builder, _signature, args):
-        words = ir.VectorType(INT64, 2)
-        pair = builder.insert_element(ir.Constant(words, ir.Undefined), args[0], ir.Constant(INT32, 0))
-        pair = builder.insert_element(pair, args[1], ir.Constant(INT32, 1))
-        octets = ir.VectorType(ir.IntType(8), LANES)
-        least = splat(builder, octets, builder.trunc(args[2], ir.IntType(8)))
-        kept = builder.icmp_unsigned(">=", builder.bitcast(pair, octets), least)
-        register = builder.extract_value(args[3], 0)
-        chosen = builder.select(kept, register, ir.Constant(REGISTER, [0.0] * LANES))
-        return builder.insert_value(args[3], chosen, 0)
-
-    return a(types.uint64, types.uint64, types.intp, a), generate
-
-
-@intrinsic
 def exp(_typing, a):
     """Return e ** a for a <= 0, below 2 ulp; for a < -86, where nothing is left to add to, 4.5e-38.
 

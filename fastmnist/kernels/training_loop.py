@@ -13,7 +13,6 @@ import numpy as np
 from numba import prange
 
 from fastmnist.kernels.activations import argmax, output_delta_row, relu_gradient_rows
-from fastmnist.kernels.dropout import drop_units
 from fastmnist.kernels.forward import apply_relu, forward_later, forward_listed, outputs_matrix
 from fastmnist.kernels.jit import inlined, kernel
 from fastmnist.kernels.layout import aligned_zeros, layer_at, part_bounds
@@ -138,11 +137,10 @@ def delta_matrix(parameters, batches, space, index, part):
 
 
 @inlined
-def backward(parameters, batches, space, index, n_samples, scalars, scale, part, n_parts):
+def backward(parameters, batches, space, index, n_samples, scalars, part, n_parts):
     """From a layer's delta, fill this part's columns of the delta of the layer before, then step its weights' rows.
 
-    Also steps the biases of this part's units of the layer before, and those of the last layer. `scale` is that of the
-    units that dropout leaves on.
+    Also steps the biases of this part's units of the layer before, and those of the last layer.
     """
     layer, previous = layer_at(parameters.layout, index), layer_at(parameters.layout, index - 1)
     delta = delta_matrix(parameters, batches, space, index, part)
@@ -152,9 +150,7 @@ def backward(parameters, batches, space, index, n_samples, scalars, scale, part,
     input_gradient_part(delta, weights, space.panels[part], below, n_samples, layer.width * LANES, first, last)
     no_decay = without_decay(scalars)
     sums, width, column = space.gradients[part], last - first, first * LANES
-    relu_gradient_rows(
-        width, space.activations, space.deltas, below.offset + column, previous.stride, n_samples, scale, sums
-    )
+    relu_gradient_rows(width, space.activations, space.deltas, below.offset + column, previous.stride, n_samples, sums)
     step_rows(width, parameters.values, parameters.velocities, previous.biases + column, 0, 1, sums, 0, no_decay)
     step_weights(parameters, batches, space, index, n_samples, scalars, delta, part, n_parts)
     if index == parameters.layout.shape[0] - 1 and first == 0 and last > 0:  # the part that reads these biases next
@@ -255,7 +251,7 @@ def samples_in(batches, batch):
 
 
 @inlined
-def run_phase(phase, batch, parameters, rows, columns, labels, batch_size, space, scalars, dropout, part, n_parts):
+def run_phase(phase, batch, parameters, rows, columns, labels, batch_size, space, scalars, part, n_parts):
     """Do one part of one phase; see `train_batches`."""
     batches = Batches(rows, columns, labels, batch_size)
     n_layers = parameters.layout.shape[0]
@@ -266,7 +262,7 @@ def run_phase(phase, batch, parameters, rows, columns, labels, batch_size, space
         n_samples = samples_in(batches, backward_batch)
         if backward_layer == n_layers - 1:
             output_delta(parameters, batches, space, backward_batch, n_samples, scalars, part)
-        backward(parameters, batches, space, backward_layer, n_samples, scalars, dropout.scale, part, n_parts)
+        backward(parameters, batches, space, backward_layer, n_samples, scalars, part, n_parts)
         if phase == 0:
             step_first(parameters, batches, space, backward_batch, scalars, part, n_parts)
     n_samples = samples_in(batches, batch)
@@ -279,14 +275,12 @@ def run_phase(phase, batch, parameters, rows, columns, labels, batch_size, space
         else:
             forward_later(parameters, phase, n_samples, batch_size, space.activations, first, last)
         apply_relu(parameters, phase, n_samples, batch_size, space.activations, first, last)
-        if dropout.n_off > 0:
-            drop_units(parameters, phase, batch_size, batch, n_samples, space.activations, first, last, dropout)
         if phase == n_layers - 2:
             share_logits(parameters, batches, space, batch, n_samples, part, n_parts)
 
 
 @kernel
-def train_batches(parameters, rows, columns, labels, batch_size, space, scalars, dropout, n_parts):
+def train_batches(parameters, rows, columns, labels, batch_size, space, scalars, n_parts):
     """Train on the batches in their order, one SGD step each.
 
     With n hidden layers a batch takes 2n - 1 phases, between which the parts wait for each other. Phase 0
@@ -303,18 +297,7 @@ def train_batches(parameters, rows, columns, labels, batch_size, space, scalars,
         for part in prange(n_parts):
             phase, batch = step % n_phases, step // n_phases
             run_phase(
-                phase,
-                batch,
-                parameters,
-                rows,
-                columns,
-                labels,
-                batch_size,
-                space,
-                scalars,
-                dropout,
-                np.intp(part),
-                n_parts,
+                phase, batch, parameters, rows, columns, labels, batch_size, space, scalars, np.intp(part), n_parts
             )
     for part in prange(n_parts):
         fold_first(parameters, space, True, np.intp(part), n_parts)
