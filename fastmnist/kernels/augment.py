@@ -129,10 +129,10 @@ def find_places(maps, key, elastic, basis, columns, coefficients, halves, places
     for axis in range(2):
         if elastic != 0:
             for i in range(n_bumps):
+                number = N_AFFINE_NUMBERS + (axis * n_bumps + i) * n_bumps
+                place = (N_AFFINE + i) * n_basis + N_AFFINE
                 for j in range(n_bumps):
-                    number = N_AFFINE_NUMBERS + (axis * n_bumps + i) * n_bumps + j
-                    noise = elastic * UNIT_VARIANCE * uniform(key, number)
-                    coefficients[(N_AFFINE + i) * n_basis + N_AFFINE + j] = noise
+                    coefficients[np.uint64(place + j)] = elastic * UNIT_VARIANCE * uniform(key, number + j)
         by_x, by_y, shift = maps[axis]
         coefficients[0] = np.float32(MIDDLE + 1) + shift
         coefficients[1] = by_x
