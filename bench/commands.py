@@ -97,7 +97,7 @@ def _predict(
 
 def _train(folder: Path, table: Table, settings: Settings) -> None:
     """Compare the seed recipe as a command: data read, trained, model saved."""
-    ours = fastmnist_command("train", settings.data, "--output", folder / "new.npz")
+    ours = fastmnist_command("train", settings.data, "--recipe", "seed", "--output", folder / "new.npz")
     theirs = peer_command("train_seed", settings.data, folder / "new.pt")
     _compare(Case("train: the seed recipe, 10 epochs", ours, theirs, ("torch",), 6), table, settings)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench import first_layer
+from bench import augmentation, first_layer
 from bench.checks import check, oracle
 from bench.load import undisturbed
 from bench.peak import Peak, measure_peak
@@ -43,6 +43,7 @@ def run(settings: Settings) -> Iterator[Table]:
     yield _products(settings, peak)
     yield _other_kernels(settings)
     yield first_layer.make_table(settings, peak)
+    yield augmentation.make_table(settings)
 
 
 def _peak(settings: Settings) -> tuple[Peak, Table]:
@@ -186,7 +187,7 @@ def _softmax_cross_entropy_gradient() -> Case:
     padded, losses, out = _padded(logits), np.empty(2048, np.float32), _padded(np.zeros((2048, 10)))
 
     def ours() -> Floats:
-        activations.softmax_cross_entropy_gradient(padded, 10, labels, losses, out)
+        activations.softmax_cross_entropy_gradient(padded, 10, labels, np.float32(0), losses, out)
         return out[:, :10]
 
     def peer() -> Floats:

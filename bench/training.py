@@ -163,7 +163,7 @@ def check_first_steps(recipe: Recipe, data: DataSet) -> None:
 
 
 def _start(recipe: Recipe, data: DataSet) -> Network:
-    return Network.random((data.pixels.shape[1], *recipe.hidden, 10), recipe.seed, recipe.initial_scale)
+    return Network.random((data.pixels.shape[1], *recipe.hidden, 10), recipe.seed, float(recipe.initial_scale))
 
 
 def _keywords(recipe: Recipe) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How good a network is on labelled images: accuracy, loss, confusion matrix, per-class figures."""
+"""How good a network is on labelled images: accuracy, loss, confusions, calibration, per-class figures."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,14 +10,23 @@ from fastmnist.errors import ModelError
 from fastmnist.network import Float32, Network, Uint8
 
 CHUNK = 8192  # samples per forward pass: bounds the memory of the activations
+N_BINS = 15  # of confidences, as in Guo et al. 2017
+TOP = 10  # confusions that are named
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The figures of one evaluation; `confusion[true, predicted]` counts samples."""
+    """The figures of one evaluation.
+
+    `confusion[true, predicted]` counts samples; `predictions` (n_samples,) are the classes they were taken for.
+    `calibration_error` is the expected one: samples are put into bins of equal width by their confidence, and the
+    bins' |mean confidence - accuracy| averaged, weighted by their numbers of samples (Guo et al. 2017, eq. 3).
+    """
 
     loss: float
     confusion: NDArray[np.int64]
+    calibration_error: float
+    predictions: Uint8
 
     @property
     def n_samples(self) -> int:
@@ -44,28 +53,31 @@ class Evaluation:
         """Per class: the harmonic mean of precision and recall."""
         return _share(2 * np.diag(self.confusion), self.confusion.sum(axis=0) + self.confusion.sum(axis=1))
 
+    @property
+    def top_confusions(self) -> list[tuple[int, int, int]]:
+        """The most frequent mistakes as (true class, predicted class, count), the most frequent first."""
+        mistakes = self.confusion - np.diag(np.diag(self.confusion))
+        order = np.argsort(-mistakes, axis=None, kind="stable")[:TOP]
+        cells = [(int(true), int(said), int(mistakes[true, said])) for true, said in np.argwhere(mistakes >= 0)[order]]
+        return [cell for cell in cells if cell[2]]
+
     def as_dict(self) -> dict[str, Any]:
         """Return the same figures for JSON."""
         return {
             "n_samples": self.n_samples,
             "accuracy": self.accuracy,
             "loss": self.loss,
+            "calibration_error": self.calibration_error,
             "precision": self.precision.tolist(),
             "recall": self.recall.tolist(),
             "f1": self.f1.tolist(),
             "confusion": self.confusion.tolist(),
+            "top_confusions": [list(cell) for cell in self.top_confusions],
         }
 
 
 def _share(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)
-
-
-def _cross_entropies(logits: Float32, labels: Uint8) -> NDArray[np.float64]:
-    """Return -log softmax(logits)[label] of each row, in float64."""
-    exact = logits.astype(np.float64)
-    normalizers: NDArray[np.float64] = np.logaddexp.reduce(exact, axis=1)
-    return normalizers - exact[np.arange(len(labels)), labels]
 
 
 def evaluate(network: Network, pixels: Uint8 | Float32, labels: Uint8) -> Evaluation:
@@ -74,12 +86,21 @@ def evaluate(network: Network, pixels: Uint8 | Float32, labels: Uint8) -> Evalua
     Raises ModelError for a network whose weights are so large that its outputs are no numbers.
     """
     confusion = np.zeros((network.n_classes, network.n_classes), np.int64)
-    loss = 0.0
+    predictions = np.empty(len(pixels), np.uint8)
+    loss, excess = 0.0, np.zeros(N_BINS)
     for first in range(0, len(pixels), CHUNK):
         chunk = slice(first, first + CHUNK)
         logits = network.logits(pixels[chunk])
         if not np.isfinite(logits).all():
             raise ModelError("the model's outputs are no numbers: its weights are too large; train a new one")
-        np.add.at(confusion, (labels[chunk], logits.argmax(axis=1)), 1)
-        loss += float(_cross_entropies(logits, labels[chunk]).sum())
-    return Evaluation(loss / len(pixels), confusion)
+        log_probabilities = logits - np.logaddexp.reduce(logits.astype(np.float64), axis=1, keepdims=True)
+        answers, said = labels[chunk], logits.argmax(axis=1)
+        np.add.at(confusion, (answers, said), 1)
+        predictions[chunk] = said
+        rows = np.arange(len(said))
+        loss -= float(log_probabilities[rows, answers].sum())
+        confidences = np.exp(log_probabilities[rows, said])
+        bins = np.minimum((confidences * N_BINS).astype(int), N_BINS - 1)
+        excess += np.bincount(bins, confidences - (said == answers), N_BINS)
+    calibration_error = float(np.abs(excess).sum() / len(pixels))
+    return Evaluation(loss / len(pixels), confusion, calibration_error, predictions)

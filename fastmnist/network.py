@@ -46,8 +46,10 @@ class Network:
         self._space = inference.make_space(self.layout, jit.n_threads())
 
     @classmethod
-    def random(cls, layer_sizes: Sequence[int], seed: int, scale: float = 0.01) -> "Network":
+    def random(cls, layer_sizes: Sequence[int], seed: int, scale: float | None = 0.01) -> "Network":
         """Return a network with weights scale * N(0, 1) and biases 0.
+
+        Without a scale each layer gets sqrt(2 / n_in), which keeps the size of activations (He et al. 2015).
 
         RandomState's stream is frozen, so a seed means the same weights with every version of NumPy.
         """
@@ -55,7 +57,8 @@ class Network:
         rng = np.random.RandomState(seed)
         for layer in range(network.n_layers):
             weights = network.weights(layer)
-            weights[:] = scale * rng.standard_normal(weights.shape)
+            layer_scale = np.sqrt(2 / len(weights)) if scale is None else scale
+            weights[:] = layer_scale * rng.standard_normal(weights.shape)
         return network
 
     @property
@@ -115,9 +118,22 @@ class Network:
 class Trainer:
     """Trains a network, up to `max_samples` samples a call; holds the velocities and the working memory."""
 
-    def __init__(self, network: Network, batch_size: int, momentum: float, max_samples: int) -> None:
-        """Take a network to train in place. `max_samples` is a multiple of `batch_size`."""
+    def __init__(
+        self,
+        network: Network,
+        batch_size: int,
+        momentum: float,
+        max_samples: int,
+        *,
+        nesterov: bool = False,
+        label_smoothing: float = 0.0,
+    ) -> None:
+        """Take a network to train in place. `max_samples` is a multiple of `batch_size`.
+
+        `label_smoothing` is the share of each label that is spread over all classes, from 0 to below 1.
+        """
         self.network, self.batch_size, self.momentum, self.max_samples = network, batch_size, momentum, max_samples
+        self.nesterov, self.label_smoothing = nesterov, label_smoothing
         self.velocities: Float32 = aligned_zeros(network.parameters.size if momentum else 0)
         n_in = max(network.n_in, MASK_BITS)
         self._rows = sparse.make_row_lists(max_samples, n_in)
@@ -126,7 +142,12 @@ class Trainer:
         self._pace = Pace(jit.n_threads())
 
     def train(
-        self, inputs: Uint8 | Float32, labels: Uint8, order: Order, learning_rate: float, weight_decay: float
+        self,
+        inputs: Uint8 | Float32,
+        labels: Uint8,
+        order: Order,
+        learning_rate: float,
+        weight_decay: float,
     ) -> tuple[float, int]:
         """Train on the samples `order` (n,) of `inputs` (n_samples, n_in), one SGD step for each batch of them.
 
@@ -149,11 +170,25 @@ class Trainer:
             labels[order],
             self.batch_size,
             self._space,
-            StepScalars(np.float32(learning_rate), np.float32(self.momentum), np.float32(weight_decay)),
+            StepScalars(
+                np.float32(learning_rate),
+                np.float32(self.momentum),
+                np.float32(weight_decay),
+                self.nesterov,
+                np.float32(self.label_smoothing),
+            ),
         )
         if len(order):
             self._pace.record(threads, (time.perf_counter() - start) / len(order))
         return float(self._space.totals[0]), int(self._space.totals[1])
+
+    def state(self) -> dict[str, Float32]:
+        """Return all that training has changed, as views: what was copied out and in again trains on alike."""
+        return {
+            "parameters": self.network.parameters,
+            "velocities": self.velocities,
+            "first_velocities": self._space.first_velocities,
+        }
 
 
 def check_inputs(inputs: Uint8 | Float32, n_in: int) -> None:

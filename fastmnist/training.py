@@ -4,13 +4,16 @@ import hashlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
-from fastmnist.errors import TrainingError
+from fastmnist.augmentation import N_PIXELS, Augmenter
+from fastmnist.errors import ModelError, TrainingError
+from fastmnist.evaluation import Evaluation, evaluate
 from fastmnist.model_file import check_storable
 from fastmnist.network import Float32, Network, Order, Trainer, Uint8
-from fastmnist.recipes import Recipe
+from fastmnist.recipes import HE, Recipe
 
 # A compiled call hears no signals and shows no progress, so one does this much and no more: some hundredths of a
 # second, on a slow machine half of one. It is not measured by the clock, because where the calls part decides how
@@ -31,9 +34,10 @@ class BlockDone:
 class EpochDone:
     """An epoch is done.
 
-    `train_loss` is the mean cross-entropy (without L2) and `train_accuracy` the share of right answers, both
-    running over the epoch, before each batch's step. `seconds` is wall time; the first epoch's includes all
-    preparation.
+    `train_loss` is the mean cross-entropy (without L2 and label smoothing) and `train_accuracy` the share of right
+    answers, both running over the epoch, before each batch's step, on the images as they were augmented. `seconds`
+    is wall time without the validation; the first epoch's includes all preparation. `learning_rate` is the last
+    batch's. `validation` is None where no samples are held out.
     """
 
     epoch: int
@@ -41,44 +45,76 @@ class EpochDone:
     train_loss: float
     train_accuracy: float
     n_samples: int
+    learning_rate: float
+    validation: Evaluation | None
 
 
 class Training:
-    """One training run: `network` is trained while `run()` is iterated."""
+    """One training run: `network` is trained while `run()` is iterated.
+
+    With averaged weights, `network` holds the averages, and another one is trained.
+    """
 
     def __init__(self, pixels: Uint8 | Float32, labels: Uint8, recipe: Recipe, n_classes: int = 10) -> None:
         """Take pixels (n_samples, n_in) and labels (n_samples,), n_samples at least 1.
 
-        Raises TrainingError for a network that no model file may hold.
+        Raises TrainingError for a network that no model file may hold, and for settings that do not fit the data.
         """
-        self.pixels, self.labels, self.recipe = pixels, labels, recipe
+        n_samples = len(pixels) - recipe.validation
+        if n_samples < 1:
+            raise TrainingError(f"{recipe.validation} of {len(pixels)} images held out: expected fewer --validation")
+        if recipe.augment and (pixels.dtype != np.uint8 or pixels.shape[1] != N_PIXELS):
+            raise TrainingError(f"augmentation of {pixels.shape[1]} inputs: expected images of 28 x 28 pixels")
+        self.pixels, self.labels, self.recipe = pixels[:n_samples], labels[:n_samples], recipe
+        self._all, self._held_out = (pixels, labels), (pixels[n_samples:], labels[n_samples:])
         layer_sizes = (pixels.shape[1], *recipe.hidden, n_classes)
         check_storable(layer_sizes)
-        self.network = Network.random(layer_sizes, recipe.seed, recipe.initial_scale)
-        max_samples = _samples_per_call(self.network.parameters.size, recipe.batch_size)
-        self._trainer = Trainer(self.network, recipe.batch_size, recipe.momentum, max_samples)
+        scale = None if recipe.initial_scale == HE else float(recipe.initial_scale)
+        self.network = trained = Network.random(layer_sizes, recipe.seed, scale)
+        if recipe.average:
+            trained = Network.random(layer_sizes, recipe.seed, scale)
+        max_samples = _samples_per_call(trained.parameters.size, recipe.batch_size)
+        self._trainer = Trainer(
+            trained,
+            recipe.batch_size,
+            recipe.momentum,
+            max_samples,
+            nesterov=recipe.nesterov,
+            label_smoothing=recipe.label_smoothing,
+        )
+        self._augmenter = Augmenter(recipe.augment, max_samples) if recipe.augment else None
+        self._data_sha256 = ""
+        self.epochs_done = 0
 
     def data_sha256(self) -> str:
-        """Return the SHA-256 of the training pixels and labels."""
-        return hashlib.sha256(self.pixels.tobytes() + self.labels.tobytes()).hexdigest()
+        """Return the SHA-256 of the training pixels and labels, those held out included."""
+        if not self._data_sha256:
+            pixels, labels = self._all
+            self._data_sha256 = hashlib.sha256(pixels.tobytes() + labels.tobytes()).hexdigest()
+        return self._data_sha256
+
+    def state(self) -> dict[str, Float32]:
+        """Return all that training has changed, as views: what was copied out and in again trains on alike."""
+        average = {"average": self.network.parameters} if self.recipe.average else {}
+        return {**self._trainer.state(), **average}
 
     def compile(self) -> None:
         """Compile the training kernels, or load them from the cache, so that no epoch's time includes it."""
-        self._train(np.zeros(0, np.int64))
+        self._train(np.zeros(0, np.int64), 1, 0)
 
     def run(self) -> Iterator[BlockDone | EpochDone]:
-        """Train, yielding after each block of batches and each epoch.
+        """Train, yielding after each block of batches and each epoch; begins after epoch `epochs_done`.
 
         Raises TrainingError as soon as the loss is no longer a finite number.
         """
         self.compile()
         start = time.perf_counter()
-        for epoch in range(1, self.recipe.epochs + 1):
+        for epoch in range(self.epochs_done + 1, self.recipe.epochs + 1):
             order = self._order(epoch)
             loss, n_right, done = 0.0, 0, 0
             while done < len(order):
                 block = order[done : done + self._trainer.max_samples]
-                block_loss, block_right = self._train(block)
+                block_loss, block_right = self._train(block, epoch, done)
                 loss, n_right, done = loss + block_loss, n_right + block_right, done + len(block)
                 if not np.isfinite(loss):
                     raise _diverged("loss", epoch)
@@ -86,12 +122,47 @@ class Training:
             seconds = time.perf_counter() - start
             if not np.isfinite(self.network.parameters).all():  # the last step's harm shows in no loss
                 raise _diverged("weights", epoch)
-            yield EpochDone(epoch, seconds, loss / done, n_right / done, done)
+            self.epochs_done = epoch
+            rate = self._rate(epoch, done - len(block), len(block))
+            yield EpochDone(epoch, seconds, loss / done, n_right / done, done, rate, self._validate(epoch))
             start = time.perf_counter()
 
-    def _train(self, order: Order) -> tuple[float, int]:
-        recipe = self.recipe
-        return self._trainer.train(self.pixels, self.labels, order, recipe.learning_rate, recipe.weight_decay)
+    def _train(self, order: Order, epoch: int, done: int) -> tuple[float, int]:
+        """Train on a block of samples, before which the epoch has `done` others; keep up the averages."""
+        pixels, labels = self.pixels, self.labels
+        if self._augmenter:
+            images = cast(Uint8, pixels)  # as the constructor has seen to
+            pixels = self._augmenter.distort(images, order, self.recipe.seed, epoch)
+            labels, order = labels[order], np.arange(len(order))
+        rate = self._rate(epoch, done, len(order))
+        figures = self._trainer.train(pixels, labels, order, rate, self.recipe.weight_decay)
+        if self.recipe.average and len(order):
+            self._average(epoch, done, len(order))
+        return figures
+
+    def _rate(self, epoch: int, done: int, n_samples: int) -> float:
+        """Return a block's learning rate: that in its middle."""
+        return self.recipe.rate_at(epoch - 1 + (done + n_samples / 2) / len(self.labels))
+
+    def _average(self, epoch: int, done: int, n_samples: int) -> None:
+        """Take a block's result into the averages, whose weights fall by e over `recipe.average` epochs.
+
+        (Polyak and Juditsky 1992, with the exponential weights of Szegedy et al. 2016.) The first blocks get equal
+        weights, so that the average does not remember the random beginning.
+        """
+        epochs_done = epoch - 1 + (done + n_samples) / len(self.labels)
+        share = n_samples / len(self.labels)
+        weight = max(1 - np.exp(-share / self.recipe.average), share / epochs_done)
+        average = self.network.parameters
+        average += np.float32(weight) * (self._trainer.network.parameters - average)
+
+    def _validate(self, epoch: int) -> Evaluation | None:
+        if not self.recipe.validation:
+            return None
+        try:
+            return evaluate(self.network, *self._held_out)
+        except ModelError:
+            raise _diverged("outputs", epoch) from None
 
     def _order(self, epoch: int) -> Order:
         """Return the order of the samples in an epoch, a pure function of the seed and the epoch."""

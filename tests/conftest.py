@@ -145,7 +145,7 @@ def seed_training(mnist_dir, tmp_path_factory):
     """The seed recipe, all ten epochs on MNIST."""
     folder = tmp_path_factory.mktemp("seed-training")
     done = subprocess.run(
-        cli_command("train", mnist_dir, "--output", "model.npz", "--history", "history.csv"),
+        cli_command("train", mnist_dir, "--recipe", "seed", "--output", "model.npz", "--history", "history.csv"),
         cwd=folder,
         env=cli_environment(),
         stdin=subprocess.DEVNULL,

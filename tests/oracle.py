@@ -42,11 +42,11 @@ def cross_entropy(logits, labels):
     return np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(labels)), labels]
 
 
-def softmax_cross_entropy_gradient(logits, labels):
-    """The gradient of the mean cross-entropy in the logits."""
-    gradient = softmax(logits)
-    gradient[np.arange(len(labels)), labels] -= 1
-    return gradient / len(labels)
+def softmax_cross_entropy_gradient(logits, labels, smoothing=0.0):
+    """The gradient of the mean cross-entropy in the logits, with a share of each label spread over all classes."""
+    n_classes = logits.shape[1]
+    targets = (1 - smoothing) * np.eye(n_classes)[labels] + smoothing / n_classes
+    return (softmax(logits) - targets) / len(labels)
 
 
 def forward(weights, biases, inputs):
@@ -65,10 +65,10 @@ def loss(weights, biases, inputs, labels, weight_decay):
     return cross_entropy(forward(weights, biases, inputs)[-1], labels).mean() + 0.5 * weight_decay * penalty
 
 
-def gradient(weights, biases, inputs, labels, weight_decay):
+def gradient(weights, biases, inputs, labels, weight_decay, smoothing=0.0):
     """The gradient of `loss` in each layer's weights and biases."""
     outputs = forward(weights, biases, inputs)
-    delta = softmax_cross_entropy_gradient(outputs[-1], labels)
+    delta = softmax_cross_entropy_gradient(outputs[-1], labels, smoothing)
     weights_gradient, biases_gradient = [None] * len(weights), [None] * len(weights)
     for layer in reversed(range(len(weights))):
         previous = outputs[layer - 1] if layer else inputs
@@ -79,10 +79,23 @@ def gradient(weights, biases, inputs, labels, weight_decay):
     return weights_gradient, biases_gradient
 
 
-def train(weights, biases, inputs, labels, *, batch_size, learning_rate, weight_decay, momentum=0.0):
+def train(
+    weights,
+    biases,
+    inputs,
+    labels,
+    *,
+    batch_size,
+    learning_rate,
+    weight_decay,
+    momentum=0.0,
+    nesterov=False,
+    label_smoothing=0.0,
+):
     """One epoch of SGD in file order; returns each batch's mean cross-entropy before its step.
 
-    Changes the float64 arrays in place. Momentum as in PyTorch: v = momentum * v + gradient, w -= rate * v.
+    Changes the float64 arrays in place. Momentum as in PyTorch: v = momentum * v + gradient, w -= rate * v, or
+    w -= rate * (gradient + momentum * v) with Nesterov's.
     """
     losses = []
     parameters = [*weights, *biases]
@@ -90,11 +103,9 @@ def train(weights, biases, inputs, labels, *, batch_size, learning_rate, weight_
     for start in range(0, len(inputs), batch_size):
         batch, answers = inputs[start : start + batch_size], labels[start : start + batch_size]
         losses.append(cross_entropy(forward(weights, biases, batch)[-1], answers).mean())
-        weights_gradient, biases_gradient = gradient(weights, biases, batch, answers, weight_decay)
-        for parameter, velocity, step in zip(
-            parameters, velocities, [*weights_gradient, *biases_gradient], strict=True
-        ):
+        gradients = gradient(weights, biases, batch, answers, weight_decay, label_smoothing)
+        for parameter, velocity, slope in zip(parameters, velocities, [*gradients[0], *gradients[1]], strict=True):
             velocity *= momentum
-            velocity += step
-            parameter -= learning_rate * velocity
+            velocity += slope
+            parameter -= learning_rate * (slope + momentum * velocity if nesterov else velocity)
     return losses

@@ -5,12 +5,14 @@ import json
 import os
 import shutil
 
+import cv2
 import numpy as np
 import pytest
 from conftest import random_network
 from test_cli_train import BAD_SETS, TRAIN_IMAGES, TRAIN_LABELS
 
-from fastmnist.model_file import save_model
+from fastmnist.data.idx import read_images, read_labels
+from fastmnist.model_file import load_model, save_model
 
 
 @pytest.fixture
@@ -46,12 +48,18 @@ def test_accuracy_is_the_one_that_training_stored(figures, run_cli, seed_trainin
 def test_the_report_shows_the_same_figures(figures, run_cli, seed_training, mnist_dir):
     run = run_cli("evaluate", "--model", seed_training.model, mnist_dir)
     lines = run.lines
-    assert lines[0] == f"accuracy {figures['accuracy']:.2%} (10,000 images)   loss {figures['loss']:.4f}"
+    assert lines[0] == (
+        f"accuracy {figures['accuracy']:.2%} (10,000 images)   loss {figures['loss']:.4f}   "
+        f"calibration error {figures['calibration_error']:.4f}"
+    )
     table = {line.split()[0]: line.split()[1:] for line in lines[3:13]}
     for digit in range(10):
         shown = [f"{figures[kind][digit]:.4f}" for kind in ("precision", "recall", "f1")]
         assert table[str(digit)] == [*shown, str(sum(figures["confusion"][digit]))]
-    assert [[int(cell) for cell in line.split()[1:]] for line in lines[-10:]] == figures["confusion"]
+    matrix = lines.index("most frequent confusions") - 11
+    assert [[int(cell) for cell in line.split()[1:]] for line in lines[matrix : matrix + 10]] == figures["confusion"]
+    told = [f"{true} read as {said}: {count}" for true, said, count in figures["top_confusions"]]
+    assert lines[-10:] == told
 
 
 def test_a_class_that_is_never_predicted_has_figures_of_0(run_cli, small_set, tmp_path):
@@ -65,6 +73,23 @@ def test_a_class_that_is_never_predicted_has_figures_of_0(run_cli, small_set, tm
     assert [digit for digit in range(10) if shown["recall"][digit]] == [3]
     assert shown["precision"][5] == shown["recall"][5] == shown["f1"][5] == 0
     assert shown["loss"] == pytest.approx(np.log(np.e + 9) - shown["recall"][3] * shown["accuracy"], rel=1e-5)
+
+
+def test_misread_images_are_written_and_named_by_truth_and_guess(run_cli, small_set, small_model, tmp_path):
+    images = read_images(small_set / "t10k-images-idx3-ubyte")
+    labels = read_labels(small_set / "t10k-labels-idx1-ubyte")
+    run = run_cli("evaluate", "--model", small_model, small_set, "--errors", "wrong")
+    assert run.code == 0
+    predicted, _ = load_model(small_model).network.predict(images.reshape(-1, 784))
+    expected = {f"{n:05d}-true-{labels[n]}-read-{predicted[n]}.png" for n in np.flatnonzero(predicted != labels)}
+    assert set(os.listdir(tmp_path / "wrong")) == expected
+    assert f"{len(expected)} misread images written to wrong" in run.stderr
+    for name in expected:
+        picture = cv2.imread(str(tmp_path / "wrong" / name), cv2.IMREAD_UNCHANGED)
+        assert (picture == images[int(name[:5])]).all()
+    again = run_cli("evaluate", "--model", small_model, small_set, "--errors", "wrong")
+    assert (again.code, again.stdout, len(again.errors)) == (1, b"", 1)
+    assert "wrong: not empty" in again.errors[0]
 
 
 def test_the_training_set_is_no_test_set(run_cli, small_set, small_model, tmp_path):

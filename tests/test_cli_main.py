@@ -66,7 +66,7 @@ def test_the_installed_command_is_the_module(tmp_path):
         (["train", "data", "--hidden", "many"], "expected sizes separated by commas"),
         (["train", "data", "--threads", "0"], "Invalid value for '--threads'"),
         (["train", "data", "--seed", "-1"], "Invalid value for '--seed'"),
-        (["train", "data", "--recipe", "best"], "Invalid value for '--recipe'"),
+        (["train", "data", "--recipe", "worst"], "Invalid value for '--recipe'"),
         (["download", "data", "--dataset", "cifar"], "Invalid value for '--dataset'"),
     ],
 )

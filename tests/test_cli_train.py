@@ -44,7 +44,11 @@ def test_what_the_seed_training_tells(seed_training):
 def test_the_history_has_a_row_per_epoch(seed_training):
     with open(seed_training.history, encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["epoch", "seconds", "train_loss", "train_accuracy"]
+    names = ["epoch", "seconds", "learning_rate", "train_loss", "train_accuracy"]
+    assert list(rows[0]) == [*names, "validation_loss", "validation_accuracy"]
+    assert {(row["learning_rate"], row["validation_loss"], row["validation_accuracy"]) for row in rows} == {
+        ("0.100000", "", "")
+    }
     assert [int(row["epoch"]) for row in rows] == list(range(1, 11))
     assert all(float(row["seconds"]) > 0 for row in rows)
     losses = [float(row["train_loss"]) for row in rows]
@@ -75,11 +79,20 @@ def test_the_metadata_says_how_the_model_was_made_and_nothing_of_when_and_where(
     }
 
 
-@pytest.mark.parametrize("settings", [[], ["--hidden", "300,100", "--batch-size", "48", "--seed", "7"]])
+EVERYTHING = (
+    "--hidden 60,30 --schedule cosine --warmup 0.5 --momentum 0.9 --nesterov --label-smoothing 0.1 "
+    "--average 0.5 --initial-scale he --shuffle --validation 100 "
+    "--augment rotation=10,scale=0.1,shear=0.1,translation=1,elastic=1,thickness=0.2"
+)
+
+
+@pytest.mark.parametrize(
+    "settings", ["--recipe seed", "--recipe seed --hidden 300,100 --batch-size 48 --seed 7", EVERYTHING]
+)
 def test_any_number_of_threads_gives_the_same_file(settings, run_cli, small_set, tmp_path):
     sums = set()
     for threads in ("1", "2", "4", "2"):
-        run = run_cli("train", small_set, "--epochs", "3", *settings, "--threads", threads)
+        run = run_cli("train", small_set, "--epochs", "3", *settings.split(), "--threads", threads)
         assert run.code == 0
         sums.add(sha256(tmp_path / "model.npz"))
     assert len(sums) == 1
@@ -206,7 +219,7 @@ def test_what_cannot_work_is_told_before_any_training(options, told, run_cli, sm
 )
 def test_numbers_out_of_range_stop_training_and_keep_the_old_model(settings, told, run_cli, small_set, tmp_path):
     (tmp_path / "model.npz").write_bytes(b"old")
-    run = run_cli("train", small_set, *settings.split())
+    run = run_cli("train", small_set, "--recipe", "seed", *settings.split())
     assert run.code == 1
     assert len(run.errors) == 1
     assert told in run.errors[0]

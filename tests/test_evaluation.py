@@ -6,10 +6,12 @@ from conftest import random_network
 from fastmnist.errors import ModelError
 from fastmnist.evaluation import CHUNK, Evaluation, evaluate
 
+NOTHING = np.zeros(0, np.uint8)
+
 
 def test_figures_of_an_example_worked_by_hand():
     # True class 0: 3 right, 1 taken for 1. True class 1: 2 right. Class 2 has no sample and is never predicted.
-    result = Evaluation(0.5, np.array([[3, 1, 0], [0, 2, 0], [0, 0, 0]]))
+    result = Evaluation(0.5, np.array([[3, 1, 0], [0, 2, 0], [0, 0, 0]]), 0.1, NOTHING)
     assert result.n_samples == 6
     assert result.accuracy == pytest.approx(5 / 6)
     np.testing.assert_allclose(result.precision, [1, 2 / 3, 0])
@@ -18,15 +20,17 @@ def test_figures_of_an_example_worked_by_hand():
 
 
 def test_as_dict_is_the_same_in_plain_python():
-    result = Evaluation(0.5, np.array([[1, 1], [0, 2]]))
+    result = Evaluation(0.5, np.array([[1, 1], [0, 2]]), 0.1, NOTHING)
     assert result.as_dict() == {
         "n_samples": 4,
         "accuracy": 0.75,
         "loss": 0.5,
+        "calibration_error": 0.1,
         "precision": [1.0, 2 / 3],
         "recall": [0.5, 1.0],
         "f1": [2 / 3, 0.8],
         "confusion": [[1, 1], [0, 2]],
+        "top_confusions": [[0, 1, 1]],
     }
 
 
@@ -43,6 +47,36 @@ def test_loss_and_confusion_are_the_oracles(n_samples):
     actual = evaluate(network, pixels, labels)
     np.testing.assert_array_equal(actual.confusion, confusion)
     assert actual.loss == pytest.approx(oracle.cross_entropy(logits, labels).mean(), rel=1e-5)
+    assert (actual.predictions == logits.argmax(axis=1)).all()
+    assert actual.calibration_error == pytest.approx(calibration_error(logits, labels), rel=1e-4, abs=1e-5)
+
+
+def calibration_error(logits, labels):
+    """By the definition: a mean of |accuracy - confidence| over bins of confidence."""
+    confidences, right = oracle.softmax(logits).max(axis=1), logits.argmax(axis=1) == labels
+    error = 0
+    for low in np.arange(15) / 15:
+        inside = (confidences >= low) & (confidences < low + 1 / 15)
+        if inside.any():
+            error += inside.mean() * abs(right[inside].mean() - confidences[inside].mean())
+    return error
+
+
+def test_a_network_that_is_always_sure_is_off_by_its_errors():
+    network = random_network()
+    network.parameters[:] = 0
+    network.biases(1)[3] = 1e4
+    labels = np.array([3] * 7 + [5] * 3, np.uint8)
+    assert evaluate(network, np.zeros((10, 784), np.uint8), labels).calibration_error == pytest.approx(0.3)
+
+
+def test_confusions_are_named_the_most_frequent_first():
+    confusion = np.array([[9, 0, 2], [5, 9, 2], [1, 0, 9]])
+    expected = [(1, 0, 5), (0, 2, 2), (1, 2, 2), (2, 0, 1)]
+    assert Evaluation(0.0, confusion, 0.0, NOTHING).top_confusions == expected
+    many = Evaluation(0.0, np.ones((10, 10), np.int64), 0.0, NOTHING).top_confusions
+    assert many == [(0, said, 1) for said in range(1, 10)] + [(1, 0, 1)]
+    assert Evaluation(0.0, np.eye(3, dtype=np.int64), 0.0, NOTHING).top_confusions == []
 
 
 def test_outputs_that_are_no_numbers_are_an_error():

@@ -17,11 +17,15 @@ FLOORS = {
     "fastmnist.output_kaggle": 1,
     "fastmnist.output_part": 1,
     "fastmnist.output_rows": 1,
+    "fastmnist.arrays_file": 2,
     "fastmnist.kernels": 1,
     "fastmnist.data": 2,
     "fastmnist.network": 3,
+    "fastmnist.augmentation": 3,
     "fastmnist.model_file": 3,
     "fastmnist.training": 4,
+    "fastmnist.checkpoint": 4,
+    "fastmnist.misread": 4,
     "fastmnist.recipes": 4,
     "fastmnist.prediction": 4,
     "fastmnist.evaluation": 4,
@@ -90,18 +94,26 @@ SIDEWAYS = {
     "fastmnist.output_kaggle": {"fastmnist.output_csv", "fastmnist.output_rows"},
     "fastmnist.output_part": {"fastmnist.output", "fastmnist.output_rows"},
     "fastmnist.model_file": {"fastmnist.network"},
-    "fastmnist.training": {"fastmnist.recipes"},
+    "fastmnist.augmentation": {"fastmnist.network"},
+    "fastmnist.training": {"fastmnist.recipes", "fastmnist.evaluation"},
+    "fastmnist.checkpoint": {"fastmnist.training"},
 }
 
 # Modules beside network.py that run kernels of their own.
 KERNEL_USERS = {
     "fastmnist.output_csv": {"fastmnist.kernels.format_rows", "fastmnist.kernels.jit"},
     "fastmnist.data.table": {"fastmnist.kernels.parse_rows"},
+    "fastmnist.augmentation": {"fastmnist.kernels.augment", "fastmnist.kernels.jit"},
 }
 
 # Inside kernels/: the building blocks, in this order, and above them the kernels, which may be made of each other.
-KERNEL_FLOORS = {"jit": 0, "simd": 1, "lanes": 2, "layout": 2}
+KERNEL_FLOORS = {"jit": 0, "randomness": 1, "simd": 1, "lanes": 2, "layout": 2}
 KERNEL = 3
+
+# What commands are made of, and share.
+PARTS_OF_COMMANDS = {
+    f"fastmnist.cli.{name}" for name in ("options", "recipe_options", "history", "predict_output", "show")
+}
 
 
 def module_name(path):
@@ -153,8 +165,7 @@ def is_allowed(module, target):
         of, to = (KERNEL_FLOORS.get(name.rpartition(".")[2], KERNEL) for name in (module, target))
         return of > to or of == to == KERNEL
     if module.startswith("fastmnist.cli.") and target.startswith("fastmnist.cli."):
-        shared = target == "fastmnist.cli.options" or target == f"{module}_output"
-        return module == "fastmnist.cli.main" or shared
+        return module == "fastmnist.cli.main" or target in PARTS_OF_COMMANDS
     return floor(module) > floor(target) or target in SIDEWAYS.get(module, ())
 
 

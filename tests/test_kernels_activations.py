@@ -33,11 +33,12 @@ def run_softmax(logits):
     return actual[:, :n]
 
 
-def run_cross_entropy(logits, labels):
+def run_cross_entropy(logits, labels, smoothing=0.0):
     n = logits.shape[1]
     filled = padded(logits)
-    arguments = (filled, n, np.asarray(labels, np.uint8), garbage(len(logits)), garbage(*filled.shape))
-    losses, actual = run_in_all_ways(softmax_cross_entropy_gradient, arguments, outputs=[3, 4])
+    smoothing, labels = np.float32(smoothing), np.asarray(labels, np.uint8)
+    arguments = (filled, n, labels, smoothing, garbage(len(logits)), garbage(*filled.shape))
+    losses, actual = run_in_all_ways(softmax_cross_entropy_gradient, arguments, outputs=[4, 5])
     assert_padding_is_zero(actual, n)
     return losses, actual[:, :n]
 
@@ -103,16 +104,16 @@ def test_softmax_equals_the_oracle(n_samples, n, scale):
     assert (np.abs(actual - expected) <= softmax_tolerance(logits) * expected + 1e-37).all()
 
 
-@pytest.mark.parametrize("scale", [1, 30])
+@pytest.mark.parametrize(("scale", "smoothing"), [(1, 0.0), (30, 0.0), (1, 0.1), (30, 0.9)])
 @shapes
-def test_cross_entropy_and_its_gradient_equal_the_oracle(n_samples, n, scale):
+def test_cross_entropy_and_its_gradient_equal_the_oracle(n_samples, n, scale, smoothing):
     logits = scale * example(n_samples, n)[0]
     labels = np.random.default_rng(n).integers(n, size=n_samples, dtype=np.uint8)
     labels[-1] = n - 1
-    losses, actual = run_cross_entropy(logits, labels)
+    losses, actual = run_cross_entropy(logits, labels, smoothing)
     exact = logits.astype(np.float64)
-    expected = oracle.softmax_cross_entropy_gradient(exact, labels)
-    right = np.eye(n)[labels]
+    expected = oracle.softmax_cross_entropy_gradient(exact, labels, smoothing)
+    right = np.eye(n)[labels] + smoothing / n
     tolerance = softmax_tolerance(logits) * (oracle.softmax(exact) + right) / n_samples
     assert (np.abs(actual - expected) <= tolerance + 1e-37).all()
     expected = oracle.cross_entropy(exact, labels)
@@ -155,7 +156,7 @@ def test_softmax_and_its_gradient_may_take_the_place_of_the_logits():
     logits = padded(example(4, 17)[0])
     labels = np.array([0, 15, 16, 3], np.uint8)
     _, expected = run_cross_entropy(logits[:, :17], labels)
-    for kernel, arguments in ((softmax, ()), (softmax_cross_entropy_gradient, (labels, garbage(4)))):
+    for kernel, arguments in ((softmax, ()), (softmax_cross_entropy_gradient, (labels, np.float32(0), garbage(4)))):
         place = logits.copy()
         kernel.serial(place, 17, *arguments, place, 1)
         wanted = expected if arguments else run_softmax(logits[:, :17])

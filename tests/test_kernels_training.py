@@ -47,7 +47,9 @@ def train_in(monkeypatch):
         monkeypatch.setattr(jit, "n_threads", lambda: n_parts)
         monkeypatch.setattr(training_loop, "train_batches", OneWay(build, n_parts))
         copy = copy_of(network)
-        trainer = Trainer(copy, settings["batch_size"], settings["momentum"], settings.get("max_samples", 2048))
+        names = ("nesterov", "label_smoothing")
+        chosen = {name: settings[name] for name in names if name in settings}
+        trainer = Trainer(copy, settings["batch_size"], settings["momentum"], 2048, **chosen)
         order = np.arange(len(inputs)) if order is None else order
         figures = []
         for block in np.split(order, settings.get("cuts", [])):
@@ -140,6 +142,18 @@ def test_batches_of_any_size_and_a_smaller_last_one(layer_sizes, n_samples, batc
 def test_weight_decay_pulls_the_weights_and_not_the_biases(weight_decay, momentum, train_in):
     changes = {"weight_decay": weight_decay, "momentum": momentum}
     assert_trains_as_the_oracle(train_in, *example((70, 20, 17, 5)), **changes)
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.01])
+@pytest.mark.parametrize("layer_sizes", [(70, 20, 5), (100, 150, 17, 5)], ids=str)
+def test_nesterovs_momentum_looks_ahead(layer_sizes, weight_decay, train_in):
+    changes = {"momentum": 0.9, "nesterov": True, "weight_decay": weight_decay, "learning_rate": 0.05}
+    assert_trains_as_the_oracle(train_in, *example(layer_sizes), **changes)
+
+
+@pytest.mark.parametrize("layer_sizes", [(70, 20, 5), (70, 20, 17, 16), (70, 20, 17)], ids=str)
+def test_label_smoothing_pulls_towards_all_classes(layer_sizes, train_in):
+    assert_trains_as_the_oracle(train_in, *example(layer_sizes), label_smoothing=0.1)
 
 
 @pytest.mark.parametrize("share", [0, 1])

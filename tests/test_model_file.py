@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from conftest import random_network
 
-from fastmnist import model_file
+from fastmnist import arrays_file, model_file
 from fastmnist.errors import ModelError, OutputError, TrainingError
 from fastmnist.model_file import check_storable, find_model, load_model, save_model
 from fastmnist.network import Network
@@ -50,7 +50,7 @@ def rewrite(path, arrays=(), without=(), signed=True, **metadata):
     described = json.loads(str(content.pop("metadata"))) | metadata
     content.update(arrays)
     if signed:
-        described["checksum"] = model_file._checksum(content, described)
+        described["checksum"] = arrays_file.checksum(content, described)
     np.savez(path, metadata=np.array(json.dumps(described, sort_keys=True)), **content)
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fastmnist.cli.options import announce_compilation, load_images, model_option, open_model, put, threads_option
+from fastmnist.cli.options import announce_compilation, load_images, model_option, open_model, put, say, threads_option
 from fastmnist.errors import DataError, printable
 
 if TYPE_CHECKING:
@@ -16,16 +16,24 @@ if TYPE_CHECKING:
 @click.argument("data", type=click.Path(readable=False))
 @model_option
 @click.option("--json", "as_json", is_flag=True, help="Print the same figures as JSON.")
+@click.option("--errors", type=click.Path(readable=False), metavar="FOLDER",
+              help="Write the misread images there, as PNG files named by truth and guess.")  # fmt: skip
 @threads_option
-def evaluate(data: str, model: str | None, as_json: bool) -> int:
-    """Print a model's accuracy, loss, per-class table and confusion matrix on the test set in folder DATA.
+def evaluate(data: str, model: str | None, as_json: bool, errors: str | None) -> int:
+    """Print how good a model is on the test set in folder DATA.
+
+    Accuracy, loss, calibration error, per-class table, confusion matrix and the most frequent confusions. The
+    calibration error is how far confidence and accuracy are apart, on average; 0 is best.
 
     DATA holds IDX files, or a folder of images for each class, named like the model's classes, within `test/` or by
     themselves. An image that can't be read is left out of the figures, and a line on stderr says why; the exit
     code is then 1.
     """
     from fastmnist import evaluation
+    from fastmnist.misread import check_folder, write_misread
 
+    if errors is not None:
+        check_folder(errors)
     loaded = open_model(model)
     images = load_images(data, "test", loaded.class_names, loaded.preprocess)
     n_errors = len(images.errors)
@@ -33,6 +41,9 @@ def evaluate(data: str, model: str | None, as_json: bool) -> int:
         raise DataError(f"{printable(data)}: none of {n_errors:,} images can be read, expected some; replace them")
     announce_compilation()
     result = evaluation.evaluate(loaded.network, images.pixels, images.labels)
+    if errors is not None:
+        n_written = write_misread(errors, images.pixels, images.labels, result.predictions, loaded.class_names)
+        say(f"{n_written:,} misread images written to {printable(errors)}")
     figures = {"class_names": loaded.class_names, **result.as_dict(), "n_errors": n_errors}
     put(json.dumps(figures) if as_json else _report(result, loaded.class_names, n_errors))
     return 1 if n_errors else 0
@@ -43,7 +54,8 @@ def _report(result: "Evaluation", names: list[str], n_errors: int) -> str:
     left_out = f", {n_errors:,} more can't be read" if n_errors else ""
     width = max(9, *(len(name) + 2 for name in names))
     lines = [
-        f"accuracy {result.accuracy:.2%} ({result.n_samples:,} images{left_out})   loss {result.loss:.4f}",
+        f"accuracy {result.accuracy:.2%} ({result.n_samples:,} images{left_out})   loss {result.loss:.4f}   "
+        f"calibration error {result.calibration_error:.4f}",
         "",
         f"{'class':>{width}}{'precision':>11}{'recall':>9}{'f1':>9}{'images':>9}",
     ]
@@ -57,4 +69,7 @@ def _report(result: "Evaluation", names: list[str], n_errors: int) -> str:
     lines.append(" " * width + "".join(f"{name:>{column}}" for name in names))
     for label, name in enumerate(names):
         lines.append(f"{name:>{width}}" + "".join(f"{count:>{column}}" for count in result.confusion[label]))
+    if result.top_confusions:
+        lines += ["", "most frequent confusions"]
+        lines += [f"{names[true]} read as {names[said]}: {count}" for true, said, count in result.top_confusions]
     return "\n".join(lines)

@@ -14,6 +14,7 @@ def warmup() -> None:
 
     import numpy as np
 
+    from fastmnist.augmentation import Augmentation, Augmenter
     from fastmnist.kernels.jit import cache_folder
     from fastmnist.network import Network, Trainer
     from fastmnist.output_csv import CsvWriter
@@ -26,5 +27,6 @@ def warmup() -> None:
     network.logits(pixels)
     predictions = network.predict(pixels)
     CsvWriter(io.BytesIO(), ["0"]).write(Rows([b""], *predictions, first_index=0))
+    Augmenter(Augmentation(), 0).distort(pixels, order, 0, 0)
     Trainer(network, batch_size=1, momentum=0, max_samples=1).train(pixels, labels, order, 0.1, 0)
     say(f"kernels ready in {cache_folder()}, {time.perf_counter() - start:.1f} s")

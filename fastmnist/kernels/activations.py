@@ -75,16 +75,20 @@ def argmax(row, offset, n):
 
 
 @inlined
-def output_delta_row(logits, offset, n, label, n_samples, out, out_offset):
+def output_delta_row(logits, offset, n, label, smoothing, n_samples, out, out_offset):
     """Fill `out` with one sample's gradient of the mean cross-entropy in its logits; return its cross-entropy.
 
-    The gradient is (softmax(logits) - one_hot(label)) / n_samples (Bishop 2006, eq. 4.109).
+    The gradient is (softmax(logits) - target) / n_samples (Bishop 2006, eq. 4.109). The target is one_hot(label), of
+    which label smoothing spreads a share over all classes (Szegedy et al. 2016, sec. 7); the cross-entropy returned
+    is that with the label itself.
     """
     right = item(logits, offset + label)  # first: `out` may be the logits' own place
     top, exponentials = softmax_row(logits, offset, n, out, out_offset)
-    out[out_offset + label] -= np.float32(1)
+    out[out_offset + label] -= np.float32(1) - smoothing
+    share = smoothing / np.float32(n)
     for j in range(0, n, LANES):
-        vector = load(out, out_offset + j, LANES)
+        vector = add(load(out, out_offset + j, LANES), broadcast(-share, LANES))
+        vector = first_lanes(vector, n - j, np.float32(0))
         store(out, out_offset + j, mul(vector, broadcast(np.float32(1) / np.float32(n_samples), LANES)))
     return np.log(exponentials) + (top - right)
 
@@ -131,16 +135,19 @@ def _softmax(logits, n, out, sample):
 
 
 @kernel
-def softmax_cross_entropy_gradient(logits, n, labels, losses, out, n_parts):
-    """Fill losses with each sample's cross-entropy, out with the gradient of their mean in the logits."""
+def softmax_cross_entropy_gradient(logits, n, labels, smoothing, losses, out, n_parts):
+    """Fill losses with each sample's cross-entropy, out with the gradient of their mean in the logits.
+
+    `smoothing` (float32) is the share of the labels that is spread over all classes; see `output_delta_row`.
+    """
     for sample in prange(logits.shape[0]):
-        _softmax_cross_entropy_gradient(logits, n, labels, losses, out, np.intp(sample))
+        _softmax_cross_entropy_gradient(logits, n, labels, smoothing, losses, out, np.intp(sample))
 
 
 @inlined
-def _softmax_cross_entropy_gradient(logits, n, labels, losses, out, sample):
+def _softmax_cross_entropy_gradient(logits, n, labels, smoothing, losses, out, sample):
     n_samples, stride = logits.shape
     flat = out.reshape(-1)
     losses[sample] = output_delta_row(
-        logits, sample * stride, n, np.intp(labels[sample]), n_samples, flat, sample * stride
+        logits, sample * stride, n, np.intp(labels[sample]), smoothing, n_samples, flat, sample * stride
     )

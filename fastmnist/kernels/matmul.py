@@ -62,7 +62,9 @@ def clear_rows(width, out, offset, stride, n_rows):
             store(out, offset + r * stride + column, zeros(LANES))
 
 
-def _make_add_product(lanes):
+def make_add_product(lanes):
+    """Return add_product for an output of `lanes` columns, a multiple of 16."""
+
     def add_product(left, right, out, n_rows, depth):
         """Add left (n_rows, depth) @ right (depth, lanes) to out (n_rows, lanes)."""
         array, step, out_step = left.array, left.row_step, out.row_step
@@ -107,7 +109,7 @@ def _make_add_product(lanes):
     return add_product
 
 
-add_product = by_width(_make_add_product, TILE_WIDTH)
+add_product = by_width(make_add_product, TILE_WIDTH)
 
 
 @inlined

@@ -229,20 +229,21 @@ def _make_step_weight_rows(lanes):
         n_in = columns.ends.shape[1]
         for rank in range(n_in):
             end = np.intp(item(columns.ends, batch * n_in + rank))
-            velocity = zeros(lanes)
+            change = zeros(lanes)
             for position in range(start, end):
                 value = broadcast(item(columns.values, position), lanes)
                 place = delta_offset + np.intp(item(columns.samples, position)) * stride
-                velocity = fma(value, load(delta, place, lanes), velocity)
+                change = fma(value, load(delta, place, lanes), change)
             start = end
             place = offset + np.intp(item(columns.columns, batch * n_in + rank)) * LANES
             weight = load_panels(panels, place, step, lanes)
-            velocity = fma(broadcast(scalars.weight_decay, lanes), weight, velocity)
+            change = fma(broadcast(scalars.weight_decay, lanes), weight, change)
             if scalars.momentum != 0:
-                before = load_panels(velocities, place, step, lanes)
-                velocity = fma(broadcast(scalars.momentum, lanes), before, velocity)
+                momentum = broadcast(scalars.momentum, lanes)
+                velocity = fma(momentum, load_panels(velocities, place, step, lanes), change)
                 store_panels(velocities, place, step, velocity)
-            store_panels(panels, place, step, fma(broadcast(-scalars.learning_rate, lanes), velocity, weight))
+                change = fma(momentum, velocity, change) if scalars.nesterov else velocity
+            store_panels(panels, place, step, fma(broadcast(-scalars.learning_rate, lanes), change, weight))
 
     return step_weight_rows
 

@@ -29,7 +29,7 @@ from fastmnist.kernels.matmul import (
     input_gradient_part,
     n_chunks,
 )
-from fastmnist.kernels.sgd import StepScalars, step_rows
+from fastmnist.kernels.sgd import step_rows, without_decay
 from fastmnist.kernels.simd import LANES, MAX_WIDTH, add, load, store, zeros
 from fastmnist.kernels.sparse import ColumnLists, RowLists, step_weight_rows
 
@@ -101,7 +101,7 @@ def share_logits(parameters, batches, space, batch, n_samples, part, n_parts):
 
 
 @inlined
-def output_delta(parameters, batches, space, batch, n_samples, part):
+def output_delta(parameters, batches, space, batch, n_samples, scalars, part):
     """Fill this part's copy of the loss's gradient in the logits; part 0 also counts losses and right answers.
 
     Every part does all of it: that is cheaper than one more synchronisation.
@@ -121,7 +121,7 @@ def output_delta(parameters, batches, space, batch, n_samples, part):
         label = np.intp(batches.labels[batch * batches.batch_size + sample])
         if part == 0:
             n_right += argmax(delta, row, layer.n_out) == label
-        loss += output_delta_row(delta, row, layer.n_out, label, n_samples, delta, row)
+        loss += output_delta_row(delta, row, layer.n_out, label, scalars.label_smoothing, n_samples, delta, row)
     if part == 0:
         space.totals[0] += loss
         space.totals[1] += n_right
@@ -148,7 +148,7 @@ def backward(parameters, batches, space, index, n_samples, scalars, part, n_part
     weights = Matrix(parameters.values, layer.weights, layer.stride, 1)
     below = outputs_matrix(space.deltas, previous, batches.batch_size)
     input_gradient_part(delta, weights, space.panels[part], below, n_samples, layer.width * LANES, first, last)
-    no_decay = StepScalars(scalars.learning_rate, scalars.momentum, np.float32(0))
+    no_decay = without_decay(scalars)
     sums, width, column = space.gradients[part], last - first, first * LANES
     relu_gradient_rows(width, space.activations, space.deltas, below.offset + column, previous.stride, n_samples, sums)
     step_rows(width, parameters.values, parameters.velocities, previous.biases + column, 0, 1, sums, 0, no_decay)
@@ -261,7 +261,7 @@ def run_phase(phase, batch, parameters, rows, columns, labels, batch_size, space
     if backward_layer < n_layers and backward_batch >= 0:
         n_samples = samples_in(batches, backward_batch)
         if backward_layer == n_layers - 1:
-            output_delta(parameters, batches, space, backward_batch, n_samples, part)
+            output_delta(parameters, batches, space, backward_batch, n_samples, scalars, part)
         backward(parameters, batches, space, backward_layer, n_samples, scalars, part, n_parts)
         if phase == 0:
             step_first(parameters, batches, space, backward_batch, scalars, part, n_parts)
