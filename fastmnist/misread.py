@@ -8,21 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from fastmnist.data.pictures import write_png
-from fastmnist.errors import AnyPath, OutputError, printable, reason
+from fastmnist.errors import AnyPath
 from fastmnist.network import Uint8
 
 SIDE = 28
-
-
-def check_folder(folder: AnyPath) -> None:
-    """Make a folder for misread images. Raises OutputError if that fails or it has files: they would be mixed up."""
-    try:
-        os.makedirs(folder, exist_ok=True)
-        used = bool(os.listdir(folder))
-    except OSError as error:
-        raise OutputError(f"{printable(folder)}: {reason(error)}, expected a folder for --errors") from None
-    if used:
-        raise OutputError(f"{printable(folder)}: not empty, expected a new folder for --errors; name another one")
 
 
 def write_misread(folder: AnyPath, pixels: Uint8, labels: Uint8, predictions: Uint8, class_names: Sequence[str]) -> int:

@@ -5,8 +5,9 @@ import os
 import numpy as np
 import pytest
 
+from fastmnist.data.pictures import make_folder
 from fastmnist.errors import OutputError
-from fastmnist.misread import check_folder, write_misread
+from fastmnist.misread import write_misread
 
 PIXELS = np.zeros((4, 784), np.uint8)
 LABELS, PREDICTIONS = np.array([0, 1, 1, 0], np.uint8), np.array([0, 0, 1, 1], np.uint8)
@@ -18,10 +19,10 @@ def test_names_tell_truth_and_guess_and_lead_nowhere_else(tmp_path):
 
 
 def test_a_folder_is_made_and_must_be_empty(tmp_path):
-    check_folder(tmp_path / "new" / "folder")
-    check_folder(tmp_path / "new" / "folder")
+    make_folder(tmp_path / "new" / "folder")
+    make_folder(tmp_path / "new" / "folder")
     with pytest.raises(OutputError, match="not empty"):
-        check_folder(tmp_path / "new")
+        make_folder(tmp_path / "new")
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="expected a folder for --errors"):
-        check_folder(tmp_path / "file")
+        make_folder(tmp_path / "file")

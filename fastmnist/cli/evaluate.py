@@ -30,10 +30,11 @@ def evaluate(data: str, model: str | None, as_json: bool, errors: str | None) ->
     code is then 1.
     """
     from fastmnist import evaluation
-    from fastmnist.misread import check_folder, write_misread
+    from fastmnist.data.pictures import make_folder
+    from fastmnist.misread import write_misread
 
     if errors is not None:
-        check_folder(errors)
+        make_folder(errors)
     loaded = open_model(model)
     images = load_images(data, "test", loaded.class_names, loaded.preprocess)
     n_errors = len(images.errors)

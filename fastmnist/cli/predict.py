@@ -6,8 +6,17 @@ from typing import Any
 
 import click
 
-from fastmnist.cli.options import announce_compilation, model_option, on_terminal, open_model, say, threads_option
+from fastmnist.cli.options import (
+    announce_compilation,
+    model_option,
+    on_terminal,
+    open_model,
+    preprocess_option,
+    say,
+    threads_option,
+)
 from fastmnist.cli.predict_output import RowOptions, check_options, open_output, row_options
+from fastmnist.cli.show import Viewer, show_options
 
 
 @click.command()
@@ -20,12 +29,25 @@ from fastmnist.cli.predict_output import RowOptions, check_options, open_output,
     help="Take more inputs from a file, a path a line; - is stdin.",
 )
 @click.option("-0", "--null", is_flag=True, help="The paths in LIST end with a NUL each, as `find -print0` has them.")
+@preprocess_option("as the model was trained")
+@show_options
 @row_options
 @threads_option
-def predict(inputs: tuple[str, ...], model: str | None, files_from: str | None, null: bool, **row_settings: Any) -> int:
+def predict(
+    inputs: tuple[str, ...],
+    model: str | None,
+    files_from: str | None,
+    null: bool,
+    preprocess: str | None,
+    n_shown: int,
+    dump: str | None,
+    **row_settings: Any,
+) -> int:
     """Name the digit in each image of INPUT: image files, folders, IDX files, tables of pixels (.csv), in any mix.
 
     INPUT - is one image or one stream of IDX images on stdin.
+
+    Image files may have any size and format, and dark or light ink: --preprocess brings them into MNIST's form.
 
     Writes CSV, one row per image in input order: path, index (the position inside an IDX file or table), label,
     confidence. An image that can't be read keeps its row, with an empty label, and a line on stderr says
@@ -42,22 +64,33 @@ def predict(inputs: tuple[str, ...], model: str | None, files_from: str | None, 
     paths = _inputs(inputs, files_from, null)
     loaded = open_model(model)
     network = calibrated(loaded.network, loaded.metadata.get("temperature", 1.0))
+    preprocess = _preprocess(preprocess, loaded.preprocess)
+    viewer = Viewer(network, loaded.class_names, n_shown, dump)
     announce_compilation()
     is_countable = on_terminal() and files_from is None and "-" not in inputs
     n_rows = count_rows(inputs) // options.shard[1] if is_countable else None
     start = time.perf_counter()
-    with quiet_libraries(), open_output(options, loaded, {}, n_rows) as output:
+    with quiet_libraries(), open_output(options, loaded, {"--preprocess": preprocess}, n_rows) as output:
         for prediction in predictions(
             network,
             paths,
+            preprocess,
             threads=n_threads(),
             on_note=output.say,
             selection=output.selection,
             probabilities=options.probabilities,
         ):
+            viewer.see(prediction.batch, output.say)
             output.write(prediction)
     say(output.summary(time.perf_counter() - start))
     return 1 if output.n_errors else 0
+
+
+def _preprocess(wanted: str | None, of_model: str) -> str:
+    """Return how to preprocess: as the user wants it, or else as the model was trained."""
+    if wanted is not None and wanted != of_model:
+        say(f"--preprocess {wanted} instead of {of_model}, which the model was trained with")
+    return wanted or of_model
 
 
 def _inputs(inputs: tuple[str, ...], files_from: str | None, null: bool) -> Iterable[str | bytes]:

@@ -1,17 +1,29 @@
 """Grey pictures -> PNG files, and many small ones -> one sheet."""
 
+import os
 import struct
 import zlib
 
 import numpy as np
 import numpy.typing as npt
 
-from fastmnist.errors import AnyPath
+from fastmnist.errors import AnyPath, OutputError, printable, reason
 from fastmnist.output import atomic_file
 
 Uint8 = npt.NDArray[np.uint8]
 
 FRAME = 64  # grey of the lines between the pictures of a sheet
+
+
+def make_folder(folder: AnyPath) -> None:
+    """Make a folder for pictures. Raises OutputError if that fails or it has files: they would be mixed up."""
+    try:
+        os.makedirs(folder, exist_ok=True)
+        used = bool(os.listdir(folder))
+    except OSError as error:
+        raise OutputError(f"{printable(folder)}: {reason(error)}, expected a folder for pictures") from None
+    if used:
+        raise OutputError(f"{printable(folder)}: not empty, expected a new folder for pictures; name another one")
 
 
 def write_png(path: AnyPath, picture: Uint8) -> None:
