@@ -35,16 +35,16 @@ def find_ink(picture: Grey) -> Ink:
 def _contrast(picture: Grey) -> Ink:
     """Return how far each pixel is from the light of the paper, 0 to 1: a share of it for dark ink, else a difference.
 
-    Closing fills whatever is darker than its surroundings and narrower than half of the picture, and leaves
-    slopes and domes of light alone; opening does it for light ink.
+    Ink is what is furthest from the light at the border: cubes keep the sign and count the far pixels most.
     """
     cv2 = opencv()
     height, width = picture.shape
     scale = min(1, LIGHT_SIDE / max(height, width))
     size = max(1, round(width * scale)), max(1, round(height * scale))
     small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    is_dark = _has_dark_ink(small)
-    paper = _smoothed(small, cv2.MORPH_CLOSE if is_dark else cv2.MORPH_OPEN)
+    light = _light_at_border(small)
+    is_dark = float(((small - light) ** 3).sum()) < 0
+    paper = _without_ink(small, light, cv2.MORPH_CLOSE if is_dark else cv2.MORPH_OPEN)
     paper = cv2.resize(paper, (width, height), interpolation=cv2.INTER_LINEAR)
     difference = cv2.subtract(paper, picture) if is_dark else cv2.subtract(picture, paper)  # not below 0
     ink = difference.astype(np.float32)
@@ -52,37 +52,40 @@ def _contrast(picture: Grey) -> Ink:
     return ink  # type: ignore[no-any-return]
 
 
-def _has_dark_ink(picture: Grey) -> bool:
-    """Tell whether a picture has dark ink on light paper.
+def _light_at_border(picture: Grey) -> npt.NDArray[np.float64]:
+    """Return a curved surface through the border of a picture, in its shape.
 
-    Most of what lies near the border is paper. A curved surface is laid through it, so that a lamp at one side or dark
-    corners don't matter. Ink is what is furthest from that surface: cubes keep the sign and count the far pixels most.
+    Most of the border is paper, lit from one side perhaps, and darker far from the middle: a plane and the square of
+    that distance. (Free squares of x and y would follow a digit that touches two opposite sides.) Least squares, weighted
+    anew by the distances, take it to the median of the border, which strokes that cross it don't bend.
     """
     height, width = picture.shape
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
-    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
+    terms = np.stack([np.ones_like(x), x, y, x * x + y * y], axis=-1)
     ring = np.ones(picture.shape, np.bool_)
     ring[1:-1, 1:-1] = False
-    weights = np.ones(np.count_nonzero(ring))
-    for _ in range(8):  # reweighted least squares: from the mean surface to the median one, which strokes don't bend
-        root = np.sqrt(weights)
-        surface = terms @ np.linalg.lstsq(terms[ring] * root[:, None], picture[ring] * root, rcond=None)[0]
-        distance = picture - surface
-        weights = 1 / (np.abs(distance[ring]) + 1)
-    return float((distance**3).sum()) < 0
+    root = np.ones(np.count_nonzero(ring))
+    for _ in range(8):
+        factors = np.linalg.lstsq(terms[ring] * root[:, None], picture[ring] * root, rcond=None)[0]
+        root = 1 / np.sqrt(np.abs(picture[ring] - terms[ring] @ factors) + 1)
+    return terms @ factors  # type: ignore[no-any-return]
 
 
-def _smoothed(picture: Grey, operation: int) -> Grey:
-    """Return the closing or opening of a picture by a window of half its size.
+def _without_ink(picture: Grey, light: npt.NDArray[np.float64], operation: int) -> Grey:
+    """Return what paper and light alone would show: the closing of a picture by a window of half its size.
 
-    Beyond its border the picture goes on as it ends, so that a slope of light isn't taken for the side of a valley.
+    Closing fills whatever is darker than its surroundings and narrower than the window, and leaves slopes and domes of
+    light alone; opening does it for light ink. Beyond its border the picture goes on with the `light` there, so that
+    neither a slope nor a stroke that crosses the border is cut off.
     """
     cv2 = opencv()
-    down, across = (max(1, side // 4) for side in picture.shape)
+    height, width = picture.shape
+    down, across = max(1, height // 4), max(1, width // 4)
     window = np.ones((2 * down + 1, 2 * across + 1), np.uint8)
-    padded = cv2.copyMakeBorder(picture, 2 * down, 2 * down, 2 * across, 2 * across, cv2.BORDER_REPLICATE)
-    smoothed = cv2.morphologyEx(padded, operation, window)
-    return smoothed[2 * down : -2 * down, 2 * across : -2 * across]  # type: ignore[no-any-return]
+    padded = np.pad(np.rint(light).clip(0, 255).astype(np.uint8), ((2 * down,) * 2, (2 * across,) * 2), mode="edge")
+    inside = slice(2 * down, 2 * down + height), slice(2 * across, 2 * across + width)
+    padded[inside] = picture
+    return cv2.morphologyEx(padded, operation, window)[inside]  # type: ignore[no-any-return]
 
 
 def _otsu(ink: Ink) -> float:
