@@ -66,7 +66,7 @@ def test_a_class_that_is_never_predicted_has_figures_of_0(run_cli, small_set, tm
     network = random_network()
     network.parameters[:] = 0
     network.biases(1)[3] = 1
-    save_model(tmp_path / "three.npz", network, {"class_names": list("0123456789")})
+    save_model(tmp_path / "three.npz", network, {"class_names": list("0123456789"), "preprocess": "auto"})
     run = run_cli("evaluate", "--model", "three.npz", small_set, "--json")
     assert run.code == 0
     shown = json.loads(run.stdout)
@@ -119,7 +119,7 @@ def test_a_bad_test_set_is_one_error_line_and_no_result(fault, run_cli, small_se
 def test_outputs_that_are_no_numbers_are_an_error_not_a_result(run_cli, small_set, tmp_path):
     network = random_network()
     network.parameters[:] *= np.float32(1e37)
-    save_model(tmp_path / "huge.npz", network, {"class_names": list("0123456789")})
+    save_model(tmp_path / "huge.npz", network, {"class_names": list("0123456789"), "preprocess": "auto"})
     run = run_cli("evaluate", "--model", "huge.npz", small_set)
     assert (run.code, run.stdout, len(run.errors)) == (1, b"", 1)
     assert "outputs are no numbers" in run.errors[0]

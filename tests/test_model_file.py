@@ -16,7 +16,7 @@ from fastmnist.errors import ModelError, OutputError, TrainingError
 from fastmnist.model_file import check_storable, find_model, load_model, save_model
 from fastmnist.network import Network
 
-TWO_CLASSES = {"class_names": ["no", "yes"], "note": "small"}
+TWO_CLASSES = {"class_names": ["no", "yes"], "preprocess": "auto", "note": "small"}
 
 
 @pytest.fixture
@@ -67,7 +67,11 @@ def refused(path):
 @pytest.mark.parametrize("layer_sizes", [(784, 1, 2), (784, 5, 3), (784, 6, 5, 4, 256)])
 def test_what_is_saved_is_loaded(layer_sizes, tmp_path):
     network = random_network(layer_sizes)
-    metadata = {"class_names": [f"c{label}" for label in range(layer_sizes[-1])], "recipe": {"seed": 1}}
+    metadata = {
+        "class_names": [f"c{label}" for label in range(layer_sizes[-1])],
+        "preprocess": "mnist",
+        "recipe": {"seed": 1},
+    }
     save_model(tmp_path / "m.npz", network, metadata)
     model = load_model(tmp_path / "m.npz")
     assert model.network.layer_sizes == layer_sizes
@@ -328,10 +332,13 @@ def test_a_save_that_fails_keeps_the_old_file(path, monkeypatch):
     assert os.listdir(path.parent) == [path.name]
 
 
+TEN = {"class_names": list("0123456789"), "preprocess": "none"}
+
+
 def test_the_largest_network_that_is_allowed_can_be_loaded(tmp_path):
     widest = next(width for width in range(30_000, 1, -1) if storable((784, width, 10)))
     assert not storable((784, widest + 1, 10))
-    save_model(tmp_path / "m.npz", Network((784, widest, 10)), {"class_names": list("0123456789")})
+    save_model(tmp_path / "m.npz", Network((784, widest, 10)), TEN)
     assert load_model(tmp_path / "m.npz").network.layer_sizes == (784, widest, 10)
 
 
@@ -339,7 +346,7 @@ def test_the_deepest_network_that_is_allowed_can_be_loaded(tmp_path):
     layer_sizes = (784, *[2] * 18, 10)
     assert not storable((784, *[2] * 19, 10))
     check_storable(layer_sizes)
-    save_model(tmp_path / "m.npz", Network(layer_sizes), {"class_names": list("0123456789")})
+    save_model(tmp_path / "m.npz", Network(layer_sizes), TEN)
     assert load_model(tmp_path / "m.npz").network.layer_sizes == layer_sizes
 
 
