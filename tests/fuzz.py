@@ -124,7 +124,7 @@ class Targets:
         header = ",".join(f"pixel{pixel}" for pixel in range(784)).encode()
         pictures = [encoded(suffix, colour()) for suffix in PICTURES]
         self.network = random_network((784, 3, 10))
-        self.metadata = {"class_names": list("0123456789"), "note": "sound"}
+        self.metadata = {"class_names": list("0123456789"), "note": "sound", "preprocess": "auto"}
         model = saved(lambda path: save_model(path, self.network, self.metadata))
         compressed = io.BytesIO()
         with np.load(io.BytesIO(model)) as arrays:

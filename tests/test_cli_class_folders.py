@@ -46,7 +46,7 @@ def shapes(tmp_path):
 def test_a_set_of_shapes_trains_evaluates_and_predicts_its_names(run_cli, shapes, tmp_path):
     trained = run_cli("train", "shapes", *EPOCHS)
     assert trained.code == 0, trained.stderr
-    assert trained.stderr.splitlines()[0] == "training 784-100-2 on 400 images, recipe seed"
+    assert trained.stderr.splitlines()[0] == "training 784-320-160-2 on 400 images, recipe default"
     metadata = load_model(tmp_path / "model.npz").metadata
     assert metadata["class_names"] == ["circle", "square"]
     assert metadata["test_accuracy"] >= 0.95

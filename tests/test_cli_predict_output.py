@@ -287,7 +287,7 @@ def test_a_signal_leaves_the_old_output_and_a_part_that_is_told(sent, code, smal
 
 def test_confidences_are_calibrated_where_the_model_has_a_temperature(run_cli, digits, tmp_path):
     network = random_network()
-    names = {"class_names": list("0123456789")}
+    names = {"class_names": list("0123456789"), "preprocess": "none"}
     save_model(tmp_path / "plain.npz", network, names)
     save_model(tmp_path / "warm.npz", network, {**names, "temperature": 3.0})
     write_images(tmp_path / "idx", digits[0][:100])

@@ -24,5 +24,5 @@ def test_a_folder_is_made_and_must_be_empty(tmp_path):
     with pytest.raises(OutputError, match="not empty"):
         make_folder(tmp_path / "new")
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="expected a folder for --errors"):
+    with pytest.raises(OutputError, match="expected a folder for pictures"):
         make_folder(tmp_path / "file")

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fastmnist.data import sources
+from fastmnist.data import preprocess, workers
 from fastmnist.data.idx import write_images, write_labels
 from fastmnist.data.sources import open_sources
 
@@ -34,7 +34,7 @@ def read(*inputs, **settings):
     """Return all rows as (path, index, pixels, error), and the notes."""
     notes = []
     rows = []
-    for batch in open_sources(inputs, on_note=notes.append, **settings):
+    for batch in open_sources(inputs, "none", on_note=notes.append, **settings):
         n_rows = len(batch.pixels)
         assert batch.pixels.shape == (n_rows, 784)
         assert batch.pixels.dtype == np.uint8
@@ -205,7 +205,7 @@ def test_idx_rows_carry_their_position_over_all_batches(here, compressed):
     path = "images.gz" if compressed else "images"
     images = np.stack([picture(seed) for seed in range(10)])
     write_images(path, images)
-    batches = list(open_sources([path], batch_size=4, on_note=pytest.fail))
+    batches = list(open_sources([path], "none", batch_size=4, on_note=pytest.fail))
     assert [(batch.names, batch.first_index, len(batch.pixels)) for batch in batches] == [
         ([os.fsencode(path)], 0, 4),
         ([os.fsencode(path)], 4, 4),
@@ -223,7 +223,7 @@ def test_an_idx_file_without_images_gives_no_row(here):
 def test_an_idx_file_that_fails_on_the_way_keeps_its_rows_and_adds_one_for_the_error(here):
     write_images("images.idx", np.stack([picture(seed) for seed in range(6)]))
     make(here, "a.png")
-    stream = open_sources(["images.idx", "a.png"], batch_size=4, on_note=pytest.fail)
+    stream = open_sources(["images.idx", "a.png"], "none", batch_size=4, on_note=pytest.fail)
     first = next(stream)
     assert (first.first_index, len(first.pixels)) == (0, 4)
     os.truncate("images.idx", 4000)
@@ -236,7 +236,7 @@ def test_an_idx_file_that_fails_on_the_way_keeps_its_rows_and_adds_one_for_the_e
 @pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize("batch_size", [7, 100, 4096])
 def test_one_corrupt_file_among_100_costs_only_itself(here, monkeypatch, threads, batch_size):
-    monkeypatch.setattr(sources, "CHUNK", 3)
+    monkeypatch.setattr(workers, "CHUNK", 3)
     names = [f"{seed:03}.png" for seed in range(100)]
     make(here / "in", *names)
     make(here / "in", names[42], data=png(42)[:-40])
@@ -252,7 +252,7 @@ def test_one_corrupt_file_among_100_costs_only_itself(here, monkeypatch, threads
 
 def test_files_of_several_inputs_share_a_batch(here):
     make(here, "a.png", "in/b.png", "c.png")
-    (batch,) = open_sources(["a.png", "missing", "in", "c.png"], on_note=pytest.fail)
+    (batch,) = open_sources(["a.png", "missing", "in", "c.png"], "none", on_note=pytest.fail)
     assert batch.names == [b"a.png", b"missing", b"in/b.png", b"c.png"]
     assert list(batch.errors) == [1]
 
@@ -283,14 +283,14 @@ def decode_threads():
 def test_closing_early_ends_the_threads_and_at_most_two_batches_were_begun(here, monkeypatch):
     make(here / "in", *(f"{seed:03}.png" for seed in range(100)))
     decoded = []
-    really_decode = sources.decode_image
+    really_decode = preprocess.decode_image
 
     def decode(path):
         decoded.append(path)
         return really_decode(path)
 
-    monkeypatch.setattr(sources, "decode_image", decode)
-    stream = open_sources(["in"], batch_size=10, threads=2, on_note=pytest.fail)
+    monkeypatch.setattr(preprocess, "decode_image", decode)
+    stream = open_sources(["in"], "none", batch_size=10, threads=2, on_note=pytest.fail)
     next(stream)
     assert decode_threads()
     stream.close()
@@ -300,13 +300,13 @@ def test_closing_early_ends_the_threads_and_at_most_two_batches_were_begun(here,
 
 def test_an_unexpected_exception_in_a_thread_comes_out_and_ends_the_threads(here, monkeypatch):
     make(here, "a.png")
-    monkeypatch.setattr(sources, "decode_image", lambda path: 1 // 0)
+    monkeypatch.setattr(preprocess, "decode_image", lambda path: 1 // 0)
     with pytest.raises(ZeroDivisionError):
         read("a.png", threads=2)
     assert not decode_threads()
 
 
 def test_nothing_is_read_before_the_first_batch_is_asked_for(here):
-    stream = open_sources(["late.png"], on_note=pytest.fail)
+    stream = open_sources(["late.png"], "none", on_note=pytest.fail)
     make(here, "late.png")
     assert next(stream).errors == {}
