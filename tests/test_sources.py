@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fastmnist.data import preprocess, workers
+from fastmnist.data import preprocess, sources, workers
 from fastmnist.data.idx import write_images, write_labels
 from fastmnist.data.sources import open_sources
 
