@@ -56,8 +56,8 @@ def _light_at_border(picture: Grey) -> npt.NDArray[np.float64]:
     """Return a curved surface through the border of a picture, in its shape.
 
     Most of the border is paper, lit from one side perhaps, and darker far from the middle: a plane and the square of
-    that distance. (Free squares of x and y would follow a digit that touches two opposite sides.) Least squares, weighted
-    anew by the distances, take it to the median of the border, which strokes that cross it don't bend.
+    that distance. (Free squares of x and y would follow a digit that touches two opposite sides.) Least squares,
+    weighted anew by the distances, take it to the median of the border, which strokes that cross it don't bend.
     """
     height, width = picture.shape
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
