@@ -73,7 +73,8 @@ SIDEWAYS = {
         "fastmnist.data.stdin",
         "fastmnist.data.table",
     },
-    "fastmnist.data.normalize": {"fastmnist.data.images", "fastmnist.data.ink"},
+    "fastmnist.data.normalize": {"fastmnist.data.images", "fastmnist.data.ink", "fastmnist.data.rules"},
+    "fastmnist.data.rules": {"fastmnist.data.images", "fastmnist.data.ink"},
     "fastmnist.data.preprocess": {"fastmnist.data.images", "fastmnist.data.normalize"},
     "fastmnist.data.sources": {
         "fastmnist.data.batch",

@@ -80,6 +80,17 @@ def test_noise_specks_and_lines_at_the_border_are_dropped(some):
     check_likeness(images, some)
 
 
+def test_ruled_and_squared_paper_is_not_part_of_the_digit(some):
+    images = []
+    for digit in some:
+        picture = enlarged(digit, 10)
+        for line in range(11, len(picture), 50):
+            picture[line : line + 3] //= 2
+            picture[:, line : line + 3] //= 2
+        images.append(normalize(picture))
+    check_likeness(images, some)
+
+
 def test_an_inverted_digit_is_the_digit_itself_in_most_cases(digits):
     images = digits[0][:500]
     equal = [np.array_equal(normalize(255 - image), image) for image in images]

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from fastmnist.data.images import opencv
 from fastmnist.data.ink import Grey, Ink, find_ink
+from fastmnist.data.rules import without_rules
 from fastmnist.errors import DataError
 
 SIDE = 28
@@ -38,7 +39,7 @@ def normalize(picture: Grey) -> Grey:
     size. Raises DataError, without a file's name, where no ink is found, or clearly more than one digit.
     """
     ink = find_ink(_without_frame(_shrunk(picture)))
-    return _placed(_boxed(_cut(_evened(_digit(ink)))))
+    return _placed(_boxed(_cut(_evened(_digit(without_rules(ink))))))
 
 
 def _shrunk(picture: Grey) -> Grey:
