@@ -10,16 +10,21 @@ LEAST_SIDE = 64  # pixels: in smaller pictures a stroke is as thin as a rule
 THICKNESS = 0.03  # of the picture's side: a rule is not thicker, and a digit's strokes mostly are
 GAP = 0.35  # of the side: so far a rule may be hidden by the digit
 LENGTH = 0.9  # of the side: a rule is longer
+FULL = 0.5  # of the ink's depth: without any of it there is no digit
 FAINT = 0.2  # of the ink's depth: a rule is at least so dark
 
 
 def without_rules(ink: Ink) -> Ink:
-    """Return `ink`, float32 (height, width), with 0 where a thin line goes from side to side or from top to bottom."""
+    """Return `ink`, float32 (height, width), with 0 where a thin line goes from side to side or from top to bottom.
+
+    A digit that fills the picture can hide too much of a line to tell it from a stroke.
+    """
     if min(ink.shape) < LEAST_SIDE:
         return ink
     across = _rules(ink)
     down = _rules(np.ascontiguousarray(ink.T)).T
-    return np.where(across | down, np.float32(0), ink)
+    rest = np.where(across | down, np.float32(0), ink)
+    return rest if (rest > FULL).any() else ink
 
 
 def _rules(ink: Ink) -> npt.NDArray[np.bool_]:
