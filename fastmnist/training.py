@@ -52,7 +52,8 @@ class EpochDone:
 class Training:
     """One training run: `network` is trained while `run()` is iterated.
 
-    With averaged weights, `network` holds the averages, and another one is trained.
+    With averaged weights, `network` holds the averages, and another one is trained. `held_out` are the pixels and
+    labels of the validation split, (0, n_in) and (0,) without one.
     """
 
     def __init__(self, pixels: Uint8 | Float32, labels: Uint8, recipe: Recipe, n_classes: int = 10) -> None:
@@ -66,7 +67,7 @@ class Training:
         if recipe.augment and (pixels.dtype != np.uint8 or pixels.shape[1] != N_PIXELS):
             raise TrainingError(f"augmentation of {pixels.shape[1]} inputs: expected images of 28 x 28 pixels")
         self.pixels, self.labels, self.recipe = pixels[:n_samples], labels[:n_samples], recipe
-        self._all, self._held_out = (pixels, labels), (pixels[n_samples:], labels[n_samples:])
+        self._all, self.held_out = (pixels, labels), (pixels[n_samples:], labels[n_samples:])
         layer_sizes = (pixels.shape[1], *recipe.hidden, n_classes)
         check_storable(layer_sizes)
         scale = None if recipe.initial_scale == HE else float(recipe.initial_scale)
@@ -160,7 +161,7 @@ class Training:
         if not self.recipe.validation:
             return None
         try:
-            return evaluate(self.network, *self._held_out)
+            return evaluate(self.network, *self.held_out)
         except ModelError:
             raise _diverged("outputs", epoch) from None
 

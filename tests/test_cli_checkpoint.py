@@ -9,7 +9,9 @@ import cv2
 import pytest
 from test_cli_train import EVERYTHING, read_until, sha256
 
+from fastmnist.calibration import fit_temperature
 from fastmnist.data.idx import read_images
+from fastmnist.data.locate import load_split
 from fastmnist.model_file import load_model
 from fastmnist.recipes import RECIPES
 
@@ -90,7 +92,11 @@ def test_all_settings_are_in_the_model_and_the_history(run_cli, small_set, tmp_p
     assert recipe["augment"] | strengths == recipe["augment"]
     last = rows_of(tmp_path / "h.csv")[-1]
     assert f"validation {float(last['validation_loss']):.4f}  {float(last['validation_accuracy']):.2%}" in run.stderr
-    assert load_model(tmp_path / "model.npz").metadata["validation_accuracy"] == float(last["validation_accuracy"])
+    model = load_model(tmp_path / "model.npz")
+    assert model.metadata["validation_accuracy"] == float(last["validation_accuracy"])
+    held_out = load_split(small_set, "train")
+    logits = model.network.logits(held_out[0][900:])
+    assert model.metadata["temperature"] == fit_temperature(logits, held_out[1][900:])
     assert "training 784-60-30-10 on 900 images" in run.stderr
 
 

@@ -145,7 +145,6 @@ def _metadata(
     """Return what the model file says about this run: no dates, durations, paths or thread counts."""
     from fastmnist import __version__
 
-    validation = {"validation_accuracy": last["validation_accuracy"]} if training.recipe.validation else {}
     return {
         "fastmnist_version": __version__,
         "class_names": images.class_names,
@@ -155,7 +154,18 @@ def _metadata(
         "train_loss": last["train_loss"],
         "train_accuracy": last["train_accuracy"],
         "test_accuracy": evaluation.accuracy if evaluation else None,
-        **validation,
+        **(_of_validation(training, last) if training.recipe.validation else {}),
+    }
+
+
+def _of_validation(training: "Training", last: Row) -> dict[str, Any]:
+    """Return what the held-out images tell: the accuracy, and the temperature that makes confidences honest."""
+    from fastmnist.calibration import fit_temperature
+
+    pixels, labels = training.held_out
+    return {
+        "validation_accuracy": last["validation_accuracy"],
+        "temperature": fit_temperature(training.network.logits(pixels), labels),
     }
 
 
