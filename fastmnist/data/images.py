@@ -56,11 +56,8 @@ def decode_picture(data: bytes, name: bytes) -> npt.NDArray[np.uint8]:
     16-bit pictures are scaled down; transparent ones are laid over the background that shows them. `name` is for
     the messages. Raises DataError where there is no whole picture, or one of more than MAX_PIXELS.
     """
-    for magic, unfit in _UNFIT_FORMATS.items():
-        if data.startswith(magic):
-            raise DataError(f"{printable(name)}: a {unfit} picture, {_EXPECTED}; convert it")
     try:
-        picture = _decode_opaque(data) if _is_opaque(data) else _decode_any(data)
+        picture = _decode_opaque(data) if _is_opaque(data) else _decode_any(data, name)
     except opencv().error as error:
         if "CV_IO_MAX_IMAGE" not in str(error):
             picture = None
@@ -95,11 +92,15 @@ def _decode_opaque(data: bytes) -> npt.NDArray[np.uint8] | None:
     return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)  # type: ignore[no-any-return]
 
 
-def _decode_any(data: bytes) -> npt.NDArray[np.uint8] | None:
+def _decode_any(data: bytes, name: bytes) -> npt.NDArray[np.uint8] | None:
     """Return the grey picture in `data`, whatever its depth and channels, or None where there is none.
 
-    IMREAD_UNCHANGED alone keeps transparency and 16 bits, but it leaves the orientation to its caller.
+    IMREAD_UNCHANGED alone keeps transparency and 16 bits, but it leaves the orientation to its caller. Raises DataError
+    for a format that OpenCV reads to no good end.
     """
+    for magic, unfit in _UNFIT_FORMATS.items():
+        if data.startswith(magic):
+            raise DataError(f"{printable(name)}: a {unfit} picture, {_EXPECTED}; convert it")
     cv2 = opencv()
     picture, kinds, blocks = cv2.imdecodeWithMetadata(np.frombuffer(data, np.uint8), flags=cv2.IMREAD_UNCHANGED)
     if picture is None or picture.dtype not in (np.uint8, np.uint16):
