@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from fastmnist.data.normalize import SIDE
 from fastmnist.data.pictures import write_png
 from fastmnist.errors import AnyPath
 from fastmnist.network import Uint8
-
-SIDE = 28
 
 
 def write_misread(folder: AnyPath, pixels: Uint8, labels: Uint8, predictions: Uint8, class_names: Sequence[str]) -> int:
