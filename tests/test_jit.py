@@ -56,6 +56,21 @@ def test_a_kernel_is_told_the_number_of_threads(tell_parts):
     assert n_parts_of(tell_parts) == jit.n_threads() == numba.config.NUMBA_NUM_THREADS
 
 
+def test_python_cannot_call_an_inlined_function_before_and_after_a_kernel_has():
+    @jit.inlined
+    def seven():
+        return 7
+
+    @numba.njit
+    def caller():
+        return seven()
+
+    for _ in range(2):
+        with pytest.raises(TypeError):
+            seven()
+        assert caller() == 7
+
+
 def test_both_builds_do_all_parts(tell_parts):
     for n_parts in (1, 2, 5):
         assert n_parts_of(lambda out, n=n_parts: tell_parts.serial(out, n)) == n_parts

@@ -17,8 +17,9 @@ FOUR_THREADS = {"NUMBA_NUM_THREADS": "4"}
 # Compiled anew: the assembly of a kernel from the cache cannot be looked at.
 ASSEMBLY = """
 import numpy as np
-from fastmnist.kernels import activations, jit
-softmax = jit.inlined(activations.softmax.serial.py_func)
+from vector_functions import compiled
+from fastmnist.kernels import activations
+softmax = compiled(activations.softmax.serial.py_func)
 logits = np.zeros((2, 16), np.float32)
 softmax(logits, 3, logits.copy(), 1)
 print(*softmax.inspect_asm().values())
@@ -76,7 +77,7 @@ def test_the_checked_build_catches_an_overrun():
 
 
 def assembly(environment):
-    done = run_python("-c", ASSEMBLY, environment=environment)
+    done = run_python("-c", ASSEMBLY, environment={**environment, "PYTHONPATH": str(ROOT / "tests")})
     assert done.returncode == 0, done.stderr
     return done.stdout
 

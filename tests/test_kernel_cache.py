@@ -2,8 +2,11 @@
 
 import os
 import shutil
+import subprocess
+import sys
 
 import pytest
+from conftest import cli_environment
 
 from fastmnist.data.idx import write_images
 
@@ -113,3 +116,22 @@ def test_a_cache_that_cannot_be_written_costs_one_warning(fault, cache, predict,
     assert told[0].startswith("fastmnist: warning: kernel cache ")
     assert told[0].endswith("; kernels are compiled anew in every process")
     assert told[1] == ANNOUNCED
+
+
+LOAD = """
+import sys
+import numpy as np
+from fastmnist.network import Network
+Network.random((784, 100, 10), 0).predict(np.zeros((3, 784), np.uint8))
+print("numba.np.linalg" in sys.modules)
+"""
+
+
+def test_a_cached_kernel_is_loaded_without_all_that_numba_can_compile(tmp_path):
+    """Registering that is a third of the start of a command."""
+    told = []
+    for _ in range(2):
+        environment = cli_environment(XDG_CACHE_HOME=str(tmp_path))
+        run = subprocess.run([sys.executable, "-c", LOAD], env=environment, capture_output=True, text=True)
+        told.append((run.stdout, run.stderr))
+    assert told == [("True\n", ""), ("False\n", "")]

@@ -3,15 +3,15 @@
 import numpy as np
 import oracle_augment
 import pytest
+from vector_functions import compiled
 
-from fastmnist.kernels.jit import inlined
 from fastmnist.kernels.randomness import subkey, uniform
 
 # The first outputs of SplitMix64 with the seed 1234567, as its author's C code gives them.
 PUBLISHED = [6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431, 16408922859458223821]
 
 
-@inlined
+@compiled
 def fill(key, words, numbers):
     for n in range(len(words)):
         words[n] = subkey(key, n)

@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-from vector_functions import apply, random_floats
+from vector_functions import apply, compiled, random_floats
 
-from fastmnist.kernels.jit import inlined
 from fastmnist.kernels.lanes import MASK_BITS, exp, first_lanes, largest, lowest_bit, nonzero_bits, total, transpose
 from fastmnist.kernels.simd import LANES, load, store
 
@@ -29,7 +28,7 @@ def test_exp_of_zero_is_one_and_no_smaller_number_overflows():
     assert np.isnan(actual[7])
 
 
-@inlined
+@compiled
 def reduce_register(a, out):
     out[0] = total(load(a, 0, LANES))
     out[1] = largest(load(a, 0, LANES))
@@ -55,7 +54,7 @@ def test_largest_finds_each_lane(place):
 
 @pytest.mark.parametrize("n", [-5, 0, 1, 7, 15, 16, 17, 1000])
 def test_first_lanes_keeps_n_lanes(n):
-    @inlined
+    @compiled
     def run(a, n, other, out):
         store(out, 0, first_lanes(load(a, 0, LANES), n, other))
 
@@ -68,7 +67,7 @@ def test_first_lanes_keeps_n_lanes(n):
 
 @pytest.mark.parametrize(("stride", "target_stride", "offset"), [(16, 16, 0), (17, 48, 3)])
 def test_transpose_fills_a_square_and_nothing_else(stride, target_stride, offset):
-    @inlined
+    @compiled
     def run(source, offset, stride, target, target_offset, target_stride):
         transpose(source, offset, stride, target, target_offset, target_stride)
 
@@ -81,7 +80,7 @@ def test_transpose_fills_a_square_and_nothing_else(stride, target_stride, offset
     assert (actual == expected).all()
 
 
-@inlined
+@compiled
 def read_mask(array, offset, out):
     out[0] = nonzero_bits(array, offset)
 
@@ -107,7 +106,7 @@ def test_nonzero_bits_takes_both_zeros_for_zero_and_nan_for_a_number():
 
 
 def test_lowest_bit_finds_every_bit():
-    @inlined
+    @compiled
     def run(mask, out):
         out[0] = lowest_bit(mask)
 

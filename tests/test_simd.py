@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-from vector_functions import apply, floats, random_floats
+from vector_functions import apply, compiled, floats, random_floats
 
 from fastmnist.kernels import simd
-from fastmnist.kernels.jit import inlined
 from fastmnist.kernels.lanes import exp
 from fastmnist.kernels.simd import LANES
 
@@ -16,7 +15,7 @@ WIDTHS = (1, 3, 8)
 def test_load_and_store_move_their_lanes_and_nothing_else(width):
     lanes = LANES * width
 
-    @inlined
+    @compiled
     def copy(source, offset, target, target_offset):
         simd.store(target, target_offset, simd.load(source, offset, lanes))
 
@@ -33,7 +32,7 @@ def test_load_and_store_move_their_lanes_and_nothing_else(width):
 def test_panels_are_loaded_and_stored_register_by_register(width):
     lanes = LANES * width
 
-    @inlined
+    @compiled
     def copy(source, offset, step, target, target_offset, target_step):
         vector = simd.load_panels(source, offset, step, lanes)
         simd.store_panels(target, target_offset, target_step, vector)
@@ -53,7 +52,7 @@ def test_panels_are_loaded_and_stored_register_by_register(width):
 def test_each_register_of_a_vector_is_computed(width):
     lanes = LANES * width
 
-    @inlined
+    @compiled
     def compute(a, b, value, out):
         x, y = simd.load(a, 0, lanes), simd.load(b, 0, lanes)
         x = simd.fma(x, y, simd.broadcast(value, lanes))
@@ -71,7 +70,7 @@ def test_each_register_of_a_vector_is_computed(width):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.uint8, np.int32, np.int64])
 def test_item_reads_one_element_of_a_matrix_at_its_flat_place(dtype):
-    @inlined
+    @compiled
     def read(array, offset, out):
         out[0] = simd.item(array, offset)
 
@@ -118,7 +117,7 @@ def test_by_width_runs_the_function_of_its_width(max_width):
 
     dispatch = simd.by_width(make, max_width)
 
-    @inlined
+    @compiled
     def run(width, out):
         dispatch(width, out)
 

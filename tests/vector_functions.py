@@ -1,9 +1,15 @@
 """Small compiled functions around single vector operations, and numbers to run them on."""
 
+import numba
 import numpy as np
 
-from fastmnist.kernels.jit import inlined
+from fastmnist.kernels.jit import CHECKED, FASTMATH
 from fastmnist.kernels.simd import LANES, load, store
+
+
+def compiled(function):
+    """A function that Python can call, compiled as kernels are but not cached."""
+    return numba.njit(function, fastmath=FASTMATH, boundscheck=CHECKED)
 
 
 def floats(values, size=LANES):
@@ -17,19 +23,19 @@ def apply(operation, n_operands):
     """A function that fills its last array with `operation` of the 16 lanes of each of the others."""
     if n_operands == 1:
 
-        @inlined
+        @compiled
         def run(a, out):
             store(out, 0, operation(load(a, 0, LANES)))
 
     elif n_operands == 2:
 
-        @inlined
+        @compiled
         def run(a, b, out):
             store(out, 0, operation(load(a, 0, LANES), load(b, 0, LANES)))
 
     else:
 
-        @inlined
+        @compiled
         def run(a, b, c, out):
             store(out, 0, operation(load(a, 0, LANES), load(b, 0, LANES), load(c, 0, LANES)))
 

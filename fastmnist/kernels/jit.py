@@ -27,6 +27,8 @@ import platformdirs
 from numba.core import config
 from numba.core.caching import FunctionCache, NullCache
 
+from fastmnist.kernels.inlining import Ingredient
+
 # The checked build: every load and store of a kernel is bounds-checked. Read once, at compile time. It is
 # serial, because an error raised inside a parallel region is lost.
 CHECKED = os.environ.get("FASTMNIST_CHECKED") == "1"
@@ -97,7 +99,10 @@ class _SafeCache(FunctionCache):
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:
-            overload = super().load_overload(sig, target_context)
+            # Not super().load_overload: that first registers all that Numba can compile, 0.12 s of a command's 0.45 s,
+            # and what is loaded here is machine code that needs nothing of it.
+            with self._guard_against_spurious_io_errors():
+                overload = self._load_overload(sig, target_context)
         except Exception as error:  # noqa: BLE001, RUF100  # a damaged pickle raises anything
             _warn_once(f"{self.cache_path}: {type(error).__name__}; compiling anew")
             overload = None
@@ -187,8 +192,8 @@ def kernel(function: Callable[..., Any]) -> Kernel:
 
 
 def inlined(function: Callable[..., Any]) -> Any:
-    """Compile a function that kernels call; it is not cached by itself, only inside them."""
-    return numba.njit(function, fastmath=FASTMATH, nogil=True, boundscheck=CHECKED, **NO_REFERENCE_COUNTS)
+    """Make a function that kernels can call, and Python cannot; it is compiled and cached as a part of them."""
+    return Ingredient(function, fastmath=FASTMATH, nogil=True, boundscheck=CHECKED, **NO_REFERENCE_COUNTS)
 
 
 def n_threads() -> int:
