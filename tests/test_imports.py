@@ -108,8 +108,8 @@ KERNEL_USERS = {
 }
 
 # Inside kernels/: the building blocks, in this order, and above them the kernels, which may be made of each other.
-KERNEL_FLOORS = {"jit": 0, "randomness": 1, "simd": 1, "lanes": 2, "layout": 2}
-KERNEL = 3
+KERNEL_FLOORS = {"inlining": 0, "jit": 1, "randomness": 2, "simd": 2, "lanes": 3, "layout": 3}
+KERNEL = 4
 
 # What commands are made of, and share.
 PARTS_OF_COMMANDS = {

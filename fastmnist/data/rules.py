@@ -41,6 +41,8 @@ def _rules(ink: Ink) -> npt.NDArray[np.bool_]:
     bridged = cv2.dilate(thin, np.ones((3, 1), np.uint8))
     bridged = cv2.morphologyEx(bridged, cv2.MORPH_CLOSE, np.ones((1, round(GAP * width) | 1), np.uint8))
     bridged = cv2.morphologyEx(bridged, cv2.MORPH_OPEN, np.ones((1, max(3, width // 4)), np.uint8))
+    if not cv2.countNonZero(bridged):
+        return np.zeros(ink.shape, np.bool_)
     n_lines, lines, boxes, _ = cv2.connectedComponentsWithStats(bridged, connectivity=8, ltype=cv2.CV_16U)
     is_long = boxes[:, cv2.CC_STAT_WIDTH] >= LENGTH * width
     is_flat = boxes[:, cv2.CC_STAT_HEIGHT] <= 3 * thickness + 2
