@@ -1,4 +1,4 @@
-"""Network <-> model file: float32 arrays and what is known about them, in an .npz as arrays_file.py has it."""
+"""Network <-> model file: its arrays and what is known about them, in an .npz as arrays_file.py has it."""
 
 import os
 from collections.abc import Sequence
@@ -20,6 +20,7 @@ MAX_MEMBERS = 40
 KIND = Kind("model", format_version=1, max_bytes=MAX_BYTES, max_members=MAX_MEMBERS)
 N_IN = 784  # 28x28 pixels: the only inputs that there are
 SHIPPED = Path(__file__).parent / "models" / "mnist.npz"
+STORED_AS = "stored_as"  # what the metadata calls the type of the arrays: float32, unless it says float16
 
 
 @dataclass
@@ -67,15 +68,32 @@ def check_storable(layer_sizes: Sequence[int]) -> None:
         raise TrainingError(f"{len(layer_sizes) - 1} layers, expected at most {max_layers}: use fewer")
 
 
+def round_to_float16(network: Network) -> None:
+    """Round all parameters to numbers that float16 has, so that a file of half the size holds them exactly.
+
+    Raises TrainingError, and changes nothing, where one is beyond float16's range.
+    """
+    with np.errstate(over="ignore"):
+        rounded = network.parameters.astype(np.float16)
+    if not np.isfinite(rounded).all():
+        raise TrainingError(
+            f"a weight of size {np.abs(network.parameters).max():,.0f}, expected at most "
+            f"{np.finfo(np.float16).max:,.0f} in float16: train without --float16, or with a smaller --learning-rate"
+        )
+    network.parameters[:] = rounded
+
+
 def save_model(path: AnyPath, network: Network, metadata: dict[str, Any]) -> None:
     """Write a model file atomically. Equal networks and metadata give equal bytes.
 
-    Raises OutputError when the file can't be written; an old file is then untouched.
+    The arrays are float32, or what `metadata` says that they are stored as: float16, after `round_to_float16`. Raises
+    OutputError when the file can't be written; an old file is then untouched.
     """
+    dtype = np.dtype(metadata.get(STORED_AS, "float32"))
     arrays: Arrays = {}
     for layer in range(network.n_layers):
-        arrays[f"weights_{layer}"] = network.weights(layer)
-        arrays[f"biases_{layer}"] = network.biases(layer)
+        arrays[f"weights_{layer}"] = network.weights(layer).astype(dtype, copy=False)
+        arrays[f"biases_{layer}"] = network.biases(layer).astype(dtype, copy=False)
     save_arrays(path, KIND, arrays, {**metadata, "layer_sizes": list(network.layer_sizes)})
 
 
@@ -111,9 +129,12 @@ def _network_of(arrays: Arrays, metadata: dict[str, Any]) -> Network:
     if not arrays or set(arrays) != expected:
         names = ", ".join(printable(name) for name in sorted(arrays)) or "nothing"
         raise UnsoundError(f"holds {names}, expected weights_0, biases_0, weights_1, ...")
+    dtype = metadata.get(STORED_AS, "float32")
+    if dtype not in ("float32", "float16"):
+        raise UnsoundError(f"stored as {printable(str(dtype))}, expected float32 or float16")
     for name, array in arrays.items():
-        if array.dtype not in (np.float32, np.float16) or array.ndim != (2 if name.startswith("w") else 1):
-            raise UnsoundError(f"{name} is {array.shape} {array.dtype}, expected a matrix or vector of float32")
+        if array.dtype != np.dtype(dtype) or array.ndim != (2 if name.startswith("w") else 1):
+            raise UnsoundError(f"{name} is {array.shape} {array.dtype}, expected a matrix or vector of {dtype}")
         if not np.isfinite(array).all():
             raise UnsoundError(f"{name} has values that are not finite")
     sizes = [arrays["weights_0"].shape[0]]

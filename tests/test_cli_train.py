@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 from conftest import cli_command, cli_environment
 
+from fastmnist.calibration import fit_temperature
 from fastmnist.data.idx import write_images, write_labels
+from fastmnist.data.locate import load_split
 from fastmnist.model_file import load_model
 
 TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
@@ -112,6 +114,24 @@ def test_settings_reach_the_model(run_cli, small_set, tmp_path):
     expected = {"hidden": [20, 30], "epochs": 2, "batch_size": 7, "learning_rate": 0.05, "weight_decay": 0, "seed": 3}
     assert {name: metadata["recipe"][name] for name in expected} == expected
     assert sorted(os.listdir(tmp_path)) == ["m.npz"]
+
+
+def test_float16_weights_are_those_that_are_tested_calibrated_and_stored(run_cli, small_set, tmp_path):
+    options = ["--epochs", "2", "--validation", "100"]
+    run = run_cli("train", small_set, *options, "--float16")
+    assert run.code == 0
+    model, parameters = load_model(tmp_path / "model.npz"), load_model(tmp_path / "model.npz").network.parameters
+    np.testing.assert_array_equal(parameters, parameters.astype(np.float16))
+    pixels, labels = load_split(small_set, "test")
+    assert model.metadata["stored_as"] == "float16"
+    assert model.metadata["test_accuracy"] == (model.network.predict(pixels)[0] == labels).mean()
+    pixels, labels = (array[-100:] for array in load_split(small_set, "train"))
+    assert model.metadata["validation_accuracy"] == (model.network.predict(pixels)[0] == labels).mean()
+    assert model.metadata["temperature"] == fit_temperature(model.network.logits(pixels), labels)
+    assert run_cli("train", small_set, *options, "--output", "32.npz").code == 0
+    whole = load_model(tmp_path / "32.npz")
+    assert "stored_as" not in whole.metadata
+    np.testing.assert_array_equal(whole.network.parameters.astype(np.float16), parameters)
 
 
 def test_a_folder_without_a_test_set_is_enough(run_cli, small_set, tmp_path):

@@ -13,7 +13,7 @@ from conftest import random_network
 
 from fastmnist import arrays_file, model_file
 from fastmnist.errors import ModelError, OutputError, TrainingError
-from fastmnist.model_file import check_storable, find_model, load_model, save_model
+from fastmnist.model_file import check_storable, find_model, load_model, round_to_float16, save_model
 from fastmnist.network import Network
 
 TWO_CLASSES = {"class_names": ["no", "yes"], "preprocess": "auto", "note": "small"}
@@ -89,13 +89,32 @@ def test_equal_models_are_equal_files_and_any_change_is_another(tmp_path):
     assert first != third
 
 
-def test_float16_is_widened(path):
-    with np.load(path) as file:
-        halves = {name: file[name].astype(np.float16) for name in file.files if name != "metadata"}
-    rewrite(path, halves)
-    network = load_model(path).network
-    assert network.parameters.dtype == np.float32
-    np.testing.assert_array_equal(network.weights(0), halves["weights_0"].astype(np.float32))
+def test_float16_halves_the_file_and_keeps_every_rounded_number(tmp_path):
+    network = random_network((784, 40, 10))
+    metadata = {"class_names": list("0123456789"), "preprocess": "auto"}
+    save_model(tmp_path / "32.npz", network, metadata)
+    rounded = network.parameters.astype(np.float16).astype(np.float32)
+    round_to_float16(network)
+    np.testing.assert_array_equal(network.parameters, rounded)
+    save_model(tmp_path / "16.npz", network, metadata | {"stored_as": "float16"})
+    model = load_model(tmp_path / "16.npz")
+    assert model.metadata["stored_as"] == "float16"
+    assert model.network.parameters.dtype == np.float32
+    np.testing.assert_array_equal(model.network.parameters, rounded)
+    assert os.path.getsize(tmp_path / "16.npz") < 0.52 * os.path.getsize(tmp_path / "32.npz")
+
+
+@pytest.mark.parametrize("weight", [65_520.0, -1e30])  # 65,519 is still rounded to 65,504
+def test_a_weight_beyond_float16_is_an_error_that_says_so(weight):
+    network = random_network((784, 2, 2))
+    network.weights(1)[0, 0] = weight
+    before = network.parameters.copy()
+    with pytest.raises(TrainingError, match=r"a weight of size [\d,]+, expected at most 65,504 in float16"):
+        round_to_float16(network)
+    np.testing.assert_array_equal(network.parameters, before)
+    network.weights(1)[0, 0] = 65_519
+    round_to_float16(network)
+    assert network.weights(1)[0, 0] == 65_504
 
 
 def test_a_deflated_file_is_read(path):
@@ -177,6 +196,18 @@ UNSOUND = {
     "float64": (
         lambda path: rewrite(path, {"biases_0": np.zeros(1)}),
         "biases_0 is (1,) float64, expected a matrix or vector of float32",
+    ),
+    "float16 among float32": (
+        lambda path: rewrite(path, {"biases_0": np.zeros(1, np.float16)}),
+        "biases_0 is (1,) float16, expected a matrix or vector of float32",
+    ),
+    "float32 where the metadata says float16": (
+        lambda path: rewrite(path, stored_as="float16"),
+        "is (784, 1) float32, expected a matrix or vector of float16",
+    ),
+    "another type in the metadata": (
+        lambda path: rewrite(path, stored_as=["float64"]),
+        "stored as ['float64'], expected float32 or float16",
     ),
     "a vector of weights": (
         lambda path: rewrite(path, {"weights_0": np.zeros(784, np.float32)}),

@@ -54,6 +54,7 @@ The recipes, what they reach on MNIST, and the time they take on two cores:
 @click.option(
     "--output", type=click.Path(readable=False), default="model.npz", show_default=True, help="Model file to write."
 )
+@click.option("--float16", is_flag=True, help="Store the weights as float16: half the file. Those are tested.")
 @click.option("--history", type=click.Path(readable=False), help="CSV file to write: one row per epoch.")
 @click.option("--checkpoint", type=click.Path(readable=False), help="File to write after each epoch, for --resume.")
 @click.option("--resume", is_flag=True, help="Go on from --checkpoint: same data, settings and result.")
@@ -69,11 +70,12 @@ def train(
     checkpoint: str | None,
     resume: bool,
     show_augmented: str | None,
+    float16: bool,
     **settings: Any,
 ) -> None:
     """Train a network and save it."""
     from fastmnist.data.datasets import has_test_set
-    from fastmnist.model_file import save_model
+    from fastmnist.model_file import STORED_AS, round_to_float16, save_model
     from fastmnist.output import check_writable
     from fastmnist.training import Training
 
@@ -90,8 +92,11 @@ def train(
     sizes = "-".join(str(size) for size in training.network.layer_sizes)
     say(f"training {sizes} on {len(training.pixels):,} images, recipe {recipe.name}")
     rows = _run(training, history, checkpoint, resume)
+    if float16:
+        round_to_float16(training.network)
     evaluation = _test(training, test_set.pixels, test_set.labels) if test_set else None
-    save_model(output, training.network, _metadata(images, training, rows[-1], evaluation))
+    stored = {STORED_AS: "float16"} if float16 else {}
+    save_model(output, training.network, _metadata(images, training, rows[-1], evaluation) | stored)
     say(f"saved {printable(output)}")
 
 
@@ -154,17 +159,18 @@ def _metadata(
         "train_loss": last["train_loss"],
         "train_accuracy": last["train_accuracy"],
         "test_accuracy": evaluation.accuracy if evaluation else None,
-        **(_of_validation(training, last) if training.recipe.validation else {}),
+        **(_of_validation(training) if training.recipe.validation else {}),
     }
 
 
-def _of_validation(training: "Training", last: Row) -> dict[str, Any]:
+def _of_validation(training: "Training") -> dict[str, Any]:
     """Return what the held-out images tell: the accuracy, and the temperature that makes confidences honest."""
     from fastmnist.calibration import fit_temperature
+    from fastmnist.evaluation import evaluate
 
     pixels, labels = training.held_out
     return {
-        "validation_accuracy": last["validation_accuracy"],
+        "validation_accuracy": evaluate(training.network, pixels, labels).accuracy,  # as rounded
         "temperature": fit_temperature(training.network.logits(pixels), labels),
     }
 
