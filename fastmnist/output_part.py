@@ -186,11 +186,12 @@ def part_file(
 
 def _open_locked(path: bytes) -> BinaryIO:
     """Open a regular file to read and write, made where there is none. Raises OutputError, OSError."""
+    if os.path.lexists(path) and not stat.S_ISREG(os.lstat(path).st_mode):
+        raise OutputError(f"{printable(path)}: no regular file, expected rows of an earlier run or nothing; remove it")
+    # A link or a FIFO that takes its place meanwhile is refused too: by O_NOFOLLOW, and for want of a position.
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
     file: BinaryIO = open(descriptor, "r+b")  # noqa: SIM115 (it outlives this function)
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(None, "its .part is no regular file")
         with contextlib.suppress(OSError):  # there are file systems without locks
             _lock(file, path)
     except BaseException:

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from conftest import random_network
+from test_calibration import expected_calibration_error
 from test_cli_train import BAD_SETS, TRAIN_IMAGES, TRAIN_LABELS
 
 from fastmnist.data.idx import read_images, read_labels
@@ -38,6 +39,17 @@ def test_figures_agree_with_those_of_the_predictions(figures, run_cli, seed_trai
         assert figures["precision"][digit] == pytest.approx(precision)
         assert figures["recall"][digit] == pytest.approx(recall)
         assert figures["f1"][digit] == pytest.approx(2 * precision * recall / (precision + recall))
+
+
+def test_the_calibration_error_is_that_of_the_confidences_that_predict_writes(run_cli, small_set, tmp_path):
+    metadata = {"class_names": list("0123456789"), "preprocess": "auto", "temperature": 3.0}
+    save_model(tmp_path / "warm.npz", random_network(), metadata)
+    images = small_set / "t10k-images-idx3-ubyte"
+    rows = list(csv.DictReader(run_cli("predict", "--model", "warm.npz", images).lines))
+    confidences = np.array([float(row["confidence"]) for row in rows])
+    is_right = np.array([int(row["label"]) for row in rows]) == read_labels(small_set / "t10k-labels-idx1-ubyte")
+    shown = json.loads(run_cli("evaluate", "--model", "warm.npz", small_set, "--json").stdout)
+    assert shown["calibration_error"] == pytest.approx(expected_calibration_error(confidences, is_right), abs=1e-6)
 
 
 def test_accuracy_is_the_one_that_training_stored(figures, run_cli, seed_training):

@@ -38,6 +38,15 @@ def test_nuls_in_lines_and_endless_lines_are_refused(tmp_path):
         list(read_list(str(tmp_path / "list"), b"\n"))
 
 
+def test_an_endless_run_of_empty_paths_is_refused():
+    """As /dev/zero on stdin gives it."""
+    script = "from fastmnist.data.file_list import read_list; print(*read_list('-', b'\\0'))"
+    with open("/dev/zero", "rb") as zero:
+        done = subprocess.run([sys.executable, "-c", script], stdin=zero, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "DataError: <stdin>: 65,536 empty paths in a row, expected" in done.stderr
+
+
 def test_what_is_no_regular_file_is_refused_without_blocking(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     for name, found in (("fifo", "a FIFO"), ("none", "No such file"), (".", "a folder")):

@@ -322,7 +322,7 @@ def special_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[d
             "a folder": folder,
             "a socket": sock,
             "a device": Path("/dev/zero"),
-            "No such file": Path("missing-idx3-ubyte"),
+            "No such file or directory, expected a readable file; check": Path("missing-idx3-ubyte"),
         }
 
 

@@ -23,13 +23,14 @@ def evaluate(data: str, model: str | None, as_json: bool, errors: str | None) ->
     """Print how good a model is on the test set in folder DATA.
 
     Accuracy, loss, calibration error, per-class table, confusion matrix and the most frequent confusions. The
-    calibration error is how far confidence and accuracy are apart, on average; 0 is best.
+    calibration error is how far the confidences of `predict` and the accuracy are apart, on average; 0 is best.
 
     DATA holds IDX files, or a folder of images for each class, named like the model's classes, within `test/` or by
     themselves. An image that can't be read is left out of the figures, and a line on stderr says why; the exit
     code is then 1.
     """
     from fastmnist import evaluation
+    from fastmnist.calibration import calibrated
     from fastmnist.data.pictures import make_folder
     from fastmnist.misread import write_misread
 
@@ -41,7 +42,8 @@ def evaluate(data: str, model: str | None, as_json: bool, errors: str | None) ->
     if not len(images.labels):
         raise DataError(f"{printable(data)}: none of {n_errors:,} images can be read, expected some; replace them")
     announce_compilation()
-    result = evaluation.evaluate(loaded.network, images.pixels, images.labels)
+    network = calibrated(loaded.network, loaded.metadata.get("temperature", 1.0))
+    result = evaluation.evaluate(network, images.pixels, images.labels)
     if errors is not None:
         n_written = write_misread(errors, images.pixels, images.labels, result.predictions, loaded.class_names)
         say(f"{n_written:,} misread images written to {printable(errors)}")

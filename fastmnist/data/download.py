@@ -124,7 +124,10 @@ def download(
         for path in damaged:
             path.unlink(missing_ok=True)
     except OSError as error:  # the sources' own errors never come here: this is the user's disk
-        raise DownloadError(f"{printable(error.filename or directory)}: {reason(error)}") from error
+        raise DownloadError(
+            f"{printable(error.filename or directory)}: {reason(error)}, expected a folder with room to write; "
+            "choose another"
+        ) from error
     return [present.get(file.name, directory / file.name) for file in files]
 
 

@@ -32,6 +32,10 @@ def _split(stream: RawStream, separator: bytes, name: str) -> Iterator[bytes]:
             *paths, rest = (rest + block).split(separator)
             for path in paths:
                 yield from _checked(path, name)
+            if len(block) >= MAX_PATH_BYTES and not block.strip(separator):
+                raise DataError(
+                    f"{name}: {MAX_PATH_BYTES:,} empty paths in a row, expected a list of paths; check the list"
+                )
             if len(rest) > MAX_PATH_BYTES:
                 break
     except OSError as error:

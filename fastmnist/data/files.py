@@ -47,7 +47,9 @@ def open_regular(path: AnyPath) -> io.FileIO:
         # O_NONBLOCK: a FIFO that takes the file's place after the check doesn't block either.
         return io.FileIO(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
     except OSError as error:
-        raise DataError(f"{printable(path)}: {reason(error)}") from error
+        raise DataError(
+            f"{printable(path)}: {reason(error)}, expected a readable file; check its name and permissions"
+        ) from error
 
 
 class GunzipReader:
