@@ -63,15 +63,19 @@ def _light_at_border(picture: Grey) -> npt.NDArray[np.float64]:
     """Return a curved surface through the border of a picture, in its shape.
 
     Most of the border is paper, lit from one side perhaps, and darker far from the middle: a plane and the square of
-    that distance. (Free squares of x and y would follow a digit that touches two opposite sides.) Least squares,
-    weighted anew by the distances, take it to the median of the border, which strokes that cross it don't bend.
+    that distance. (Free squares of x and y would follow a digit that touches two opposite sides; a square that rises
+    would follow one that touches all four.) Least squares, weighted anew by the distances, take it to the median of
+    the border, which strokes that cross it don't bend.
     """
     ring, basis = _surfaces(*picture.shape)
     border, on_ring = picture.ravel()[ring].astype(np.float64), basis[ring]
     weights = np.ones(len(ring))
     for _ in range(8):
         weighted = on_ring * weights[:, np.newaxis]
-        factors = np.linalg.solve(weighted.T @ on_ring, border @ weighted)
+        products, sums = weighted.T @ on_ring, border @ weighted
+        factors = np.linalg.solve(products, sums)
+        if len(factors) == 4 and factors[3] > 0:
+            factors = np.append(np.linalg.solve(products[:3, :3], sums[:3]), 0)
         weights = 1 / (np.abs(border - on_ring @ factors) + 1)
     return (basis @ factors).reshape(picture.shape)
 
@@ -80,16 +84,20 @@ def _light_at_border(picture: Grey) -> npt.NDArray[np.float64]:
 def _surfaces(height: int, width: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]:
     """Return which pixels (n,) are the border of such a picture, and the surfaces (height * width, at most 4).
 
-    The surfaces are orthonormal on the border, so that any weights above 0 leave one best sum of them; in a picture of
-    one row some of the four are the same there, and left out.
+    They are 1, x, y and x * x + y * y, made orthonormal on the border one after the other, so that any weights above 0
+    leave one best sum of them; in a picture of one row some are the same there, and left out.
     """
-    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
-    terms = np.stack([np.ones_like(x), x, y, x * x + y * y], axis=-1).reshape(-1, 4)
+    y, x = (axis.ravel() for axis in np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j])
     rows, columns = np.divmod(np.arange(height * width), width)
     ring = np.flatnonzero((rows == 0) | (rows == height - 1) | (columns == 0) | (columns == width - 1))
-    _, lengths, directions = np.linalg.svd(terms[ring], full_matrices=False)
-    used = lengths > 1e-9 * lengths[0]
-    return ring, terms @ (directions[used].T / lengths[used])
+    surfaces: list[npt.NDArray[np.float64]] = []
+    for surface in (np.ones_like(x), x, y, x * x + y * y):
+        for other in surfaces:
+            surface = surface - (surface[ring] @ other[ring]) * other
+        length = np.linalg.norm(surface[ring])
+        if length > 1e-6:
+            surfaces.append(surface / length)
+    return ring, np.stack(surfaces, axis=-1)
 
 
 def _without_ink(picture: Grey, light: npt.NDArray[np.float64], operation: int) -> Grey:
