@@ -112,6 +112,25 @@ def test_the_longest_side_becomes_20_and_the_aspect_ratio_is_kept():
     assert np.ptp(columns) + 1 == 4
 
 
+def test_a_coarse_digit_that_touches_all_sides_is_found():
+    scan = np.array(
+        [
+            [0, 9, 16, 16, 13, 2, 0, 0],
+            [7, 16, 7, 5, 14, 14, 2, 0],
+            [14, 8, 0, 0, 2, 14, 11, 0],
+            [16, 3, 0, 0, 0, 6, 16, 3],
+            [16, 2, 0, 0, 0, 2, 16, 7],
+            [14, 8, 0, 0, 0, 3, 16, 16],
+            [4, 15, 9, 3, 5, 13, 14, 9],
+            [0, 5, 15, 16, 16, 12, 2, 0],
+        ]
+    )
+    picture = cv2.resize((255 - scan * 255 / 16).astype(np.uint8), (48, 48), interpolation=cv2.INTER_CUBIC)
+    digit = normalize(picture)
+    assert digit[12:16, 13:15].max() < 64  # the hole of the 0
+    assert digit[4:24, 4:24].mean() > 60
+
+
 def test_broken_strokes_of_one_digit_stay_together():
     five = np.full((200, 200), 255, np.uint8)
     cv2.ellipse(five, (95, 120), (35, 35), 0, -110, 130, 0, 12)

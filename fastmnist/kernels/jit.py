@@ -142,6 +142,7 @@ def _cache_of(function: Callable[..., Any], build: str) -> NullCache | FunctionC
     try:
         return _SafeCache(function)
     except RuntimeError:  # Numba finds no place for the cache: the sources are in no file, the disk is full
+        _warn_once(f"{_folder / build}: can't be written; kernels are compiled anew in every process")
         return _NoCache()
     finally:
         config.CACHE_DIR = before
