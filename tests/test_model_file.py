@@ -401,11 +401,13 @@ def test_find_model_takes_the_nearest(tmp_path, monkeypatch):
     assert find_model(None) == (model_file.SHIPPED, "shipped with fastmnist")
 
 
-def test_the_shipped_model_is_the_seed_recipes_and_good():
+def test_the_shipped_model_is_good_small_and_says_how_it_was_made():
     model = load_model(model_file.SHIPPED)
-    assert model.metadata["recipe"]["name"] == "seed"
-    assert model.metadata["test_accuracy"] >= 0.97
-    assert model_file.SHIPPED.stat().st_size < 1 << 20
+    assert model_file.SHIPPED.stat().st_size < 4_000_000
+    assert model.metadata["test_accuracy"] >= 0.995
+    assert model.metadata["recipe"]["name"] == "best"
+    assert model.metadata["stored_as"] == "float16"
+    assert "temperature" in model.metadata
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf"), 1e-30, 1000.0, "1.0", None, True, [1.0]])
