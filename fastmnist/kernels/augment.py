@@ -55,6 +55,9 @@ class Space(NamedTuple):
     places: np.ndarray  # (n_parts, 2 * SIDE * ROW): columns, then rows, that pixels are fetched from
     originals: np.ndarray  # (n_parts, ROW * ROW) uint8: an image with its margin
     strokes: np.ndarray  # the same, after a change of the strokes
+    neighbours: np.ndarray  # (n_parts, ROW * ROW) uint32: each pixel with its three neighbours right and below
+    spots: np.ndarray  # (n_parts, SIDE * ROW) int32: places in whole numbers, see `split_places`
+    greys: np.ndarray  # (n_parts, SIDE * ROW) uint32: what `neighbours` has there
 
 
 def make_basis(smoothness):
@@ -87,6 +90,9 @@ def make_space(n_basis, n_parts):
         aligned_zeros(n_parts * 2 * SIDE * ROW).reshape(n_parts, -1),
         np.zeros((n_parts, ROW * ROW), np.uint8),
         np.zeros((n_parts, ROW * ROW), np.uint8),
+        np.zeros((n_parts, ROW * ROW), np.uint32),
+        np.zeros((n_parts, SIDE * ROW), np.int32),
+        np.zeros((n_parts, SIDE * ROW), np.uint32),
     )
 
 
@@ -174,20 +180,42 @@ def change_strokes(image, amount, out):
 
 
 @inlined
-def fetch(image, places, out, row):
-    """Fill a row of `out` with the image's grey at the places, between pixels by bilinear interpolation."""
+def pack_neighbours(image, neighbours):
+    """Fill `neighbours` with each pixel's grey, that to its right, and those below the two, a byte each."""
+    for place in range((SIDE + 2) * ROW):
+        upper = np.uint32(item(image, place)) | np.uint32(item(image, place + 1)) << np.uint32(8)
+        lower = np.uint32(item(image, place + ROW)) | np.uint32(item(image, place + ROW + 1)) << np.uint32(8)
+        neighbours[np.uint64(place)] = upper | lower << np.uint32(16)
+
+
+@inlined
+def split_places(places, spots):
+    """Fill `spots` with the places: a pixel's position << 16 | 1/256 pixels to its right << 8 | 1/256 pixels below."""
     last = np.float32(SIDE + 1)
+    for index in range(SIDE * ROW):
+        # Outside of the image: on the margin, where all is 0.
+        column = np.int32(min(max(item(places, index), np.float32(0)), last) * np.float32(256))
+        line = np.int32(min(max(item(places, SIDE * ROW + index), np.float32(0)), last) * np.float32(256))
+        place = (line >> np.int32(8)) * np.int32(ROW) + (column >> np.int32(8))
+        spots[np.uint64(index)] = place << np.int32(16) | (column & np.int32(255)) << np.int32(8) | line & np.int32(255)
+
+
+@inlined
+def fetch(neighbours, spots, greys, out, row):
+    """Fill a row of `out` with the image's grey at the places, between pixels by bilinear interpolation.
+
+    The look-ups have a loop of their own, so that LLVM vectorises the arithmetic before and after them: 4.2 -> 2.2 us
+    an image (AMD EPYC with 256-bit units).
+    """
+    for index in range(SIDE * ROW):
+        greys[np.uint64(index)] = item(neighbours, item(spots, index) >> np.int32(16))
     for y in range(SIDE):
         for x in range(SIDE):
-            column, line = item(places, y * ROW + x), item(places, (SIDE + y) * ROW + x)
-            # Outside of the image: on the margin, where all is 0.
-            column = np.int32(min(max(column, np.float32(0)), last) * np.float32(256))
-            line = np.int32(min(max(line, np.float32(0)), last) * np.float32(256))
-            right, below = column & np.int32(255), line & np.int32(255)
+            spot, four = item(spots, y * ROW + x), item(greys, y * ROW + x)
+            right, below = spot >> np.int32(8) & np.int32(255), spot & np.int32(255)
             left, above = np.int32(256) - right, np.int32(256) - below
-            place = np.intp((line >> np.int32(8)) * np.int32(ROW) + (column >> np.int32(8)))
-            upper = np.int32(item(image, place)) * left + np.int32(item(image, place + 1)) * right
-            lower = np.int32(item(image, place + ROW)) * left + np.int32(item(image, place + ROW + 1)) * right
+            upper = np.int32(four & np.uint32(255)) * left + np.int32(four >> np.uint32(8) & np.uint32(255)) * right
+            lower = np.int32(four >> np.uint32(16) & np.uint32(255)) * left + np.int32(four >> np.uint32(24)) * right
             grey = (upper * above + lower * below + np.int32(1 << 15)) >> np.int32(16)
             out[np.uint64(row), np.uint64(y * SIDE + x)] = np.uint8(grey)
 
@@ -204,7 +232,9 @@ def augment_image(inputs, sample, key, strengths, basis, columns, space, part, o
     if amount != 0:
         change_strokes(image, amount, strokes)
         image = strokes
-    fetch(image, places, out, row)
+    pack_neighbours(image, space.neighbours[part])
+    split_places(places, space.spots[part])
+    fetch(space.neighbours[part], space.spots[part], space.greys[part], out, row)
 
 
 @kernel
