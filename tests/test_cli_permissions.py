@@ -69,7 +69,7 @@ def test_a_folder_that_may_not_be_written_is_told_before_and_keeps_what_it_holds
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "old").write_bytes(b"old")
     (tmp_path / "out").chmod(0o555)
-    for arguments in (["predict", "0.png", "-o"], ["train", small_set, "--output"]):
+    for arguments in (["predict", "0.png", "-o"], ["train", small_set, "-o"]):
         done = run(*arguments, "out/old")
         assert (done.code, done.stdout, len(done.errors)) == (1, b"", 1)
         assert "out/old: " in done.errors[0]

@@ -51,9 +51,8 @@ The recipes, what they reach on MNIST, and the time they take on two cores:
 @class_names_option
 @preprocess_option("auto; none for IDX files of another form than MNIST's")
 @threads_option
-@click.option(
-    "--output", type=click.Path(readable=False), default="model.npz", show_default=True, help="Model file to write."
-)
+@click.option("-o", "--output", type=click.Path(readable=False), default="model.npz", show_default=True,
+              help="Model file to write.")  # fmt: skip
 @click.option("--float16", is_flag=True, help="Store the weights as float16: half the file. Those are tested.")
 @click.option("--history", type=click.Path(readable=False), help="CSV file to write: one row per epoch.")
 @click.option("--checkpoint", type=click.Path(readable=False), help="File to write after each epoch, for --resume.")
