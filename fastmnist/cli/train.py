@@ -38,7 +38,7 @@ The recipes, what they reach on MNIST, and the time they take on two cores:
 
 \b
   seed     784-100-10       97.2 %  2 s     a teaching notebook's, exactly
-  default  784-320-160-10   99.1 %  6 to 14 s
+  default  784-320-160-10   99.1 %  10 to 14 s
   best     784-1024-512-10  99.5 %  5 to 12 min
 """  # click keeps the lines of a paragraph that begins with \b
 
