@@ -63,9 +63,9 @@ bench-smoke: install
 
 model: install
 	$(BIN)/fastmnist download data/
-	$(BIN)/python -m bench.variety data/ build/variety/
+	$(BIN)/python -m experiments.variety data/ build/variety/
 	$(BIN)/fastmnist train build/variety/ --recipe best --epochs 250 --validation 4000 --float16 \
-		--output fastmnist/models/mnist.npz
+		--output fastmnist/model/shipped.npz
 
 dist: install
 	rm -rf dist
@@ -77,4 +77,4 @@ ci: lint test bench-smoke dist
 
 clean:
 	rm -rf .venv build dist data images out.csv model.npz bench/results .hypothesis .*_cache
-	find fastmnist tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
+	find fastmnist tests bench experiments -name __pycache__ -type d -prune -exec rm -rf {} +

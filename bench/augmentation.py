@@ -12,10 +12,10 @@ from bench.peers.common import Bytes
 from bench.settings import Settings, WrongResultError, mnist
 from bench.table import Table
 from bench.timing import measure
-from fastmnist.augmentation import Augmenter
-from fastmnist.kernels.augment import SIDE
-from fastmnist.recipes import BEST, DEFAULT, Recipe
-from fastmnist.training import SAMPLES_PER_CALL, EpochDone, Training
+from fastmnist.shapes import SIDE
+from fastmnist.training.augmentation import Augmenter
+from fastmnist.training.loop import SAMPLES_PER_CALL, EpochDone, Training
+from fastmnist.training.recipes import BEST, DEFAULT, Recipe
 
 CHECKED_IMAGES = 50
 TOLERANCE = 3  # grey levels: places are rounded to 1/256 pixel, and float32 may round one the other way

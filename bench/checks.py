@@ -10,7 +10,7 @@ from bench.settings import WrongResultError
 
 DIFFERENT_LABELS = 1e-4  # share: where two classes are as probable, rounding decides
 
-oracle: Any = importlib.import_module("tests.oracle")  # by name, because it has no types
+oracle: Any = importlib.import_module("fastmnist.kernels.reference")  # by name, because it has no types
 
 
 def check(name: str, result: Floats, expected: Floats, tolerance: float = 1e-4) -> None:

@@ -18,9 +18,9 @@ from bench.settings import DataSet, Settings, mnist
 from bench.table import Table
 from bench.timing import Timing, compare_clocks
 from bench.write_images import write
-from fastmnist.model_file import save_model
-from fastmnist.recipes import SEED
-from fastmnist.training import Training
+from fastmnist.model.model_file import save_model
+from fastmnist.training.loop import Training
+from fastmnist.training.recipes import SEED
 
 
 @dataclass(frozen=True)

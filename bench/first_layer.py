@@ -20,7 +20,7 @@ from fastmnist.kernels.layout import layer_at, part_bounds
 from fastmnist.kernels.sgd import StepScalars
 from fastmnist.kernels.simd import LANES
 from fastmnist.kernels.training_loop import Batches, make_workspace, step_first
-from fastmnist.network import NO_VELOCITIES, Network
+from fastmnist.model.network import NO_VELOCITIES, Network
 
 N_SAMPLES = 2048
 SHAPES = ((32, 100), (128, 800))  # (batch size, units)

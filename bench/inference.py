@@ -15,8 +15,8 @@ from bench.settings import Settings, WrongResultError, mnist
 from bench.table import Table
 from bench.timing import compare_clocks, seconds_when_awake
 from bench.training import WIDE, parameters_of, train
-from fastmnist.network import Network
-from fastmnist.recipes import SEED
+from fastmnist.model.network import Network
+from fastmnist.training.recipes import SEED
 
 CONFIDENCE_TOLERANCE = 1e-3
 

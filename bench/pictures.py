@@ -13,7 +13,7 @@ from bench.load import undisturbed
 from bench.settings import Settings, WrongResultError, mnist
 from bench.table import Table
 from bench.timing import measure
-from fastmnist.data.sources import open_sources
+from fastmnist.inputs.stream import open_sources
 
 Picture = npt.NDArray[np.uint8]
 

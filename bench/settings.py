@@ -7,7 +7,7 @@ import numpy as np
 
 from bench.machine import available_cores
 from bench.peers.common import Bytes
-from fastmnist.data.locate import load_split
+from fastmnist.datasets.idx_files import load_split
 
 SMOKE_SAMPLES = 4000
 

@@ -10,7 +10,7 @@ from bench.processes import environment, fastmnist_command, run_checked
 from bench.settings import Settings, mnist
 from bench.table import Table
 from bench.timing import Timing, measure
-from fastmnist.model_file import find_model, load_model
+from fastmnist.model.model_file import find_model, load_model
 
 IMAGE = Path("tests/seven.png")
 

@@ -19,9 +19,9 @@ from bench.processes import PeerProcess
 from bench.settings import DataSet, Settings, WrongResultError, mnist, read
 from bench.table import Table
 from bench.timing import compare_clocks
-from fastmnist.network import Network
-from fastmnist.recipes import SEED, Recipe
-from fastmnist.training import EpochDone, Training
+from fastmnist.model.network import Network
+from fastmnist.training.loop import EpochDone, Training
+from fastmnist.training.recipes import SEED, Recipe
 
 SHUFFLED = SEED.with_settings(shuffle=True)
 WIDE = SEED.with_settings(

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from fastmnist.data.idx import read_images
-from fastmnist.data.locate import locate
+from fastmnist.datasets.idx_files import locate
+from fastmnist.inputs.idx import read_images
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastmnist.errors import ModelError
-from fastmnist.network import Float32, Network, Uint8
+from fastmnist.model.network import Float32, Network, Uint8
 
 CHUNK = 8192  # samples per forward pass: bounds the memory of the activations
 N_BINS = 15  # of confidences, as in Guo et al. 2017

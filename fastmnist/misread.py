@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from fastmnist.data.normalize import SIDE
-from fastmnist.data.pictures import write_png
 from fastmnist.errors import AnyPath
-from fastmnist.network import Uint8
+from fastmnist.model.network import Uint8
+from fastmnist.output.png import write_png
+from fastmnist.shapes import SIDE
 
 
 def write_misread(folder: AnyPath, pixels: Uint8, labels: Uint8, predictions: Uint8, class_names: Sequence[str]) -> int:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastmnist.data.batch import Batch
-from fastmnist.data.selection import Selection
-from fastmnist.data.sources import open_sources
 from fastmnist.errors import ModelError
-from fastmnist.network import Float32, Network, Uint8
+from fastmnist.inputs.batch import Batch
+from fastmnist.inputs.selection import Selection
+from fastmnist.inputs.stream import open_sources
+from fastmnist.model.network import Float32, Network, Uint8
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fastmnist.data.download import download
-from fastmnist.data.idx import read_images, read_labels, write_images, write_labels
-from fastmnist.model_file import save_model
-from fastmnist.network import Network
+from fastmnist.datasets.download import download
+from fastmnist.inputs.idx import read_images, read_labels, write_images, write_labels
+from fastmnist.model.model_file import save_model
+from fastmnist.model.network import Network
 
 ROOT = Path(__file__).parents[1]
 HANGS_AFTER = 600  # seconds: no test is about time, but a hanging one must end

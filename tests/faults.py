@@ -9,12 +9,13 @@ import io
 import os
 import sys
 
-from fastmnist import output, output_part
 from fastmnist.cli import main, train
-from fastmnist.data import download, idx
+from fastmnist.datasets import download
+from fastmnist.inputs import idx
+from fastmnist.output import atomic, part_file
 
 KINDS = ("write", "fsync", "replace", "read")
-MODULES_THAT_OPEN = (output, output_part, train, idx, download)
+MODULES_THAT_OPEN = (atomic, part_file, train, idx, download)
 
 
 class Fault:

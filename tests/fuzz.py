@@ -20,14 +20,14 @@ from pathlib import Path
 
 import numpy as np
 from conftest import random_network
-from test_images import colour, encoded
+from test_images_decode import colour, encoded
 
-from fastmnist.data.idx import open_images, read_labels, write_images, write_labels
-from fastmnist.data.images import decode_image, quiet_libraries
-from fastmnist.data.sources import open_sources
-from fastmnist.data.table import open_table
 from fastmnist.errors import FastmnistError
-from fastmnist.model_file import load_model, save_model
+from fastmnist.images.decode import decode_image, quiet_libraries
+from fastmnist.inputs.idx import open_images, read_labels, write_images, write_labels
+from fastmnist.inputs.stream import open_sources
+from fastmnist.inputs.table import open_table
+from fastmnist.model.model_file import load_model, save_model
 
 INTERESTING = [
     bytes(4),

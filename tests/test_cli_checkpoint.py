@@ -9,11 +9,11 @@ import cv2
 import pytest
 from test_cli_train import EVERYTHING, read_until, sha256
 
-from fastmnist.calibration import fit_temperature
-from fastmnist.data.idx import read_images
-from fastmnist.data.locate import load_split
-from fastmnist.model_file import load_model
-from fastmnist.recipes import RECIPES
+from fastmnist.datasets.idx_files import load_split
+from fastmnist.inputs.idx import read_images
+from fastmnist.model.calibration import fit_temperature
+from fastmnist.model.model_file import load_model
+from fastmnist.training.recipes import RECIPES
 
 SETTINGS = (*EVERYTHING.split(), "--epochs", "120")
 CHECKPOINT = ("--checkpoint", "c.npz", "--history", "h.csv")

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from test_cli_predict import png
 
-from fastmnist.data.idx import write_images, write_labels
-from fastmnist.model_file import load_model
+from fastmnist.inputs.idx import write_images, write_labels
+from fastmnist.model.model_file import load_model
 
 EPOCHS = ("--epochs", "20")
 

@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 import pytest
 from conftest import random_network
-from test_calibration import expected_calibration_error
 from test_cli_train import BAD_SETS, TRAIN_IMAGES, TRAIN_LABELS
+from test_model_calibration import expected_calibration_error
 
-from fastmnist.data.idx import read_images, read_labels
-from fastmnist.model_file import load_model, save_model
+from fastmnist.inputs.idx import read_images, read_labels
+from fastmnist.model.model_file import load_model, save_model
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import zlib
 
 import pytest
 from test_cli_predict import HEADER, png, predict, write_pngs  # noqa: F401 (a fixture)
-from test_images import png_header
+from test_images_decode import png_header
 
 
 def broken(folder, digit):

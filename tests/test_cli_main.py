@@ -108,11 +108,11 @@ def test_debug_shows_the_traceback(run_cli):
 def test_a_fault_of_ours_is_one_line_that_says_so(tmp_path):
     script = """if True:
         import sys
-        import fastmnist.model_file
+        import fastmnist.model.model_file
         from fastmnist.cli.main import main
         def load_model(path):
             raise RuntimeError("two\\nlines")
-        fastmnist.model_file.load_model = load_model
+        fastmnist.model.model_file.load_model = load_model
         main()
     """
     run = subprocess.run([sys.executable, "-c", script, "info", "x"], cwd=tmp_path, capture_output=True, text=True)
@@ -163,7 +163,7 @@ def test_a_signal_stops_even_what_swallows_exceptions(sent, code, tmp_path):
     """As compilers do, whose callbacks can't raise."""
     script = """if True:
         import signal
-        import fastmnist.model_file
+        import fastmnist.model.model_file
         from fastmnist.cli.main import main
         def load_model(path):
             print("ready", flush=True)
@@ -176,7 +176,7 @@ def test_a_signal_stops_even_what_swallows_exceptions(sent, code, tmp_path):
                 signal.pause()
             except BaseException:
                 raise ImportError("made of something else")
-        fastmnist.model_file.load_model = load_model
+        fastmnist.model.model_file.load_model = load_model
         main()
     """
     command = [sys.executable, "-c", script, "info", "x"]
@@ -208,10 +208,10 @@ def test_a_signal_stops_while_kernels_are_compiled(sent, code, small_model, tmp_
 def test_an_ignored_interrupt_stays_ignored(tmp_path):
     script = """if True:
         import os, signal
-        import fastmnist.model_file
+        import fastmnist.model.model_file
         from fastmnist.cli.main import main
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        fastmnist.model_file.load_model = lambda path: os.kill(os.getpid(), signal.SIGINT)
+        fastmnist.model.model_file.load_model = lambda path: os.kill(os.getpid(), signal.SIGINT)
         main()
     """
     run = subprocess.run([sys.executable, "-c", script, "info", "x"], cwd=tmp_path, capture_output=True, text=True)

@@ -8,7 +8,7 @@ import pytest
 from conftest import HANGS_AFTER, ROOT, Run, cli_command, cli_environment
 from test_cli_predict import HEADER, png, write_pngs
 
-from fastmnist.data.idx import write_images
+from fastmnist.inputs.idx import write_images
 
 # Root may read and write everything, unless it gives that up.
 AS_OTHERS = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] if os.geteuid() == 0 else []

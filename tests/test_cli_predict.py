@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 import pytest
 from conftest import ROOT, cli_command, cli_environment, random_network
-from test_idx import HOSTILE
+from test_inputs_idx import HOSTILE
 
-from fastmnist.data.idx import write_images
-from fastmnist.model_file import save_model
+from fastmnist.inputs.idx import write_images
+from fastmnist.model.model_file import save_model
 
 HEADER = "path,index,label,confidence"
 
@@ -266,7 +266,7 @@ def test_which_model_is_used_and_that_it_is_told(models, run_cli, digits, tmp_pa
     ]
     models["model.npz"].unlink()
     shipped = run_cli("predict", "idx")
-    assert shipped.stderr.splitlines()[0].endswith("mnist.npz (shipped with fastmnist)")
+    assert shipped.stderr.splitlines()[0].endswith("shipped.npz (shipped with fastmnist)")
     assert [row[2] for row in columns(shipped)] == ["7", "2", "1"]
     for run, told in cases:
         assert run.code == 0

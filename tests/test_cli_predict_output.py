@@ -16,11 +16,11 @@ import pytest
 from conftest import HANGS_AFTER, Run, cli_command, cli_environment, random_network
 from faults import run_in_process
 from test_cli_predict import HEADER, columns, endless_idx, png, predict, write_pngs  # noqa: F401 (a fixture)
-from test_table import HEADER as TABLE_HEADER
-from test_table import line
+from test_inputs_table import HEADER as TABLE_HEADER
+from test_inputs_table import line
 
-from fastmnist.data.idx import write_images
-from fastmnist.model_file import save_model
+from fastmnist.inputs.idx import write_images
+from fastmnist.model.model_file import save_model
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import pytest
 from conftest import Run
 from test_cli_predict_output import write_table
 
-from fastmnist.data.idx import read_images, read_labels, write_images, write_labels
-from fastmnist.data.locate import load_split, locate
-from fastmnist.model_file import load_model
+from fastmnist.datasets.idx_files import load_split, locate
+from fastmnist.inputs.idx import read_images, read_labels, write_images, write_labels
+from fastmnist.model.model_file import load_model
 
 SETTINGS = ["--hidden", "4", "--epochs", "1"]
 

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from conftest import cli_command, cli_environment
 
-from fastmnist.calibration import fit_temperature
-from fastmnist.data.idx import write_images, write_labels
-from fastmnist.data.locate import load_split
-from fastmnist.model_file import load_model
+from fastmnist.datasets.idx_files import load_split
+from fastmnist.inputs.idx import write_images, write_labels
+from fastmnist.model.calibration import fit_temperature
+from fastmnist.model.model_file import load_model
 
 TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 TEST_IMAGES, TEST_LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"

@@ -1,10 +1,10 @@
 import numpy as np
-import oracle
 import pytest
 from conftest import random_network
 
 from fastmnist.errors import ModelError
 from fastmnist.evaluation import CHUNK, Evaluation, evaluate
+from fastmnist.kernels import reference as oracle
 
 NOTHING = np.zeros(0, np.uint8)
 

@@ -12,8 +12,8 @@ from faults import Fault, each_fault, install, run_in_process
 from test_cli_predict import write_pngs
 from test_cli_predict_output import write_table
 
-from fastmnist.data.idx import write_images
-from fastmnist.model_file import load_model
+from fastmnist.inputs.idx import write_images
+from fastmnist.model.model_file import load_model
 
 loops = pytest.mark.parametrize(("kind", "stays"), each_fault())
 

@@ -2,7 +2,7 @@
 
 import pytest
 from faults import Fault, each_fault, run_in_process
-from test_download import CONTENT, assert_complete, serve, server, tiny, use_sources  # noqa: F401 (fixtures)
+from test_datasets_download import CONTENT, assert_complete, serve, server, tiny, use_sources  # noqa: F401 (fixtures)
 from test_faults import faults
 
 

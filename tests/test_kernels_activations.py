@@ -1,10 +1,10 @@
 """ReLU, softmax, cross-entropy and their gradients, against the oracle."""
 
 import numpy as np
-import oracle
 import pytest
 from kernel_builds import ROUNDING, assert_sums_close, garbage, normal, padded, run_in_all_ways
 
+from fastmnist.kernels import reference as oracle
 from fastmnist.kernels.activations import relu, relu_gradient, softmax, softmax_cross_entropy_gradient
 from fastmnist.kernels.layout import row_width
 

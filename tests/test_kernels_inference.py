@@ -1,13 +1,13 @@
 """From inputs to logits, labels and confidences in one pass, against the oracle."""
 
 import numpy as np
-import oracle
 import pytest
 from conftest import random_network
 from kernel_builds import FOREIGN, ROUNDING, WAYS, garbage, normal, sparse_pixels
 
+from fastmnist.kernels import reference as oracle
 from fastmnist.kernels.inference import BLOCK, classify, compute_logits, make_space
-from fastmnist.network import Network
+from fastmnist.model.network import Network
 
 LAYER_SIZES = [
     (64, 1, 1),

@@ -1,10 +1,10 @@
 """The dense product and its two gradients, against the oracle."""
 
 import numpy as np
-import oracle
 import pytest
 from kernel_builds import FOREIGN, assert_sums_close, garbage, normal, padded, run_in_all_ways, sparse_pixels
 
+from fastmnist.kernels import reference as oracle
 from fastmnist.kernels.layout import row_width
 from fastmnist.kernels.matmul import (
     DEPTH_BLOCK,

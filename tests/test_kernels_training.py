@@ -1,12 +1,13 @@
 """The compiled training loop: forward, backward and SGD steps, against the oracle's."""
 
 import numpy as np
-import oracle
 import pytest
 from kernel_builds import FOREIGN, ROUNDING, WAYS, normal, sparse_pixels
 
 from fastmnist.kernels import jit, training_loop
-from fastmnist.network import Network, Trainer
+from fastmnist.kernels import reference as oracle
+from fastmnist.model.network import Network
+from fastmnist.training.trainer import Trainer
 
 BATCH_SIZE = 32
 KERNEL = training_loop.train_batches

@@ -5,9 +5,9 @@ import os
 import numpy as np
 import pytest
 
-from fastmnist.data.pictures import make_folder
 from fastmnist.errors import OutputError
 from fastmnist.misread import write_misread
+from fastmnist.output.png import make_folder
 
 PIXELS = np.zeros((4, 784), np.uint8)
 LABELS, PREDICTIONS = np.array([0, 1, 1, 0], np.uint8), np.array([0, 0, 1, 1], np.uint8)

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from conftest import random_network
 
-from fastmnist import arrays_file, model_file
 from fastmnist.errors import ModelError, OutputError, TrainingError
-from fastmnist.model_file import check_storable, find_model, load_model, round_to_float16, save_model
-from fastmnist.network import Network
+from fastmnist.model import arrays_file, model_file
+from fastmnist.model.model_file import check_storable, find_model, load_model, round_to_float16, save_model
+from fastmnist.model.network import Network
 
 TWO_CLASSES = {"class_names": ["no", "yes"], "preprocess": "auto", "note": "small"}
 

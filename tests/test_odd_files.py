@@ -6,7 +6,7 @@ import re
 import pytest
 from odd_files import DIGIT, write_odd_files
 
-from fastmnist.model_file import SHIPPED
+from fastmnist.model.model_file import SHIPPED
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastmnist.output_csv import CsvWriter
-from fastmnist.output_rows import Rows
+from fastmnist.output.csv import CsvWriter
+from fastmnist.output.rows import Rows
 
 DIGITS = [str(digit) for digit in range(10)]
 HOSTILE_NAMES = [

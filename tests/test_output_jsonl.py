@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_output_csv import DIGITS, FORMULA_NAMES, HOSTILE_NAMES, rows_of
 
-from fastmnist.output_jsonl import JsonlWriter
-from fastmnist.output_kaggle import KaggleWriter
-from fastmnist.output_rows import Rows
+from fastmnist.output.jsonl import JsonlWriter
+from fastmnist.output.kaggle import KaggleWriter
+from fastmnist.output.rows import Rows
 
 
 def objects(rows, class_names=DIGITS, **settings):

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from test_kernels_augment import digits
 
-from fastmnist import training as training_module
-from fastmnist.augmentation import Augmentation, Augmenter
 from fastmnist.errors import TrainingError
 from fastmnist.evaluation import evaluate
-from fastmnist.network import Trainer
-from fastmnist.recipes import HE, SEED
-from fastmnist.training import EpochDone, Training
+from fastmnist.training import loop as training_module
+from fastmnist.training.augmentation import Augmentation, Augmenter
+from fastmnist.training.loop import EpochDone, Training
+from fastmnist.training.recipes import HE, SEED
+from fastmnist.training.trainer import Trainer
 
 N_SAMPLES = 200
 AUGMENT = Augmentation(rotation=10, scale=0.1, shear=0.1, translation=1, elastic=1, thickness=0.2)

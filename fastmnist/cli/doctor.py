@@ -91,7 +91,7 @@ def _cache(folder: "Path") -> str:
 
 def _model(option: str | None) -> tuple[str, bool]:
     """Return which model would be used, or why it can't be, and whether it can."""
-    from fastmnist.model_file import find_model, load_model
+    from fastmnist.model.model_file import find_model, load_model
 
     path, origin = find_model(option)
     try:

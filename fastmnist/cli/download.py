@@ -17,7 +17,7 @@ def download(directory: str, dataset: str, mirror: str | None) -> None:
 
     Files that are already there and sound are kept, and nothing is requested for them.
     """
-    from fastmnist.data import download as downloads
+    from fastmnist.datasets import download as downloads
 
     with _FileBars() as bars:
         paths = downloads.download(directory, dataset, mirror, progress=bars.show, notice=bars.say)

@@ -30,9 +30,9 @@ def evaluate(data: str, model: str | None, as_json: bool, errors: str | None) ->
     code is then 1.
     """
     from fastmnist import evaluation
-    from fastmnist.calibration import calibrated
-    from fastmnist.data.pictures import make_folder
     from fastmnist.misread import write_misread
+    from fastmnist.model.calibration import calibrated
+    from fastmnist.output.png import make_folder
 
     if errors is not None:
         make_folder(errors)

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fastmnist.errors import DataError, OutputError, printable
+from fastmnist.shapes import MAX_CLASSES, is_class_name
 
 if TYPE_CHECKING:
-    from fastmnist.data.labelled import LabelledImages
-    from fastmnist.data.locate import Split
-    from fastmnist.model_file import Model
+    from fastmnist.datasets.idx_files import Split
+    from fastmnist.datasets.labelled import LabelledImages
+    from fastmnist.model.model_file import Model
 
 
 def say(line: str) -> None:
@@ -79,7 +80,7 @@ def preprocess_option(default: str) -> Callable[[Callable[..., Any]], Callable[.
 
 def open_model(option: str | None) -> "Model":
     """Load the model to use and say which it is."""
-    from fastmnist.model_file import find_model, load_model
+    from fastmnist.model.model_file import find_model, load_model
 
     path, origin = find_model(option)
     model = load_model(path)
@@ -94,14 +95,12 @@ class ClassNames(click.ParamType[list[str]]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
         """Return the names as a list; a usage error for what can't be such."""
-        from fastmnist.output import is_class_name
-
         names = str(value).split(",")
         for name in names:
             if not is_class_name(name):
                 self.fail(f"{name!r}: expected printable words that begin with a letter or digit", param, ctx)
-        if not 2 <= len(set(names)) == len(names) <= 256:
-            self.fail(f"{len(names)} names: expected 2 to 256, each of them once", param, ctx)
+        if not 2 <= len(set(names)) == len(names) <= MAX_CLASSES:
+            self.fail(f"{len(names)} names: expected 2 to {MAX_CLASSES}, each of them once", param, ctx)
         return names
 
 
@@ -119,8 +118,8 @@ def load_images(
     data: str, split: "Split", class_names: Sequence[str] | None, preprocess: str | None
 ) -> "LabelledImages":
     """Read one split of a data set; say what was passed over, and a line for each image that can't be read."""
-    from fastmnist.data.datasets import load
-    from fastmnist.data.images import quiet_libraries
+    from fastmnist.datasets.dataset import load
+    from fastmnist.images.decode import quiet_libraries
     from fastmnist.kernels.jit import n_threads
 
     with quiet_libraries():

@@ -16,7 +16,7 @@ from fastmnist.cli.options import (
     threads_option,
 )
 from fastmnist.cli.predict_output import RowOptions, check_options, open_output, row_options
-from fastmnist.cli.show import Viewer, show_options
+from fastmnist.cli.predict_preview import Viewer, show_options
 
 
 @click.command()
@@ -55,10 +55,10 @@ def predict(
     """
     options = RowOptions(**row_settings)
     check_options(options)
-    from fastmnist.calibration import calibrated
-    from fastmnist.data.images import quiet_libraries
-    from fastmnist.data.sources import count_rows
+    from fastmnist.images.decode import quiet_libraries
+    from fastmnist.inputs.stream import count_rows
     from fastmnist.kernels.jit import n_threads
+    from fastmnist.model.calibration import calibrated
     from fastmnist.prediction import predict as predictions
 
     paths = _inputs(inputs, files_from, null)
@@ -97,7 +97,7 @@ def _inputs(inputs: tuple[str, ...], files_from: str | None, null: bool) -> Iter
     """Return all inputs: those of the command line, and then those of the list."""
     from itertools import chain
 
-    from fastmnist.data.file_list import read_list
+    from fastmnist.inputs.file_list import read_list
 
     if not inputs and files_from is None:
         raise click.UsageError("Missing argument 'INPUT...'")

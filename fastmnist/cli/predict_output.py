@@ -13,10 +13,10 @@ from fastmnist.cli.options import ProgressBar, say
 from fastmnist.errors import OutputError
 
 if TYPE_CHECKING:
-    from fastmnist.data.selection import Selection
-    from fastmnist.model_file import Model
-    from fastmnist.output_part import PartFile
-    from fastmnist.output_rows import RowWriter
+    from fastmnist.inputs.selection import Selection
+    from fastmnist.model.model_file import Model
+    from fastmnist.output.part_file import PartFile
+    from fastmnist.output.rows import RowWriter
     from fastmnist.prediction import Predictions
 
 MAX_SHARDS = 100_000
@@ -97,7 +97,7 @@ class RowOutput:
 
     def write(self, predictions: "Predictions") -> None:
         """Write the rows of a batch, and a line on stderr for each error."""
-        from fastmnist.output_rows import Rows
+        from fastmnist.output.rows import Rows
 
         batch = predictions.batch
         for row in sorted(batch.errors):
@@ -133,9 +133,9 @@ def open_output(options: RowOptions, model: "Model", about: dict[str, Any], n_ro
     A part file is resumed only with equal settings: the model, the options, and what else `about` names.
     """
     from fastmnist import __version__
-    from fastmnist.data.selection import Selection
-    from fastmnist.output import is_direct
-    from fastmnist.output_part import part_file
+    from fastmnist.inputs.selection import Selection
+    from fastmnist.output.atomic import is_direct
+    from fastmnist.output.part_file import part_file
 
     with ProgressBar(n_rows, "predicting", "images") as bar:
         if options.output is None or is_direct(options.output):
@@ -162,7 +162,7 @@ def open_output(options: RowOptions, model: "Model", about: dict[str, Any], n_ro
 
 def check_options(options: RowOptions) -> None:
     """Raise UsageError for options that do not go together."""
-    from fastmnist.output import is_direct
+    from fastmnist.output.atomic import is_direct
 
     if options.resume and (options.output is None or is_direct(options.output)):
         raise click.UsageError("--resume needs -o FILE, a regular file")
@@ -171,9 +171,9 @@ def check_options(options: RowOptions) -> None:
 
 
 def _writer(options: RowOptions, model: "Model", stream: BinaryIO) -> "RowWriter":
-    from fastmnist.output_csv import CsvWriter
-    from fastmnist.output_jsonl import JsonlWriter
-    from fastmnist.output_kaggle import KaggleWriter
+    from fastmnist.output.csv import CsvWriter
+    from fastmnist.output.jsonl import JsonlWriter
+    from fastmnist.output.kaggle import KaggleWriter
 
     if options.form == "kaggle":
         return KaggleWriter(stream, model.class_names, *options.shard)
@@ -184,7 +184,7 @@ def _writer(options: RowOptions, model: "Model", stream: BinaryIO) -> "RowWriter
 @contextmanager
 def _stream(path: str | None) -> Iterator[BinaryIO]:
     """Yield the stream of stdout, of a device or of a FIFO."""
-    from fastmnist.output import atomic_file
+    from fastmnist.output.atomic import atomic_file
 
     if path is not None:
         with atomic_file(path) as file:  # which writes to such a path as it is

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fastmnist.cli.history import Row, line_of, open_history, row_of
 from fastmnist.cli.options import (
     ProgressBar,
     announce_compilation,
@@ -15,15 +14,16 @@ from fastmnist.cli.options import (
     say,
     threads_option,
 )
-from fastmnist.cli.recipe_options import recipe_options, recipe_with
+from fastmnist.cli.train_history import Row, line_of, open_history, row_of
+from fastmnist.cli.train_options import recipe_options, recipe_with
 from fastmnist.errors import TrainingError, printable
 
 if TYPE_CHECKING:
-    from fastmnist.data.labelled import LabelledImages
+    from fastmnist.datasets.labelled import LabelledImages
     from fastmnist.evaluation import Evaluation
-    from fastmnist.network import Uint8
-    from fastmnist.recipes import Recipe
-    from fastmnist.training import Training
+    from fastmnist.model.network import Uint8
+    from fastmnist.training.loop import Training
+    from fastmnist.training.recipes import Recipe
 
 
 SHEET_ROWS, SHEET_COLUMNS = 20, 16  # of the picture of distorted images
@@ -73,10 +73,10 @@ def train(
     **settings: Any,
 ) -> None:
     """Train a network and save it."""
-    from fastmnist.data.datasets import has_test_set
-    from fastmnist.model_file import STORED_AS, round_to_float16, save_model
-    from fastmnist.output import check_writable
-    from fastmnist.training import Training
+    from fastmnist.datasets.dataset import has_test_set
+    from fastmnist.model.model_file import STORED_AS, round_to_float16, save_model
+    from fastmnist.output.atomic import check_writable
+    from fastmnist.training.loop import Training
 
     recipe = recipe_with(recipe_name, **settings)
     check_writable(show_augmented or output)
@@ -101,7 +101,7 @@ def train(
 
 def _check_checkpoint(path: str | None, resume: bool) -> None:
     """Refuse to overwrite hours of work by a forgotten --resume."""
-    from fastmnist.output import check_writable
+    from fastmnist.output.atomic import check_writable
 
     if path is None:
         if resume:
@@ -114,8 +114,8 @@ def _check_checkpoint(path: str | None, resume: bool) -> None:
 
 def _run(training: "Training", history_path: str | None, checkpoint: str | None, resume: bool) -> list[Row]:
     """Train to the end, showing and recording each epoch; return the rows of all epochs."""
-    from fastmnist.checkpoint import load_checkpoint, save_checkpoint
-    from fastmnist.training import BlockDone
+    from fastmnist.training.checkpoint import load_checkpoint, save_checkpoint
+    from fastmnist.training.loop import BlockDone
 
     epochs, n_samples = training.recipe.epochs, len(training.pixels)
     rows = load_checkpoint(checkpoint, training) if resume and checkpoint else []
@@ -164,8 +164,8 @@ def _metadata(
 
 def _of_validation(training: "Training") -> dict[str, Any]:
     """Return what the held-out images tell: the accuracy, and the temperature that makes confidences honest."""
-    from fastmnist.calibration import fit_temperature
     from fastmnist.evaluation import evaluate
+    from fastmnist.model.calibration import fit_temperature
 
     pixels, labels = training.held_out
     return {
@@ -176,8 +176,8 @@ def _of_validation(training: "Training") -> dict[str, Any]:
 
 def _show_augmented(path: str, pixels: "Uint8", recipe: "Recipe") -> None:
     """Write a contact sheet: a row for each of some images, which stands first, before its copies."""
-    from fastmnist.augmentation import examples
-    from fastmnist.data.pictures import sheet, write_png
+    from fastmnist.output.png import sheet, write_png
+    from fastmnist.training.augmentation import examples
 
     announce_compilation()
     write_png(path, sheet(examples(pixels[:SHEET_ROWS], recipe.augment, recipe.seed, SHEET_COLUMNS - 1)))

@@ -14,16 +14,18 @@ def warmup() -> None:
 
     import numpy as np
 
-    from fastmnist.augmentation import Augmentation, Augmenter
     from fastmnist.kernels.jit import cache_folder
-    from fastmnist.network import Network, Trainer
-    from fastmnist.output_csv import CsvWriter
-    from fastmnist.output_rows import Rows
+    from fastmnist.model.network import Network
+    from fastmnist.output.csv import CsvWriter
+    from fastmnist.output.rows import Rows
+    from fastmnist.shapes import N_PIXELS
+    from fastmnist.training.augmentation import Augmentation, Augmenter
+    from fastmnist.training.trainer import Trainer
 
     announce_compilation()
     start = time.perf_counter()
-    network = Network((784, 1, 10))
-    pixels, labels, order = np.zeros((0, 784), np.uint8), np.zeros(0, np.uint8), np.zeros(0, np.int64)
+    network = Network((N_PIXELS, 1, 10))
+    pixels, labels, order = np.zeros((0, N_PIXELS), np.uint8), np.zeros(0, np.uint8), np.zeros(0, np.int64)
     network.logits(pixels)
     predictions = network.predict(pixels)
     CsvWriter(io.BytesIO(), ["0"]).write(Rows([b""], *predictions, first_index=0))

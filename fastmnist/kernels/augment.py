@@ -23,8 +23,8 @@ from fastmnist.kernels.layout import aligned_zeros, part_bounds
 from fastmnist.kernels.matmul import Matrix, clear_rows, make_add_product
 from fastmnist.kernels.randomness import subkey, uniform
 from fastmnist.kernels.simd import LANES, item
+from fastmnist.shapes import SIDE
 
-SIDE = 28
 MIDDLE = (SIDE - 1) / 2  # the digits' centre of mass
 ROW_WIDTH = 2  # registers in a row of places
 ROW = ROW_WIDTH * LANES  # a row of places, and of an image with its margin of zeros, 1 to the left and 3 to the right

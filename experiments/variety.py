@@ -1,0 +1,152 @@
+"""MNIST's training digits as other people write and scan them: `python -m experiments.variety DATA OUT`.
+
+The model that ships is trained on these (`make model`). OUT gets the IDX files that `fastmnist train OUT` takes: each
+training digit, followed by copies of it, drawn larger with strokes of another width, another slant, turn and
+proportion; then as a sharp or a coarse scan, of any contrast, dark on light or light on dark; and brought to MNIST's
+form by the product's own normaliser. Everything is drawn from the seed 0 and the digit's position. The digits keep
+their order, so that `--validation` of so many times COPIES + 1 images holds out digits with all their copies. Of the
+test set nothing is used; its files are copied as they are.
+"""
+
+import argparse
+import math
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from bench.machine import available_cores
+from experiments.rerender import SIDE, Picture
+from fastmnist.datasets.idx_files import Split, load_split
+from fastmnist.errors import DataError
+from fastmnist.images.normalize import normalize
+from fastmnist.inputs.idx import write_images, write_labels
+
+SEED = 0
+COPIES = 1
+LARGE = 6  # a digit is drawn so many times as large
+SLANT, TURN, STRETCH = 0.35, 12.0, 1.3  # at most: columns per row, degrees, width to height
+STROKES = 0.6, 1.6  # times the width of the strokes
+COARSE = 0.75  # share of the coarse scans
+COARSE_SIDES, FINE_SIDES = (7, 14), (20, 120)  # a digit's longest side in pixels, of a coarse and a fine scan
+UPSCALES = 8  # a coarse scan is scaled up by 1 to so many
+BLUR = 0.04  # sigma, at most, of a fine scan: times the digit's side
+MARGIN = 0.3  # at most, times the digit's side
+CONTRAST, NOISE = 80.0, 0.06  # grey levels between ink and paper, at least; sigma, at most, times those
+_CHUNK = 500  # digits that a thread draws at a time
+
+_INTERPOLATIONS = (cv2.INTER_NEAREST, cv2.INTER_LINEAR, cv2.INTER_CUBIC)
+
+
+def copies_of(digit: Picture, position: int) -> Picture:
+    """Return copies of a digit, uint8 (28, 28), as uint8 (COPIES, 28, 28) in MNIST's form.
+
+    `position` is the digit's in its set. A picture that the normaliser refuses gives the digit itself.
+    """
+    copies = np.empty((COPIES, SIDE, SIDE), np.uint8)
+    for number in range(COPIES):
+        rng = np.random.default_rng([SEED, position, number])
+        try:
+            copies[number] = normalize(scanned(written(digit, rng), rng))
+        except DataError:
+            copies[number] = digit
+    return copies
+
+
+def written(digit: Picture, rng: np.random.Generator) -> Picture:
+    """Return a digit, uint8 (28, 28), as another hand would write it, large: uint8 (height, width)."""
+    slant, turn = rng.uniform(-SLANT, SLANT), math.radians(rng.uniform(-TURN, TURN))
+    stretch = math.exp(rng.uniform(-1, 1) * math.log(STRETCH) / 2)
+    turned = np.array([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]])
+    matrix = LARGE * turned @ np.array([[stretch, -slant], [0, 1 / stretch]])
+    side = 2 * SIDE * LARGE  # nothing is lost
+    middle = np.full(2, side / 2) - matrix @ np.full(2, (SIDE - 1) / 2)
+    large = np.asarray(
+        cv2.warpAffine(digit, np.column_stack([matrix, middle]), (side, side), flags=cv2.INTER_CUBIC), np.uint8
+    )
+    return _cut(_with_strokes(_cut(large), rng.uniform(*STROKES)))
+
+
+def _cut(large: Picture) -> Picture:
+    """Return a drawn digit without the empty rows and columns around it; all of it where it is empty."""
+    left, top, width, height = cv2.boundingRect((large > 127).astype(np.uint8))
+    return large[top : top + height, left : left + width] if width else large
+
+
+def _with_strokes(large: Picture, factor: float) -> Picture:
+    """Return a drawn digit with strokes so many times as wide."""
+    core = np.pad((large > 127).astype(np.uint8), 1)
+    # Within a stroke of width w the mean distance to its edge is w / 4.
+    width = 4 * float(cv2.distanceTransform(core, cv2.DIST_L2, 3)[core > 0].mean()) if core.any() else 0.0
+    change = round(abs(factor - 1) * width)
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (change + 1, change + 1))
+    padded = np.pad(large, change + 1)
+    return (cv2.dilate if factor > 1 else cv2.erode)(padded, kernel).astype(np.uint8)
+
+
+def scanned(large: Picture, rng: np.random.Generator) -> Picture:
+    """Return a drawn digit as a picture of it, uint8 of any size: coarse or fine, dark on light or light on dark."""
+    margins = rng.uniform(0, MARGIN * max(large.shape), 4).astype(int)
+    if rng.random() < COARSE:
+        if rng.random() < 0.5:  # of ink or no ink, as fax machines see it
+            large = np.where(large > 127, 255, 0).astype(np.uint8)
+        side = float(rng.integers(*COARSE_SIDES, endpoint=True))
+        ink = _shrunk(np.pad(large, margins.reshape(2, 2)), side / max(large.shape))
+        times, how = int(rng.integers(1, UPSCALES, endpoint=True)), _INTERPOLATIONS[rng.integers(len(_INTERPOLATIONS))]
+        ink = np.asarray(cv2.resize(ink, None, fx=times, fy=times, interpolation=how), np.uint8)
+    else:
+        side = rng.uniform(*FINE_SIDES)
+        ink = _shrunk(np.pad(large, margins.reshape(2, 2)), side / max(large.shape))
+        ink = np.asarray(cv2.GaussianBlur(ink, (0, 0), rng.uniform(0.01, BLUR) * side), np.uint8)
+    contrast = rng.uniform(CONTRAST, 255)
+    darkest = rng.uniform(0, 255 - contrast)
+    shaded = darkest + contrast / 255 * (255.0 - ink if rng.random() < 0.5 else ink.astype(float))
+    shaded += rng.uniform(0, NOISE) * contrast * rng.standard_normal(shaded.shape)
+    return np.asarray(np.clip(np.rint(shaded), 0, 255), np.uint8)
+
+
+def _shrunk(large: Picture, scale: float) -> Picture:
+    height, width = (max(1, round(scale * side)) for side in large.shape)
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(large, (width, height), interpolation=interpolation), np.uint8)
+
+
+def with_copies(digits: Picture) -> Picture:
+    """Return digits, uint8 (n, 28, 28), each followed by its copies: uint8 (n * (COPIES + 1), 28, 28)."""
+    cv2.setNumThreads(1)
+    together = np.empty((len(digits), 1 + COPIES, SIDE, SIDE), np.uint8)
+    together[:, 0] = digits
+
+    def draw(first: int) -> None:
+        for position in range(first, min(first + _CHUNK, len(digits))):
+            together[position, 1:] = copies_of(digits[position], position)
+
+    with ThreadPoolExecutor(available_cores()) as pool:
+        list(pool.map(draw, range(0, len(digits), _CHUNK)))
+    return together.reshape(-1, SIDE, SIDE)
+
+
+def main() -> None:
+    """Write the folder."""
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.variety",
+        description="Write MNIST's training digits as other people write and scan them.",
+    )
+    parser.add_argument("data", help="MNIST's folder")
+    parser.add_argument("out", type=Path, help="folder to write")
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    prefixes: dict[Split, str] = {"train": "train", "test": "t10k"}
+    for split, prefix in prefixes.items():
+        pixels, labels = load_split(arguments.data, split)
+        digits = pixels.reshape(-1, SIDE, SIDE)
+        if split == "train":
+            digits, labels = with_copies(digits), labels.repeat(1 + COPIES)
+        write_images(arguments.out / f"{prefix}-images-idx3-ubyte", digits)
+        write_labels(arguments.out / f"{prefix}-labels-idx1-ubyte", labels)
+        print(f"{len(digits):,} {split} images written to {arguments.out}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""The options of `predict` that let you see what the model sees: digits on the terminal, digits as PNG files."""
+
+import os
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fastmnist.cli.options import on_terminal, say
+from fastmnist.errors import OutputError, printable, reason
+from fastmnist.shapes import SIDE
+
+if TYPE_CHECKING:
+    from fastmnist.inputs.batch import Batch
+    from fastmnist.model.network import Network, Uint8
+
+GUESSES = 3
+BLACK = 232  # the first of the 24 greys among a terminal's 256 colours
+GREYS = 24
+
+
+def show_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --show and --dump-preprocessed."""
+    for option in (
+        click.option(
+            "--dump-preprocessed", "dump", type=click.Path(readable=False), metavar="FOLDER",
+            help="Write the images as the model sees them, as PNG files named by row and file.",
+        ),
+        click.option(
+            "--show", "n_shown", type=click.IntRange(0), default=0, metavar="N",
+            help="Draw the first N images as the model sees them, with its best guesses (on a terminal).",
+        ),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+class Viewer:
+    """Shows the images of a run, batch by batch."""
+
+    def __init__(self, network: "Network", class_names: list[str], n_shown: int, dump: str | None) -> None:
+        """Draw the first `n_shown` images, and write all to the new folder `dump`. Raises OutputError."""
+        from fastmnist.output.png import make_folder
+
+        self._network, self._class_names, self._dump = network, class_names, dump
+        self._n_left = n_shown
+        self._n_rows = 0
+        if n_shown and not on_terminal():
+            say("--show draws on a terminal only; --dump-preprocessed FOLDER writes PNG files")
+            self._n_left = 0
+        if dump is not None:
+            make_folder(dump)
+
+    def see(self, batch: "Batch", say: Callable[[str], None]) -> None:
+        """Draw and write the images of the next batch; `say` writes a line on the terminal."""
+        good = [row for row in range(len(batch.pixels)) if row not in batch.errors]
+        for row in good[: self._n_left]:
+            self._draw(batch, row, say)
+        self._n_left = max(0, self._n_left - len(good))
+        for row in good if self._dump is not None else ():
+            self._write(batch, row)
+        self._n_rows += len(batch.pixels)
+
+    def _draw(self, batch: "Batch", row: int, say: Callable[[str], None]) -> None:
+        image = batch.pixels[row : row + 1]
+        probabilities = self._network.predict_probabilities(image)[2][0]
+        best = probabilities.argsort()[::-1][:GUESSES]
+        guesses = "  ".join(f"{self._class_names[label]} {probabilities[label]:.1%}" for label in best)
+        say("\n".join([*_drawn(image[0]), f"{batch.where(row)}:  {guesses}"]))
+
+    def _write(self, batch: "Batch", row: int) -> None:
+        from fastmnist.output.png import encode_png
+
+        name = batch.names[row if batch.first_index is None else 0]
+        stem = re.sub(r"[^\w.-]", "_", os.path.basename(printable(name)))[-100:]
+        path = os.path.join(self._dump or "", f"{self._n_rows + row + 1:07d}-{stem}.png")
+        try:
+            with open(path, "wb") as file:
+                file.write(encode_png(batch.pixels[row].reshape(SIDE, SIDE)))
+        except OSError as error:
+            raise OutputError(f"{printable(path)}: {reason(error)}, expected room for --dump-preprocessed") from None
+
+
+def _drawn(image: "Uint8") -> list[str]:
+    """Return 14 lines that draw an image (784,): each character shows two pixels, one above the other.
+
+    Both colours of a character are set, so it looks the same on a dark and on a light terminal.
+    """
+    greys = (BLACK + image.reshape(SIDE, SIDE).astype(int) * GREYS // 256).tolist()
+    return [
+        "".join(f"\033[38;5;{upper};48;5;{lower}m▀" for upper, lower in zip(*pair, strict=True)) + "\033[0m"
+        for pair in zip(greys[::2], greys[1::2], strict=True)
+    ]

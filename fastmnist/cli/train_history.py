@@ -1,0 +1,83 @@
+"""What `train` tells about its epochs: a line each on stderr, and a row each in the --history file."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TextIO
+
+from fastmnist.errors import OutputError, printable, reason
+
+if TYPE_CHECKING:
+    from fastmnist.training.loop import EpochDone
+
+Row = dict[str, Any]
+
+COLUMNS = (
+    "epoch",
+    "seconds",
+    "learning_rate",
+    "train_loss",
+    "train_accuracy",
+    "validation_loss",
+    "validation_accuracy",
+)
+
+
+def row_of(event: "EpochDone") -> Row:
+    """Return what is kept of an epoch, by column; None where nothing is held out for validation."""
+    validation = event.validation
+    return {
+        "epoch": event.epoch,
+        "seconds": event.seconds,
+        "learning_rate": event.learning_rate,
+        "train_loss": event.train_loss,
+        "train_accuracy": event.train_accuracy,
+        "validation_loss": validation.loss if validation else None,
+        "validation_accuracy": validation.accuracy if validation else None,
+    }
+
+
+def line_of(row: Row, epochs: int, n_samples: int) -> str:
+    """Return an epoch's line."""
+    line = f"epoch {row['epoch']}/{epochs}  loss {row['train_loss']:.4f}  accuracy {row['train_accuracy']:.2%}  "
+    if row["validation_loss"] is not None:
+        line += f"validation {row['validation_loss']:.4f}  {row['validation_accuracy']:.2%}  "
+    return f"{line}{row['seconds']:.2f} s  {n_samples / row['seconds']:,.0f} images/s"
+
+
+class History:
+    """The --history file, a CSV row per epoch; it grows row by row, so an interrupted run leaves what it did."""
+
+    def __init__(self, file: TextIO | None) -> None:
+        self._file = file
+        self._write(",".join(COLUMNS))
+
+    def add(self, row: Row) -> None:
+        """Write an epoch's row."""
+        self._write(",".join(_cell(name, row[name]) for name in COLUMNS))
+
+    def _write(self, line: str) -> None:
+        if self._file:
+            self._file.write(f"{line}\n")
+            self._file.flush()
+
+
+def _cell(name: str, value: float | None) -> str:
+    if value is None:
+        return ""
+    return str(value) if name == "epoch" else f"{value:.4f}" if name == "seconds" else f"{value:.6f}"
+
+
+@contextmanager
+def open_history(path: str | None, rows: Sequence[Row]) -> Iterator[History]:
+    """Open the history, if one is wanted, and write the rows of the epochs that a checkpoint has."""
+    if path is None:
+        yield History(None)
+        return
+    try:
+        with open(path, "w", encoding="utf-8", newline="") as file:
+            history = History(file)
+            for row in rows:
+                history.add(row)
+            yield history
+    except OSError as error:
+        raise OutputError(f"{printable(path)}: {reason(error)}, expected a file to write --history to") from None

@@ -1,1 +1,0 @@
-"""Everything between a path and uint8 pixels."""

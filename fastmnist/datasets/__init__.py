@@ -1,0 +1,1 @@
+"""A labelled data set of any form -> pixels, labels and class names."""

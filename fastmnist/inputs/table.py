@@ -1,0 +1,232 @@
+"""Tables of pixels in Kaggle's form: CSV lines of 784 numbers from 0 to 255, with or without a label before them.
+
+A first line without any number is a header. Lines stream in constant memory, from a plain or a gzip file. A line
+that is no row costs only itself: its index is kept, with an error.
+"""
+
+import contextlib
+import os
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from fastmnist.errors import AnyPath, DataError, printable, reason
+from fastmnist.inputs.files import GZIP_MAGIC, ByteStream, GunzipReader, open_regular
+from fastmnist.inputs.idx import check_labels
+from fastmnist.shapes import N_PIXELS
+
+MAX_LINE_BYTES = 64 * 1024  # 785 numbers of three digits take 3,140
+
+_BLOCK_BYTES = 2 << 20  # some 1,150 rows; of nothing but empty lines it takes 80 MB
+_MAX_LINES = 4096  # parsed at a time: a block of the shortest lines would become 800 times as large
+_SHOWN_BYTES = 20  # of a bad cell
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_LABEL_NAMES = frozenset({b"label", b"labels", b"class", b"target", b"digit", b"y"})
+
+
+@dataclass(frozen=True)
+class TableRows:
+    """A run of a table's rows.
+
+    labels: uint8 (m,), zeros where the table has none. pixels: uint8 (m, 784).
+    errors: row -> one-line message; labels and pixels of such a row mean nothing.
+    """
+
+    labels: npt.NDArray[np.uint8]
+    pixels: npt.NDArray[np.uint8]
+    errors: dict[int, str]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table whose first line is checked; holds no open file."""
+
+    path: AnyPath
+    has_header: bool
+    has_labels: bool
+
+    def batches(self) -> Iterator[TableRows]:
+        """Yield all rows in order. Raises DataError if the file can't be read to its end."""
+        n_lines = n_rows = 0
+        with _open(self.path) as stream:
+            for block in _line_blocks(stream):
+                text = np.frombuffer(block, np.uint8)
+                starts, ends = _lines(text)
+                numbers = n_lines + 1 + np.arange(len(starts))
+                n_lines += len(starts)
+                is_row = ends > starts  # an empty line is none
+                if self.has_header and numbers[:1] == 1:
+                    is_row[0] = False
+                starts, ends, numbers = starts[is_row], ends[is_row], numbers[is_row]
+                for first in range(0, len(starts), _MAX_LINES):
+                    some = slice(first, first + _MAX_LINES)
+                    yield self._parse(text, starts[some], ends[some], numbers[some], n_rows)
+                    n_rows += len(starts[some])
+
+    def _parse(
+        self,
+        text: npt.NDArray[np.uint8],
+        starts: npt.NDArray[np.int64],
+        ends: npt.NDArray[np.int64],
+        numbers: npt.NDArray[np.int64],
+        first_row: int,
+    ) -> TableRows:
+        """Return the rows of the lines text[starts[k] : ends[k]], whose line numbers are `numbers`."""
+        from fastmnist.kernels.parse_rows import parse_rows
+
+        n_columns = N_PIXELS + self.has_labels
+        values = np.empty((len(starts), n_columns), np.uint8)
+        n_found, first_bad = np.empty((2, len(starts)), np.int64)
+        # The serial build: this may be the reader's thread, and only one thread enters parallel kernels.
+        parse_rows.serial(text, starts, ends, values, n_found, first_bad, 1)
+        is_bad = (n_found != n_columns) | (first_bad >= 0) | (ends - starts > MAX_LINE_BYTES)
+        errors = {
+            row: f"{printable(self.path)}: row {first_row + row} (line {numbers[row]}): "
+            + self._fault(text[starts[row] : ends[row]].tobytes(), int(first_bad[row]))
+            for row in np.flatnonzero(is_bad).tolist()
+        }
+        labels = values[:, 0] if self.has_labels else np.zeros(len(values), np.uint8)
+        return TableRows(labels, np.ascontiguousarray(values[:, int(self.has_labels) :]), errors)
+
+    def _fault(self, line: bytes, column: int) -> str:
+        """Say what is wrong with a line, of which `column` is the first that holds no number up to 255."""
+        if len(line) > MAX_LINE_BYTES:
+            return f"more than {MAX_LINE_BYTES:,} bytes, expected a line of {N_PIXELS} numbers; mend the line"
+        cells = line.split(b",")
+        n_columns = N_PIXELS + self.has_labels
+        if len(cells) != n_columns:
+            return f"{_columns(len(cells))}, expected {n_columns} as in the first line; mend the line"
+        name = "label" if self.has_labels and column == 0 else f"pixel{column - self.has_labels}"
+        return (
+            f"{_shown(cells[column])} in column {column + 1} ({name}), "
+            "expected a whole number from 0 to 255; mend the line"
+        )
+
+
+def is_table(path: AnyPath) -> bool:
+    """Tell whether `path` is named like a table, .csv or .csv.gz in any case, and is no folder."""
+    return os.fsdecode(path).lower().endswith((".csv", ".csv.gz")) and not os.path.isdir(path)
+
+
+def open_table(path: AnyPath) -> Table:
+    """Check a table's first line and return the table; a gzip file is expanded once, in constant memory.
+
+    Raises DataError if the file is unreadable, a damaged gzip file, or no table of 784 pixels.
+    """
+    with _open(path) as stream:
+        blocks = _line_blocks(stream)
+        line = next(blocks, b"").partition(b"\n")[0].removesuffix(b"\r")
+        table = _describe(path, line)
+        if isinstance(stream, GunzipReader):
+            for _ in blocks:
+                pass
+    return table
+
+
+def estimate_rows(path: AnyPath) -> int:
+    """Return about how many rows a plain table has, by the length of its first lines; 1 for others. Never raises."""
+    try:
+        with open_regular(path) as file:
+            head = file.read(_BLOCK_BYTES)
+            n_lines = head.count(b"\n")
+            return max(1, n_lines * os.fstat(file.fileno()).st_size // max(1, len(head)))
+    except (DataError, OSError):
+        return 1
+
+
+def read_table(path: AnyPath, n_classes: int = 10) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """Return the pixels uint8 (n, 784) and the labels uint8 (n,), all below `n_classes`, of a table with labels.
+
+    Raises DataError, naming the first bad row, if anything is wrong with it.
+    """
+    table = open_table(path)
+    if not table.has_labels:
+        raise DataError(f"{printable(path)}: {N_PIXELS} columns, expected {N_PIXELS + 1}: the label before the pixels")
+    parts = [(np.zeros((0, N_PIXELS), np.uint8), np.zeros(0, np.uint8))]
+    for rows in table.batches():
+        if rows.errors:
+            raise DataError(rows.errors[min(rows.errors)])
+        parts.append((rows.pixels, rows.labels))
+    pixels, labels = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    check_labels(labels, n_classes, path)
+    return pixels, labels
+
+
+def _describe(path: AnyPath, line: bytes) -> Table:
+    """Return the table whose first line this is. Raises DataError unless it has the right columns."""
+    if not line:
+        raise DataError(f"{printable(path)}: an empty first line, expected a table of pixels; check the file")
+    cells = line.split(b",")
+    if len(cells) not in (N_PIXELS, N_PIXELS + 1):
+        raise DataError(
+            f"{printable(path)}: {_columns(len(cells))} in its first line, expected {N_PIXELS} pixels, "
+            f"or a label and {N_PIXELS} pixels; check the file"
+        )
+    has_labels = len(cells) > N_PIXELS
+    names = [cell.strip(b'" ').lower() for cell in cells]
+    has_header = not any(_is_number(name) for name in names)
+    if has_header and not has_labels and names[0] in _LABEL_NAMES:
+        raise DataError(f"{printable(path)}: a label and {N_PIXELS - 1} pixels, expected {N_PIXELS}; check the file")
+    if has_header and names[-1] in _LABEL_NAMES:
+        raise DataError(f"{printable(path)}: the label in the last column, expected it in the first; move it there")
+    return Table(path, has_header, has_labels)
+
+
+def _is_number(cell: bytes) -> bool:
+    """Tell whether a cell of the first line is a number, or nothing at all: no name of a column."""
+    try:
+        float(cell or b"0")
+    except ValueError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _open(path: AnyPath) -> Iterator[ByteStream]:
+    """Yield the file's content, expanded where it is gzip. Every reading error becomes a DataError."""
+    with open_regular(path) as file:
+        try:
+            head = file.read(len(GZIP_MAGIC))
+            file.seek(0)
+            yield GunzipReader(file) if head == GZIP_MAGIC else file
+        except (OSError, EOFError, zlib.error) as error:
+            raise DataError(
+                f"{printable(path)}: {reason(error)}, expected a readable table; get the file again"
+            ) from error
+
+
+def _line_blocks(stream: ByteStream) -> Iterator[bytes]:
+    """Yield the content in blocks of whole lines; of a line that is too long, the beginning or more of it."""
+    rest = b""
+    block = stream.read(_BLOCK_BYTES).removeprefix(_BYTE_ORDER_MARK)
+    while block:
+        lines, newline, tail = block.rpartition(b"\n")
+        if newline:
+            yield rest + lines + newline
+            rest = tail
+        else:
+            rest += tail
+        rest = rest[: MAX_LINE_BYTES + 1]
+        block = stream.read(_BLOCK_BYTES)
+    if rest:
+        yield rest
+
+
+def _lines(text: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return where each line of `text` starts and ends, line ends (also of two bytes) not counted."""
+    ends = np.flatnonzero(text == ord("\n"))
+    if text[-1] != ord("\n"):
+        ends = np.append(ends, len(text))
+    starts = np.concatenate(([0], ends[:-1] + 1))
+    return starts, ends - ((ends > starts) & (text[ends - 1] == ord("\r")))
+
+
+def _columns(n: int) -> str:
+    return f"{n:,} column{'s' * (n != 1)}"
+
+
+def _shown(cell: bytes) -> str:
+    return f"'{printable(cell[:_SHOWN_BYTES])}'{'...' * (len(cell) > _SHOWN_BYTES)}"

@@ -1,0 +1,1 @@
+"""A network, its file and its confidences."""

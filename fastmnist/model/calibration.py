@@ -1,0 +1,45 @@
+"""Confidences that mean what they say: of the answers given with 90 %, nine in ten should be right.
+
+Temperature scaling (Guo, Pleiss, Sun and Weinberger 2017, On Calibration of Modern Neural Networks, section 4.2): all
+logits are divided by one number, the temperature, fitted on samples that the network was not trained on. No label
+changes.
+"""
+
+import numpy as np
+
+from fastmnist.model.network import Float32, Network, Uint8
+
+LOWEST, HIGHEST = 0.05, 20.0  # where every sample is right, the best temperature would be 0
+_HALVINGS = 60  # of the range's logarithm: as exact as a float64 is
+
+
+def fit_temperature(logits: Float32, labels: Uint8) -> float:
+    """Return the temperature from 0.05 to 20 at which the mean cross-entropy of held-out samples is least.
+
+    logits: float32 (n, n_classes), n at least 1. labels: uint8 (n,), all below n_classes.
+
+    The cross-entropy is convex in s = 1 / temperature, so its slope, mean(E_p[z] - z_label) where p = softmax(s z),
+    changes sign once: bisection finds where.
+    """
+    exact = logits.astype(np.float64)
+    exact -= exact.max(axis=1, keepdims=True)
+    right = exact[np.arange(len(labels)), labels]
+    low, high = np.log(1 / HIGHEST), np.log(1 / LOWEST)
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        powers = np.exp(np.exp(middle) * exact)
+        expectation = (powers * exact).sum(axis=1) / powers.sum(axis=1)
+        if (expectation - right).mean() < 0:
+            low = middle
+        else:
+            high = middle
+    return float(np.exp(-(low + high) / 2))
+
+
+def calibrated(network: Network, temperature: float) -> Network:
+    """Return a network whose logits are those of `network` divided by `temperature`: its last layer is scaled."""
+    scaled = Network(network.layer_sizes)
+    scaled.parameters[:] = network.parameters
+    scaled.weights(network.n_layers - 1)[:] /= np.float32(temperature)
+    scaled.biases(network.n_layers - 1)[:] /= np.float32(temperature)
+    return scaled

@@ -1,0 +1,129 @@
+"""A fully connected network: layer sizes, parameters, forward pass, gradient and training steps.
+
+The only caller of the network kernels; it checks shapes and dtypes once, so that they need not.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastmnist.kernels import inference, jit
+from fastmnist.kernels.forward import Parameters
+from fastmnist.kernels.lanes import MASK_BITS
+from fastmnist.kernels.layout import aligned_zeros, make_layers
+from fastmnist.shapes import MAX_CLASSES
+
+Float32 = NDArray[np.float32]
+Uint8 = NDArray[np.uint8]
+Order = NDArray[np.int64]
+
+NO_VELOCITIES: Float32 = np.zeros(0, np.float32)
+
+
+class Network:
+    """Dense layers with ReLU between them and softmax at the end.
+
+    `layer_sizes` is (n_in, hidden..., n_classes), with one hidden layer or more. All parameters lie in one flat
+    float32 buffer, `parameters`, as `layout` says (kernels/layout.py): rows are filled up with zeros to whole
+    vectors, so use `weights` and `biases` to look at them.
+    """
+
+    def __init__(self, layer_sizes: Sequence[int]) -> None:
+        """Make a network with all parameters 0. Raises ValueError for impossible layer sizes."""
+        self.layer_sizes = tuple(int(size) for size in layer_sizes)
+        if len(self.layer_sizes) < 3 or min(self.layer_sizes) < 1 or self.layer_sizes[-1] > MAX_CLASSES:
+            raise ValueError(
+                f"layer sizes {self.layer_sizes}: expected inputs, one or more hidden layers and up to "
+                f"{MAX_CLASSES} classes"
+            )
+        # The kernels look at 64 inputs at a time; where there are fewer, the rest are zeros.
+        self.layout, size = make_layers((max(self.n_in, MASK_BITS), *self.layer_sizes[1:]))
+        self.parameters: Float32 = aligned_zeros(size)
+        self._space = inference.make_space(self.layout, jit.n_threads())
+
+    @classmethod
+    def random(cls, layer_sizes: Sequence[int], seed: int, scale: float | None = 0.01) -> "Network":
+        """Return a network with weights scale * N(0, 1) and biases 0.
+
+        Without a scale each layer gets sqrt(2 / n_in), which keeps the size of activations (He et al. 2015).
+
+        RandomState's stream is frozen, so a seed means the same weights with every version of NumPy.
+        """
+        network = cls(layer_sizes)
+        rng = np.random.RandomState(seed)
+        for layer in range(network.n_layers):
+            weights = network.weights(layer)
+            layer_scale = np.sqrt(2 / len(weights)) if scale is None else scale
+            weights[:] = layer_scale * rng.standard_normal(weights.shape)
+        return network
+
+    @property
+    def n_layers(self) -> int:
+        """The number of layers that have weights."""
+        return len(self.layout)
+
+    @property
+    def n_in(self) -> int:
+        """The number of inputs (784 for MNIST)."""
+        return self.layer_sizes[0]
+
+    @property
+    def n_classes(self) -> int:
+        """The number of classes (10 for MNIST)."""
+        return self.layer_sizes[-1]
+
+    def weights(self, layer: int) -> Float32:
+        """Return one layer's weights, a (n_in, n_out) view of `parameters`."""
+        n_in, n_out = self.layer_sizes[layer : layer + 2]
+        stride, first = self.layout[layer, 3:5]
+        return self.parameters[first : first + n_in * stride].reshape(n_in, stride)[:, :n_out]
+
+    def biases(self, layer: int) -> Float32:
+        """Return one layer's biases, a (n_out,) view of `parameters`."""
+        n_out, first = self.layout[layer, 1], self.layout[layer, 5]
+        return self.parameters[first : first + n_out]
+
+    def logits(self, inputs: Uint8 | Float32) -> Float32:
+        """Return the last layer's outputs (n_samples, n_classes) for inputs (n_samples, n_in)."""
+        logits = np.empty((len(inputs), self.n_classes), np.float32)
+        inference.compute_logits(*self._inference_arguments(inputs), logits)
+        return logits
+
+    def predict(self, inputs: Uint8 | Float32) -> tuple[Uint8, Float32]:
+        """Return each sample's most probable class (n_samples,) and its probability (n_samples,)."""
+        labels, confidences, _ = self._classify(inputs, 0)
+        return labels, confidences
+
+    def predict_probabilities(self, inputs: Uint8 | Float32) -> tuple[Uint8, Float32, Float32]:
+        """Return what `predict` does, and the probabilities of all classes (n_samples, n_classes)."""
+        return self._classify(inputs, self.n_classes)
+
+    def _classify(self, inputs: Uint8 | Float32, n_probabilities: int) -> tuple[Uint8, Float32, Float32]:
+        labels, confidences = np.empty(len(inputs), np.uint8), np.empty(len(inputs), np.float32)
+        probabilities = np.empty((len(inputs), n_probabilities), np.float32)
+        inference.classify(*self._inference_arguments(inputs), labels, confidences, probabilities)
+        return labels, confidences, probabilities
+
+    def _inference_arguments(self, inputs: Uint8 | Float32) -> tuple[object, ...]:
+        check_inputs(inputs, self.n_in)
+        order = np.arange(len(inputs), dtype=np.int64)
+        parameters = Parameters(self.layout, self.parameters, NO_VELOCITIES)
+        return parameters, pad_inputs(inputs), order, self._space
+
+
+def check_inputs(inputs: Uint8 | Float32, n_in: int) -> None:
+    """Raise ValueError unless inputs are C-contiguous (n_samples, n_in) uint8 or float32."""
+    if inputs.ndim != 2 or inputs.shape[1] != n_in:
+        raise ValueError(f"inputs of shape {inputs.shape}: expected (n_samples, {n_in})")
+    if inputs.dtype not in (np.uint8, np.float32) or not inputs.flags.c_contiguous:
+        raise ValueError(f"inputs of dtype {inputs.dtype}: expected C-contiguous uint8 or float32")
+
+
+def pad_inputs(inputs: Uint8 | Float32) -> Uint8 | Float32:
+    """Return inputs that are at least as wide as the masks of the kernels, with zeros where there were none."""
+    if inputs.shape[1] >= MASK_BITS:
+        return inputs
+    padded = np.zeros((len(inputs), MASK_BITS), inputs.dtype)
+    padded[:, : inputs.shape[1]] = inputs
+    return padded

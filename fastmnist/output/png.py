@@ -1,0 +1,52 @@
+"""Grey pictures -> PNG files, and many small ones -> one sheet."""
+
+import os
+import struct
+import zlib
+
+import numpy as np
+import numpy.typing as npt
+
+from fastmnist.errors import AnyPath, OutputError, printable, reason
+from fastmnist.output.atomic import atomic_file
+
+Uint8 = npt.NDArray[np.uint8]
+
+FRAME = 64  # grey of the lines between the pictures of a sheet
+
+
+def make_folder(folder: AnyPath) -> None:
+    """Make a folder for pictures. Raises OutputError if that fails or it has files: they would be mixed up."""
+    try:
+        os.makedirs(folder, exist_ok=True)
+        used = bool(os.listdir(folder))
+    except OSError as error:
+        raise OutputError(f"{printable(folder)}: {reason(error)}, expected a folder for pictures") from None
+    if used:
+        raise OutputError(f"{printable(folder)}: not empty, expected a new folder for pictures; name another one")
+
+
+def write_png(path: AnyPath, picture: Uint8) -> None:
+    """Write a grey picture (height, width) as a PNG file. Raises OutputError when the file can't be written."""
+    with atomic_file(path) as file:
+        file.write(encode_png(picture))
+
+
+def encode_png(picture: Uint8) -> bytes:
+    """Return a grey picture (height, width) as PNG (ISO/IEC 15948): 8 bits per pixel, rows without filters."""
+    height, width = picture.shape
+    rows = np.column_stack([np.zeros(height, np.uint8), picture])
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes(), 9)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, content) for kind, content in chunks)
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def sheet(pictures: Uint8) -> Uint8:
+    """Return pictures (rows, columns, height, width) as one, with lines between them."""
+    framed = np.pad(pictures, ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=FRAME)
+    rows, columns, height, width = framed.shape
+    return framed.transpose(0, 2, 1, 3).reshape(rows * height, columns * width)[:-1, :-1]

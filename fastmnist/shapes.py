@@ -1,0 +1,12 @@
+"""MNIST's shapes, stated once: an image is 28 x 28 pixels, a label fits into a uint8, a class has a printable name."""
+
+SIDE = 28
+IMAGE_SHAPE = (SIDE, SIDE)
+N_PIXELS = SIDE * SIDE
+MAX_CLASSES = 256  # labels are uint8
+DIGITS = tuple(str(digit) for digit in range(10))  # the class names of MNIST
+
+
+def is_class_name(name: object) -> bool:
+    """Return whether `name` can be a label in the output: printable, and no formula to a spreadsheet."""
+    return isinstance(name, str) and name.isprintable() and name[:1].isalnum()

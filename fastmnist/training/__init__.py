@@ -1,0 +1,1 @@
+"""Recipes, distorted copies of images, and the loop that trains."""

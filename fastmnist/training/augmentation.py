@@ -1,0 +1,86 @@
+"""Distorted copies of training images, anew in every epoch: how strong, and the working memory to make them."""
+
+import math
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from fastmnist.errors import TrainingError
+from fastmnist.kernels import augment, jit
+from fastmnist.model.network import Order, Uint8
+from fastmnist.shapes import N_PIXELS, SIDE
+
+# The least and the most of each strength: beyond, no digit is left.
+BOUNDS = {
+    "rotation": (0, 180),
+    "scale": (0, 0.9),
+    "shear": (0, 5),
+    "translation": (0, SIDE),
+    "elastic": (0, SIDE),
+    "smoothness": (2, SIDE),
+    "thickness": (0, 1),
+}
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How far each distortion goes; an image draws uniformly between -strength and strength. All 0: no distortion."""
+
+    rotation: float = 0.0  # degrees
+    scale: float = 0.0  # share of the size, for height and width each
+    shear: float = 0.0  # columns per row
+    translation: float = 0.0  # pixels, for each axis
+    elastic: float = 0.0  # standard deviation of the displacement, pixels, for each axis
+    smoothness: float = 5.0  # standard deviation of the Gaussian that smooths the displacement, pixels
+    thickness: float = 0.0  # 1: strokes grow or shrink by a pixel on every side
+
+    def __post_init__(self) -> None:
+        """Raise TrainingError for a strength out of bounds."""
+        for name, value in asdict(self).items():
+            least, most = BOUNDS[name]
+            if not least <= value <= most:
+                raise TrainingError(f"augmentation {name}={value:g}: expected a number from {least} to {most}")
+
+    def __bool__(self) -> bool:
+        """Tell whether images are changed at all."""
+        return self != Augmentation(smoothness=self.smoothness)
+
+    def as_metadata(self) -> dict[str, float]:
+        """Return the strengths for a model file's metadata, without those that are 0."""
+        return {name: value for name, value in asdict(self).items() if value}
+
+
+class Augmenter:
+    """Makes distorted copies of up to `max_samples` images a call, in memory of its own."""
+
+    def __init__(self, augmentation: Augmentation, max_samples: int) -> None:
+        self._strengths = augment.Strengths(
+            rotation=np.float32(math.radians(augmentation.rotation)),
+            scale=np.float32(augmentation.scale),
+            shear=np.float32(augmentation.shear),
+            translation=np.float32(augmentation.translation),
+            elastic=np.float32(augmentation.elastic),
+            thickness=np.float32(augmentation.thickness),
+        )
+        self._basis = augment.make_basis(augmentation.smoothness)
+        self._columns = augment.make_columns(self._basis)
+        self._space = augment.make_space(self._basis.shape[1], jit.n_threads())
+        self._copies: Uint8 = np.empty((max_samples, N_PIXELS), np.uint8)
+
+    def distort(self, pixels: Uint8, order: Order, seed: int, epoch: int) -> Uint8:
+        """Return distorted copies (n, 784) of the images `order` (n,) of `pixels` (n_samples, 784).
+
+        A copy is a pure function of the image, its position in `pixels`, the seed and the epoch. The next call
+        overwrites it. `order` has no more than `max_samples` positions, all of them there; not checked.
+        """
+        copies = self._copies[: len(order)]
+        key = np.uint64(seed << 32 | epoch)
+        augment.augment(pixels, order, key, self._strengths, self._basis, self._columns, self._space, copies)
+        return copies
+
+
+def examples(pixels: Uint8, augmentation: Augmentation, seed: int, n_copies: int) -> Uint8:
+    """Return images (n, 784) and their distorted copies of the first epochs, (n, 1 + n_copies, 28, 28)."""
+    augmenter, order = Augmenter(augmentation, len(pixels)), np.arange(len(pixels))
+    copies = [augmenter.distort(pixels, order, seed, epoch).copy() for epoch in range(1, n_copies + 1)]
+    return np.stack([pixels, *copies], axis=1).reshape(len(pixels), -1, SIDE, SIDE)

@@ -1,0 +1,99 @@
+"""Checkpoints: all that a training run needs to go on as if it had never been interrupted, bit for bit.
+
+Shuffling and augmentation are pure functions of the seed, the epoch and the sample, so the parameters, the
+velocities and the averages after an epoch are all.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fastmnist import __version__
+from fastmnist.errors import AnyPath, TrainingError, printable
+from fastmnist.model.arrays_file import MAX_OVERHEAD, Kind, UnsoundError, check_checksum, load_arrays, save_arrays
+from fastmnist.training.loop import Training
+
+MAX_MEMBERS = 8
+FORMAT_VERSION = 1
+
+Row = dict[str, Any]  # what is told about an epoch
+
+
+def save_checkpoint(path: AnyPath, training: Training, rows: Sequence[Row]) -> None:
+    """Write the state after an epoch, and what was told about the epochs so far, a row for each, atomically.
+
+    Raises OutputError when the file can't be written; an old file is then untouched.
+    """
+    save_arrays(path, _kind(training), dict(training.state()), {**_origin(training), "rows": list(rows)})
+
+
+def load_checkpoint(path: AnyPath, training: Training) -> list[Row]:
+    """Bring a fresh `training` to the state of a checkpoint; return what was told about its epochs.
+
+    Raises TrainingError, naming the file and what to do, for anything that is not a whole, sound checkpoint of a run
+    on the same data with the same settings.
+    """
+    name = printable(path)
+    try:
+        return _load(Path(os.fsdecode(path)), training)
+    except FileNotFoundError:
+        raise TrainingError(f"{name}: no such file, expected a checkpoint: begin without --resume") from None
+    except UnsoundError as error:
+        raise TrainingError(f"{name}: {error}: begin anew without --resume, with another --checkpoint") from None
+    except OSError as error:
+        raise TrainingError(f"{name}: {error.strerror or error}, expected a readable checkpoint") from None
+
+
+def _load(path: Path, training: Training) -> list[Row]:
+    arrays, metadata = load_arrays(path, _kind(training))
+    check_checksum(arrays, metadata)
+    for what, expected in _origin(training).items():
+        if metadata.get(what) != expected:
+            raise UnsoundError(_difference(what, metadata.get(what), expected))
+    state = training.state()
+    if {name: (array.shape, array.dtype) for name, array in arrays.items()} != {
+        name: (array.shape, array.dtype) for name, array in state.items()
+    }:
+        raise UnsoundError("its arrays do not fit the network")
+    if not all(np.isfinite(array).all() for array in arrays.values()):
+        raise UnsoundError("it has values that are not finite")
+    rows = metadata.get("rows")
+    if not isinstance(rows, list) or not 1 <= len(rows) <= training.recipe.epochs:
+        raise UnsoundError(f"not a row for each of up to {training.recipe.epochs} epochs")
+    for name, array in state.items():
+        array[:] = arrays[name]
+    training.epochs_done = len(rows)
+    return rows
+
+
+def _kind(training: Training) -> Kind:
+    """Return what bounds the file: the size of what it must hold."""
+    size = sum(array.nbytes for array in training.state().values())
+    return Kind("checkpoint", FORMAT_VERSION, size + MAX_OVERHEAD, MAX_MEMBERS)
+
+
+def _origin(training: Training) -> dict[str, Any]:
+    """Return what must be equal where a run goes on."""
+    return {
+        "fastmnist_version": __version__,
+        "recipe": training.recipe.as_metadata(),
+        "train_data_sha256": training.data_sha256(),
+    }
+
+
+def _difference(what: str, found: Any, expected: Any) -> str:
+    """Say in what the checkpoint's run and this one differ."""
+    if what == "recipe" and isinstance(found, dict):
+        for name in [*expected, *found]:
+            if found.get(name) != expected.get(name):
+                return f"made with {_setting(name, found)}, expected {_setting(name, expected)}"
+    if what == "train_data_sha256":
+        return "made with other training data"
+    return f"made with {what} {printable(str(found))}, expected {expected}"
+
+
+def _setting(name: str, settings: dict[str, Any]) -> str:
+    return printable(f"{name} {settings[name]}" if name in settings else f"no {name}")

@@ -1,0 +1,187 @@
+"""The training loop: epochs of compiled blocks of batches, told as events. Never prints."""
+
+import hashlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+
+from fastmnist.errors import ModelError, TrainingError
+from fastmnist.evaluation import Evaluation, evaluate
+from fastmnist.model.model_file import check_storable
+from fastmnist.model.network import Float32, Network, Order, Uint8
+from fastmnist.shapes import N_PIXELS
+from fastmnist.training.augmentation import Augmenter
+from fastmnist.training.recipes import HE, Recipe
+from fastmnist.training.trainer import Trainer
+
+# A compiled call hears no signals and shows no progress, so one does this much and no more: some hundredths of a
+# second, on a slow machine half of one. It is not measured by the clock, because where the calls part decides how
+# the losses are summed: equal runs must give equal bytes.
+MULTIPLICATIONS_PER_CALL = 20_000_000_000
+SAMPLES_PER_CALL = 2048  # the lists of their non-zero inputs fit a second-level cache or two
+
+
+@dataclass(frozen=True)
+class BlockDone:
+    """Some more batches are done: `n_samples` of this epoch's samples so far."""
+
+    epoch: int
+    n_samples: int
+
+
+@dataclass(frozen=True)
+class EpochDone:
+    """An epoch is done.
+
+    `train_loss` is the mean cross-entropy (without L2 and label smoothing) and `train_accuracy` the share of right
+    answers, both running over the epoch, before each batch's step, on the images as they were augmented. `seconds`
+    is wall time without the validation; the first epoch's includes all preparation. `learning_rate` is the last
+    batch's. `validation` is None where no samples are held out.
+    """
+
+    epoch: int
+    seconds: float
+    train_loss: float
+    train_accuracy: float
+    n_samples: int
+    learning_rate: float
+    validation: Evaluation | None
+
+
+class Training:
+    """One training run: `network` is trained while `run()` is iterated.
+
+    With averaged weights, `network` holds the averages, and another one is trained. `held_out` are the pixels and
+    labels of the validation split, (0, n_in) and (0,) without one.
+    """
+
+    def __init__(self, pixels: Uint8 | Float32, labels: Uint8, recipe: Recipe, n_classes: int = 10) -> None:
+        """Take pixels (n_samples, n_in) and labels (n_samples,), n_samples at least 1.
+
+        Raises TrainingError for a network that no model file may hold, and for settings that do not fit the data.
+        """
+        n_samples = len(pixels) - recipe.validation
+        if n_samples < 1:
+            raise TrainingError(f"{recipe.validation} of {len(pixels)} images held out: expected fewer --validation")
+        if recipe.augment and (pixels.dtype != np.uint8 or pixels.shape[1] != N_PIXELS):
+            raise TrainingError(f"augmentation of {pixels.shape[1]} inputs: expected images of 28 x 28 pixels")
+        self.pixels, self.labels, self.recipe = pixels[:n_samples], labels[:n_samples], recipe
+        self._all, self.held_out = (pixels, labels), (pixels[n_samples:], labels[n_samples:])
+        layer_sizes = (pixels.shape[1], *recipe.hidden, n_classes)
+        check_storable(layer_sizes)
+        scale = None if recipe.initial_scale == HE else float(recipe.initial_scale)
+        self.network = trained = Network.random(layer_sizes, recipe.seed, scale)
+        if recipe.average:
+            trained = Network.random(layer_sizes, recipe.seed, scale)
+        max_samples = _samples_per_call(trained.parameters.size, recipe.batch_size)
+        self._trainer = Trainer(
+            trained,
+            recipe.batch_size,
+            recipe.momentum,
+            max_samples,
+            nesterov=recipe.nesterov,
+            label_smoothing=recipe.label_smoothing,
+        )
+        self._augmenter = Augmenter(recipe.augment, max_samples) if recipe.augment else None
+        self._data_sha256 = ""
+        self.epochs_done = 0
+
+    def data_sha256(self) -> str:
+        """Return the SHA-256 of the training pixels and labels, those held out included."""
+        if not self._data_sha256:
+            pixels, labels = self._all
+            self._data_sha256 = hashlib.sha256(pixels.tobytes() + labels.tobytes()).hexdigest()
+        return self._data_sha256
+
+    def state(self) -> dict[str, Float32]:
+        """Return all that training has changed, as views: what was copied out and in again trains on alike."""
+        average = {"average": self.network.parameters} if self.recipe.average else {}
+        return {**self._trainer.state(), **average}
+
+    def compile(self) -> None:
+        """Compile the training kernels, or load them from the cache, so that no epoch's time includes it."""
+        self._train(np.zeros(0, np.int64), 1, 0)
+
+    def run(self) -> Iterator[BlockDone | EpochDone]:
+        """Train, yielding after each block of batches and each epoch; begins after epoch `epochs_done`.
+
+        Raises TrainingError as soon as the loss is no longer a finite number.
+        """
+        self.compile()
+        start = time.perf_counter()
+        for epoch in range(self.epochs_done + 1, self.recipe.epochs + 1):
+            order = self._order(epoch)
+            loss, n_right, done = 0.0, 0, 0
+            while done < len(order):
+                block = order[done : done + self._trainer.max_samples]
+                block_loss, block_right = self._train(block, epoch, done)
+                loss, n_right, done = loss + block_loss, n_right + block_right, done + len(block)
+                if not np.isfinite(loss):
+                    raise _diverged("loss", epoch)
+                yield BlockDone(epoch, done)
+            seconds = time.perf_counter() - start
+            if not np.isfinite(self.network.parameters).all():  # the last step's harm shows in no loss
+                raise _diverged("weights", epoch)
+            self.epochs_done = epoch
+            rate = self._rate(epoch, done - len(block), len(block))
+            yield EpochDone(epoch, seconds, loss / done, n_right / done, done, rate, self._validate(epoch))
+            start = time.perf_counter()
+
+    def _train(self, order: Order, epoch: int, done: int) -> tuple[float, int]:
+        """Train on a block of samples, before which the epoch has `done` others; keep up the averages."""
+        pixels, labels = self.pixels, self.labels
+        if self._augmenter:
+            images = cast(Uint8, pixels)  # as the constructor has seen to
+            pixels = self._augmenter.distort(images, order, self.recipe.seed, epoch)
+            labels, order = labels[order], np.arange(len(order))
+        rate = self._rate(epoch, done, len(order))
+        figures = self._trainer.train(pixels, labels, order, rate, self.recipe.weight_decay)
+        if self.recipe.average and len(order):
+            self._average(epoch, done, len(order))
+        return figures
+
+    def _rate(self, epoch: int, done: int, n_samples: int) -> float:
+        """Return a block's learning rate: that in its middle."""
+        return self.recipe.rate_at(epoch - 1 + (done + n_samples / 2) / len(self.labels))
+
+    def _average(self, epoch: int, done: int, n_samples: int) -> None:
+        """Take a block's result into the averages, whose weights fall by e over `recipe.average` epochs.
+
+        (Polyak and Juditsky 1992, with the exponential weights of Szegedy et al. 2016.) The first blocks get equal
+        weights, so that the average does not remember the random beginning.
+        """
+        epochs_done = epoch - 1 + (done + n_samples) / len(self.labels)
+        share = n_samples / len(self.labels)
+        weight = max(1 - np.exp(-share / self.recipe.average), share / epochs_done)
+        average = self.network.parameters
+        average += np.float32(weight) * (self._trainer.network.parameters - average)
+
+    def _validate(self, epoch: int) -> Evaluation | None:
+        if not self.recipe.validation:
+            return None
+        try:
+            return evaluate(self.network, *self.held_out)
+        except ModelError:
+            raise _diverged("outputs", epoch) from None
+
+    def _order(self, epoch: int) -> Order:
+        """Return the order of the samples in an epoch, a pure function of the seed and the epoch."""
+        if not self.recipe.shuffle:
+            return np.arange(len(self.pixels), dtype=np.int64)
+        return np.random.RandomState([self.recipe.seed, epoch]).permutation(len(self.pixels))
+
+
+def _samples_per_call(n_parameters: int, batch_size: int) -> int:
+    """Return how many samples one compiled call trains on: whole batches, at least one."""
+    most = min(SAMPLES_PER_CALL, MULTIPLICATIONS_PER_CALL // (3 * n_parameters))  # forward, and two gradients
+    return batch_size * max(1, most // batch_size)
+
+
+def _diverged(what: str, epoch: int) -> TrainingError:
+    return TrainingError(
+        f"the {what} in epoch {epoch} left the range of numbers, expected them finite: training diverged; "
+        "try a smaller --learning-rate"
+    )

@@ -1,0 +1,97 @@
+"""Trains a network: one call of the compiled loop for some thousand samples."""
+
+import time
+
+import numpy as np
+
+from fastmnist.kernels import jit, sparse, training_loop
+from fastmnist.kernels.forward import Parameters
+from fastmnist.kernels.lanes import MASK_BITS
+from fastmnist.kernels.layout import aligned_zeros
+from fastmnist.kernels.sgd import StepScalars
+from fastmnist.model.network import Float32, Network, Order, Uint8, check_inputs, pad_inputs
+from fastmnist.threads import Pace
+
+
+class Trainer:
+    """Trains a network, up to `max_samples` samples a call; holds the velocities and the working memory."""
+
+    def __init__(
+        self,
+        network: Network,
+        batch_size: int,
+        momentum: float,
+        max_samples: int,
+        *,
+        nesterov: bool = False,
+        label_smoothing: float = 0.0,
+    ) -> None:
+        """Take a network to train in place. `max_samples` is a multiple of `batch_size`.
+
+        `label_smoothing` is the share of each label that is spread over all classes, from 0 to below 1.
+        """
+        self.network, self.batch_size, self.momentum, self.max_samples = network, batch_size, momentum, max_samples
+        self.nesterov, self.label_smoothing = nesterov, label_smoothing
+        self.velocities: Float32 = aligned_zeros(network.parameters.size if momentum else 0)
+        n_in = max(network.n_in, MASK_BITS)
+        self._rows = sparse.make_row_lists(max_samples, n_in)
+        self._columns = sparse.make_column_lists(max_samples, n_in, batch_size)
+        self._space = training_loop.make_workspace(network.layout, batch_size, jit.n_threads(), momentum)
+        self._pace = Pace(jit.n_threads())
+
+    def train(
+        self,
+        inputs: Uint8 | Float32,
+        labels: Uint8,
+        order: Order,
+        learning_rate: float,
+        weight_decay: float,
+    ) -> tuple[float, int]:
+        """Train on the samples `order` (n,) of `inputs` (n_samples, n_in), one SGD step for each batch of them.
+
+        Returns the sum of the samples' cross-entropies and the number of right answers, each taken before its
+        batch's step. The last batch may be smaller.
+        """
+        check_inputs(inputs, self.network.n_in)
+        check_labels(labels, len(inputs), self.network.n_classes)
+        if len(order) > self.max_samples or (len(order) and (order.min() < 0 or order.max() >= len(inputs))):
+            raise ValueError(f"an order of {len(order)} samples: expected up to {self.max_samples}, all of them there")
+        self._space.totals[:] = 0
+        inputs = pad_inputs(inputs)
+        sparse.list_nonzeros(inputs, order, self.batch_size, self._rows, self._columns)
+        threads, start = self._pace.choose(), time.perf_counter()
+        training_loop.train_batches.with_threads(
+            threads,
+            Parameters(self.network.layout, self.network.parameters, self.velocities),
+            self._rows,
+            self._columns,
+            labels[order],
+            self.batch_size,
+            self._space,
+            StepScalars(
+                np.float32(learning_rate),
+                np.float32(self.momentum),
+                np.float32(weight_decay),
+                self.nesterov,
+                np.float32(self.label_smoothing),
+            ),
+        )
+        if len(order):
+            self._pace.record(threads, (time.perf_counter() - start) / len(order))
+        return float(self._space.totals[0]), int(self._space.totals[1])
+
+    def state(self) -> dict[str, Float32]:
+        """Return all that training has changed, as views: what was copied out and in again trains on alike."""
+        return {
+            "parameters": self.network.parameters,
+            "velocities": self.velocities,
+            "first_velocities": self._space.first_velocities,
+        }
+
+
+def check_labels(labels: Uint8, n_samples: int, n_classes: int) -> None:
+    """Raise ValueError for a label that is no class: in a kernel it would be a write out of bounds."""
+    if labels.shape != (n_samples,) or labels.dtype != np.uint8:
+        raise ValueError(f"labels {labels.shape} {labels.dtype}: expected ({n_samples},) uint8")
+    if n_samples and labels.max() >= n_classes:
+        raise ValueError(f"label {labels.max()}: expected 0 to {n_classes - 1}")

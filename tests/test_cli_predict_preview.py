@@ -1,0 +1,75 @@
+import os
+import pty
+import subprocess
+
+import cv2
+import numpy as np
+import pytest
+from conftest import cli_command, cli_environment
+
+from fastmnist.images.normalize import normalize
+
+
+@pytest.fixture
+def pictures(digits, tmp_path):
+    """A folder with a digit in MNIST's form, one that is large and dark on light, and a file that is no picture."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    large = cv2.resize(255 - digits[0][1], (140, 140))
+    cv2.imwrite(str(folder / "a.png"), digits[0][0])
+    (folder / "b.png").write_bytes(b"no picture")
+    cv2.imwrite(str(folder / "c d.png"), large)
+    return digits[0][0], normalize(large)
+
+
+def test_what_the_model_sees_is_written_as_png_named_by_row_and_file(run_cli, pictures, small_model, tmp_path):
+    run = run_cli("predict", "pictures", "--model", small_model, "--dump-preprocessed", "seen")
+    assert run.code == 1
+    assert sorted(os.listdir(tmp_path / "seen")) == ["0000001-a.png.png", "0000003-c_d.png.png"]
+    for name, expected in zip(sorted(os.listdir(tmp_path / "seen")), pictures, strict=True):
+        np.testing.assert_array_equal(cv2.imread(str(tmp_path / "seen" / name), cv2.IMREAD_GRAYSCALE), expected)
+    again = run_cli("predict", "pictures", "--model", small_model, "--dump-preprocessed", "seen")
+    assert again.errors == ["fastmnist: error: seen: not empty, expected a new folder for pictures; name another one"]
+
+
+def test_no_terminal_is_drawn_on_where_there_is_none(run_cli, pictures, small_model):
+    run = run_cli("predict", "pictures", "--model", small_model, "--show", "2")
+    assert "--show draws on a terminal only" in run.stderr
+    assert "▀" not in run.stderr
+
+
+def test_digits_are_drawn_on_a_terminal_with_three_guesses(pictures, small_model, tmp_path):
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        cli_command("predict", "pictures", "--model", small_model, "--show", "2"),
+        cwd=tmp_path, env=cli_environment(TERM="xterm"), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        stderr=follower,
+    )  # fmt: skip
+    os.close(follower)
+    shown = b""
+    while True:
+        try:
+            part = os.read(leader, 65536)
+        except OSError:  # Linux's way to say that the other end is closed
+            break
+        if not part:
+            break
+        shown += part
+    os.close(leader)
+    assert process.wait() == 1
+    text = shown.decode()
+    assert text.count("▀") == 2 * 28 * 14
+    for name in ("pictures/a.png", "pictures/c d.png"):
+        line = next(line for line in text.splitlines() if f"{name}:  " in line)
+        assert line.count("%") == 3
+    assert "Traceback" not in text
+
+
+def test_preprocessing_is_the_models_unless_another_is_asked_for(run_cli, pictures, small_model, tmp_path):
+    usual = run_cli("predict", "pictures", "--model", small_model)
+    assert "--preprocess" not in usual.stderr
+    none = run_cli("predict", "pictures", "--model", small_model, "--preprocess", "none")
+    assert "--preprocess none instead of auto, which the model was trained with" in none.stderr.splitlines()
+    assert none.lines[1] == usual.lines[1]
+    assert none.lines[3] == "pictures/c d.png,,,"
+    assert any("is 140x140 pixels, expected 28x28" in line for line in none.errors)

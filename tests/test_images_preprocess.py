@@ -1,0 +1,109 @@
+import os
+
+import cv2
+import numpy as np
+import pytest
+
+from fastmnist.errors import DataError
+from fastmnist.images.preprocess import in_mnist_form, normalize_images, read_digits, to_digit
+from fastmnist.inputs.idx import read_images
+
+
+def moved(image, down, right):
+    return np.roll(image, (down, right), (0, 1))
+
+
+def test_all_of_mnist_is_in_its_own_form(mnist_dir, digits):
+    assert in_mnist_form(digits[0]).all()
+    assert in_mnist_form(read_images(mnist_dir / "train-images-idx3-ubyte")).all()
+
+
+def test_the_form_is_a_black_border_and_the_centre_of_mass(digits):
+    dot = np.zeros((1, 28, 28), np.uint8)
+    for row, column, expected in ((13, 13, True), (14, 14, True), (12, 13, False), (13, 12, False), (15, 14, False)):
+        image = dot.copy()
+        image[0, row, column] = 255
+        assert in_mnist_form(image)[0] == expected
+    two = dot.copy()
+    two[0, 14, 14:16] = 1  # centre 14.5
+    assert in_mnist_form(two)[0]
+    two[0, 14, 14:17] = 1  # centre 15
+    assert not in_mnist_form(two)[0]
+    assert not in_mnist_form(dot)[0]
+    assert not in_mnist_form(255 - digits[0][:1])[0]
+    for n_bright, expected in ((53, True), (54, False)):  # of 108 pixels of the border: the median is 0, or 0.5
+        image = digits[0][:1].copy()
+        border = np.zeros(108, np.uint8)
+        border[:n_bright] = 1
+        image[0, 0], image[0, -1], image[0, 1:-1, 0], image[0, 1:-1, -1] = np.split(border, [28, 56, 82])
+        image[0, 14, 14] = 255
+        assert np.median(border) == (0 if expected else 0.5)
+        assert in_mnist_form(image)[0] == expected
+
+
+@pytest.fixture
+def files(tmp_path, digits):
+    """A digit in MNIST's form, one out of it, a large one, one that is no picture, and an empty sheet."""
+    pictures = (
+        digits[0][0],
+        moved(digits[0][1], -2, -2),
+        cv2.resize(255 - digits[0][2], (90, 90)),
+        None,
+        digits[0][3] * 0,
+    )
+    paths = [os.fsencode(tmp_path / f"{i}.png") for i in range(len(pictures))]
+    for path, picture in zip(paths, pictures, strict=True):
+        with open(path, "wb") as file:
+            file.write(b"no picture" if picture is None else cv2.imencode(".png", picture)[1].tobytes())
+    return paths
+
+
+def read(files, preprocess):
+    images = np.full((len(files), 28, 28), 9, np.uint8)
+    return images, read_digits(files, preprocess, images)
+
+
+def test_auto_leaves_what_is_in_the_form_and_normalizes_the_rest(files, digits):
+    images, errors = read(files, "auto")
+    np.testing.assert_array_equal(images[0], digits[0][0])
+    np.testing.assert_array_equal(images[1], digits[0][1])  # moved back
+    assert in_mnist_form(images[:3]).all()
+    assert sorted(errors) == [3, 4]
+    assert "no picture that can be read" in errors[3]
+    assert errors[4].startswith(os.fsdecode(files[4]) + ": no ink found")
+    assert not images[3:].any()
+
+
+def test_none_takes_28x28_pixels_as_they_are_and_refuses_other_sizes(files, digits):
+    images, errors = read(files, "none")
+    np.testing.assert_array_equal(images[:2], [digits[0][0], moved(digits[0][1], -2, -2)])
+    assert sorted(errors) == [2, 3]
+    assert "is 90x90 pixels, expected 28x28" in errors[2]
+
+
+def test_mnist_normalizes_every_image(files):
+    images, errors = read(files, "mnist")
+    assert sorted(errors) == [3, 4]
+    assert in_mnist_form(images[:3]).all()
+
+
+@pytest.mark.parametrize("preprocess", ["auto", "mnist", "none"])
+def test_one_picture_is_read_like_many(files, preprocess):
+    images, errors = read(files, preprocess)
+    for row, path in enumerate(files):
+        picture = cv2.imread(os.fsdecode(path), cv2.IMREAD_GRAYSCALE)
+        if picture is None:
+            continue
+        if row in errors:
+            with pytest.raises(DataError) as caught:
+                to_digit(picture, preprocess, path)
+            assert str(caught.value) == errors[row]
+        else:
+            np.testing.assert_array_equal(to_digit(picture, preprocess, path), images[row])
+
+
+def test_only_the_named_rows_are_normalized(digits):
+    images = 255 - digits[0][:4]
+    errors = normalize_images(images, [1, 3], "mnist", str)
+    assert errors == {}
+    assert in_mnist_form(images).tolist() == [False, True, False, True]

@@ -1,0 +1,170 @@
+"""Checkpoints: a run goes on bit for bit, or is refused."""
+
+import os
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from test_kernels_augment import digits
+from test_model_file import Bomb, members_of, npy, rewrite, write_members
+from test_training_methods import EVERYTHING
+
+from fastmnist.errors import OutputError, TrainingError
+from fastmnist.training import checkpoint as checkpoint_module
+from fastmnist.training.checkpoint import load_checkpoint, save_checkpoint
+from fastmnist.training.loop import EpochDone, Training
+
+RECIPE = replace(EVERYTHING, hidden=(5,), validation=10)
+
+
+@pytest.fixture(scope="module")
+def some():
+    return digits(60), np.random.default_rng(0).integers(10, size=60, dtype=np.uint8)
+
+
+def trained(some, epochs, recipe=RECIPE):
+    """A run after so many epochs, and a row for each."""
+    training, rows = Training(*some, recipe), []
+    for event in training.run():
+        if isinstance(event, EpochDone):
+            rows.append({"epoch": event.epoch, "train_loss": event.train_loss})
+            if event.epoch == epochs:
+                return training, rows
+    raise AssertionError
+
+
+@pytest.fixture
+def path(some, tmp_path):
+    """A checkpoint after one epoch of three."""
+    save_checkpoint(tmp_path / "c.npz", *trained(some, 1))
+    return tmp_path / "c.npz"
+
+
+def refused(path, some, recipe=RECIPE):
+    """Load a checkpoint that must be refused; return the message, which names it. Nothing is taken from it."""
+    training = Training(*some, recipe)
+    before = {name: array.tobytes() for name, array in training.state().items()}
+    with pytest.raises(TrainingError) as error:
+        load_checkpoint(path, training)
+    assert {name: array.tobytes() for name, array in training.state().items()} == before
+    assert training.epochs_done == 0
+    message = str(error.value)
+    assert message.startswith(f"{path}: ")
+    assert message.isprintable()
+    return message
+
+
+@pytest.mark.parametrize("epochs_done", [1, 2, 3])
+def test_a_run_goes_on_from_a_checkpoint_bit_for_bit(epochs_done, some, tmp_path):
+    expected, rows = trained(some, 3)
+    save_checkpoint(tmp_path / "c.npz", *trained(some, epochs_done))
+    training = Training(*some, RECIPE)
+    loaded = load_checkpoint(tmp_path / "c.npz", training)
+    assert loaded == rows[:epochs_done]
+    losses = [event.train_loss for event in training.run() if isinstance(event, EpochDone)]
+    assert losses == [row["train_loss"] for row in rows[epochs_done:]]
+    for name, array in expected.state().items():
+        assert training.state()[name].tobytes() == array.tobytes()
+
+
+def test_a_checkpoint_takes_the_place_of_the_last_one(path, some):
+    save_checkpoint(path, *trained(some, 2))
+    assert len(load_checkpoint(path, Training(*some, RECIPE))) == 2
+    assert os.listdir(path.parent) == ["c.npz"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ({"epochs": 4}, "made with epochs 3, expected epochs 4"),
+        ({"seed": 5}, "made with seed 2, expected seed 5"),
+        ({"hidden": (6,)}, "expected"),
+        ({"average": 0.0}, "made with average 0.7, expected no average"),
+        ({"augment": replace(RECIPE.augment, elastic=2)}, "made with augment {"),
+    ],
+)
+def test_other_settings_are_refused_and_named(setting, told, path, some):
+    assert told in refused(path, some, replace(RECIPE, **setting))
+
+
+def test_other_data_are_refused(path, some):
+    for changed in ((some[0][::-1].copy(), some[1]), (some[0], some[1][::-1].copy())):
+        assert "made with other training data" in refused(path, changed)
+
+
+def test_another_version_is_refused(path, some, monkeypatch):
+    monkeypatch.setattr(checkpoint_module, "__version__", "99")
+    assert "expected 99" in refused(path, some)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"arrays": {"parameters": np.zeros(3, np.float32)}}, "do not fit the network"),
+        ({"arrays": {"surplus": np.zeros(1, np.float32)}}, "do not fit the network"),
+        ({"without": ("velocities",)}, "do not fit the network"),
+        ({"rows": []}, "not a row for each"),
+        ({"rows": [{}] * 4}, "not a row for each"),
+        ({"rows": 3}, "not a row for each"),
+        ({"format_version": 2}, "format version 2"),
+        ({"signed": False, "rows": [{"epoch": 1}]}, "checksum"),
+    ],
+    ids=str,
+)
+def test_what_does_not_fit_is_refused(change, told, path, some):
+    rewrite(path, **change)
+    assert told in refused(path, some)
+
+
+def test_values_that_are_not_finite_are_refused(path, some):
+    parameters = Training(*some, RECIPE).state()["parameters"].copy()
+    parameters[0] = np.nan
+    rewrite(path, {"parameters": parameters})
+    assert "not finite" in refused(path, some)
+
+
+def test_a_pickle_inside_is_refused_and_not_executed(path, some, tmp_path):
+    array = np.empty((), object)
+    array[...] = Bomb(tmp_path / "executed")
+    write_members(path, members_of(path) | {"parameters.npy": npy(array, allow_pickle=True)})
+    assert "holds Python objects (a pickle)" in refused(path, some)
+    assert not (tmp_path / "executed").exists()
+
+
+def test_a_flipped_byte_is_refused_or_changes_nothing(path, some):
+    whole = path.read_bytes()
+    expected = Training(*some, RECIPE)
+    load_checkpoint(path, expected)
+    for position in range(0, len(whole), 997):
+        path.write_bytes(whole[:position] + bytes((whole[position] ^ 0x20,)) + whole[position + 1 :])
+        training = Training(*some, RECIPE)
+        try:
+            load_checkpoint(path, training)
+        except TrainingError:
+            continue
+        for name, array in expected.state().items():
+            assert training.state()[name].tobytes() == array.tobytes()
+
+
+def test_more_bytes_than_the_network_needs_are_refused_unread(path, some):
+    with open(path, "ab") as file:
+        file.truncate(path.stat().st_size + 2**21)
+    assert "expected a checkpoint file of at most" in refused(path, some)
+
+
+def test_a_missing_checkpoint_says_how_to_begin(some, tmp_path):
+    assert "begin without --resume" in refused(tmp_path / "none.npz", some)
+    assert "not a regular file" in refused(tmp_path, some)
+
+
+def test_a_checkpoint_that_cannot_be_written_keeps_the_old_one(path, some, monkeypatch):
+    before = path.read_bytes()
+
+    def fail(_descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OutputError, match="No space left"):
+        save_checkpoint(path, *trained(some, 2))
+    assert path.read_bytes() == before
+    assert os.listdir(path.parent) == ["c.npz"]

@@ -1,0 +1,106 @@
+"""Recipes: what they refuse, what they tell, and the learning rates that they ask for."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fastmnist.errors import TrainingError
+from fastmnist.training.augmentation import Augmentation
+from fastmnist.training.recipes import BEST, DEFAULT, RECIPES, SEED
+
+
+def test_the_seed_recipe_is_the_notebooks():
+    assert SEED.as_metadata() == {
+        "name": "seed",
+        "hidden": [100],
+        "epochs": 10,
+        "batch_size": 32,
+        "learning_rate": 0.1,
+        "momentum": 0.0,
+        "weight_decay": 0.001,
+        "shuffle": False,
+        "initial_scale": 0.01,
+        "seed": 2,
+    }
+
+
+def test_recipes_are_known_by_their_names():
+    assert RECIPES == {"seed": SEED, "default": DEFAULT, "best": BEST}
+    assert all(recipe.name == name for name, recipe in RECIPES.items())
+
+
+def test_metadata_tells_every_setting_that_is_on():
+    recipe = replace(
+        SEED,
+        nesterov=True,
+        momentum=0.5,
+        schedule="cosine",
+        warmup=2,
+        label_smoothing=0.1,
+        average=3,
+        augment=Augmentation(rotation=5, smoothness=4),
+        validation=7,
+    )
+    told = recipe.as_metadata()
+    assert set(told) - set(SEED.as_metadata()) == {
+        "nesterov", "schedule", "warmup", "label_smoothing", "average", "augment", "validation",
+    }  # fmt: skip
+    assert told["augment"] == {"rotation": 5, "smoothness": 4}
+    assert (told["schedule"], told["warmup"], told["validation"]) == ("cosine", 2, 7)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"hidden": (5, 0)}, "hidden layers"),
+        ({"epochs": 0}, "0 epochs"),
+        ({"learning_rate": float("inf")}, "learning rate inf"),
+        ({"weight_decay": -0.1}, "weight decay -0.1"),
+        ({"momentum": 1.0}, "momentum 1.0"),
+        ({"momentum": float("nan")}, "momentum nan"),
+        ({"label_smoothing": 1.0}, "label smoothing 1.0"),
+        ({"warmup": -1}, "warmup -1"),
+        ({"average": float("inf")}, "average inf"),
+        ({"initial_scale": 0.0}, "initial scale 0.0"),
+        ({"initial_scale": float("nan")}, "initial scale nan"),
+        ({"schedule": "linear"}, "schedule linear"),
+        ({"nesterov": True}, "nesterov without momentum"),
+    ],
+)
+def test_settings_that_no_training_can_work_with_are_refused(settings, told):
+    with pytest.raises(TrainingError, match=told):
+        replace(SEED, **settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [({"rotation": 181}, "rotation=181"), ({"scale": 1}, "scale=1"), ({"smoothness": 1}, "smoothness=1: expected a"),
+     ({"thickness": -0.1}, "thickness=-0.1"), ({"elastic": float("nan")}, "elastic=nan")],
+)  # fmt: skip
+def test_strengths_out_of_bounds_are_refused(settings, told):
+    with pytest.raises(TrainingError, match=told):
+        Augmentation(**settings)
+
+
+def test_an_augmentation_without_strength_is_none():
+    assert not Augmentation()
+    assert not Augmentation(smoothness=3)
+    assert Augmentation(thickness=0.1)
+
+
+def test_settings_that_are_not_given_stay():
+    assert DEFAULT.with_settings(epochs=None, seed=5) == replace(DEFAULT, seed=5)
+
+
+def test_without_a_schedule_the_learning_rate_is_one():
+    assert {SEED.rate_at(done) for done in np.linspace(0, 9.99, 50)} == {0.1}
+
+
+def test_the_learning_rate_rises_and_falls_by_half_a_cosine():
+    recipe = replace(SEED, epochs=10, learning_rate=2.0, schedule="cosine", warmup=2)
+    done = np.array([0, 0.5, 1, 2, 4, 6, 8, 9, 10])
+    expected = [0, 0.5, 1, *(1 + np.cos(np.pi * (done[3:] - 2) / 8))]
+    assert [recipe.rate_at(epochs) for epochs in done] == pytest.approx(expected, abs=1e-12)
+    assert replace(recipe, schedule="constant").rate_at(9) == 2
+    assert replace(recipe, warmup=20).rate_at(5) == pytest.approx(0.5)
