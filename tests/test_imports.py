@@ -1,4 +1,4 @@
-"""What importing loads, and that nothing forks. The arrows between modules are held by import-linter (pyproject.toml)."""
+"""What importing loads, and that nothing forks; import-linter (pyproject.toml) holds the arrows between modules."""
 
 import ast
 import sys

@@ -25,13 +25,13 @@ _KINDS = (
 class ByteStream(Protocol):
     """What gives bytes in order; `read` returns b"" only at the end."""
 
-    def read(self, size: int, /) -> bytes: ...
+    def read(self, size: int, /) -> bytes: ...  # noqa: D102 (the class says it)
 
 
 class RawStream(ByteStream, Protocol):
     """What fills buffers too; `readinto` returns 0 only at the end."""
 
-    def readinto(self, buffer: bytearray | memoryview, /) -> int | None: ...
+    def readinto(self, buffer: bytearray | memoryview, /) -> int | None: ...  # noqa: D102 (the class says it)
 
 
 def open_regular(path: AnyPath) -> io.FileIO:

@@ -190,7 +190,7 @@ def _open_locked(path: bytes) -> BinaryIO:
         raise OutputError(f"{printable(path)}: no regular file, expected rows of an earlier run or nothing; remove it")
     # A link or a FIFO that takes its place meanwhile is refused too: by O_NOFOLLOW, and for want of a position.
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
-    file: BinaryIO = open(descriptor, "r+b")
+    file: BinaryIO = open(descriptor, "r+b")  # noqa: SIM115 (it outlives this function)
     try:
         with contextlib.suppress(OSError):  # there are file systems without locks
             _lock(file, path)
