@@ -6,6 +6,10 @@
 
 import os
 
+from fastmnist.threads import set_up_program
+
+set_up_program()
+
 # A peer must run its best kernel. OpenBLAS reads these once, when NumPy loads it: the first pins the kernels
 # of another processor, the second the cache size they are blocked for. Child processes inherit the removal.
 for _variable in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):

@@ -13,6 +13,9 @@ from fastmnist.datasets.download import download
 from fastmnist.inputs.idx import read_images, read_labels, write_images, write_labels
 from fastmnist.model.model_file import save_model
 from fastmnist.model.network import Network
+from fastmnist.threads import set_up_program
+
+set_up_program()  # the first kernel loads libgomp, which then reads this: the tests may have busy neighbours
 
 ROOT = Path(__file__).parents[1]
 HANGS_AFTER = 600  # seconds: no test is about time, but a hanging one must end

@@ -4,11 +4,13 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from conftest import cli_environment
 
 from fastmnist.inputs.idx import write_images
+from fastmnist.kernels import cache as module
 
 ANNOUNCED = "compiling kernels: first use of this version, once, some seconds"
 
@@ -84,13 +86,13 @@ def cut_data(cache):
 
 
 @pytest.mark.parametrize("damage", [empty_index, garbage_in_the_index, cut_data])
-def test_a_damaged_cache_is_mended_with_one_warning(damage, cache, predict, expected):
+def test_a_damaged_cache_is_repaired_with_one_warning(damage, cache, predict, expected):
     damage(cache)
     rows, told = predict(cache)
     assert rows == expected
     assert len(told) == 2
     assert told[0].startswith("fastmnist: warning: kernel cache ")
-    assert "compiling anew" in told[0]
+    assert "recompiling" in told[0]
     assert told[1] == ANNOUNCED
     assert predict(cache) == (expected, [])
 
@@ -114,7 +116,7 @@ def test_a_cache_that_cannot_be_written_costs_one_warning(fault, cache, predict,
     assert rows == expected
     assert len(told) == 2
     assert told[0].startswith("fastmnist: warning: kernel cache ")
-    assert told[0].endswith("; kernels are compiled anew in every process")
+    assert told[0].endswith("; kernels are recompiled in every process")
     assert told[1] == ANNOUNCED
 
 
@@ -135,3 +137,32 @@ def test_a_cached_kernel_is_loaded_without_all_that_numba_can_compile(tmp_path):
         run = subprocess.run([sys.executable, "-c", LOAD], env=environment, capture_output=True, text=True)
         told.append((run.stdout, run.stderr))
     assert told == [("True\n", ""), ("False\n", "")]
+
+
+def test_the_cache_folder_is_the_same_for_the_same_kernels():
+    assert module.cache_folder() == module.cache_folder()
+
+
+@pytest.mark.parametrize(("where", "value"), [("__version__", "0.0.1"), ("numba.__version__", "1")])
+def test_another_version_has_another_cache_folder(where, value, monkeypatch):
+    before = module.cache_folder()
+    monkeypatch.setattr(f"fastmnist.kernels.cache.{where}", value)
+    assert module.cache_folder() != before
+    assert module.cache_folder().parent == before.parent
+
+
+@pytest.mark.parametrize("change", ["edited", "added", "renamed"])
+def test_changed_sources_have_another_cache_folder(change, monkeypatch, tmp_path):
+    sources = tmp_path / "kernels"
+    shutil.copytree(Path(module.__file__).parent, sources, ignore=shutil.ignore_patterns("__pycache__"))
+    before = module.cache_folder()
+    monkeypatch.setattr(module, "__file__", str(sources / "cache.py"))
+    assert module.cache_folder() == before
+    if change == "edited":
+        with (sources / "simd.py").open("a") as file:
+            file.write("\n")
+    elif change == "added":
+        (sources / "more.py").touch()
+    else:
+        (sources / "simd.py").rename(sources / "vectors.py")
+    assert module.cache_folder() != before

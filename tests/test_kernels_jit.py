@@ -1,20 +1,23 @@
-"""The configuration of Numba: cache folder and threads. (Damaged caches: test_kernel_cache.py.)"""
+"""How kernels are compiled and run: two builds, threads, and a Numba that is newer than we know."""
 
-import shutil
-from pathlib import Path
+import os
+import subprocess
+import sys
+import threading
 
 import numba
 import numpy as np
 import pytest
+from conftest import HANGS_AFTER, cli_environment
 from numba import prange
 
-from fastmnist.kernels import jit
+from fastmnist.kernels import cache, jit
 
 
 @pytest.fixture
-def tell_parts(monkeypatch):
-    """A kernel that fills `out` (at least n_parts) with 1 for each of its parts; compiled anew, never cached."""
-    monkeypatch.setattr(jit, "_folder", None)
+def tell_parts(monkeypatch, tmp_path):
+    """A kernel that fills `out` (at least n_parts) with 1 for each of its parts; always compiled, never cached."""
+    monkeypatch.setattr(cache, "_folder", tmp_path)
 
     @jit.kernel
     def tell_parts(out, n_parts):
@@ -78,14 +81,35 @@ def test_both_builds_do_all_parts(tell_parts):
 
 
 @needs_threads
-def test_with_threads_runs_on_that_many_and_sets_them_back(recorded):
+def test_a_kernel_runs_in_as_many_threads_as_parts_and_sets_them_back(recorded):
     before = jit.n_threads()
-    recorded.with_threads(1, "a")
+    recorded.with_parts(1, "a")
     assert jit.n_threads() == before
-    recorded.with_threads(before, "b")
+    recorded.with_parts(before, "b")
     recorded("c")
+    recorded.with_parts(before + 1, "d")
     assert recorded.serial.calls == []
-    assert recorded.parallel.calls == [(("a", 1), 1), (("b", before), before), (("c", before), before)]
+    expected = [(("a", 1), 1), (("b", before), before), (("c", before), before), (("d", before + 1), before)]
+    assert recorded.parallel.calls == expected
+
+
+@needs_threads
+def test_one_python_thread_at_a_time_runs_a_parallel_kernel(recorded):
+    inside, most = [], []
+
+    def run(*_):
+        inside.append(1)
+        most.append(len(inside))
+        os.sched_yield()
+        inside.pop()
+
+    recorded.parallel = run
+    threads = [threading.Thread(target=lambda: [recorded() for _ in range(200)]) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1] * 1600
 
 
 @needs_threads
@@ -93,15 +117,15 @@ def test_threads_are_set_back_after_an_error(recorded):
     before = jit.n_threads()
     recorded.parallel.error = KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):
-        recorded.with_threads(1)
+        recorded.with_parts(1)
     assert jit.n_threads() == before
 
 
 def test_where_there_is_one_thread_the_serial_build_runs(recorded, monkeypatch):
     monkeypatch.setattr(jit, "n_threads", lambda: 1)
     recorded("a")
-    recorded.with_threads(1, "b")
-    assert [arguments for arguments, _ in recorded.serial.calls] == [("a", 1), ("b", 1)]
+    recorded.with_parts(3, "b")
+    assert [arguments for arguments, _ in recorded.serial.calls] == [("a", 1), ("b", 3)]
     assert recorded.parallel.calls == []
 
 
@@ -115,7 +139,7 @@ def test_a_kernel_bears_the_name_and_the_words_of_its_function(tell_parts):
 
 def test_the_first_compilation_is_announced_once(tell_parts, monkeypatch):
     told = []
-    monkeypatch.setattr(jit, "on_first_compile", lambda: told.append(1))
+    monkeypatch.setattr(cache, "on_first_compile", lambda: told.append(1))
     out = np.zeros(9, np.int64)
     tell_parts.serial(out, 2)
     tell_parts.serial(out, 2)
@@ -123,36 +147,55 @@ def test_the_first_compilation_is_announced_once(tell_parts, monkeypatch):
     assert told == [1]
 
 
-def test_the_cache_folder_is_the_same_for_the_same_kernels():
-    assert jit.cache_folder() == jit.cache_folder()
-
-
-@pytest.mark.parametrize(
-    ("where", "value"), [("jit.CHECKED", not jit.CHECKED), ("jit.__version__", "0.0.1"), ("jit.numba.__version__", "1")]
-)
-def test_another_build_or_version_has_another_cache_folder(where, value, monkeypatch):
-    before = jit.cache_folder()
-    monkeypatch.setattr(f"fastmnist.kernels.{where}", value)
-    assert jit.cache_folder() != before
-    assert jit.cache_folder().parent == before.parent
-
-
-@pytest.mark.parametrize("change", ["edited", "added", "renamed"])
-def test_changed_sources_have_another_cache_folder(change, monkeypatch, tmp_path):
-    sources = tmp_path / "kernels"
-    shutil.copytree(Path(jit.__file__).parent, sources, ignore=shutil.ignore_patterns("__pycache__"))
-    before = jit.cache_folder()
-    monkeypatch.setattr(jit, "__file__", str(sources / "jit.py"))
-    assert jit.cache_folder() == before
-    if change == "edited":
-        with (sources / "simd.py").open("a") as file:
-            file.write("\n")
-    elif change == "added":
-        (sources / "more.py").touch()
-    else:
-        (sources / "simd.py").rename(sources / "vectors.py")
-    assert jit.cache_folder() != before
-
-
 def test_other_users_of_numba_keep_their_cache_folder():
     assert numba.config.CACHE_DIR == ""
+
+
+USE = """
+import sys, warnings
+import numpy as np
+warnings.simplefilter("always")
+{change}
+from fastmnist.model.network import Network
+for _ in range(2):
+    print(Network.random((784, 16, 10), 0).predict(np.full((3, 784), 99, np.uint8))[1].tobytes().hex())
+"""
+NEWER = "import numba; numba.__version__ = '99.0'"
+CHANGES = {
+    "the compiler is gone": ("sys.modules['fastmnist.kernels.inlining'] = None", ["twice as long to compile"]),
+    "a trial fails": (
+        f"{NEWER}; import fastmnist.kernels.inlining as module; "
+        "module._IRLibrary._finalize_final_module = lambda self: 1 / 0",
+        ["twice as long to compile"],
+    ),
+    "it is newer, and works": (NEWER, []),
+    "the cache is gone": (
+        "import numba.core.caching as module; del module.CompileResultCacheImpl",
+        ["Numba's own cache"],
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def usual():
+    return use("")
+
+
+def use(change, **environment):
+    """What a network says in a process that begins with a `change`, and its warnings."""
+    run = subprocess.run(
+        [sys.executable, "-c", USE.format(change=change)],
+        env=cli_environment(**environment), capture_output=True, text=True, timeout=HANGS_AFTER,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    return run.stdout, [line for line in run.stderr.splitlines() if "Warning: " in line]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_numba_without_the_private_parts_is_used_in_public_ways_with_one_warning(change, usual, tmp_path):
+    code, expected = CHANGES[change]
+    for _ in range(2):  # the second time from the cache
+        said, warned = use(code, XDG_CACHE_HOME=str(tmp_path))
+        assert said == usual[0]
+        assert len(warned) == len(expected)
+        assert all(words in line for words, line in zip(expected, warned, strict=True))

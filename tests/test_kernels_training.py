@@ -35,7 +35,7 @@ class OneWay:
     def __init__(self, build, n_parts):
         self.build, self.n_parts = build, n_parts
 
-    def with_threads(self, _threads, *arguments):
+    def with_parts(self, _n_parts, *arguments):
         getattr(KERNEL, self.build)(*arguments, self.n_parts)
 
 

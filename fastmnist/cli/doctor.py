@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fastmnist.cli import options
-from fastmnist.errors import FastmnistError, printable
+from fastmnist.errors import FastmnistError, printable, reason
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +24,7 @@ def doctor(model: str | None) -> int:
     Nothing is compiled or predicted. The exit code is 1 if the model can't be used.
     """
     is_set = "NUMBA_NUM_THREADS" in os.environ
-    from fastmnist.kernels import jit
+    from fastmnist.kernels import cache, jit
 
     found, is_sound = _model(model)
     for name, value in (
@@ -32,7 +32,7 @@ def doctor(model: str | None) -> int:
         ("threads", f"{jit.n_threads()} ({_origin(is_set)})"),
         ("threading layer", jit.threading_layer()),
         ("cpu", _cpu()),
-        ("kernel cache", _cache(jit.cache_folder())),
+        ("kernel cache", _cache(cache.cache_folder())),
         ("model", found),
     ):
         options.put(f"{name + ':':17}{value}")
@@ -80,13 +80,14 @@ def _cpu() -> str:
 
 def _cache(folder: "Path") -> str:
     """Say where the compiled kernels are, how many, and whether more can be written."""
+    from fastmnist.kernels.cache import check_folder
+
     try:
-        sizes = [path.stat().st_size for path in folder.rglob("*.nbc")] if folder.is_dir() else []
-        is_writable = folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+        sizes = [path.stat().st_size for path in folder.rglob("*.nbc")]
+        check_folder(folder)
     except OSError as error:
-        return f"{printable(folder)}: {error.strerror}"
-    held = f"{len(sizes)} compiled kernels, {sum(sizes) / 1e6:.1f} MB"
-    return f"{printable(folder)}: {held}, {'writable' if is_writable else 'NOT writable: all is compiled anew'}"
+        return f"{printable(folder)}: NOT usable ({reason(error)}): kernels are recompiled in every process"
+    return f"{printable(folder)}: {len(sizes)} compiled kernels, {sum(sizes) / 1e6:.1f} MB, writable"
 
 
 def _model(option: str | None) -> tuple[str, bool]:

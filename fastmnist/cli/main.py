@@ -15,6 +15,7 @@ from fastmnist import __version__
 from fastmnist.cli import doctor, download, evaluate, info, predict, train, warmup
 from fastmnist.cli.options import say
 from fastmnist.errors import FastmnistError, OutputError, printable, reason
+from fastmnist.threads import set_up_program
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
 REPEAT_SECONDS = 0.5  # until a signal is heeded: long enough for cleaning up, which a repetition would disturb
@@ -58,6 +59,7 @@ def main() -> None:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup and the shell's & leave it
             signal.signal(number, _stop)
     warnings.showwarning = _show_warning
+    set_up_program()
     try:
         code = _run()
         _flush_stdout()

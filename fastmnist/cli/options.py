@@ -142,9 +142,9 @@ def load_whole(data: str, split: "Split", class_names: list[str] | None, preproc
 
 def announce_compilation() -> None:
     """Say so, in one line, when kernels must be compiled because no cache has them."""
-    from fastmnist.kernels import jit
+    from fastmnist.kernels import cache
 
-    jit.on_first_compile = lambda: say("compiling kernels: first use of this version, once, some seconds")
+    cache.on_first_compile = lambda: say("compiling kernels: first use of this version, once, some seconds")
 
 
 class ProgressBar:

@@ -14,7 +14,7 @@ def warmup() -> None:
 
     import numpy as np
 
-    from fastmnist.kernels.jit import cache_folder
+    from fastmnist.kernels.cache import cache_folder
     from fastmnist.model.network import Network
     from fastmnist.output.csv import CsvWriter
     from fastmnist.output.rows import Rows

@@ -1,33 +1,24 @@
-"""The only place that configures Numba: compile options, cache folder, threads.
+"""How kernels are compiled and run: compile options, the two builds of a kernel, threads.
 
 `@kernel` makes a callable that is compiled twice from one function, parallel and serial; both give equal
 bytes, because a kernel splits its work over outputs and never reduces over threads. `@inlined` marks the
-plain functions that kernels are built from.
+device functions that kernels are built from.
 """
 
-import hashlib
+import math
 import os
-import sys
+import threading
 import warnings
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from fastmnist import __version__
+import numba
+
+from fastmnist.kernels import cache
 from fastmnist.threads import usable_cpus
 
-# libgomp's idle threads spin by default; beside a busy neighbour that makes an epoch up to 150 times slower.
-# A short spin keeps it within 3 times and costs nothing on a quiet machine. Both are read when numba loads.
-os.environ.setdefault("GOMP_SPINCOUNT", "10000")
-if "numba" not in sys.modules:
-    os.environ.setdefault("NUMBA_NUM_THREADS", str(usable_cpus()))
-
-import numba
-import platformdirs
-from numba.core import config
-from numba.core.caching import FunctionCache, NullCache
-
-from fastmnist.kernels.inlining import Ingredient
+NEWEST_TESTED = (0, 68)  # with a newer Numba, what uses its private parts has to pass a trial
 
 # The checked build: every load and store of a kernel is bounds-checked. Read once, at compile time. It is
 # serial, because an error raised inside a parallel region is lost.
@@ -41,127 +32,27 @@ FASTMATH = {"contract", "nsz"}
 # option as Numba's own; where it is missing one day, it can go.)
 NO_REFERENCE_COUNTS = {"_nrt": False}
 
-# workqueue costs 90 us a parallel region where omp costs 1.1 us.
-config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
+# Numba knows the CPUs of the affinity mask, not a cgroup's quota. What the user asked for stands.
+MAX_THREADS = math.inf if "NUMBA_NUM_THREADS" in os.environ else usable_cpus()
+
+_PROCESS = os.getpid()
+# Two Python threads in parallel regions would get a team of threads each; workqueue would abort the process.
+_in_parallel = threading.Lock()
 
 
-class KernelCacheWarning(UserWarning):
-    """The kernel cache can't be used; kernels are compiled anew instead."""
+def n_threads() -> int:
+    """Return how many threads parallel kernels may use, called from here.
 
-
-# Called once, before the first kernel of this process that must be compiled, not loaded.
-on_first_compile: Callable[[], None] | None = None
-
-
-def _announce_compile() -> None:
-    global on_first_compile
-    listener, on_first_compile = on_first_compile, None
-    if listener is not None:
-        listener()
-
-
-def cache_folder() -> Path:
-    """Return the folder of compiled kernels: the user's own, one for each version of the kernels' sources.
-
-    Numba's cache looks at the time stamp of one source file only, and misses a change in another one.
+    1 in a forked child: OpenMP's threads stay with the parent, and Numba would kill the child at a parallel region.
     """
-    digest = hashlib.sha256(f"{__version__} {numba.__version__} {CHECKED}".encode())
-    for source in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(source.name.encode() + source.read_bytes())
-    return platformdirs.user_cache_path("fastmnist") / f"kernels-{digest.hexdigest()[:16]}"
-
-
-def _prepare_cache_folder() -> Path | None:
-    """Return the cache folder, made private, or None with one warning where it can't be used."""
-    folder = cache_folder()
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if folder.stat().st_uid != os.geteuid() or not os.access(folder, os.W_OK | os.X_OK):
-            raise PermissionError(0, "not this user's to write")
-    except OSError as error:
-        _warn_once(f"{folder}: {error.strerror}; kernels are compiled anew in every process")
-        return None
-    return folder
-
-
-_warned = False
-
-
-def _warn_once(message: str) -> None:
-    global _warned
-    if not _warned:
-        _warned = True
-        warnings.warn(f"kernel cache {message}", KernelCacheWarning, stacklevel=2)
-
-
-class _SafeCache(FunctionCache):
-    """Numba's cache, never needed: what can't be read is dropped and compiled anew, with one warning."""
-
-    def load_overload(self, sig: Any, target_context: Any) -> Any:
-        try:
-            # Not super().load_overload: that first registers all that Numba can compile, 0.12 s of a command's 0.45 s,
-            # and what is loaded here is machine code that needs nothing of it.
-            with self._guard_against_spurious_io_errors():
-                overload = self._load_overload(sig, target_context)
-        except Exception as error:  # noqa: BLE001, RUF100  # a damaged pickle raises anything
-            _warn_once(f"{self.cache_path}: {type(error).__name__}; compiling anew")
-            overload = None
-            self._drop()
-        if overload is None:
-            _announce_compile()
-        return overload
-
-    def save_overload(self, sig: Any, data: Any) -> None:
-        try:
-            super().save_overload(sig, data)
-        except (OSError, EOFError) as error:
-            _warn_once(f"{self.cache_path}: {error}; kernels are compiled anew in every process")
-
-    def _drop(self) -> None:
-        """Remove this function's index, so that no later run trips over it."""
-        try:
-            Path(self._cache_file._index_path).unlink(missing_ok=True)
-        except OSError:
-            self.disable()
-
-
-class _NoCache(NullCache):
-    def load_overload(self, sig: Any, target_context: Any) -> None:
-        _announce_compile()
-
-
-_folder = _prepare_cache_folder()
-
-
-def _cache_of(function: Callable[..., Any], build: str) -> NullCache | FunctionCache:
-    """Return a cache for one build of a function; Numba's own key would mix up its builds."""
-    if _folder is None:
-        return _NoCache()
-    # Only around this line: other libraries of the process keep their own cache folders.
-    before, config.CACHE_DIR = config.CACHE_DIR, str(_folder / build)
-    try:
-        return _SafeCache(function)
-    except RuntimeError:  # Numba finds no place for the cache: the sources are in no file, the disk is full
-        _warn_once(f"{_folder / build}: can't be written; kernels are compiled anew in every process")
-        return _NoCache()
-    finally:
-        config.CACHE_DIR = before
-
-
-def _compile(function: Callable[..., Any], *, parallel: bool) -> Any:
-    """Return Numba's dispatcher for `function`; nothing is compiled before its first call."""
-    dispatcher = numba.njit(
-        function, parallel=parallel, fastmath=FASTMATH, nogil=True, boundscheck=CHECKED, **NO_REFERENCE_COUNTS
-    )
-    dispatcher._cache = _cache_of(function, "parallel" if parallel else "serial")
-    return dispatcher
+    return int(min(numba.get_num_threads(), MAX_THREADS)) if os.getpid() == _PROCESS else 1
 
 
 class Kernel:
     """A compiled function in two builds of equal results; called, it runs the one that pays here.
 
-    The function's last parameter, `n_parts`, is filled in here with the number of threads: asking Numba for
-    it inside a kernel would make that kernel uncacheable.
+    The function's last parameter, `n_parts`, is filled in here: asking Numba for the number of threads inside a
+    kernel would make that kernel uncacheable. Any number of Python threads may call kernels: they take turns.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -170,21 +61,34 @@ class Kernel:
         self.serial = _compile(function, parallel=False)
         self.parallel = self.serial if CHECKED else _compile(function, parallel=True)
 
-    def __call__(self, *args: Any) -> Any:
-        """Run the kernel on all its parameters but `n_parts`."""
-        n = n_threads()
-        return self.serial(*args, 1) if n == 1 else self.parallel(*args, n)
+    def __call__(self, *args: Any) -> None:
+        """Run the kernel on all its parameters but `n_parts`, in a part per thread."""
+        self.with_parts(n_threads(), *args)
 
-    def with_threads(self, n: int, *args: Any) -> Any:
-        """Run the kernel on `n` threads, at most `n_threads()`."""
-        all_threads = n_threads()
-        if n == all_threads:
-            return self(*args)
-        numba.set_num_threads(n)
-        try:
-            return self.parallel(*args, n)
-        finally:
-            numba.set_num_threads(all_threads)
+    def with_parts(self, n_parts: int, *args: Any) -> None:
+        """Run the kernel in `n_parts` parts, the number its working memory was made for, each in a thread if possible.
+
+        The caller states it because the number of threads may have changed since the memory was made.
+        """
+        if n_threads() == 1:
+            self.serial(*args, n_parts)
+        else:
+            with _in_parallel, _threads(n_parts):
+                self.parallel(*args, n_parts)
+
+
+@contextmanager
+def _threads(n: int) -> Iterator[None]:
+    """Let Numba use `n` threads, or all it has, while the context lasts. The setting is this Python thread's alone."""
+    before, wanted = numba.get_num_threads(), min(n, numba.config.NUMBA_NUM_THREADS)
+    if wanted == before:
+        yield
+        return
+    numba.set_num_threads(wanted)
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)
 
 
 def kernel(function: Callable[..., Any]) -> Kernel:
@@ -192,17 +96,37 @@ def kernel(function: Callable[..., Any]) -> Kernel:
     return Kernel(function)
 
 
+def _choose_device_function() -> Any:
+    """Return what compiles device functions: DeviceFunction, or Numba's public `njit` where that does not work."""
+    try:
+        from fastmnist.kernels.inlining import DeviceFunction, passes_trial
+
+        if tuple(int(part) for part in numba.__version__.split(".")[:2]) <= NEWEST_TESTED or passes_trial():
+            return DeviceFunction
+    except (ImportError, AttributeError):  # private parts that are gone
+        pass
+    warnings.warn(f"Numba {numba.__version__} is not known here: kernels take twice as long to compile", stacklevel=2)
+    return numba.njit
+
+
+_device_function = _choose_device_function()
+
+
 def inlined(function: Callable[..., Any]) -> Any:
-    """Make a function that kernels can call, and Python cannot; it is compiled and cached as a part of them."""
-    return Ingredient(function, fastmath=FASTMATH, nogil=True, boundscheck=CHECKED, **NO_REFERENCE_COUNTS)
+    """Make a device function: kernels can call it, Python cannot. It is compiled and cached as a part of them."""
+    return _device_function(function, fastmath=FASTMATH, nogil=True, boundscheck=CHECKED, **NO_REFERENCE_COUNTS)
 
 
-def n_threads() -> int:
-    """Return how many threads parallel kernels use."""
-    return int(numba.get_num_threads())
+def _compile(function: Callable[..., Any], *, parallel: bool) -> Any:
+    """Return Numba's dispatcher for `function`; nothing is compiled before its first call."""
+    dispatcher = numba.njit(
+        function, parallel=parallel, fastmath=FASTMATH, nogil=True, boundscheck=CHECKED, **NO_REFERENCE_COUNTS
+    )
+    cache.attach(dispatcher, function, "checked" if CHECKED else "parallel" if parallel else "serial")
+    return dispatcher
 
 
 def threading_layer() -> str:
     """Return the threading layer of parallel kernels, omp, tbb or workqueue; loads it, as the first kernel would."""
     numba.np.ufunc.parallel._launch_threads()
-    return str(numba.np.ufunc.parallel.threading_layer())
+    return str(numba.threading_layer())

@@ -1,9 +1,10 @@
-"""A fully connected network: layer sizes, parameters, forward pass, gradient and training steps.
+"""A fully connected network: layer sizes, parameters, forward pass.
 
-The only caller of the network kernels; it checks shapes and dtypes once, so that they need not.
+The only caller of the inference kernels; it checks shapes and dtypes once, so that they need not.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +26,11 @@ class Network:
     """Dense layers with ReLU between them and softmax at the end.
 
     `layer_sizes` is (n_in, hidden..., n_classes), with one hidden layer or more. All parameters lie in one flat
-    float32 buffer, `parameters`, as `layout` says (kernels/layout.py): rows are filled up with zeros to whole
-    vectors, so use `weights` and `biases` to look at them.
+    float32 buffer, `parameters`, as `layout` says (kernels/layout.py): rows are zero-padded to whole vectors, so use
+    `weights` and `biases` to look at them.
+
+    Any number of threads may call a network at once, and so may forked children: a call has its own working memory.
+    Networks can be copied and pickled; the copy has parameters of its own, also where it is loaded memory-mapped.
     """
 
     def __init__(self, layer_sizes: Sequence[int]) -> None:
@@ -40,7 +44,10 @@ class Network:
         # The kernels look at 64 inputs at a time; where there are fewer, the rest are zeros.
         self.layout, size = make_layers((max(self.n_in, MASK_BITS), *self.layer_sizes[1:]))
         self.parameters: Float32 = aligned_zeros(size)
-        self._space = inference.make_space(self.layout, jit.n_threads())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the sizes and the parameters; where the parameters lie in memory is decided when they are loaded."""
+        return _restored, (self.layer_sizes, self.parameters)
 
     @classmethod
     def random(cls, layer_sizes: Sequence[int], seed: int, scale: float | None = 0.01) -> "Network":
@@ -87,7 +94,7 @@ class Network:
     def logits(self, inputs: Uint8 | Float32) -> Float32:
         """Return the last layer's outputs (n_samples, n_classes) for inputs (n_samples, n_in)."""
         logits = np.empty((len(inputs), self.n_classes), np.float32)
-        inference.compute_logits(*self._inference_arguments(inputs), logits)
+        self._run(inference.compute_logits, inputs, logits)
         return logits
 
     def predict(self, inputs: Uint8 | Float32) -> tuple[Uint8, Float32]:
@@ -102,14 +109,23 @@ class Network:
     def _classify(self, inputs: Uint8 | Float32, n_probabilities: int) -> tuple[Uint8, Float32, Float32]:
         labels, confidences = np.empty(len(inputs), np.uint8), np.empty(len(inputs), np.float32)
         probabilities = np.empty((len(inputs), n_probabilities), np.float32)
-        inference.classify(*self._inference_arguments(inputs), labels, confidences, probabilities)
+        self._run(inference.classify, inputs, labels, confidences, probabilities)
         return labels, confidences, probabilities
 
-    def _inference_arguments(self, inputs: Uint8 | Float32) -> tuple[object, ...]:
+    def _run(self, kernel: jit.Kernel, inputs: Uint8 | Float32, *outputs: NDArray[Any]) -> None:
+        """Fill `outputs` with what an inference kernel makes of all `inputs`, in working memory of this call."""
         check_inputs(inputs, self.n_in)
-        order = np.arange(len(inputs), dtype=np.int64)
+        n_parts = jit.n_threads()
         parameters = Parameters(self.layout, self.parameters, NO_VELOCITIES)
-        return parameters, pad_inputs(inputs), order, self._space
+        order, space = np.arange(len(inputs), dtype=np.int64), inference.make_space(self.layout, n_parts)
+        kernel.with_parts(n_parts, parameters, pad_inputs(inputs), order, space, *outputs)
+
+
+def _restored(layer_sizes: tuple[int, ...], parameters: Float32) -> Network:
+    """Return a pickled network."""
+    network = Network(layer_sizes)
+    network.parameters[:] = parameters
+    return network
 
 
 def check_inputs(inputs: Uint8 | Float32, n_in: int) -> None:

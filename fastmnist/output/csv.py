@@ -86,8 +86,8 @@ class CsvWriter(RowWriter):
         n_parts = jit.n_threads()
         text = np.empty((n_parts, longest * (len(rows.labels) // n_parts + 1)), np.uint8)
         lengths = np.empty(n_parts, np.int64)
-        format_rows.format_rows(
-            np.frombuffer(path, np.uint8), first_index, rows.step, rows.labels, rows.confidences,
+        format_rows.format_rows.with_parts(
+            n_parts, np.frombuffer(path, np.uint8), first_index, rows.step, rows.labels, rows.confidences,
             names, ends, text, lengths,
         )  # fmt: skip
         for part, length in zip(text, lengths, strict=True):

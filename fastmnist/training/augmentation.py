@@ -64,7 +64,6 @@ class Augmenter:
         )
         self._basis = augment.make_basis(augmentation.smoothness)
         self._columns = augment.make_columns(self._basis)
-        self._space = augment.make_space(self._basis.shape[1], jit.n_threads())
         self._copies: Uint8 = np.empty((max_samples, N_PIXELS), np.uint8)
 
     def distort(self, pixels: Uint8, order: Order, seed: int, epoch: int) -> Uint8:
@@ -74,8 +73,11 @@ class Augmenter:
         overwrites it. `order` has no more than `max_samples` positions, all of them there; not checked.
         """
         copies = self._copies[: len(order)]
-        key = np.uint64(seed << 32 | epoch)
-        augment.augment(pixels, order, key, self._strengths, self._basis, self._columns, self._space, copies)
+        key, n_parts = np.uint64(seed << 32 | epoch), jit.n_threads()
+        space = augment.make_space(self._basis.shape[1], n_parts)
+        augment.augment.with_parts(
+            n_parts, pixels, order, key, self._strengths, self._basis, self._columns, space, copies
+        )
         return copies
 
 

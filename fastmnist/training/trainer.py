@@ -60,7 +60,7 @@ class Trainer:
         inputs = pad_inputs(inputs)
         sparse.list_nonzeros(inputs, order, self.batch_size, self._rows, self._columns)
         threads, start = self._pace.choose(), time.perf_counter()
-        training_loop.train_batches.with_threads(
+        training_loop.train_batches.with_parts(
             threads,
             Parameters(self.network.layout, self.network.parameters, self.velocities),
             self._rows,
