@@ -22,8 +22,9 @@ import numpy as np
 from conftest import random_network
 from test_images_decode import colour, encoded
 
+from fastmnist.cli.quiet import quiet_libraries
 from fastmnist.errors import FastmnistError
-from fastmnist.images.decode import decode_image, quiet_libraries
+from fastmnist.images.decode import decode_image
 from fastmnist.inputs.idx import open_images, read_labels, write_images, write_labels
 from fastmnist.inputs.stream import open_sources
 from fastmnist.inputs.table import open_table

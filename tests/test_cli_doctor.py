@@ -47,7 +47,9 @@ def test_what_is_wrong_is_told_and_exits_with_1(run_cli, tmp_path):
     )
     assert run.code == 1
     values = told(run)
-    assert values["kernel cache"].endswith("NOT writable: all is compiled anew")
+    assert values["kernel cache"].endswith(
+        "NOT usable (not writable by this user): kernels are recompiled in every process"
+    )
     assert "bad.npz: not a sound .npz file" in run.stdout.decode()
     assert run.lines[-1].endswith("($FASTMNIST_MODEL)")
 

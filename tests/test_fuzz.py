@@ -3,7 +3,7 @@
 import pytest
 from fuzz import Targets
 
-from fastmnist.images.decode import quiet_libraries
+from fastmnist.cli.quiet import quiet_libraries
 
 N_EXECUTIONS = {"idx": 1000, "labels": 700, "table": 700, "picture": 1000, "model": 700, "any": 700, "unnamed": 700}
 

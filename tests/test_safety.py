@@ -1,6 +1,7 @@
 """Safe wherever it is called from: threads, forks, copies, pickles, memory maps, and a process that is not ours."""
 
 import copy
+import json
 import os
 import pickle
 import subprocess
@@ -181,6 +182,15 @@ def test_importing_changes_nothing_outside_the_package(tmp_path):
         env=environment, capture_output=True, text=True, timeout=HANGS_AFTER,
     )  # fmt: skip
     assert (run.stdout, run.stderr) == ("[] 0\n", "")
+
+
+def test_loading_opencv_leaves_its_settings_in_the_environment_alone():
+    code = "import json, os; from fastmnist.images.decode import opencv; opencv();"
+    code += "print(json.dumps({name: value for name, value in os.environ.items() if name.startswith('OPENCV')}))"
+    environment = {**cli_environment(OPENCV_LOG_LEVEL="DEBUG"), "OPENCV_IO_MAX_IMAGE_PIXELS": "9"}
+    expected = {name: value for name, value in environment.items() if name.startswith("OPENCV")}
+    run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert json.loads(run.stdout) == expected
 
 
 def test_the_threads_of_numba_are_as_they_were_after_a_call(network, pixels, set_threads):

@@ -86,3 +86,9 @@ def test_what_sets_the_number_is_told(machine, affinity, quota, expected, monkey
     monkeypatch.setattr(threads, "cgroup_cpus", lambda: quota)
     assert usable_cpus_and_reason() == expected
     assert usable_cpus() == expected[0]
+
+
+def test_a_program_sets_what_the_user_has_not(monkeypatch):
+    monkeypatch.setattr(os, "environ", {"GOMP_SPINCOUNT": "7"})
+    threads.set_up_program()
+    assert os.environ == {**threads.PROGRAM_ENVIRONMENT, "GOMP_SPINCOUNT": "7"}

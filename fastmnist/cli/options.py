@@ -118,8 +118,8 @@ def load_images(
     data: str, split: "Split", class_names: Sequence[str] | None, preprocess: str | None
 ) -> "LabelledImages":
     """Read one split of a data set; say what was passed over, and a line for each image that can't be read."""
+    from fastmnist.cli.quiet import quiet_libraries
     from fastmnist.datasets.dataset import load
-    from fastmnist.images.decode import quiet_libraries
     from fastmnist.kernels.jit import n_threads
 
     with quiet_libraries():

@@ -55,7 +55,7 @@ def predict(
     """
     options = RowOptions(**row_settings)
     check_options(options)
-    from fastmnist.images.decode import quiet_libraries
+    from fastmnist.cli.quiet import quiet_libraries
     from fastmnist.inputs.stream import count_rows
     from fastmnist.kernels.jit import n_threads
     from fastmnist.model.calibration import calibrated

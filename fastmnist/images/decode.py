@@ -1,13 +1,9 @@
 """One image file -> grey pixels, through OpenCV, which nothing else imports."""
 
-import contextlib
 import functools
-import io
 import os
 import stat
 import struct
-import sys
-from collections.abc import Iterator
 from types import ModuleType
 
 import numpy as np
@@ -33,12 +29,18 @@ _EXPECTED = "expected a whole PNG, JPEG, BMP, GIF, TIFF, WebP, AVIF or PNM pictu
 
 @functools.cache
 def opencv() -> ModuleType:
-    """Return OpenCV, bounded and silent: it reads these settings once, when it is loaded."""
-    os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(MAX_PIXELS)
-    os.environ["OPENCV_LOG_LEVEL"] = "SILENT"
-    import cv2
-
-    cv2.setNumThreads(1)  # our own threads decode one file each: no pool inside the pool
+    """Return OpenCV, bounded and silent: it reads these settings once, when it is first loaded."""
+    settings = {"OPENCV_IO_MAX_IMAGE_PIXELS": str(MAX_PIXELS), "OPENCV_LOG_LEVEL": "SILENT"}
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
+    try:
+        import cv2
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
     return cv2
 
 
@@ -198,56 +200,3 @@ def _read(path: bytes) -> bytes:
     if len(data) != size:
         raise DataError(f"{printable(path)}: {len(data)} bytes, expected {size}; it changed meanwhile, try again")
     return data
-
-
-@contextlib.contextmanager
-def quiet_libraries() -> Iterator[None]:
-    """Keep what libpng and libjpeg write to file descriptor 2 out of stderr while the context lasts.
-
-    Descriptor 2 leads to /dev/null meanwhile; a `sys.stderr` that wrote there writes to a duplicate of the
-    old one, so Python's messages still get through, in order. It holds for the whole process: enter it once.
-    """
-    kept = _duplicate(2)
-    python_stderr = sys.stderr
-    try:
-        if kept is not None and _writes_to_2(python_stderr):
-            python_stderr.flush()
-            sys.stderr = _stream_on(kept)
-        # A closed stderr too: the next file opened would get its number, and collect those words.
-        _lead_to_null(2)
-        yield
-    finally:
-        sys.stderr = python_stderr
-        if kept is not None:
-            os.dup2(kept, 2)
-            os.close(kept)
-
-
-def _duplicate(descriptor: int) -> int | None:
-    """Return a duplicate of `descriptor`, or None where it is closed."""
-    try:
-        return os.dup(descriptor)
-    except OSError:
-        return None
-
-
-def _lead_to_null(descriptor: int) -> None:
-    """Make `descriptor` lead to /dev/null."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    if null != descriptor:
-        os.dup2(null, descriptor)
-        os.close(null)
-
-
-def _writes_to_2(stream: object) -> bool:
-    """Tell whether `stream` is a text file on descriptor 2 (not None, nor a test's capture)."""
-    try:
-        return isinstance(stream, io.TextIOWrapper) and stream.fileno() == 2
-    except (OSError, ValueError):  # no descriptor, or a closed stream
-        return False
-
-
-def _stream_on(descriptor: int) -> io.TextIOWrapper:
-    """Return an unbuffered text stream on `descriptor`, which stays open after it."""
-    raw = io.FileIO(descriptor, "wb", closefd=False)
-    return io.TextIOWrapper(raw, sys.stderr.encoding, "backslashreplace", write_through=True)
