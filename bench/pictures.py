@@ -13,7 +13,7 @@ from bench.load import undisturbed
 from bench.settings import Settings, WrongResultError, mnist
 from bench.table import Table
 from bench.timing import measure
-from fastmnist.inputs.stream import open_sources
+from fastmnist.inputs.stream import open_stream
 
 Picture = npt.NDArray[np.uint8]
 
@@ -68,7 +68,7 @@ def _drawn(digit: Picture, kind: Kind) -> Picture:
 
 def _read(folder: str, threads: int) -> int:
     """Read all pictures; return how many could be."""
-    batches = open_sources([folder], "auto", threads=threads, on_note=print)
+    batches = open_stream([folder], "auto", threads=threads, on_note=print)
     return sum(len(batch.pixels) - len(batch.errors) for batch in batches)
 
 

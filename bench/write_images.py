@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from fastmnist.datasets.idx_files import locate
+from fastmnist.datasets.idx_files import find_idx_files
 from fastmnist.inputs.idx import read_images
 
 
@@ -18,7 +18,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--count", type=int, default=10_000)
     arguments = parser.parse_args()
-    path = locate(arguments.data).test_images
+    path = find_idx_files(arguments.data).paths.get("test_images")
     if path is None:
         parser.error(f"{arguments.data}: no test images; run: fastmnist download {arguments.data}")
     images = read_images(path)[: arguments.count]

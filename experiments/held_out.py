@@ -13,7 +13,7 @@ import numpy as np
 
 from experiments.normalization import SKLEARN_SCALE, Labels, as_png, auto, score
 from experiments.rerender import SETS, SIDE, Picture, Rendering, render
-from fastmnist.datasets.idx_files import load_split
+from fastmnist.datasets.dataset import open_dataset
 from fastmnist.model.model_file import find_model, load_model
 
 N_HELD_OUT = 10_000
@@ -25,7 +25,7 @@ SLANT, STRETCH = 0.3, 1.25  # at most: columns per row, width to height
 
 def held_out(folder: str) -> tuple[Picture, Labels]:
     """Return the held-out images, uint8 (n, 28, 28), and labels (n,) of the data set in `folder`."""
-    pixels, labels = load_split(folder, "train")
+    pixels, labels = open_dataset(folder).load("train")[:2]
     return pixels[-N_HELD_OUT:].reshape(-1, SIDE, SIDE), labels[-N_HELD_OUT:]
 
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from bench.peers.pytorch import build
 from experiments.ablation import HELD_OUT
-from fastmnist.datasets.idx_files import load_split
+from fastmnist.datasets.dataset import open_dataset
 from fastmnist.model.model_file import load_model
 from fastmnist.model.network import Network
 from fastmnist.training.augmentation import Augmenter
@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=BEST.epochs)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     arguments = parser.parse_args()
-    pixels, labels = load_split(arguments.data, "train")
+    pixels, labels = open_dataset(arguments.data).load("train")[:2]
     teachers = [load_model(path).network for path in arguments.teachers]
     rate = arguments.adamw[0] if arguments.adamw else BEST.learning_rate
     print("| seed | loss | accuracy |\n|---|---|---|", flush=True)

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.machine import available_cores
-from fastmnist.datasets.idx_files import load_split
+from fastmnist.datasets.dataset import open_dataset
 
 Picture = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -113,7 +113,7 @@ def render_all(digits: Picture, distortions: frozenset[str], threads: int) -> It
 
 def read_digits(folder: str) -> tuple[Picture, npt.NDArray[np.uint8]]:
     """Return the test images, uint8 (n, 28, 28), and labels of the data set in `folder`."""
-    pixels, labels = load_split(folder, "test")
+    pixels, labels = open_dataset(folder).load("test")[:2]
     return pixels.reshape(-1, SIDE, SIDE), labels
 
 

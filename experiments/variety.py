@@ -18,7 +18,8 @@ import numpy as np
 
 from bench.machine import available_cores
 from experiments.rerender import SIDE, Picture
-from fastmnist.datasets.idx_files import Split, load_split
+from fastmnist.datasets.dataset import open_dataset
+from fastmnist.datasets.labelled import Split
 from fastmnist.errors import DataError
 from fastmnist.images.normalize import normalize
 from fastmnist.inputs.idx import write_images, write_labels
@@ -139,7 +140,7 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     prefixes: dict[Split, str] = {"train": "train", "test": "t10k"}
     for split, prefix in prefixes.items():
-        pixels, labels = load_split(arguments.data, split)
+        pixels, labels = open_dataset(arguments.data).load(split)[:2]
         digits = pixels.reshape(-1, SIDE, SIDE)
         if split == "train":
             digits, labels = with_copies(digits), labels.repeat(1 + COPIES)

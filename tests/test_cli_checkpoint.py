@@ -9,7 +9,7 @@ import cv2
 import pytest
 from test_cli_train import EVERYTHING, read_until, sha256
 
-from fastmnist.datasets.idx_files import load_split
+from fastmnist.datasets.dataset import open_dataset
 from fastmnist.inputs.idx import read_images
 from fastmnist.model.calibration import fit_temperature
 from fastmnist.model.model_file import load_model
@@ -94,7 +94,7 @@ def test_all_settings_are_in_the_model_and_the_history(run_cli, small_set, tmp_p
     assert f"validation {float(last['validation_loss']):.4f}  {float(last['validation_accuracy']):.2%}" in run.stderr
     model = load_model(tmp_path / "model.npz")
     assert model.metadata["validation_accuracy"] == float(last["validation_accuracy"])
-    held_out = load_split(small_set, "train")
+    held_out = open_dataset(small_set).load("train")[:2]
     logits = model.network.logits(held_out[0][900:])
     assert model.metadata["temperature"] == fit_temperature(logits, held_out[1][900:])
     assert "training 784-60-30-10 on 900 images" in run.stderr

@@ -86,7 +86,7 @@ def test_tables_idx_files_and_stdin_give_the_same_rows(predict, predict_stdin, d
         (lambda content: b"no image", 1, "no picture that can be read"),
         (lambda content: content[:-1], 1, "expected exactly"),
         (lambda content: content + b"x", 6, "more bytes, expected exactly"),
-        (lambda content: gzip.compress(content)[:-1], 6, "ends early"),
+        (lambda content: gzip.compress(content)[:-1], 6, "ended before the end-of-stream marker"),
         (lambda content: bytes((0, 0, 8, 1, 0, 0, 0, 1, 5)), 1, "IDX labels"),
     ],
 )

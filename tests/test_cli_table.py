@@ -8,7 +8,7 @@ import pytest
 from conftest import Run
 from test_cli_predict_output import write_table
 
-from fastmnist.datasets.idx_files import load_split, locate
+from fastmnist.datasets.dataset import open_dataset
 from fastmnist.inputs.idx import read_images, read_labels, write_images, write_labels
 from fastmnist.model.model_file import load_model
 
@@ -17,7 +17,7 @@ SETTINGS = ["--hidden", "4", "--epochs", "1"]
 
 def loaded(path):
     notes = []
-    pixels, labels = load_split(path, "train", on_note=notes.append)
+    pixels, labels = open_dataset(path).load("train", on_note=notes.append)[:2]
     return pixels, labels, notes
 
 
@@ -97,5 +97,5 @@ def test_other_files_are_not_turned(small_set, train_set):
     assert notes == []
 
 
-def test_a_table_has_no_files(tmp_path):
-    assert locate(tmp_path / "any.csv") == locate(tmp_path)
+def test_a_table_has_no_test_set_of_its_own(tmp_path):
+    assert not open_dataset(tmp_path / "any.csv").has_test

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from conftest import cli_command, cli_environment
 
-from fastmnist.datasets.idx_files import load_split
+from fastmnist.datasets.dataset import open_dataset
 from fastmnist.inputs.idx import write_images, write_labels
 from fastmnist.model.calibration import fit_temperature
 from fastmnist.model.model_file import load_model
@@ -122,10 +122,10 @@ def test_float16_weights_are_those_that_are_tested_calibrated_and_stored(run_cli
     assert run.code == 0
     model, parameters = load_model(tmp_path / "model.npz"), load_model(tmp_path / "model.npz").network.parameters
     np.testing.assert_array_equal(parameters, parameters.astype(np.float16))
-    pixels, labels = load_split(small_set, "test")
+    pixels, labels = open_dataset(small_set).load("test")[:2]
     assert model.metadata["stored_as"] == "float16"
     assert model.metadata["test_accuracy"] == (model.network.predict(pixels)[0] == labels).mean()
-    pixels, labels = (array[-100:] for array in load_split(small_set, "train"))
+    pixels, labels = (array[-100:] for array in open_dataset(small_set).load("train")[:2])
     assert model.metadata["validation_accuracy"] == (model.network.predict(pixels)[0] == labels).mean()
     assert model.metadata["temperature"] == fit_temperature(model.network.logits(pixels), labels)
     assert run_cli("train", small_set, *options, "--output", "32.npz").code == 0

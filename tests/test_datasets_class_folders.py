@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from fastmnist.datasets.class_folders import find_class_folders, has_split_folder
-from fastmnist.datasets.dataset import has_test_set, load
+from fastmnist.datasets.class_folders import find_class_folders
+from fastmnist.datasets.dataset import open_dataset
 from fastmnist.errors import DataError
 from fastmnist.images.preprocess import in_mnist_form
 from fastmnist.inputs.idx import write_images, write_labels
@@ -32,7 +32,7 @@ def make(folder, *names, data=None):
 def read(folder, split="train", class_names=None, **settings):
     """The images of a split, and the notes."""
     notes = []
-    return load(folder, split, class_names, on_note=notes.append, **settings), notes
+    return open_dataset(folder).load(split, class_names, on_note=notes.append, **settings), notes
 
 
 def seeds_and_labels(images, n_seeds=50):
@@ -72,19 +72,19 @@ def test_folders_called_train_and_test_are_the_splits(tmp_path, train, test):
     make(tmp_path, f"{train}/0/a.png", f"{train}/1/a.png", f"{test}/0/a.png", f"{test}/1/a.png", "other/0/a.png")
     assert seeds_and_labels(read(tmp_path, "train")[0]) == [(0, 0), (1, 1)]
     assert seeds_and_labels(read(tmp_path, "test")[0]) == [(2, 0), (3, 1)]
-    assert has_test_set(tmp_path)
+    assert open_dataset(tmp_path).has_test
 
 
 def test_without_split_folders_all_serves_for_both_and_there_is_no_test_set(tmp_path):
     make(tmp_path, "0/a.png", "1/a.png")
     for split in ("train", "test"):
         assert seeds_and_labels(read(tmp_path, split)[0]) == [(0, 0), (1, 1)]
-    assert not has_test_set(tmp_path)
+    assert not open_dataset(tmp_path).has_test
 
 
 def test_a_split_that_is_not_there_is_told(tmp_path):
     make(tmp_path, "train/0/a.png", "train/1/a.png")
-    assert not has_test_set(tmp_path)
+    assert not open_dataset(tmp_path).has_test
     assert "found train" in refusal(tmp_path, "test")
 
 
@@ -92,7 +92,7 @@ def test_a_class_may_be_called_train(tmp_path):
     make(tmp_path, "train/a.png", "tram/a.png")
     images, _ = read(tmp_path)
     assert (images.class_names, seeds_and_labels(images)) == (["train", "tram"], [(0, 0), (1, 1)])
-    assert not has_split_folder(tmp_path, "train")
+    assert find_class_folders(tmp_path).splits["train"].top == os.fsencode(tmp_path)
 
 
 def test_two_folders_for_one_split_are_refused(tmp_path):
@@ -184,7 +184,7 @@ def test_a_link_that_leads_round_in_circles_is_passed_over(tmp_path):
 
 def test_a_folder_without_images_in_folders_is_no_data_set(tmp_path):
     make(tmp_path, "a.png", "docs/notes.txt")
-    assert find_class_folders(tmp_path, "train") is None
+    assert find_class_folders(tmp_path) is None
     assert "no train-images-idx3-ubyte" in refusal(tmp_path)
 
 

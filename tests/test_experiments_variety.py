@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from experiments import held_out, variety
-from fastmnist.datasets.idx_files import load_split
+from fastmnist.datasets.dataset import open_dataset
 from fastmnist.errors import DataError
 from fastmnist.images.normalize import normalize
 from fastmnist.images.preprocess import in_mnist_form
@@ -57,10 +57,14 @@ def test_the_folder_has_the_digits_with_copies_and_the_test_set_as_it_was(small_
     monkeypatch.setattr(sys, "argv", ["variety", str(small_set), str(tmp_path / "out")])
     variety.main()
     assert capsys.readouterr().out.splitlines()[0].startswith(f"{1000 * EACH:,} train images")
-    (pixels, labels), (made, made_labels) = (load_split(folder, "train") for folder in (small_set, tmp_path / "out"))
+    (pixels, labels), (made, made_labels) = (
+        open_dataset(folder).load("train")[:2] for folder in (small_set, tmp_path / "out")
+    )
     np.testing.assert_array_equal(made[::EACH], pixels)
     np.testing.assert_array_equal(made_labels, labels.repeat(EACH))
-    for expected, actual in zip(load_split(small_set, "test"), load_split(tmp_path / "out", "test"), strict=True):
+    for expected, actual in zip(
+        open_dataset(small_set).load("test")[:2], open_dataset(tmp_path / "out").load("test")[:2], strict=True
+    ):
         np.testing.assert_array_equal(actual, expected)
 
 
@@ -80,7 +84,7 @@ def test_a_coarse_scan_has_8x8_pixels_and_still_shows_the_digit(digits):
 def test_the_held_out_digits_are_the_last_of_the_training_set(small_set, monkeypatch):
     monkeypatch.setattr(held_out, "N_HELD_OUT", 30)
     images, labels = held_out.held_out(str(small_set))
-    pixels, all_labels = load_split(small_set, "train")
+    pixels, all_labels = open_dataset(small_set).load("train")[:2]
     np.testing.assert_array_equal(images.reshape(30, -1), pixels[970:])
     np.testing.assert_array_equal(labels, all_labels[970:])
     names = [(name, len(list(pictures))) for name, pictures in held_out.sets(images[:3])]

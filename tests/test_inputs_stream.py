@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from fastmnist.images import preprocess
-from fastmnist.inputs import stream as sources
-from fastmnist.inputs import workers
+from fastmnist.inputs import paths, workers
 from fastmnist.inputs.idx import write_images, write_labels
-from fastmnist.inputs.stream import open_sources
+from fastmnist.inputs.stream import open_stream
 
 
 def picture(seed):
@@ -36,15 +35,14 @@ def read(*inputs, **settings):
     """Return all rows as (path, index, pixels, error), and the notes."""
     notes = []
     rows = []
-    for batch in open_sources(inputs, "none", on_note=notes.append, **settings):
+    for batch in open_stream(inputs, "none", on_note=notes.append, **settings):
         n_rows = len(batch.pixels)
         assert batch.pixels.shape == (n_rows, 784)
         assert batch.pixels.dtype == np.uint8
-        assert len(batch.names) == (n_rows if batch.first_index is None else 1)
+        assert len(batch.paths) == len(batch.indices) == len(batch.numbers) == n_rows
+        assert batch.numbers == range(len(rows), len(rows) + n_rows)
         for row in range(n_rows):
-            name = batch.names[row] if batch.first_index is None else batch.names[0]
-            index = None if batch.first_index is None else batch.first_index + row
-            rows.append((name, index, batch.pixels[row].copy(), batch.errors.get(row)))
+            rows.append((batch.paths[row], batch.indices[row], batch.pixels[row].copy(), batch.errors.get(row)))
         assert set(batch.errors) <= set(range(n_rows))
     return rows, notes
 
@@ -194,7 +192,7 @@ def test_an_unreadable_folder_is_one_row_and_the_rest_is_read(here, monkeypatch)
             raise PermissionError(13, "Permission denied")
         return really_scan(path)
 
-    monkeypatch.setattr(sources.os, "scandir", scan)
+    monkeypatch.setattr(paths.os, "scandir", scan)
     rows, notes = read("in", "in/b")
     assert names_of(rows) == [b"in/a/x.png", b"in/b", b"in/c/x.png", b"in/b"]
     assert [row[3] is None for row in rows] == [True, False, True, False]
@@ -207,12 +205,9 @@ def test_idx_rows_carry_their_position_over_all_batches(here, compressed):
     path = "images.gz" if compressed else "images"
     images = np.stack([picture(seed) for seed in range(10)])
     write_images(path, images)
-    batches = list(open_sources([path], "none", batch_size=4, on_note=pytest.fail))
-    assert [(batch.names, batch.first_index, len(batch.pixels)) for batch in batches] == [
-        ([os.fsencode(path)], 0, 4),
-        ([os.fsencode(path)], 4, 4),
-        ([os.fsencode(path)], 8, 2),
-    ]
+    batches = list(open_stream([path], "none", batch_size=4, on_note=pytest.fail))
+    assert [batch.indices for batch in batches] == [range(4), range(4, 8), range(8, 10)]
+    assert all(batch.paths == [os.fsencode(path)] * len(batch.pixels) for batch in batches)
     np.testing.assert_array_equal(np.concatenate([batch.pixels for batch in batches]), images.reshape(10, 784))
     assert all(batch.errors == {} for batch in batches)
 
@@ -225,14 +220,14 @@ def test_an_idx_file_without_images_gives_no_row(here):
 def test_an_idx_file_that_fails_on_the_way_keeps_its_rows_and_adds_one_for_the_error(here):
     write_images("images.idx", np.stack([picture(seed) for seed in range(6)]))
     make(here, "a.png")
-    stream = open_sources(["images.idx", "a.png"], "none", batch_size=4, on_note=pytest.fail)
+    stream = open_stream(["images.idx", "a.png"], "none", batch_size=4, on_note=pytest.fail)
     first = next(stream)
-    assert (first.first_index, len(first.pixels)) == (0, 4)
+    assert (first.indices, len(first.pixels)) == (range(4), 4)
     os.truncate("images.idx", 4000)
     failed, last = stream
-    assert (failed.names, failed.first_index, failed.pixels.any()) == ([b"images.idx"], None, False)
+    assert (failed.paths, failed.indices, failed.pixels.any()) == ([b"images.idx"], [None], False)
     assert failed.errors[0].startswith("images.idx: ")
-    assert (last.names, last.errors) == ([b"a.png"], {})
+    assert (last.paths, last.errors) == ([b"a.png"], {})
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
@@ -254,8 +249,8 @@ def test_one_corrupt_file_among_100_costs_only_itself(here, monkeypatch, threads
 
 def test_files_of_several_inputs_share_a_batch(here):
     make(here, "a.png", "in/b.png", "c.png")
-    (batch,) = open_sources(["a.png", "missing", "in", "c.png"], "none", on_note=pytest.fail)
-    assert batch.names == [b"a.png", b"missing", b"in/b.png", b"c.png"]
+    (batch,) = open_stream(["a.png", "missing", "in", "c.png"], "none", on_note=pytest.fail)
+    assert batch.paths == [b"a.png", b"missing", b"in/b.png", b"c.png"]
     assert list(batch.errors) == [1]
 
 
@@ -292,7 +287,7 @@ def test_closing_early_ends_the_threads_and_at_most_two_batches_were_begun(here,
         return really_decode(path)
 
     monkeypatch.setattr(preprocess, "decode_image", decode)
-    stream = open_sources(["in"], "none", batch_size=10, threads=2, on_note=pytest.fail)
+    stream = open_stream(["in"], "none", batch_size=10, threads=2, on_note=pytest.fail)
     next(stream)
     assert decode_threads()
     stream.close()
@@ -309,6 +304,6 @@ def test_an_unexpected_exception_in_a_thread_comes_out_and_ends_the_threads(here
 
 
 def test_nothing_is_read_before_the_first_batch_is_asked_for(here):
-    stream = open_sources(["late.png"], "none", on_note=pytest.fail)
+    stream = open_stream(["late.png"], "none", on_note=pytest.fail)
     make(here, "late.png")
     assert next(stream).errors == {}

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fastmnist.datasets.dataset import open_dataset
 from fastmnist.errors import DataError
 from fastmnist.inputs import table
-from fastmnist.inputs.table import estimate_rows, is_table, open_table, read_table
+from fastmnist.inputs.table import estimate_rows, is_table, open_table
 
 HEADER = b"label," + b",".join(b"pixel%d" % pixel for pixel in range(784))
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 784), dtype=np.uint8)
@@ -83,7 +84,7 @@ def test_without_labels_all_columns_are_pixels(header, tmp_path):
     assert not open_table(path).has_labels
     assert (read(path)[1] == PIXELS).all()
     with pytest.raises(DataError, match="784 columns, expected 785: the label before the pixels"):
-        read_table(path)
+        open_dataset(path).load("train")
 
 
 @pytest.mark.parametrize(
@@ -118,7 +119,7 @@ def test_a_bad_line_costs_only_itself(header, lines, found, tmp_path):
     assert (labels[good] == LABELS[good]).all()
     assert (pixels[good] == PIXELS[good]).all()
     with pytest.raises(DataError) as refused:
-        read_table(path)
+        open_dataset(path).load("train")
     assert str(refused.value) == errors[2]
 
 
@@ -133,9 +134,9 @@ def test_a_bad_line_costs_only_itself(header, lines, found, tmp_path):
         (b"1" * 5_000_000, "1 column in its first line"),
         (HEADER.removesuffix(b",pixel783"), "a label and 783 pixels, expected 784"),
         (HEADER.removeprefix(b"label,") + b",class", "the label in the last column, expected it in the first"),
-        (gzip.compress(PLAIN)[:-1], "ends early, expected a readable table"),
-        (gzip.compress(PLAIN)[:-4] + b"\0\0\0\0", "incorrect length check"),
-        (gzip.compress(PLAIN) + b"rubbish", "incorrect header check"),
+        (gzip.compress(PLAIN)[:-1], "marker was reached, expected a readable table"),
+        (gzip.compress(PLAIN)[:-4] + b"\0\0\0\0", "Incorrect length of data"),
+        (gzip.compress(PLAIN) + b"rubbish", "Not a gzipped file"),
     ],
 )
 def test_what_is_no_table_is_refused_as_a_whole(content, found, tmp_path):
@@ -156,12 +157,13 @@ def test_a_first_line_with_any_number_is_a_row_not_a_header(tmp_path):
 def test_a_header_alone_has_no_rows(tmp_path):
     path = write(tmp_path, HEADER)
     assert len(read(path)[0]) == 0
-    assert [len(part) for part in read_table(path)] == [0, 0]
+    with pytest.raises(DataError, match="no images, expected at least one"):
+        open_dataset(path).load("train")
 
 
 def test_a_label_that_is_no_class_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"label 11 at index 2, expected 0 to 9"):
-        read_table(write(tmp_path, changed(0, b"11")))
+        open_dataset(write(tmp_path, changed(0, b"11"))).load("train")
 
 
 def test_blocks_and_lines_part_anywhere(tmp_path, monkeypatch):

@@ -1,4 +1,3 @@
-import contextlib
 import csv
 import io
 import os
@@ -7,11 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rows import predictions_of, written
 
-from fastmnist.output.csv import CsvWriter
-from fastmnist.output.rows import Rows
+from fastmnist.output.csv import CsvFormat
+from fastmnist.output.rows import RowFormat
+from fastmnist.shapes import DIGITS
 
-DIGITS = [str(digit) for digit in range(10)]
 HOSTILE_NAMES = [
     b"plain.png",
     b"new\nline.png",
@@ -27,24 +27,9 @@ HOSTILE_NAMES = [
 FORMULA_NAMES = [b"=1+1.png", b"+1", b"-1", b"@SUM(A1)", b"\t=1", b"\r=1", b"\n=1", b'=HYPERLINK("x,y")']
 
 
-def rows_of(names, first_index=None, labels=None, confidences=None, failed=(), **others):
-    n = len(names)
-    return Rows(
-        names,
-        np.zeros(n, np.uint8) if labels is None else np.array(labels, np.uint8),
-        np.ones(n, np.float32) if confidences is None else np.array(confidences, np.float32),
-        first_index=first_index,
-        failed=failed,
-        **others,
-    )
-
-
 def csv_bytes(names, class_names=DIGITS, probabilities=None, min_confidence=None, **columns):
-    stream = io.BytesIO()
-    writer = CsvWriter(stream, class_names, probabilities=probabilities is not None, min_confidence=min_confidence)
-    writer.write_header()
-    writer.write(rows_of(names, probabilities=probabilities, **columns))
-    return stream.getvalue()
+    row_format = CsvFormat(class_names, probabilities=probabilities is not None, min_confidence=min_confidence)
+    return written(row_format, predictions_of(names, probabilities=probabilities, **columns))
 
 
 def parsed(content):
@@ -63,10 +48,13 @@ def test_a_failed_row_keeps_its_path_and_has_no_label_and_no_confidence():
 
 
 def test_rows_of_an_idx_file_share_its_path_and_count_from_the_first_index():
-    stream = io.BytesIO()
-    rows = Rows([b"=t10k,images"], np.array([3, 4], np.uint8), np.array([0.25, 0.75], np.float32), first_index=4096)
-    CsvWriter(stream, DIGITS).write(rows)
-    assert stream.getvalue() == b'"./=t10k,images",4096,3,0.250000\n"./=t10k,images",4097,4,0.750000\n'
+    content = csv_bytes([b"=t10k,images"], indices=range(4096, 4098), labels=[3, 4], confidences=[0.25, 0.75])
+    assert content.splitlines()[1:] == [b'"./=t10k,images",4096,3,0.250000', b'"./=t10k,images",4097,4,0.750000']
+
+
+def test_several_digits_of_a_picture_have_its_path_and_an_index_each():
+    content = csv_bytes([b"a", b"a", b"=b"], indices=[0, 1, 0], labels=[3, 4, 5])
+    assert content.splitlines()[1:] == [b"a,0,3,1.000000", b"a,1,4,1.000000", b"./=b,0,5,1.000000"]
 
 
 def test_class_names_are_quoted_and_utf_8():
@@ -74,18 +62,9 @@ def test_class_names_are_quoted_and_utf_8():
     assert [row[2] for row in parsed(content)] == ["label", 'say "a, b"', "\N{GREEK SMALL LETTER ALPHA}"]
 
 
-def test_a_batch_is_one_write():
-    class Counting(io.BytesIO):
-        n_writes = 0
-
-        def write(self, data):
-            self.n_writes += 1
-            return super().write(data)
-
-    stream = Counting()
-    CsvWriter(stream, DIGITS).write(rows_of([b"a"] * 1000))
-    assert stream.n_writes == 1
-    assert stream.getvalue().count(b"\n") == 1000
+def test_a_batch_of_image_files_is_one_piece():
+    (piece,) = CsvFormat(DIGITS).rows(predictions_of([b"a"] * 1000))
+    assert piece.count(b"\n") == 1000
 
 
 def test_hostile_names_round_trip_through_pythons_csv_reader():
@@ -125,42 +104,31 @@ def test_any_confidence_has_six_decimals_and_is_right_to_half_of_the_last(confid
         assert abs(float(row[3]) - confidence) <= 0.5000001e-6
 
 
-def test_a_full_disk_raises_at_the_latest_when_flushed():
-    with io.FileIO("/dev/full", "wb") as raw:
-        full = io.BufferedWriter(raw)
-        writer = CsvWriter(full, DIGITS)
-        writer.write_header()
-        with pytest.raises(OSError, match="No space left"):
-            full.flush()
-        with contextlib.suppress(OSError):  # what the buffer still holds can't be written either
-            full.close()
-
-
 def test_every_stepth_row_of_a_file_has_its_own_index():
-    stream = io.BytesIO()
-    rows = Rows([b"idx"], np.array([3, 4], np.uint8), np.array([0.25, 0.75], np.float32), first_index=5, step=7)
-    CsvWriter(stream, DIGITS).write(rows)
-    assert stream.getvalue() == b"idx,5,3,0.250000\nidx,12,4,0.750000\n"
+    content = csv_bytes([b"idx"], indices=range(5, 19, 7), labels=[3, 4], confidences=[0.25, 0.75])
+    assert content.splitlines()[1:] == [b"idx,5,3,0.250000", b"idx,12,4,0.750000"]
 
 
 def test_failed_rows_of_a_table_keep_their_index():
-    stream = io.BytesIO()
-    rows = Rows([b"t"], np.array([3, 4], np.uint8), np.ones(2, np.float32), first_index=5, step=2, failed={0})
-    CsvWriter(stream, DIGITS).write(rows)
-    assert stream.getvalue() == b"t,5,,\nt,7,4,1.000000\n"
+    content = csv_bytes([b"t"], indices=range(5, 9, 2), labels=[3, 4], failed={0})
+    assert content.splitlines()[1:] == [b"t,5,,", b"t,7,4,1.000000"]
 
 
-@pytest.mark.parametrize("first_index", [None, 7])
-def test_probabilities_and_review_are_columns_of_their_own_and_empty_in_failed_rows(first_index):
-    stream = io.BytesIO()
-    writer = CsvWriter(stream, ["a", "b,c"], probabilities=True, min_confidence=0.75)
-    writer.write_header()
+@pytest.mark.parametrize("indices", [None, range(7, 10)])
+def test_probabilities_and_review_are_columns_of_their_own_and_empty_in_failed_rows(indices):
     probabilities = np.array([[0.25, 0.75], [0.7499999, 0.2500001], [0, 0]], np.float32)
-    names = [b"x"] if first_index is not None else [b"x", b"x", b"x"]
-    labels = np.array([1, 0, 0], np.uint8)
-    writer.write(Rows(names, labels, probabilities.max(axis=1), first_index, failed={2}, probabilities=probabilities))
-    index = ["", "", ""] if first_index is None else ["7", "8", "9"]
-    assert parsed(stream.getvalue()) == [
+    content = csv_bytes(
+        [b"x"] if indices else [b"x", b"x", b"x"],
+        ["a", "b,c"],
+        probabilities,
+        min_confidence=0.75,
+        indices=indices,
+        labels=[1, 0, 0],
+        confidences=probabilities.max(axis=1),
+        failed={2},
+    )
+    index = ["7", "8", "9"] if indices else ["", "", ""]
+    assert parsed(content) == [
         ["path", "index", "label", "confidence", "probability_a", "probability_b,c", "review"],
         ["x", index[0], "b,c", "0.750000", "0.250000", "0.750000", "no"],
         ["x", index[1], "a", "0.750000", "0.750000", "0.250000", "yes"],
@@ -176,11 +144,7 @@ def test_probabilities_have_six_decimals_rounded_like_pythons(numbers):
     assert parsed(content)[1][4:] == [f"{number:.6f}" for number in numbers]
 
 
-def test_starts_and_rests_make_the_same_rows_as_the_fast_ways():
-    for first_index, names in ((None, [b"a", b"=b"]), (12, [b"a,b"])):
-        rows = Rows(names, np.array([1, 2], np.uint8), np.array([0.5, 1], np.float32), first_index)
-        stream = io.BytesIO()
-        writer = CsvWriter(stream, DIGITS)
-        writer.write(rows)
-        pairs = zip(writer.starts(names, rows.positions), writer.rests(rows), strict=True)
-        assert stream.getvalue() == b"".join(start + rest for start, rest in pairs)
+def test_the_kernel_makes_the_same_rows_as_keys_and_values():
+    row_format = CsvFormat(DIGITS)
+    rows = predictions_of([b"a,b"], range(12, 14), labels=[1, 2], confidences=[0.5, 1])
+    assert b"".join(row_format.rows(rows)) == b"".join(RowFormat.rows(row_format, rows))

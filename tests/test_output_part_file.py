@@ -6,51 +6,58 @@ import threading
 
 import numpy as np
 import pytest
+from rows import predictions_of
 
 from fastmnist.errors import OutputError
-from fastmnist.output.csv import CsvWriter
-from fastmnist.output.jsonl import JsonlWriter
-from fastmnist.output.kaggle import KaggleWriter
+from fastmnist.output.csv import CsvFormat
+from fastmnist.output.jsonl import JsonlFormat
+from fastmnist.output.kaggle import KaggleFormat
 from fastmnist.output.part_file import part_file
-from fastmnist.output.rows import Rows
+from fastmnist.shapes import DIGITS
 
-DIGITS = [str(digit) for digit in range(10)]
-ABOUT = {"model": "abc", "--format": "csv"}
+JOB = {"model": "abc", "--format": "csv"}
 NAMES = [b"a", b"new\nline", b'quo"te\n\n', b"=1", b"\xff\r\n", b"failed", b"last"]
 FAILED = {5}
-WRITERS = [CsvWriter, JsonlWriter, KaggleWriter]
+FORMATS = [CsvFormat, JsonlFormat, KaggleFormat]
 
 
-def rows_of(names, first=0, first_index=None):
-    n = len(names) if first_index is None else first
-    labels = np.arange(n, dtype=np.uint8) % 10
-    failed = set() if first_index is not None else {row for row, name in enumerate(names) if name == b"failed"}
-    return Rows(names, labels, np.linspace(0, 1, n, dtype=np.float32), first_index, failed=failed)
+def rows_of(names, first_number=0):
+    failed = {row for row, name in enumerate(names) if name == b"failed"}
+    labels, confidences = np.arange(len(names)) % 10, np.linspace(0, 1, len(names))
+    return predictions_of(names, None, labels, confidences, failed, first_number=first_number)
 
 
-def run(path, *, resume=False, make=CsvWriter, about=ABOUT, names=NAMES, die_after=None, batch=3):
+def write(part, row_format, predictions):
+    for piece in row_format.rows(predictions):
+        part.file.write(piece)
+
+
+def count_known(part, names, first_number=0):
+    numbers = range(first_number, first_number + len(names))
+    return part.count_known(names, [None] * len(names), numbers)
+
+
+def run(path, *, resume=False, make=CsvFormat, job=JOB, names=NAMES, die_after=None, batch=3):
     """Write the rows of `names`, and ten of an IDX file, in batches; return what was known and the notes."""
-    notes = []
-    with part_file(path, about, resume=resume, on_note=notes.append) as part:
-        writer = make(part.file, DIGITS)
-        part.begin(writer)
-        pending = names
-        while pending:
-            some, pending = pending[:batch], pending[batch:]
-            known = part.count_known(some, None)
+    notes, row_format = [], make(DIGITS)
+    with part_file(path, job, row_format, resume=resume, on_note=notes.append) as part:
+        for first in range(0, len(names), batch):
+            some = names[first : first + batch]
+            known = count_known(part, some, first)
             if some[known:]:
-                writer.write(rows_of(some[known:]))
-            if die_after is not None and len(names) - len(pending) >= die_after:
+                write(part, row_format, rows_of(some[known:], first + known))
+            if die_after is not None and first + len(some) >= die_after:
                 raise KeyboardInterrupt
-        wanted = range(0, 20, 2)
-        wanted = wanted[part.count_known([b"id,x"], wanted) :]
-        if wanted:
-            labels = np.array(wanted, np.uint8) % 10
-            writer.write(Rows([b"id,x"], labels, np.ones(len(wanted), np.float32), wanted.start, 2))
+        indices, numbers = range(0, 20, 2), range(len(names), len(names) + 10)
+        known = part.count_known([b"id,x"] * 10, indices, numbers)
+        if known < 10:
+            labels = np.array(indices[known:]) % 10
+            rows = predictions_of([b"id,x"], indices[known:], labels, first_number=numbers[known])
+            write(part, row_format, rows)
     return part, notes
 
 
-@pytest.fixture(params=WRITERS)
+@pytest.fixture(params=FORMATS)
 def make(request):
     return request.param
 
@@ -76,7 +83,7 @@ def test_wherever_it_was_cut_a_resumed_run_ends_in_the_same_file(make, whole, tm
     out = tmp_path / "out"
     for n_bytes in range(len(whole) + 1):
         (tmp_path / "out.part").write_bytes(whole[:n_bytes])
-        (tmp_path / "out.part.json").write_text(json.dumps(ABOUT))
+        (tmp_path / "out.part.json").write_text(json.dumps(JOB))
         part, _ = run(out, resume=True, make=make, batch=1)
         assert out.read_bytes() == whole, n_bytes
         assert not (tmp_path / "out.part").exists()
@@ -89,7 +96,7 @@ def test_wherever_it_was_cut_a_resumed_run_ends_in_the_same_file(make, whole, tm
 def test_zeros_where_data_was_to_come_are_dropped(make, whole, n_zeros, tmp_path):
     for n_bytes in (0, 10, len(whole) // 2, len(whole)):
         (tmp_path / "out.part").write_bytes(whole[:n_bytes] + bytes(n_zeros) + b"\n")
-        (tmp_path / "out.part.json").write_text(json.dumps(ABOUT))
+        (tmp_path / "out.part.json").write_text(json.dumps(JOB))
         run(tmp_path / "out", resume=True, make=make, batch=1)
         assert (tmp_path / "out").read_bytes() == whole
 
@@ -106,21 +113,20 @@ def test_an_interruption_leaves_the_old_file_and_a_part_that_says_how_to_go_on(t
 
 
 def write_one_row_and_stop(path, notes):
-    with part_file(path, ABOUT, resume=False, on_note=notes.append) as part:
-        writer = CsvWriter(part.file, DIGITS)
-        part.begin(writer)
-        writer.write(rows_of([b"a"]))
+    with part_file(path, JOB, CsvFormat(DIGITS), resume=False, on_note=notes.append) as part:
+        write(part, CsvFormat(DIGITS), rows_of([b"a"]))
         raise KeyboardInterrupt
 
 
 def test_an_interruption_before_any_row_leaves_nothing(tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "out", names=[], die_after=None, make=lambda *_: raise_interrupt())
+        write_nothing_and_stop(tmp_path / "out")
     assert os.listdir(tmp_path) == []
 
 
-def raise_interrupt():
-    raise KeyboardInterrupt
+def write_nothing_and_stop(path):
+    with part_file(path, JOB, CsvFormat(DIGITS), resume=False, on_note=pytest.fail):
+        raise KeyboardInterrupt
 
 
 def interrupted(path, **settings):
@@ -129,7 +135,7 @@ def interrupted(path, **settings):
 
 
 def test_without_resume_an_old_part_is_replaced(tmp_path):
-    interrupted(tmp_path / "out", about={"model": "another"})
+    interrupted(tmp_path / "out", job={"model": "another"})
     assert (tmp_path / "out.part").exists()
     part, _ = run(tmp_path / "out")
     assert part.n_known == 0
@@ -143,32 +149,32 @@ def test_resume_without_a_part_begins_at_the_beginning(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("about", "found"),
+    ("job", "found"),
     [
-        ({**ABOUT, "model": "def"}, 'begun with model "abc", expected "def"'),
-        ({**ABOUT, "--format": "jsonl"}, 'begun with --format "csv", expected "jsonl"'),
+        ({**JOB, "model": "def"}, 'begun with model "abc", expected "def"'),
+        ({**JOB, "--format": "jsonl"}, 'begun with --format "csv", expected "jsonl"'),
         ({"model": "abc"}, 'begun with --format "csv", expected null'),
-        ({**ABOUT, "--shard": [1, 2]}, "begun with --shard null, expected [1, 2]"),
+        ({**JOB, "--shard": [1, 2]}, "begun with --shard null, expected [1, 2]"),
     ],
 )
-def test_another_model_or_option_is_refused_and_the_part_stays(about, found, tmp_path):
+def test_another_model_or_option_is_refused_and_the_part_stays(job, found, tmp_path):
     interrupted(tmp_path / "out")
     before = (tmp_path / "out.part").read_bytes()
     with pytest.raises(OutputError) as refused:
-        run(tmp_path / "out", resume=True, about=about)
+        run(tmp_path / "out", resume=True, job=job)
     assert str(refused.value).startswith(f"{tmp_path}/out.part: ")
     assert found in str(refused.value)
-    assert "begin anew without --resume" in str(refused.value)
+    assert "start over without --resume" in str(refused.value)
     assert (tmp_path / "out.part").read_bytes() == before
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{", b"[]", b'"\xff"'])
-def test_a_part_that_nobody_knows_is_refused_and_stays(content, tmp_path):
+def test_a_part_of_unknown_origin_is_refused_and_stays(content, tmp_path):
     interrupted(tmp_path / "out")
     (tmp_path / "out.part.json").unlink()
     if content is not None:
         (tmp_path / "out.part.json").write_bytes(content)
-    with pytest.raises(OutputError, match=r"out\.part\.json .*begin anew without --resume"):
+    with pytest.raises(OutputError, match=r"out\.part\.json .*start over without --resume"):
         run(tmp_path / "out", resume=True)
     assert (tmp_path / "out.part").exists()
 
@@ -194,25 +200,25 @@ def test_more_rows_than_the_inputs_have_are_refused(tmp_path):
 
 
 def resume_with_no_rows(path):
-    with part_file(path, ABOUT, resume=True, on_note=pytest.fail) as part:
-        part.begin(CsvWriter(part.file, DIGITS))
+    with part_file(path, JOB, CsvFormat(DIGITS), resume=True, on_note=pytest.fail):
+        pass
 
 
 def test_two_at_once_are_refused(tmp_path):
     (tmp_path / "out.part").write_bytes(b"another's")
     with open(tmp_path / "out.part", "r+b") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
-        with pytest.raises(OutputError, match=r"out\.part: another fastmnist writes it"):
+        with pytest.raises(OutputError, match=r"out\.part: another fastmnist is writing it"):
             run(tmp_path / "out")
     assert (tmp_path / "out.part").read_bytes() == b"another's"
 
 
 @pytest.mark.parametrize("kind", ["fifo", "link", "folder"])
-def test_a_part_that_is_no_regular_file_is_refused(kind, tmp_path):
+def test_a_part_that_is_not_a_regular_file_is_refused(kind, tmp_path):
     part = tmp_path / "out.part"
     {"fifo": lambda: os.mkfifo(part), "link": lambda: part.symlink_to("other"), "folder": part.mkdir}[kind]()
     (tmp_path / "other").write_bytes(b"of another")
-    with pytest.raises(OutputError, match=r"out\.part: no regular file, expected .*; remove it"):
+    with pytest.raises(OutputError, match=r"out\.part: not a regular file, expected .*; remove it"):
         run(tmp_path / "out")
     assert (tmp_path / "other").read_bytes() == b"of another"
 
@@ -239,14 +245,12 @@ def test_a_link_stays_and_its_target_keeps_its_permissions(tmp_path):
 
 def test_rows_may_be_known_in_one_thread_and_written_in_another(tmp_path):
     interrupted(tmp_path / "out")
-    with part_file(tmp_path / "out", ABOUT, resume=True, on_note=pytest.fail) as part:
-        writer = CsvWriter(part.file, DIGITS)
-        part.begin(writer)
+    with part_file(tmp_path / "out", JOB, CsvFormat(DIGITS), resume=True, on_note=pytest.fail) as part:
         counts = []
-        reader = threading.Thread(target=lambda: counts.append(part.count_known(NAMES, None)))
+        reader = threading.Thread(target=lambda: counts.append(count_known(part, NAMES)))
         reader.start()
         reader.join()
-        writer.write(rows_of(NAMES[counts[0] :]))
+        write(part, CsvFormat(DIGITS), rows_of(NAMES[counts[0] :]))
     assert counts == [6]
     run(tmp_path / "whole", names=NAMES)
     assert (tmp_path / "out").read_bytes().count(b"\n") == (tmp_path / "whole").read_bytes().count(b"\n") - 10

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fastmnist.cli import options
+from fastmnist.cli.terminal import put
 from fastmnist.errors import FastmnistError, printable, reason
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def doctor(model: str | None) -> int:
         ("kernel cache", _cache(cache.cache_folder())),
         ("model", found),
     ):
-        options.put(f"{name + ':':17}{value}")
+        put(f"{name + ':':17}{value}")
     return 0 if is_sound else 1
 
 

@@ -4,7 +4,7 @@ from contextlib import ExitStack
 
 import click
 
-from fastmnist.cli.options import ProgressBar, say
+from fastmnist.cli.terminal import ProgressBar, say
 from fastmnist.errors import printable
 
 
@@ -34,10 +34,10 @@ class _FileBars(ExitStack):
         self._name, self._done = "", 0
 
     def show(self, name: str, done: int, total: int) -> None:
-        """Say that `done` of `total` bytes of a file are there; less than before begins it anew."""
+        """Show that `done` of `total` bytes of a file are there; fewer than before starts it over."""
         if self._bar is None or name != self._name or done < self._done:
             self.close()
-            self._bar = self.enter_context(ProgressBar(total, name))
+            self._bar = self.enter_context(ProgressBar(total, name, "B"))
         self._bar.at(done)
         self._name, self._done = name, done
 

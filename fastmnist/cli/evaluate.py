@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fastmnist.cli.options import announce_compilation, load_images, model_option, open_model, put, say, threads_option
+from fastmnist.cli.options import announce_compilation, load_images, model_option, open_model, threads_option
+from fastmnist.cli.terminal import put, say
 from fastmnist.errors import DataError, printable
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def evaluate(data: str, model: str | None, as_json: bool, errors: str | None) ->
     code is then 1.
     """
     from fastmnist import evaluation
+    from fastmnist.datasets.dataset import open_dataset
     from fastmnist.misread import write_misread
     from fastmnist.model.calibration import calibrated
     from fastmnist.output.png import make_folder
@@ -37,7 +39,7 @@ def evaluate(data: str, model: str | None, as_json: bool, errors: str | None) ->
     if errors is not None:
         make_folder(errors)
     loaded = open_model(model)
-    images = load_images(data, "test", loaded.class_names, loaded.preprocess)
+    images = load_images(open_dataset(data), "test", loaded.class_names, loaded.preprocess)
     n_errors = len(images.errors)
     if not len(images.labels):
         raise DataError(f"{printable(data)}: none of {n_errors:,} images can be read, expected some; replace them")

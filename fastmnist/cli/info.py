@@ -4,7 +4,8 @@ import json
 
 import click
 
-from fastmnist.cli.options import open_model, put
+from fastmnist.cli.options import open_model
+from fastmnist.cli.terminal import put
 
 
 @click.command()

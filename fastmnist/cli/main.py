@@ -13,7 +13,7 @@ import click
 
 from fastmnist import __version__
 from fastmnist.cli import doctor, download, evaluate, info, predict, train, warmup
-from fastmnist.cli.options import say
+from fastmnist.cli.terminal import say
 from fastmnist.errors import FastmnistError, OutputError, printable, reason
 from fastmnist.threads import set_up_program
 

@@ -1,36 +1,18 @@
 """What several commands share: options, the model they use, lines on stderr."""
 
-import contextlib
-import itertools
 import os
-import sys
-import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from fastmnist.errors import DataError, OutputError, printable
+from fastmnist.cli.terminal import say
+from fastmnist.errors import printable
 from fastmnist.shapes import MAX_CLASSES, is_class_name
 
 if TYPE_CHECKING:
-    from fastmnist.datasets.idx_files import Split
-    from fastmnist.datasets.labelled import LabelledImages
+    from fastmnist.datasets.labelled import Dataset, LabelledImages, Split
     from fastmnist.model.model_file import Model
-
-
-def say(line: str) -> None:
-    """Write one line for a person: stderr is talk, stdout is data."""
-    if sys.stderr is not None:
-        with contextlib.suppress(OSError):  # nobody may listen there; the exit code still tells
-            click.echo(line, err=True)
-
-
-def put(text: str) -> None:
-    """Write a result to stdout. Raises OutputError where that is closed: click would be silent about it."""
-    if sys.stdout is None:
-        raise OutputError("stdout is closed, expected a place for the result")
-    click.echo(text)
 
 
 def threads_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -115,28 +97,16 @@ def class_names_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def load_images(
-    data: str, split: "Split", class_names: Sequence[str] | None, preprocess: str | None
+    dataset: "Dataset", split: "Split", class_names: Sequence[str] | None, preprocess: str | None
 ) -> "LabelledImages":
-    """Read one split of a data set; say what was passed over, and a line for each image that can't be read."""
+    """Read one split of a data set; report what is ignored, and each image that can't be read."""
     from fastmnist.cli.quiet import quiet_libraries
-    from fastmnist.datasets.dataset import load
     from fastmnist.kernels.jit import n_threads
 
     with quiet_libraries():
-        images = load(data, split, class_names, preprocess, threads=n_threads(), on_note=say)
+        images = dataset.load(split, class_names, preprocess, threads=n_threads(), on_note=say)
     for error in images.errors:
         say(f"fastmnist: error: {error}")
-    return images
-
-
-def load_whole(data: str, split: "Split", class_names: list[str] | None, preprocess: str | None) -> "LabelledImages":
-    """Read one split of a data set. Raises DataError if an image can't be read: a model of part of it is another."""
-    images = load_images(data, split, class_names, preprocess)
-    if images.errors:
-        raise DataError(
-            f"{printable(data)}: {len(images.errors):,} of {len(images.labels) + len(images.errors):,} images of the "
-            f"{split} set can't be read, expected all of them; replace or remove those named above"
-        )
     return images
 
 
@@ -145,69 +115,3 @@ def announce_compilation() -> None:
     from fastmnist.kernels import cache
 
     cache.on_first_compile = lambda: say("compiling kernels: first use of this version, once, some seconds")
-
-
-class ProgressBar:
-    """A bar on stderr with the time left, only where stderr is a terminal.
-
-    click's bar writes to stdout unless told, and prints its label when there is no terminal.
-    """
-
-    def __init__(self, length: int | None, label: str, unit: str | None = None) -> None:
-        """Make a bar of `length` steps, None where nobody knows; it is drawn while the context lasts.
-
-        With a `unit`, of which a step is one, it shows the position and the rate too.
-        """
-        self._unit = unit
-        self._bar = self._make(length, label) if on_terminal() else None
-        self._done = 0
-        self._start: tuple[float, int] | None = None
-
-    def _make(self, length: int | None, label: str) -> Any:
-        endless = itertools.repeat(None) if length is None else None
-        return click.progressbar(
-            endless,
-            length,
-            label,
-            show_pos=self._unit is not None,
-            item_show_func=lambda rate: f"{rate:,.0f} {self._unit}/s" if rate else None,
-            file=sys.stderr,
-        )
-
-    def __enter__(self) -> "ProgressBar":
-        if self._bar is not None:
-            self._bar.__enter__()
-        return self
-
-    def __exit__(self, *exception: Any) -> None:
-        if self._bar is not None:
-            self._bar.__exit__(*exception)
-
-    def say(self, line: str) -> None:
-        """Write a line above the bar."""
-        if self._bar is not None:
-            click.echo("\r\033[K", nl=False, err=True)
-        say(line)
-        if self._bar is not None:
-            self._bar.render_progress()
-
-    def at(self, position: int) -> None:
-        """Move the bar to `position`."""
-        if self._bar is not None:
-            self._bar.update(position - self._done, self._rate(position))
-            self._done = position
-
-    def _rate(self, position: int) -> float | None:
-        """Return the steps per second since the first call, if they are to be shown."""
-        if self._unit is None:
-            return None
-        now = time.perf_counter()
-        if self._start is None:
-            self._start = now, position
-        seconds = now - self._start[0]
-        return (position - self._start[1]) / seconds if seconds > 0 else None
-
-
-def on_terminal() -> bool:
-    """Tell whether somebody watches stderr."""
-    return sys.stderr is not None and sys.stderr.isatty()

@@ -6,17 +6,10 @@ from typing import Any
 
 import click
 
-from fastmnist.cli.options import (
-    announce_compilation,
-    model_option,
-    on_terminal,
-    open_model,
-    preprocess_option,
-    say,
-    threads_option,
-)
+from fastmnist.cli.options import announce_compilation, model_option, open_model, preprocess_option, threads_option
 from fastmnist.cli.predict_output import RowOptions, check_options, open_output, row_options
-from fastmnist.cli.predict_preview import Viewer, show_options
+from fastmnist.cli.predict_preview import Preview, show_options
+from fastmnist.cli.terminal import on_terminal, say
 
 
 @click.command()
@@ -56,7 +49,7 @@ def predict(
     options = RowOptions(**row_settings)
     check_options(options)
     from fastmnist.cli.quiet import quiet_libraries
-    from fastmnist.inputs.stream import count_rows
+    from fastmnist.inputs.paths import count_rows
     from fastmnist.kernels.jit import n_threads
     from fastmnist.model.calibration import calibrated
     from fastmnist.prediction import predict as predictions
@@ -65,7 +58,7 @@ def predict(
     loaded = open_model(model)
     network = calibrated(loaded.network, loaded.metadata.get("temperature", 1.0))
     preprocess = _preprocess(preprocess, loaded.preprocess)
-    viewer = Viewer(network, loaded.class_names, n_shown, dump)
+    preview = Preview(network, loaded.class_names, n_shown, dump)
     announce_compilation()
     is_countable = on_terminal() and files_from is None and "-" not in inputs
     n_rows = count_rows(inputs) // options.shard[1] if is_countable else None
@@ -80,7 +73,7 @@ def predict(
             selection=output.selection,
             probabilities=options.probabilities,
         ):
-            viewer.see(prediction.batch, output.say)
+            preview.see(prediction.batch, output.say)
             output.write(prediction)
     say(output.summary(time.perf_counter() - start))
     return 1 if output.n_errors else 0

@@ -1,4 +1,4 @@
-"""The options of `predict` about its rows, and what they come to: a writer on stdout, on a file, on a part of one."""
+"""The options of `predict` about its rows, and where these go: to stdout, to a file, to a part that can be resumed."""
 
 import re
 import sys
@@ -9,33 +9,27 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from fastmnist.cli.options import ProgressBar, say
+from fastmnist.cli.terminal import ProgressBar, say
 from fastmnist.errors import OutputError
 
 if TYPE_CHECKING:
+    from fastmnist.inputs.batch import Predictions
     from fastmnist.inputs.selection import Selection
     from fastmnist.model.model_file import Model
     from fastmnist.output.part_file import PartFile
-    from fastmnist.output.rows import RowWriter
-    from fastmnist.prediction import Predictions
+    from fastmnist.output.rows import RowFormat
 
 MAX_SHARDS = 100_000
 
 
-class Shard(click.ParamType[tuple[int, int]]):
-    """One of several shards, as in 3/7."""
-
-    name = "I/N"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
-        """Return (I, N); a usage error for anything but 1 <= I <= N."""
-        if isinstance(value, tuple):
-            return value
-        match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", str(value), re.ASCII)
-        shard, n_shards = map(int, match.groups()) if match else (0, 0)
-        if not 1 <= shard <= n_shards <= MAX_SHARDS:
-            self.fail(f"{value!r}: expected I/N as in 3/7, with I from 1 to N and N up to {MAX_SHARDS}", param, ctx)
-        return shard, n_shards
+def _shard(context: click.Context, option: click.Parameter, value: str) -> tuple[int, int]:
+    """Return (I, N) for I/N, as in 3/7; a usage error for anything but 1 <= I <= N."""
+    match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", value, re.ASCII)
+    shard, n_shards = map(int, match.groups()) if match else (0, 0)
+    if not 1 <= shard <= n_shards <= MAX_SHARDS:
+        message = f"{value!r}: expected I/N as in 3/7, with I from 1 to N and N up to {MAX_SHARDS}"
+        raise click.BadParameter(message, context, option)
+    return shard, n_shards
 
 
 @dataclass(frozen=True)
@@ -53,9 +47,9 @@ class RowOptions:
 def row_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of RowOptions, which come to the command one by one."""
     for option in (
-        click.option("--resume", is_flag=True, help="Go on with what an interrupted run left in FILE.part."),
+        click.option("--resume", is_flag=True, help="Resume from FILE.part, which an interrupted run left."),
         click.option(
-            "--shard", type=Shard(), default=(1, 1), metavar="I/N",
+            "--shard", default="1/1", callback=_shard, metavar="I/N",
             help="Only every N-th row, from the I-th on: shards 1/N to N/N together are all rows.",
         ),
         click.option(
@@ -77,12 +71,19 @@ def row_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class RowOutput:
-    """The place for the rows: writes and counts them."""
+    """Where the rows go: writes and counts them."""
 
-    def __init__(self, writer: "RowWriter", selection: "Selection", part: "PartFile | None", bar: ProgressBar) -> None:
+    def __init__(
+        self,
+        stream: BinaryIO,
+        row_format: "RowFormat",
+        selection: "Selection",
+        part: "PartFile | None",
+        bar: ProgressBar,
+    ) -> None:
         self.selection = selection
         self.say = bar.say
-        self._writer, self._part, self._bar = writer, part, bar
+        self._stream, self._format, self._part, self._bar = stream, row_format, part, bar
         self._n_written = self._n_failed = 0
 
     @property
@@ -97,24 +98,13 @@ class RowOutput:
 
     def write(self, predictions: "Predictions") -> None:
         """Write the rows of a batch, and a line on stderr for each error."""
-        from fastmnist.output.rows import Rows
-
-        batch = predictions.batch
-        for row in sorted(batch.errors):
-            self.say(f"fastmnist: error: {batch.errors[row]}")
-        self._writer.write(
-            Rows(
-                batch.names,
-                predictions.labels,
-                predictions.confidences,
-                batch.first_index,
-                batch.step,
-                batch.errors,
-                predictions.probabilities,
-            )
-        )
+        errors = predictions.batch.errors
+        for row in sorted(errors):
+            self.say(f"fastmnist: error: {errors[row]}")
+        for piece in self._format.rows(predictions):
+            self._stream.write(piece)
         self._n_written += len(predictions.labels)
-        self._n_failed += len(batch.errors)
+        self._n_failed += len(errors)
         self._bar.at(self.n_images)
 
     def summary(self, seconds: float) -> str:
@@ -127,37 +117,35 @@ class RowOutput:
 
 
 @contextmanager
-def open_output(options: RowOptions, model: "Model", about: dict[str, Any], n_rows: int | None) -> Iterator[RowOutput]:
-    """Yield the place for the rows, of which there will be about `n_rows`. Raises OutputError.
+def open_output(options: RowOptions, model: "Model", job: dict[str, Any], n_rows: int | None) -> Iterator[RowOutput]:
+    """Yield where the rows go, of which there will be about `n_rows`. Raises OutputError.
 
-    A part file is resumed only with equal settings: the model, the options, and what else `about` names.
+    A part file is resumed only by an equal job: the same model, options, and whatever else `job` names.
     """
     from fastmnist import __version__
     from fastmnist.inputs.selection import Selection
     from fastmnist.output.atomic import is_direct
     from fastmnist.output.part_file import part_file
 
-    with ProgressBar(n_rows, "predicting", "images") as bar:
+    row_format = _row_format(options, model)
+    with ProgressBar(n_rows, "predicting") as bar:
         if options.output is None or is_direct(options.output):
             with _stream(options.output) as stream:
-                writer = _writer(options, model, stream)
-                writer.write_header()
-                yield RowOutput(writer, Selection(*options.shard), None, bar)
+                stream.write(row_format.header)
+                yield RowOutput(stream, row_format, Selection(*options.shard), None, bar)
                 stream.flush()
             return
-        about = {
+        job = {
             "fastmnist_version": __version__,
             "model": model.metadata.get("checksum"),
             "--format": options.form,
             "--probabilities": options.probabilities,
             "--min-confidence": options.min_confidence,
             "--shard": list(options.shard),
-            **about,
+            **job,
         }
-        with part_file(options.output, about, resume=options.resume, on_note=say) as part:
-            writer = _writer(options, model, part.file)
-            part.begin(writer)
-            yield RowOutput(writer, Selection(*options.shard, part.count_known), part, bar)
+        with part_file(options.output, job, row_format, resume=options.resume, on_note=say) as part:
+            yield RowOutput(part.file, row_format, Selection(*options.shard, part.count_known), part, bar)
 
 
 def check_options(options: RowOptions) -> None:
@@ -170,15 +158,15 @@ def check_options(options: RowOptions) -> None:
         raise click.UsageError("--format kaggle has no room for --probabilities or --min-confidence")
 
 
-def _writer(options: RowOptions, model: "Model", stream: BinaryIO) -> "RowWriter":
-    from fastmnist.output.csv import CsvWriter
-    from fastmnist.output.jsonl import JsonlWriter
-    from fastmnist.output.kaggle import KaggleWriter
+def _row_format(options: RowOptions, model: "Model") -> "RowFormat":
+    from fastmnist.output.csv import CsvFormat
+    from fastmnist.output.jsonl import JsonlFormat
+    from fastmnist.output.kaggle import KaggleFormat
 
     if options.form == "kaggle":
-        return KaggleWriter(stream, model.class_names, *options.shard)
-    kind = CsvWriter if options.form == "csv" else JsonlWriter
-    return kind(stream, model.class_names, probabilities=options.probabilities, min_confidence=options.min_confidence)
+        return KaggleFormat(model.class_names)
+    kind = CsvFormat if options.form == "csv" else JsonlFormat
+    return kind(model.class_names, probabilities=options.probabilities, min_confidence=options.min_confidence)
 
 
 @contextmanager

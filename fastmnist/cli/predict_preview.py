@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fastmnist.cli.options import on_terminal, say
+from fastmnist.cli.terminal import on_terminal, say
 from fastmnist.errors import OutputError, printable, reason
 from fastmnist.shapes import SIDE
 
@@ -36,8 +36,8 @@ def show_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-class Viewer:
-    """Shows the images of a run, batch by batch."""
+class Preview:
+    """Shows the images of a job, batch by batch."""
 
     def __init__(self, network: "Network", class_names: list[str], n_shown: int, dump: str | None) -> None:
         """Draw the first `n_shown` images, and write all to the new folder `dump`. Raises OutputError."""
@@ -45,7 +45,6 @@ class Viewer:
 
         self._network, self._class_names, self._dump = network, class_names, dump
         self._n_left = n_shown
-        self._n_rows = 0
         if n_shown and not on_terminal():
             say("--show draws on a terminal only; --dump-preprocessed FOLDER writes PNG files")
             self._n_left = 0
@@ -60,7 +59,6 @@ class Viewer:
         self._n_left = max(0, self._n_left - len(good))
         for row in good if self._dump is not None else ():
             self._write(batch, row)
-        self._n_rows += len(batch.pixels)
 
     def _draw(self, batch: "Batch", row: int, say: Callable[[str], None]) -> None:
         image = batch.pixels[row : row + 1]
@@ -72,9 +70,8 @@ class Viewer:
     def _write(self, batch: "Batch", row: int) -> None:
         from fastmnist.output.png import encode_png
 
-        name = batch.names[row if batch.first_index is None else 0]
-        stem = re.sub(r"[^\w.-]", "_", os.path.basename(printable(name)))[-100:]
-        path = os.path.join(self._dump or "", f"{self._n_rows + row + 1:07d}-{stem}.png")
+        stem = re.sub(r"[^\w.-]", "_", os.path.basename(printable(batch.paths[row])))[-100:]
+        path = os.path.join(self._dump or "", f"{batch.numbers[row] + 1:07d}-{stem}.png")
         try:
             with open(path, "wb") as file:
                 file.write(encode_png(batch.pixels[row].reshape(SIDE, SIDE)))

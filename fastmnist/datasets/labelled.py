@@ -1,21 +1,125 @@
-"""Labelled images: what becomes of a data set, whatever its form."""
+"""One split of a labelled data set, in any source format."""
 
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+from fastmnist.errors import AnyPath, DataError, printable
+from fastmnist.images.preprocess import in_mnist_form, normalize_images
+from fastmnist.inputs import emnist
+from fastmnist.inputs.workers import Workers
+from fastmnist.shapes import DIGITS, IMAGE_SHAPE
+
+Uint8 = npt.NDArray[np.uint8]
+Split = Literal["train", "test"]
+
+SAMPLE, SHARE = 1000, 0.95  # the first SAMPLE images are in MNIST's form if this share of them is
+MAX_LISTED = 8  # names in a message
 
 
 class LabelledImages(NamedTuple):
     """One split of a data set.
 
     pixels: uint8 (n, 784), n > 0 unless there are errors. labels: uint8 (n,), positions in `class_names`.
-    errors: a line for each image that could not be read, and is not among the n.
-    preprocess: how image files are brought into the form of these images (data/preprocess.py).
+    errors: a line for each image that can't be read and is not among the n.
+    preprocess: how image files are brought into the form of these images, one of PREPROCESS_MODES.
     """
 
-    pixels: npt.NDArray[np.uint8]
-    labels: npt.NDArray[np.uint8]
+    pixels: Uint8
+    labels: Uint8
     class_names: list[str]
     errors: list[str]
     preprocess: str
+
+
+class Dataset(Protocol):
+    """A labelled data set: IDX files, class folders or a table of pixels."""
+
+    @property
+    def has_test(self) -> bool:
+        """Whether there is a test set apart from the training set."""
+
+    def load(
+        self,
+        split: Split,
+        class_names: Sequence[str] | None = None,
+        preprocess: str | None = None,
+        *,
+        threads: int = 1,
+        on_note: Callable[[str], None] = lambda _note: None,
+    ) -> LabelledImages:
+        """Read one split.
+
+        `class_names` are the classes in the order of their labels; by default the names of the class folders in byte
+        order, else 0 to 9. `preprocess` is one of PREPROCESS_MODES; the default is "auto", but "none" for pixels in
+        another form than MNIST's. Up to `threads` threads read images; `on_note` gets a line for what is ignored.
+        Raises DataError if there is no such split, or it is damaged, empty or has other classes.
+        """
+
+
+def label_pixels(
+    path: AnyPath,
+    pixels: Uint8,
+    labels: Uint8,
+    class_names: Sequence[str] | None,
+    preprocess: str | None,
+    *,
+    threads: int,
+    on_note: Callable[[str], None],
+) -> LabelledImages:
+    """Return the images of the IDX file or table `path`, pixels (n, 784) and labels (n,), as one split.
+
+    Raises DataError for no images and for labels that are not below the number of classes.
+    """
+    classes = list(DIGITS if class_names is None else class_names)
+    if not len(pixels):
+        raise DataError(f"{printable(path)}: no images, expected at least one; use another data set")
+    if emnist.is_emnist(path):
+        on_note(emnist.note(path))
+        pixels = emnist.upright(pixels)
+    if preprocess == "mnist":
+        return _normalized(path, pixels, labels, classes, threads)
+    return LabelledImages(pixels, labels, classes, [], preprocess or _preprocess_for(pixels))
+
+
+def check_labels(labels: Uint8, n_classes: int, path: AnyPath) -> None:
+    """Raise DataError naming the first of `labels` (n,) that is not one of 0 to `n_classes` - 1."""
+    outside = labels >= n_classes
+    if outside.any():
+        index = int(outside.argmax())
+        raise DataError(
+            f"{printable(path)}: label {labels[index]} at index {index}, expected 0 to {n_classes - 1}; "
+            "use the labels that belong to the images"
+        )
+
+
+def _preprocess_for(pixels: Uint8) -> str:
+    """Return how image files are brought into the form of `pixels` (n, 784): "auto" if it is MNIST's."""
+    images = pixels[:SAMPLE].reshape(-1, *IMAGE_SHAPE)
+    return "auto" if float(in_mnist_form(images).mean()) >= SHARE else "none"
+
+
+def _normalized(path: AnyPath, pixels: Uint8, labels: Uint8, classes: list[str], threads: int) -> LabelledImages:
+    """Return the images, all brought into MNIST's form, without those that hold no digit."""
+    images = pixels.reshape(-1, *IMAGE_SHAPE)
+
+    def normalize(rows: slice) -> dict[int, str]:
+        part = images[rows]
+        return normalize_images(
+            part, range(len(part)), "mnist", lambda row: f"{printable(path)}: image {rows.start + row}"
+        )
+
+    with Workers(threads) as workers:
+        errors = workers.share(len(images), normalize)
+    is_sound = np.ones(len(images), np.bool_)
+    is_sound[list(errors)] = False
+    messages = [errors[row] for row in sorted(errors)]
+    return LabelledImages(pixels[is_sound], labels[is_sound], classes, messages, "mnist")
+
+
+def listed(names: Sequence[AnyPath], most: int = MAX_LISTED) -> str:
+    """Return names for a message, the first `most` of them."""
+    rest = len(names) - most
+    return ", ".join(map(printable, names[:most])) + (f" and {rest} more" if rest > 0 else "")

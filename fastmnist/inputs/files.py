@@ -1,5 +1,6 @@
 """Regular files and gzip streams: what every reader of untrusted data starts from."""
 
+import gzip
 import io
 import os
 import stat
@@ -9,9 +10,7 @@ from typing import Protocol
 from fastmnist.errors import AnyPath, DataError, printable, reason
 
 GZIP_MAGIC = b"\x1f\x8b"
-
-_INPUT_BYTES = 16 * 1024  # compressed bytes taken at a time; small, because zlib copies what it leaves over
-_GZIP_WINDOW = 16 + zlib.MAX_WBITS  # zlib's way to say: with a gzip header and trailer, both checked
+READ_ERRORS = (OSError, EOFError, zlib.error)  # what reading from `expanded` may raise: all three happen
 
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
@@ -23,13 +22,13 @@ _KINDS = (
 
 
 class ByteStream(Protocol):
-    """What gives bytes in order; `read` returns b"" only at the end."""
+    """A source of bytes, in order; `read` returns b"" only at the end."""
 
     def read(self, size: int, /) -> bytes: ...  # noqa: D102 (the class says it)
 
 
 class RawStream(ByteStream, Protocol):
-    """What fills buffers too; `readinto` returns 0 only at the end."""
+    """A source of bytes that also fills buffers; `readinto` returns 0 only at the end."""
 
     def readinto(self, buffer: bytearray | memoryview, /) -> int | None: ...  # noqa: D102 (the class says it)
 
@@ -52,68 +51,46 @@ def open_regular(path: AnyPath) -> io.FileIO:
         ) from error
 
 
-class GunzipReader:
-    """The uncompressed bytes of a gzip stream: any number of members, zero padding after each.
+def expanded(stream: ByteStream, head: bytes = b"") -> RawStream:
+    """Return the content of a stream, gunzipped if it is gzip, which its first two bytes tell.
 
-    `head` is what the caller already took from the stream. Memory is bounded whatever the stream holds.
+    `head`: what was read of it already, two bytes or more. gzip may have any number of members, and zero padding.
+    Memory is bounded whatever the stream holds. Reading raises one of READ_ERRORS for damage (checksum and length
+    included), for data that ends early, and for anything but zeros behind the last member.
     """
-
-    def __init__(self, stream: ByteStream, head: bytes = b"") -> None:
-        self._stream = stream
-        self._input = head
-        self._member: zlib._Decompress | None = zlib.decompressobj(_GZIP_WINDOW)
-
-    def read(self, size: int) -> bytes:
-        """Return 1 to `size` bytes, b"" at the end; never expands more than `size` (at least 1) bytes.
-
-        Raises EOFError if the stream ends within a member; zlib.error for damage (checksum and length
-        included) and for anything but zeros behind the last member; OSError from the stream.
-        """
-        while True:
-            if not self._input:
-                self._input = self._stream.read(_INPUT_BYTES)
-            at_end = not self._input
-            if self._member is None:  # between two members
-                self._input = self._input.lstrip(b"\0")
-                if at_end:
-                    return b""
-                if not self._input:
-                    continue
-                self._member = zlib.decompressobj(_GZIP_WINDOW)
-            content = self._member.decompress(self._input, size)
-            if self._member.eof:
-                self._input, self._member = self._member.unused_data, None
-            else:
-                self._input = self._member.unconsumed_tail
-                if at_end and not content:
-                    raise EOFError("the gzip data ends early")
-            if content:
-                return content
+    head = head or stream.read(len(GZIP_MAGIC))
+    content: RawStream = Pushback(stream, head)
+    if isinstance(stream, io.FileIO) and stream.seekable():
+        stream.seek(-len(head), os.SEEK_CUR)
+        content = stream
+    if not head.startswith(GZIP_MAGIC):
+        return content
+    return gzip.GzipFile(fileobj=content, mode="rb")  # type: ignore[call-overload, no-any-return]  # read() is enough
 
 
 class Pushback:
     """A stream with some bytes put back before it, to be read again."""
 
-    def __init__(self, stream: RawStream, head: bytes) -> None:
+    def __init__(self, stream: ByteStream, head: bytes) -> None:
         self._stream = stream
         self._head = head
 
     def read(self, size: int, /) -> bytes:
         """Return 1 to `size` bytes, b"" at the end. Raises OSError from the stream."""
-        content = bytearray(size)
-        return bytes(content[: self.readinto(content)])
+        if not self._head:
+            return self._stream.read(size)
+        content, self._head = self._head[:size], self._head[size:]
+        return content
 
     def readinto(self, buffer: bytearray | memoryview, /) -> int:
         """Fill the beginning of `buffer`; return the number of bytes, 0 at the end. Raises OSError from the stream."""
-        if not self._head:
-            return self._stream.readinto(buffer) or 0
-        n = min(len(buffer), len(self._head))
-        buffer[:n], self._head = self._head[:n], self._head[n:]
-        return n
+        content = self.read(len(buffer))
+        buffer[: len(content)] = content
+        return len(content)
 
 
 def folders_within(folder: AnyPath) -> list[bytes]:
-    """Return the names of the folders in `folder`, and of links to such, in byte order, hidden ones apart.
+    """Return the names of the folders in `folder`, and of links to folders, in byte order, without hidden ones.
 
     By `scandir`, which asks for links only: a folder may hold 60,000 images. Raises OSError if it can't be listed.
     """
@@ -125,5 +102,5 @@ def is_folder(entry: os.DirEntry[bytes]) -> bool:
     """Tell whether `entry` is a folder or a link to one; costs a system call for links only."""
     try:
         return entry.is_dir()
-    except OSError:  # a link that leads round in circles, say: not a folder, the reader will name the fault
+    except OSError:  # such as a circular link: not a folder, and the reader will report what is wrong
         return False

@@ -10,7 +10,6 @@ import math
 import os
 import re
 import struct
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -19,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmnist.errors import AnyPath, DataError, printable, reason
-from fastmnist.inputs.files import GZIP_MAGIC, GunzipReader, Pushback, RawStream, open_regular
+from fastmnist.inputs.files import GZIP_MAGIC, READ_ERRORS, RawStream, expanded, open_regular
 from fastmnist.shapes import IMAGE_SHAPE
 
 _UINT8 = 0x08
@@ -40,7 +39,7 @@ _STRANGERS = {
     b"<": "a web page or XML",
 }
 _IDX_NAME = re.compile(r"idx\d[-_.]?ubyte(\.gz)?$", re.IGNORECASE)
-_CHUNK_BYTES = 1 << 20
+_CHUNK_BYTES = 1 << 18
 _MAX_GZIP_RATIO = 1032  # deflate can't do better: at most 258 bytes from 2 bits
 
 
@@ -76,8 +75,7 @@ class IdxStream:
 
         Raises DataError for anything but images of 28x28.
         """
-        compressed = head.startswith(GZIP_MAGIC)
-        self._reader = _IdxReader(Pushback(stream, head), name, IMAGE_SHAPE, compressed=compressed, n_file=None)
+        self._reader = _IdxReader(expanded(stream, head), name, IMAGE_SHAPE, n_file=None)
         self.n_images = self._reader.n_items
 
     def batches(self, batch_size: int, first: int = 0) -> Iterator[npt.NDArray[np.uint8]]:
@@ -112,32 +110,6 @@ def read_labels(path: AnyPath) -> npt.NDArray[np.uint8]:
     return _read_array(path, ())
 
 
-def check_labels(labels: npt.NDArray[np.uint8], n_classes: int, path: AnyPath) -> None:
-    """Raise DataError naming the first of `labels` (n,) that is not one of 0 to `n_classes` - 1."""
-    outside = labels >= n_classes
-    if outside.any():
-        index = int(outside.argmax())
-        raise DataError(
-            f"{printable(path)}: label {labels[index]} at index {index}, expected 0 to {n_classes - 1}; "
-            "use the labels that belong to the images"
-        )
-
-
-def read_pair(
-    images_path: AnyPath, labels_path: AnyPath, n_classes: int = 10
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-    """Return pixels uint8 (n, 784) and their labels uint8 (n,), all below `n_classes`. Raises DataError."""
-    labels = read_labels(labels_path)
-    check_labels(labels, n_classes, labels_path)
-    images = read_images(images_path)
-    if len(images) != len(labels):
-        raise DataError(
-            f"{printable(images_path)}: {len(images)} images, but {printable(labels_path)} has {len(labels)} "
-            "labels, expected as many; take both files from the same set"
-        )
-    return images.reshape(len(images), math.prod(IMAGE_SHAPE)), labels
-
-
 def write_images(path: AnyPath, images: npt.NDArray[np.uint8]) -> None:
     """Write `images` uint8 (n, height, width) as IDX; gzip if the name ends in .gz. Raises OSError."""
     _write_array(path, images, n_dimensions=3)
@@ -156,13 +128,8 @@ def peek_dimensions(path: AnyPath) -> int | None:
     magic = b""
     try:
         with open_regular(path) as file:
-            magic = file.read(4)
-            if magic.startswith(GZIP_MAGIC):
-                content = GunzipReader(file, magic)
-                magic = b""
-                while len(magic) < 4 and (more := content.read(4 - len(magic))):
-                    magic += more
-    except (DataError, OSError, EOFError, zlib.error):
+            magic = expanded(file).read(4)
+    except (DataError, *READ_ERRORS):
         return None
     return magic[3] if is_idx_magic(magic) else None
 
@@ -190,16 +157,13 @@ def looks_like_idx(path: AnyPath) -> bool:
 class _IdxReader:
     """Reads IDX data in order; the header, and a plain file's length, are checked at once."""
 
-    def __init__(
-        self, stream: RawStream, path: AnyPath, item_shape: tuple[int, ...], *, compressed: bool, n_file: int | None
-    ) -> None:
-        """Take a stream at its beginning; `n_file` is the length of a regular file, None for other streams."""
+    def __init__(self, stream: RawStream, path: AnyPath, item_shape: tuple[int, ...], *, n_file: int | None) -> None:
+        """Take an expanded stream at its beginning; `n_file` is the length of a regular file, else None."""
         self._stream = stream
         self._name = printable(path)
         self._n_read = 0
         self._declared: int | None = None
-        self.compressed = compressed
-        self._gunzip = GunzipReader(stream) if compressed else None
+        self.compressed = isinstance(stream, gzip.GzipFile)
         dimensions = self._read_header(1 + len(item_shape))
         if dimensions[1:] != item_shape:
             raise DataError(
@@ -212,9 +176,9 @@ class _IdxReader:
         self._declared = declared = self._n_read + math.prod(dimensions)
         if n_file is None:
             return
-        if not compressed and n_file != declared:
+        if not self.compressed and n_file != declared:
             raise self._wrong_length(f"{n_file} bytes")
-        if compressed and declared > _MAX_GZIP_RATIO * n_file:
+        if self.compressed and declared > _MAX_GZIP_RATIO * n_file:
             raise self._wrong_length(f"{n_file} bytes of gzip data, which can't hold that much")
 
     def batches(self, batch_size: int, first: int) -> Iterator[npt.NDArray[np.uint8]]:
@@ -228,7 +192,7 @@ class _IdxReader:
     def skip(self, n_items: int) -> None:
         """Pass over the next items. Raises DataError if the stream is damaged there or ends."""
         n_left = n_items * self._item_bytes
-        if self._gunzip is None and isinstance(self._stream, io.FileIO):
+        if isinstance(self._stream, io.FileIO) and self._stream.seekable():
             self._stream.seek(n_left, os.SEEK_CUR)
             self._n_read += n_left
             return
@@ -254,17 +218,12 @@ class _IdxReader:
         try:
             while n_filled < len(view):
                 part = view[n_filled : n_filled + _CHUNK_BYTES]
-                if self._gunzip is None:
-                    n_new = self._stream.readinto(part)
-                else:
-                    content = self._gunzip.read(len(part))
-                    n_new = len(content)
-                    part[:n_new] = content
+                n_new = self._stream.readinto(part)
                 if not n_new:
                     break
                 n_filled += n_new
                 self._n_read += n_new
-        except (OSError, EOFError, zlib.error) as error:
+        except READ_ERRORS as error:
             expected = "an IDX file" if self._declared is None else f"{self._declared} bytes"
             raise DataError(
                 f"{self._name}: {reason(error)} after {self._n_read} good bytes, expected {expected}; "
@@ -302,12 +261,10 @@ class _IdxReader:
 def _file_reader(file: io.FileIO, path: AnyPath, item_shape: tuple[int, ...]) -> _IdxReader:
     """Return the reader of a regular file, plain or gzip by its content."""
     try:
-        head = file.read(len(GZIP_MAGIC))
-        file.seek(0)
-        n_file = os.fstat(file.fileno()).st_size
+        content, n_file = expanded(file), os.fstat(file.fileno()).st_size
     except OSError as error:
         raise DataError(f"{printable(path)}: {reason(error)}, expected an IDX file; get the file again") from error
-    return _IdxReader(file, path, item_shape, compressed=head == GZIP_MAGIC, n_file=n_file)
+    return _IdxReader(content, path, item_shape, n_file=n_file)
 
 
 def _read_array(path: AnyPath, item_shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:

@@ -1,34 +1,45 @@
-"""Which rows of the stream are read: those of one shard, and of these none that an earlier run has written."""
+"""Which rows of a job are read: those of one shard, without those an earlier run has written."""
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
-Entry = TypeVar("Entry")
-
-# Takes the paths of the next rows, or one path and the rows' positions in that file; returns how many of them,
-# from the first on, are written already.
-CountKnown = Callable[[Sequence[bytes], range | None], int]
+# Given the paths, indices and numbers of the next rows (batch.py), returns how many of them, from the first on, are
+# written already.
+CountKnown = Callable[[Sequence[bytes], Sequence[int | None], range], int]
 
 
-def _nothing_known(_paths: Sequence[bytes], _positions: range | None) -> int:
+def _nothing_known(_paths: Sequence[bytes], _indices: Sequence[int | None], _numbers: range) -> int:
     return 0
 
 
+class Taken(NamedTuple):
+    """The rows to read: their positions among those that were offered, and their numbers among all of the job."""
+
+    positions: range
+    numbers: range
+
+
 class Selection:
-    """Chooses rows as they come: row k of all goes to shard k mod `n_shards` + 1."""
+    """Chooses rows as they come: row k of the job belongs to shard k mod `n_shards` + 1."""
 
     def __init__(self, shard: int = 1, n_shards: int = 1, count_known: CountKnown = _nothing_known) -> None:
-        self.shard, self.n_shards, self.count_known = shard, n_shards, count_known
-        self._ahead = shard - 1  # rows before the next one of the shard
+        self.n_shards = n_shards
+        self._shard, self._count_known = shard, count_known
+        self._n_offered = 0
 
-    def of_next(self, n_rows: int) -> range:
-        """Return which of the stream's next `n_rows` rows belong to the shard, counted from the first of them."""
-        chosen = range(self._ahead, n_rows, self.n_shards)
-        self._ahead = (self._ahead - n_rows) % self.n_shards
-        return chosen
+    def take(self, paths: Sequence[bytes], indices: Sequence[int | None], *, every_shard: bool = False) -> Taken:
+        """Return which of the job's next rows to read; `every_shard`: they belong to each of them.
 
-    def only(self, entries: Iterable[Entry]) -> Iterable[Entry]:
-        """Return those of the stream's next entries, a row each, that belong to the shard."""
-        if self.n_shards == 1:
-            return entries
-        return (entry for entry in entries if self.of_next(1))
+        Raises OutputError where the earlier run has written other rows.
+        """
+        first = self._n_offered
+        self._n_offered += len(paths)
+        positions = (
+            range(len(paths))
+            if every_shard
+            else range((self._shard - 1 - first) % self.n_shards, len(paths), self.n_shards)
+        )
+        numbers = range(first, self._n_offered)[positions.start :: positions.step]
+        chosen = slice(positions.start, None, positions.step)
+        n_known = self._count_known(paths[chosen], indices[chosen], numbers)
+        return Taken(positions[n_known:], numbers[n_known:])

@@ -1,124 +1,179 @@
 """Images, folders, IDX files, tables and stdin, in any mix -> one stream of batches, in order, in constant memory."""
 
-import os
-import stat
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import groupby, islice
-from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from fastmnist.errors import printable, reason
-from fastmnist.images.preprocess import normalize_images, read_digits
+from fastmnist.errors import DataError
+from fastmnist.images.decode import decode_picture
+from fastmnist.images.preprocess import normalize_images, read_digits, to_digit
+from fastmnist.inputs import emnist
 from fastmnist.inputs.batch import Batch
-from fastmnist.inputs.files import is_folder
-from fastmnist.inputs.idx import looks_like_idx, peek_n_images
-from fastmnist.inputs.many import Kind, file_batches
+from fastmnist.inputs.idx import IdxImages, IdxStream, open_images
+from fastmnist.inputs.paths import Ignored, Input, Kind, find_inputs
 from fastmnist.inputs.selection import Selection
-from fastmnist.inputs.stdin import NAME as STDIN
-from fastmnist.inputs.table import estimate_rows, is_table
+from fastmnist.inputs.stdin import open_stdin
+from fastmnist.inputs.table import Table, open_table
 from fastmnist.inputs.workers import Workers
-from fastmnist.shapes import SIDE
+from fastmnist.shapes import N_PIXELS, SIDE
 
-# In folders a file with another suffix is taken for something else.
-IMAGE_SUFFIXES = frozenset(
-    b"apng avif bmp dib gif hdr jp2 jpe jpeg jpg pam pbm pfm pgm png pnm ppm pxm ras sr tif tiff webp".split()
-)
+BATCH_SIZE = 4096  # rows at most
 
 
-class _Entry(NamedTuple):
-    """One input, or what could not be opened, with the reason."""
-
-    path: bytes
-    kind: Kind = Kind.IMAGE
-    error: str | None = None
-
-
-@dataclass
-class _PassedOver:
-    """What the folders hold that is not read."""
-
-    other_files: int = 0
-    folder_links: int = 0
-    idx_files: int = 0
-    first_idx: bytes = b""
-
-    def add_idx(self, path: bytes) -> None:
-        self.first_idx = self.first_idx or path
-        self.idx_files += 1
-
-    def notes(self) -> Iterator[str]:
-        """Yield a line for each kind that was met."""
-        if self.other_files:
-            yield f"ignored {_count(self.other_files, 'file')} without an image suffix"
-        if self.folder_links:
-            yield f"ignored {_count(self.folder_links, 'symbolic link')} to a folder"
-        if self.idx_files:
-            yield (
-                f"ignored {_count(self.idx_files, 'IDX file')} inside folders, first "
-                f"{printable(self.first_idx)}; name an IDX file itself to read it"
-            )
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
-
-
-def open_sources(
+def open_stream(
     inputs: Iterable[bytes | str],
     preprocess: str = "auto",
     *,
-    batch_size: int = 4096,
+    batch_size: int = BATCH_SIZE,
     threads: int = 1,
     on_note: Callable[[str], None],
     selection: Selection | None = None,
 ) -> Generator[Batch]:
-    """Yield the images of `inputs` as batches of at most `batch_size` rows, without empty ones.
+    """Yield the images of `inputs` as batches of at most `batch_size` rows, none of them empty.
 
     Inputs are image files, folders, IDX files, tables, and `-` for stdin. What can't be read keeps a row with an
     entry in `Batch.errors`; nothing is raised for it. Folders are walked depth-first in byte order of full paths.
-    Image files are brought into MNIST's form as `preprocess` (one of PREPROCESSES) says, images of IDX files and
-    tables only where it is "mnist". Up to `threads` threads do that. Of all rows, those of the `selection` are read.
-    `on_note` gets a line for an empty folder and for a file of EMNIST, and at the end for the kinds of files passed
-    over.
+    Image files are brought into MNIST's form as `preprocess` (one of PREPROCESS_MODES) says, images of IDX files and
+    tables only where it is "mnist". Up to `threads` threads do that. Only the rows of the `selection` are read.
+    `on_note` gets a line for an empty folder and for a file of EMNIST, and at the end for the kinds of files that were
+    ignored.
     """
     selection = selection or Selection()
-    passed_over = _PassedOver()
+    ignored = Ignored()
     with Workers(threads) as workers:
-        for kind, entries in groupby(_entries(inputs, passed_over, on_note), lambda entry: entry.kind):
+        for kind, group in groupby(find_inputs(inputs, ignored, on_note), lambda found: found.kind):
             if kind is Kind.IMAGE:
-                wanted = selection.only(entries)
-                while chosen := list(islice(wanted, min(batch_size, workers.rows_per_batch()))):
-                    chosen = chosen[selection.count_known([entry.path for entry in chosen], None) :]
-                    if chosen:
-                        yield _image_batch(chosen, preprocess, workers)
-            else:
-                for entry in entries:
-                    for batch in file_batches(entry.path, entry.kind, preprocess, batch_size, selection, on_note):
-                        if preprocess == "mnist" and batch.first_index is not None:
-                            _normalize(batch, workers)
-                        yield batch
-        for note in passed_over.notes():
+                yield from _image_batches(group, preprocess, batch_size, selection, workers)
+                continue
+            for found in group:
+                for batch in _file_batches(found, preprocess, batch_size, selection, on_note):
+                    if preprocess == "mnist" and found.kind is not Kind.IMAGE and batch.indices[0] is not None:
+                        _normalize(batch, workers)
+                    yield batch
+        for note in ignored.notes():
             on_note(note)
 
 
-def _image_batch(entries: list[_Entry], preprocess: str, workers: Workers) -> Batch:
-    """Return the digits of the image files `entries`."""
-    names = [entry.path for entry in entries]
-    pixels = np.zeros((len(entries), SIDE * SIDE), np.uint8)
-    images = pixels.reshape(-1, SIDE, SIDE)
-    unlisted = {row: entry.error for row, entry in enumerate(entries) if entry.error is not None}
+def _image_batches(
+    images: Iterable[Input], preprocess: str, batch_size: int, selection: Selection, workers: Workers
+) -> Iterator[Batch]:
+    """Yield the selected image files."""
+    images = iter(images)
+    while offered := list(islice(images, selection.n_shards * min(batch_size, workers.rows_per_batch()))):
+        taken = selection.take([image.path for image in offered], [None] * len(offered))
+        if taken.positions:
+            chosen = [offered[position] for position in taken.positions]
+            yield _image_batch(chosen, taken.numbers, preprocess, workers)
+
+
+def _image_batch(images: list[Input], numbers: range, preprocess: str, workers: Workers) -> Batch:
+    """Return the digits in the image files."""
+    paths = [image.path for image in images]
+    pixels = np.zeros((len(images), N_PIXELS), np.uint8)
+    squares = pixels.reshape(-1, SIDE, SIDE)
+    unlisted = {row: image.error for row, image in enumerate(images) if image.error is not None}
 
     def read(rows: slice) -> dict[int, str]:
-        return read_digits(names[rows], preprocess, images[rows])
+        return read_digits(paths[rows], preprocess, squares[rows])
 
     # A folder that can't be listed is no image either; the reason is the better one.
-    return Batch(names, None, pixels, workers.share(len(entries), read) | unlisted)
+    return Batch(paths, [None] * len(images), numbers, pixels, workers.share(len(images), read) | unlisted)
+
+
+def _file_batches(
+    found: Input, preprocess: str, batch_size: int, selection: Selection, on_note: Callable[[str], None]
+) -> Iterator[Batch]:
+    """Yield the selected images of an IDX file, a table or stdin; a refusal or a read error is one more row."""
+    path = found.path
+    try:
+        source = _open(found)
+        if isinstance(source, bytes):
+            image = to_digit(decode_picture(source, path), preprocess, path)
+            yield from _single_row(path, selection, image.reshape(1, N_PIXELS), None)
+            return
+    except DataError as error:
+        yield from _single_row(path, selection, None, str(error))
+        return
+    try:
+        if emnist.is_emnist(path):
+            on_note(emnist.note(path))
+        if isinstance(source, Table):
+            yield from _table_batches(source, path, selection)
+        else:
+            yield from _idx_batches(source, path, batch_size, selection)
+    except DataError as error:
+        # Every shard reports it: each has lost rows.
+        yield from _single_row(path, selection, None, str(error), every_shard=True)
+
+
+def _open(found: Input) -> IdxImages | IdxStream | Table | bytes:
+    """Open what is no image file; bytes are those of an image on stdin. Raises DataError."""
+    if found.kind is Kind.STDIN:
+        return open_stdin()
+    return open_table(found.path) if found.kind is Kind.TABLE else open_images(found.path)
+
+
+def _single_row(
+    path: bytes,
+    selection: Selection,
+    pixels: npt.NDArray[np.uint8] | None,
+    error: str | None,
+    *,
+    every_shard: bool = False,
+) -> Iterator[Batch]:
+    """Yield a batch of one row, if it is selected: an image's pixels (1, 784), or an error."""
+    taken = selection.take([path], [None], every_shard=every_shard)
+    if taken.positions:
+        pixels = np.zeros((1, N_PIXELS), np.uint8) if pixels is None else pixels
+        yield Batch([path], [None], taken.numbers, pixels, {} if error is None else {0: error})
+
+
+def _idx_batches(images: IdxImages | IdxStream, path: bytes, batch_size: int, selection: Selection) -> Iterator[Batch]:
+    """Yield the selected images of an IDX file; reading begins at the first of them. Raises DataError."""
+    size = selection.n_shards * max(1, batch_size // selection.n_shards)
+    blocks = None
+    for first in range(0, images.n_images, size):
+        indices = range(first, min(first + size, images.n_images))
+        taken = selection.take([path] * len(indices), indices)
+        if not taken.positions:
+            continue
+        blocks = blocks or images.batches(size, first)
+        pixels = _rows_of(next(blocks), taken.positions, path)
+        yield Batch([path] * len(pixels), _at(indices, taken.positions), taken.numbers, pixels, {})
+    for _ in blocks or images.batches(size, images.n_images):
+        pass  # no image is left, but the stream's end is to be checked
+
+
+def _table_batches(table: Table, path: bytes, selection: Selection) -> Iterator[Batch]:
+    """Yield the selected rows of a table. Raises DataError."""
+    first = 0
+    for rows in table.batches():
+        indices = range(first, first + len(rows.pixels))
+        first = indices.stop
+        taken = selection.take([path] * len(indices), indices)
+        positions = taken.positions
+        if positions:
+            errors = {positions.index(row): error for row, error in rows.errors.items() if row in positions}
+            pixels = _rows_of(rows.pixels, positions, path)
+            yield Batch([path] * len(pixels), _at(indices, positions), taken.numbers, pixels, errors)
+
+
+def _at(indices: range, positions: range) -> range:
+    """Return the indices at `positions`, at least one."""
+    return indices[positions.start : positions[-1] + 1 : positions.step]
+
+
+def _rows_of(pixels: npt.NDArray[np.uint8], positions: range, path: bytes) -> npt.NDArray[np.uint8]:
+    """Return some rows of the pixels of `path`, contiguous and upright."""
+    if len(positions) < len(pixels):
+        pixels = np.ascontiguousarray(pixels[positions.start : positions[-1] + 1 : positions.step])
+    return emnist.upright(pixels) if emnist.is_emnist(path) else pixels
 
 
 def _normalize(batch: Batch, workers: Workers) -> None:
-    """Bring the images of an IDX file or a table into MNIST's form in place; add those that have none to the errors."""
+    """Bring the images of an IDX file or a table into MNIST's form in place; those with no digit become errors."""
     images = batch.pixels.reshape(-1, SIDE, SIDE)
 
     def normalize(rows: slice) -> dict[int, str]:
@@ -126,95 +181,3 @@ def _normalize(batch: Batch, workers: Workers) -> None:
         return normalize_images(images[rows], good, "mnist", lambda row: batch.where(rows.start + row))
 
     batch.errors |= workers.share(len(images), normalize)
-
-
-def count_rows(inputs: Iterable[bytes | str]) -> int:
-    """Return about how many rows `open_sources` will give, for a progress bar: images are not looked at."""
-    n_rows = 0
-    for entry in _entries(inputs, _PassedOver(), lambda _note: None):
-        if entry.kind is Kind.IDX:
-            n_rows += peek_n_images(entry.path)
-        else:
-            n_rows += estimate_rows(entry.path) if entry.kind is Kind.TABLE else 1
-    return n_rows
-
-
-def _entries(
-    inputs: Iterable[bytes | str], passed_over: _PassedOver, on_note: Callable[[str], None]
-) -> Iterator[_Entry]:
-    """Yield every file of `inputs`, in order, folders walked."""
-    for given in inputs:
-        path = os.fsencode(given)
-        if path == b"-":
-            yield _Entry(STDIN.encode(), Kind.STDIN)
-            continue
-        mode = _mode(path)
-        if not stat.S_ISDIR(mode):
-            yield _Entry(path, _kind(path, mode))
-            continue
-        is_empty = True
-        for entry in _walk(path, passed_over):
-            is_empty = False
-            yield entry
-        if is_empty:
-            on_note(f"{printable(path)}: holds no images")
-
-
-def _kind(path: bytes, mode: int) -> Kind:
-    """Return how to read a file that was named itself, whose `st_mode` is `mode`."""
-    if is_table(path):
-        return Kind.TABLE
-    # What is missing or no regular file goes the way of an image, which names the fault.
-    return Kind.IDX if stat.S_ISREG(mode) and looks_like_idx(path) else Kind.IMAGE
-
-
-def _mode(path: bytes) -> int:
-    """Return the `st_mode` of `path`, links followed, or 0 where there is none to be had."""
-    try:
-        return os.stat(path).st_mode
-    except OSError:
-        return 0
-
-
-def _walk(folder: bytes, passed_over: _PassedOver) -> Iterator[_Entry]:
-    """Yield the inputs below `folder`, depth-first in byte order of full paths, without recursion."""
-    pending = [os.path.join(folder, b"")]  # a stack of paths; those of folders end with a slash
-    while pending:
-        path = pending.pop()
-        if path.endswith(b"/"):
-            try:
-                pending += sorted(_listing(path, passed_over), reverse=True)
-            except OSError as error:
-                yield _unlisted(path.rstrip(b"/") or b"/", error)
-        elif b"." not in os.path.basename(path) and stat.S_ISREG(_mode(path)) and looks_like_idx(path):
-            passed_over.add_idx(path)
-        else:
-            yield _Entry(path)
-
-
-def _listing(folder: bytes, passed_over: _PassedOver) -> Iterator[bytes]:
-    """Yield the paths in `folder` to visit, in any order: folders with a slash appended. Raises OSError."""
-    with os.scandir(folder) as found:
-        for entry in found:
-            name = entry.name.lower()
-            _, dot, suffix = name.rpartition(b".")
-            if name.startswith(b"."):
-                continue
-            if is_folder(entry):
-                if entry.is_symlink():
-                    passed_over.folder_links += 1
-                else:
-                    yield entry.path + b"/"
-            elif suffix in IMAGE_SUFFIXES:
-                yield entry.path
-            elif name.removesuffix(b".gz").endswith(b"ubyte"):
-                passed_over.add_idx(entry.path)
-            elif dot:
-                passed_over.other_files += 1
-            else:
-                yield entry.path
-
-
-def _unlisted(folder: bytes, error: OSError) -> _Entry:
-    message = "expected a folder that can be listed; check its permissions"
-    return _Entry(folder, error=f"{printable(folder)}: {reason(error)}, {message}")

@@ -5,8 +5,8 @@ that is no row costs only itself: its index is kept, with an error.
 """
 
 import contextlib
+import gzip
 import os
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,8 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmnist.errors import AnyPath, DataError, printable, reason
-from fastmnist.inputs.files import GZIP_MAGIC, ByteStream, GunzipReader, open_regular
-from fastmnist.inputs.idx import check_labels
+from fastmnist.inputs.files import READ_ERRORS, ByteStream, expanded, open_regular
 from fastmnist.shapes import N_PIXELS
 
 MAX_LINE_BYTES = 64 * 1024  # 785 numbers of three digits take 3,140
@@ -94,15 +93,15 @@ class Table:
     def _fault(self, line: bytes, column: int) -> str:
         """Say what is wrong with a line, of which `column` is the first that holds no number up to 255."""
         if len(line) > MAX_LINE_BYTES:
-            return f"more than {MAX_LINE_BYTES:,} bytes, expected a line of {N_PIXELS} numbers; mend the line"
+            return f"more than {MAX_LINE_BYTES:,} bytes, expected a line of {N_PIXELS} numbers; fix the line"
         cells = line.split(b",")
         n_columns = N_PIXELS + self.has_labels
         if len(cells) != n_columns:
-            return f"{_columns(len(cells))}, expected {n_columns} as in the first line; mend the line"
+            return f"{_columns(len(cells))}, expected {n_columns} as in the first line; fix the line"
         name = "label" if self.has_labels and column == 0 else f"pixel{column - self.has_labels}"
         return (
             f"{_shown(cells[column])} in column {column + 1} ({name}), "
-            "expected a whole number from 0 to 255; mend the line"
+            "expected a whole number from 0 to 255; fix the line"
         )
 
 
@@ -120,7 +119,7 @@ def open_table(path: AnyPath) -> Table:
         blocks = _line_blocks(stream)
         line = next(blocks, b"").partition(b"\n")[0].removesuffix(b"\r")
         table = _describe(path, line)
-        if isinstance(stream, GunzipReader):
+        if isinstance(stream, gzip.GzipFile):
             for _ in blocks:
                 pass
     return table
@@ -135,24 +134,6 @@ def estimate_rows(path: AnyPath) -> int:
             return max(1, n_lines * os.fstat(file.fileno()).st_size // max(1, len(head)))
     except (DataError, OSError):
         return 1
-
-
-def read_table(path: AnyPath, n_classes: int = 10) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-    """Return the pixels uint8 (n, 784) and the labels uint8 (n,), all below `n_classes`, of a table with labels.
-
-    Raises DataError, naming the first bad row, if anything is wrong with it.
-    """
-    table = open_table(path)
-    if not table.has_labels:
-        raise DataError(f"{printable(path)}: {N_PIXELS} columns, expected {N_PIXELS + 1}: the label before the pixels")
-    parts = [(np.zeros((0, N_PIXELS), np.uint8), np.zeros(0, np.uint8))]
-    for rows in table.batches():
-        if rows.errors:
-            raise DataError(rows.errors[min(rows.errors)])
-        parts.append((rows.pixels, rows.labels))
-    pixels, labels = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    check_labels(labels, n_classes, path)
-    return pixels, labels
 
 
 def _describe(path: AnyPath, line: bytes) -> Table:
@@ -189,10 +170,8 @@ def _open(path: AnyPath) -> Iterator[ByteStream]:
     """Yield the file's content, expanded where it is gzip. Every reading error becomes a DataError."""
     with open_regular(path) as file:
         try:
-            head = file.read(len(GZIP_MAGIC))
-            file.seek(0)
-            yield GunzipReader(file) if head == GZIP_MAGIC else file
-        except (OSError, EOFError, zlib.error) as error:
+            yield expanded(file)
+        except READ_ERRORS as error:
             raise DataError(
                 f"{printable(path)}: {reason(error)}, expected a readable table; get the file again"
             ) from error

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files that are written completely or not at all."""
 
 import contextlib
 import os
@@ -12,15 +12,21 @@ from fastmnist.errors import AnyPath, OutputError, printable, reason
 
 @contextlib.contextmanager
 def atomic_file(path: AnyPath) -> Iterator[BinaryIO]:
-    """Open a binary file that takes the place of `path` at the end of the context, complete and on the disk.
+    """Open a binary file that replaces `path` at the end of the context, complete and on the disk.
 
     On any exception, KeyboardInterrupt included, the old file is untouched and nothing else is left behind.
     A symbolic link stays one, a new file takes over the permissions of the old one, and a device or FIFO is
-    written to directly. Raises OutputError where writing fails, but BrokenPipeError where a FIFO's reader left.
+    written to directly. Raises OutputError where writing fails, but BrokenPipeError where a FIFO's reader has left.
     """
+    with writing_errors(path), open(path, "wb") if is_direct(path) else replacing_file(path) as file:
+        yield file
+
+
+@contextlib.contextmanager
+def writing_errors(path: AnyPath) -> Iterator[None]:
+    """Turn an OSError within the context into an OutputError about `path`; BrokenPipeError comes through."""
     try:
-        with direct_file(path) if is_direct(path) else _replacing_file(path) as file:
-            yield file
+        yield
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -35,10 +41,8 @@ def check_writable(path: AnyPath) -> None:
     try:
         if is_direct(path):
             return
-        target = os.path.realpath(os.fsencode(path))
-        if os.path.isdir(target):
-            raise IsADirectoryError(None, "it is a folder")
-        if not os.access(os.path.dirname(target), os.W_OK | os.X_OK):
+        folder = os.path.dirname(target_of(path))
+        if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(None, "its folder is missing or not writable")
     except OSError as error:
         raise OutputError(
@@ -47,7 +51,7 @@ def check_writable(path: AnyPath) -> None:
 
 
 def is_direct(path: AnyPath) -> bool:
-    """Tell whether `path` is to be written to as it is: no regular file, or a name for an open descriptor."""
+    """Return whether `path` is to be written to as it is: no regular file, or a name for an open descriptor."""
     name = os.path.abspath(os.fsencode(path))
     # `-o /dev/stdout > file`: a regular file behind a link that belongs to the system and must stay.
     if name in (b"/dev/stdout", b"/dev/stderr") or name.startswith((b"/dev/fd/", b"/proc/")):
@@ -55,42 +59,50 @@ def is_direct(path: AnyPath) -> bool:
     return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
 
 
-@contextlib.contextmanager
-def direct_file(path: AnyPath) -> Iterator[BinaryIO]:
-    """Open `path` itself for writing. Raises OSError."""
-    with open(path, "wb") as file:
-        yield file
-
-
-@contextlib.contextmanager
-def _replacing_file(path: AnyPath) -> Iterator[BinaryIO]:
-    """Open a new file beside `path` and rename it at the end. Raises OSError."""
+def target_of(path: AnyPath) -> bytes:
+    """Return the file behind the symbolic links of `path`. Raises IsADirectoryError for a folder."""
     target = os.path.realpath(os.fsencode(path))
     if os.path.isdir(target):
         raise IsADirectoryError(None, "it is a folder")
-    folder = os.path.dirname(target)
-    temporary = os.path.join(folder, b".fastmnist-%b.part" % secrets.token_hex(8).encode())
+    return target
+
+
+@contextlib.contextmanager
+def replacing_file(path: AnyPath) -> Iterator[BinaryIO]:
+    """Open a new file beside `path` and rename it at the end. Raises OSError."""
+    target = target_of(path)
+    temporary = os.path.join(os.path.dirname(target), b".fastmnist-%b.part" % secrets.token_hex(8).encode())
     try:
         with open(temporary, "xb") as file:
-            if os.path.exists(target):
-                os.fchmod(file.fileno(), stat.S_IMODE(os.stat(target).st_mode))
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
+            replace(file, temporary, target)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
-    # From here on the new file is in place and complete; some file systems have no fsync for folders.
+    sync_folder(target)
+
+
+def replace(file: BinaryIO, temporary: bytes, target: bytes) -> None:
+    """Put an open file on the disk and rename it from `temporary` to `target`, whose permissions it takes over.
+
+    Raises OSError; `target` is then as it was. `sync_folder` is left to do.
+    """
+    file.flush()
+    if os.path.exists(target):
+        os.fchmod(file.fileno(), stat.S_IMODE(os.stat(target).st_mode))
+    os.fsync(file.fileno())
+    os.replace(temporary, target)
+
+
+def sync_folder(target: bytes) -> None:
+    """Put the entries of a file's folder, its rename among them, on the disk.
+
+    Raises nothing: the file is in place and complete by now, and some file systems have no fsync for folders.
+    """
     with contextlib.suppress(OSError):
-        sync_folder(folder)
-
-
-def sync_folder(folder: bytes) -> None:
-    """Put the folder's entries, the rename among them, on the disk. Raises OSError."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(os.path.dirname(target), os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,56 +1,48 @@
-r"""Predictions as JSON Lines: an object per row, all ASCII; bytes of a path that are no UTF-8 are `\udcXX`."""
+r"""Predictions as JSON Lines: an object per row, all ASCII; bytes of a path that are not UTF-8 become `\udcXX`."""
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO
 
-from fastmnist.output.rows import Rows, RowWriter, six_decimals
+from fastmnist.inputs.batch import Predictions
+from fastmnist.output.rows import RowFormat, six_decimals
 
 
-class JsonlWriter(RowWriter):
-    """Writes the keys path, index, label and confidence, and probabilities and review where they are wanted.
+class JsonlFormat(RowFormat):
+    """The keys path, index, label and confidence, and on request probabilities and review.
 
-    What a row has not is null: the index of an image file; of a row that failed all but path and index.
+    What a row does not have is null: the index of an image file; all but path and index of a row that failed.
     """
 
     no_label = b"null"
 
     def __init__(
-        self,
-        stream: BinaryIO,
-        class_names: Sequence[str],
-        *,
-        probabilities: bool = False,
-        min_confidence: float | None = None,
+        self, class_names: Sequence[str], *, probabilities: bool = False, min_confidence: float | None = None
     ) -> None:
-        """Write `probabilities`, an object of the classes, if told so; `review`: if below `min_confidence`."""
-        super().__init__(stream)
+        """Add `probabilities`, an object of the classes, if asked; `review`: true below `min_confidence`."""
         self._labels = [json.dumps(name).encode() for name in class_names]
         self._probabilities, self._min_confidence = probabilities, min_confidence
         keys = [b"confidence"] + [b"probabilities"] * probabilities + [b"review"] * (min_confidence is not None)
         self._failed = b"null" + b"".join(b', "%b": null' % key for key in keys) + b"}\n"
 
-    def starts(self, names: Sequence[bytes], positions: range | None) -> Iterator[bytes]:
+    def keys(self, paths: Sequence[bytes], indices: Sequence[int | None], numbers: range) -> Iterator[bytes]:
         """Yield each object up to the value of its label."""
-        if positions is None:
-            yield from (b'{"path": %b, "index": null, "label": ' % _string(name) for name in names)
-        else:
-            path = _string(names[0])
-            yield from (b'{"path": %b, "index": %d, "label": ' % (path, position) for position in positions)
+        for path, index in zip(paths, indices, strict=True):
+            shown = b"null" if index is None else b"%d" % index
+            yield b'{"path": %b, "index": %b, "label": ' % (_string(path), shown)
 
-    def rests(self, rows: Rows) -> Iterator[bytes]:
+    def values(self, predictions: Predictions) -> Iterator[bytes]:
         """Yield each object from the value of its label on."""
-        labels, confidences = rows.labels.tolist(), six_decimals(rows.confidences).tolist()
+        labels, confidences = predictions.labels.tolist(), six_decimals(predictions.confidences).tolist()
         ends = [b"}\n"] * len(labels)
         if self._min_confidence is not None:
-            reviews = (rows.confidences < self._min_confidence).tolist()
+            reviews = (predictions.confidences < self._min_confidence).tolist()
             ends = [b', "review": %b}\n' % (b"true" if review else b"false") for review in reviews]
-        if self._probabilities and rows.probabilities is not None:
-            all_of_them = six_decimals(rows.probabilities).tolist()
-            ends = [self._object(row) + end for row, end in zip(all_of_them, ends, strict=True)]
+        if self._probabilities and predictions.probabilities is not None:
+            of_all_classes = six_decimals(predictions.probabilities).tolist()
+            ends = [self._object(row) + end for row, end in zip(of_all_classes, ends, strict=True)]
         for row, (label, confidence, end) in enumerate(zip(labels, confidences, ends, strict=True)):
             good = b'%b, "confidence": %b%b' % (self._labels[label], confidence, end)
-            yield self._failed if row in rows.failed else good
+            yield self._failed if row in predictions.batch.errors else good
 
     def _object(self, probabilities: list[bytes]) -> bytes:
         pairs = zip(self._labels, probabilities, strict=True)

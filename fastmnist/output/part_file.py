@@ -1,6 +1,7 @@
-"""`FILE.part`: rows on their way to FILE, with which a later run can go on.
+"""`FILE.part`: rows on their way to FILE, from which a later run can resume.
 
-`FILE.part.json` says which model and which options made them. At the end FILE.part becomes FILE, in one step.
+`FILE.part.json` describes the job: the model and the options that made them. At the end FILE.part becomes FILE, in one
+step.
 """
 
 import contextlib
@@ -12,8 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO
 
 from fastmnist.errors import AnyPath, OutputError, printable, reason
-from fastmnist.output.atomic import sync_folder
-from fastmnist.output.rows import RowWriter
+from fastmnist.output.atomic import replace, sync_folder, target_of, writing_errors
+from fastmnist.output.rows import RowFormat
 
 _MAX_LINE_BYTES = 1 << 20  # of a row: a path has 4,096
 
@@ -24,93 +25,84 @@ class PartFile:
     n_known: how many of them were met so far; n_failed: how many of those have no label.
     """
 
-    def __init__(self, path: AnyPath, about: dict[str, Any], *, resume: bool) -> None:
-        """Open the part of `path`: an empty one, or where `resume` is set one that was made with the same `about`.
+    def __init__(self, path: AnyPath, job: dict[str, Any], row_format: RowFormat, *, resume: bool) -> None:
+        """Open the part of `path`: an empty one, or where `resume` is set one that was made by the same `job`.
 
-        Raises OutputError where that is another one, or another process writes it, and OSError.
+        The header is written, or found there. Raises OutputError where the part is another job's, or another process
+        is writing it, and OSError.
         """
-        self._target = os.path.realpath(os.fsencode(path))
-        if os.path.isdir(self._target):
-            raise IsADirectoryError(None, "it is a folder")
-        self.path, self._about_path = self._target + b".part", self._target + b".part.json"
+        self._target = target_of(path)
+        self.path, self._job_path = self._target + b".part", self._target + b".part.json"
         self.n_known = self.n_failed = 0
-        self._writer: RowWriter | None = None
+        self._format = row_format
         self._end = 0  # of the rows that are known
         self._refused = False
         self.file: BinaryIO = _open_locked(self.path)
         self._is_reading = resume and os.fstat(self.file.fileno()).st_size > 0
         try:
-            if self._is_reading:
-                self._check_about(about)
-            else:
-                self.file.truncate(0)
-                self._write_about(about)
+            self._begin(job)
         except BaseException:
             self.abandon()
             raise
 
-    def begin(self, writer: RowWriter) -> None:
-        """Take the writer of the rows to `file`, and write its header or find it there."""
-        self._writer = writer
+    def _begin(self, job: dict[str, Any]) -> None:
+        header = self._format.header
         if self._is_reading:
-            if self.file.read(len(writer.header)) == writer.header:
-                self._end = len(writer.header)
+            self._check_job(job)
+            if self.file.read(len(header)) == header:
+                self._end = len(header)
                 return
             self._end_reading()  # the part was cut within its header
-        writer.write_header()
+        else:
+            self.file.truncate(0)
+            self._write_job(job)
+        self.file.write(header)
 
-    def count_known(self, names: Sequence[bytes], positions: range | None) -> int:
-        """Return how many of these rows, from the first on, are there (data/selection.py: CountKnown).
+    def count_known(self, paths: Sequence[bytes], indices: Sequence[int | None], numbers: range) -> int:
+        """Return how many of these rows, from the first on, are there already (inputs/selection.py: CountKnown).
 
         Raises OutputError where other rows are there.
         """
-        if not self._is_reading or self._writer is None:
+        if not self._is_reading:
             return 0
         n_known = 0
-        for start in self._writer.starts(names, positions):
-            row = self._read_row(1 + start.count(b"\n"))
+        for key in self._format.keys(paths, indices, numbers):
+            row = self._read_row(1 + key.count(b"\n"))
             if row is None:
                 self._end_reading()
                 break
-            if not row.startswith(start):
+            if not row.startswith(key):
                 raise self._refusal(
-                    f"row {self.n_known + n_known + 1} begins {printable(row[: len(start)])!r}, expected "
-                    f"{printable(start)!r}: the inputs have changed"
+                    f"row {self.n_known + n_known + 1} begins {printable(row[: len(key)])!r}, expected "
+                    f"{printable(key)!r}: the inputs have changed"
                 )
-            self.n_failed += row.startswith(self._writer.no_label, len(start))
+            self.n_failed += row.startswith(self._format.no_label, len(key))
             n_known += 1
-        self._writer.pass_over(n_known)
         self.n_known += n_known
         return n_known
 
     def finish(self) -> None:
-        """Put the rows on the disk and into their place. Raises OutputError where rows too many are there; OSError."""
+        """Put the rows on the disk and into their place. Raises OutputError where there are too many rows; OSError."""
         if self._is_reading:
             if self._read_row(1) is not None:
                 raise self._refusal(f"more than the {self.n_known:,} rows of the inputs: they have changed")
             self._end_reading()
-        self.file.flush()
-        if os.path.exists(self._target):
-            os.fchmod(self.file.fileno(), stat.S_IMODE(os.stat(self._target).st_mode))
-        os.fsync(self.file.fileno())
-        os.replace(self.path, self._target)
-        # From here on the file is in place and complete; some file systems have no fsync for folders.
+        replace(self.file, self.path, self._target)
         with contextlib.suppress(OSError):
             self.file.close()
-            os.unlink(self._about_path)
-            sync_folder(os.path.dirname(self._target))
+            os.unlink(self._job_path)
+        sync_folder(self._target)
 
     def abandon(self) -> str | None:
-        """Close the part, which stays if it has any rows; return a line that says how to go on with them."""
+        """Close the part, which stays if it has any rows; return a line that says how to resume it."""
         with contextlib.suppress(OSError):
             self.file.close()
-        header = self._writer.header if self._writer else b""
         try:
-            has_rows = os.stat(self.path).st_size > len(header)
+            has_rows = os.stat(self.path).st_size > len(self._format.header)
         except OSError:
             has_rows = False
         if not has_rows:
-            for path in (self.path, self._about_path):
+            for path in (self.path, self._job_path):
                 with contextlib.suppress(OSError):
                     os.unlink(path)
         if self._refused or not has_rows:
@@ -118,7 +110,7 @@ class PartFile:
         return f"{printable(self.path)} keeps the rows so far; the same command with --resume goes on from there"
 
     def _read_row(self, n_lines: int) -> bytes | None:
-        """Return the next row, of so many lines, or None where the part ends or is cut."""
+        """Return the next row (`n_lines` lines), or None at the end or at a truncated row."""
         row = b""
         for _ in range(n_lines):
             line = self.file.readline(_MAX_LINE_BYTES)
@@ -134,42 +126,43 @@ class PartFile:
         self.file.seek(self._end)
         self.file.truncate()
 
-    def _write_about(self, about: dict[str, Any]) -> None:
-        with open(self._about_path, "wb") as file:
-            file.write(json.dumps(about, sort_keys=True).encode() + b"\n")
+    def _write_job(self, job: dict[str, Any]) -> None:
+        with open(self._job_path, "wb") as file:
+            file.write(json.dumps(job, sort_keys=True).encode() + b"\n")
 
-    def _check_about(self, about: dict[str, Any]) -> None:
+    def _check_job(self, job: dict[str, Any]) -> None:
         """Raise OutputError unless the part was made with the same model and options."""
         try:
-            with open(self._about_path, "rb") as file:
+            with open(self._job_path, "rb") as file:
                 before = json.loads(file.read(_MAX_LINE_BYTES))
         except (OSError, ValueError) as error:
-            raise self._refusal(f"{printable(self._about_path)} can't be read ({reason(error)})") from error
+            raise self._refusal(f"{printable(self._job_path)} can't be read ({reason(error)})") from error
         if not isinstance(before, dict):
-            raise self._refusal(f"{printable(self._about_path)} is none of fastmnist's")
-        for key in sorted({*before, *about}):
-            if before.get(key) != about.get(key):
-                found, expected = (printable(json.dumps(side.get(key))) for side in (before, about))
+            raise self._refusal(f"{printable(self._job_path)} was not written by fastmnist")
+        for key in sorted({*before, *job}):
+            if before.get(key) != job.get(key):
+                found, expected = (printable(json.dumps(side.get(key))) for side in (before, job))
                 raise self._refusal(f"begun with {printable(key)} {found}, expected {expected}")
 
     def _refusal(self, why: str) -> OutputError:
         self._refused = True
         return OutputError(
-            f"{printable(self.path)}: {why}; resume with what it was begun with, or begin anew without --resume"
+            f"{printable(self.path)}: {why}; "
+            "resume with the same inputs, model and options, or start over without --resume"
         )
 
 
 @contextlib.contextmanager
 def part_file(
-    path: AnyPath, about: dict[str, Any], *, resume: bool, on_note: Callable[[str], None]
+    path: AnyPath, job: dict[str, Any], row_format: RowFormat, *, resume: bool, on_note: Callable[[str], None]
 ) -> Iterator[PartFile]:
-    """Open the part of `path` (see PartFile), which takes the place of `path` at the end of the context.
+    """Open the part of `path` (see PartFile), which replaces `path` at the end of the context.
 
     On any exception an old file at `path` is untouched, and the part stays if it has rows: `on_note` gets a line that
     says so. Raises OutputError where writing fails or a resumed part does not fit.
     """
-    try:
-        part = PartFile(path, about, resume=resume)
+    with writing_errors(path):
+        part = PartFile(path, job, row_format, resume=resume)
         try:
             yield part
             part.finish()
@@ -177,18 +170,13 @@ def part_file(
             if note := part.abandon():
                 on_note(note)
             raise
-    except OSError as error:
-        raise OutputError(
-            f"{printable(path)}: {reason(error)}, expected a writable place with enough room; "
-            "choose another (a file that was there is unchanged)"
-        ) from error
 
 
 def _open_locked(path: bytes) -> BinaryIO:
-    """Open a regular file to read and write, made where there is none. Raises OutputError, OSError."""
+    """Open a regular file to read and write, made if missing. Raises OutputError, OSError."""
     if os.path.lexists(path) and not stat.S_ISREG(os.lstat(path).st_mode):
-        raise OutputError(f"{printable(path)}: no regular file, expected rows of an earlier run or nothing; remove it")
-    # A link or a FIFO that takes its place meanwhile is refused too: by O_NOFOLLOW, and for want of a position.
+        raise OutputError(f"{printable(path)}: not a regular file, expected rows of an earlier run; remove it")
+    # A link or a FIFO that takes its place meanwhile is refused too: by O_NOFOLLOW, and because it can't seek.
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
     file: BinaryIO = open(descriptor, "r+b")  # noqa: SIM115 (it outlives this function)
     try:
@@ -201,10 +189,10 @@ def _open_locked(path: bytes) -> BinaryIO:
 
 
 def _lock(file: BinaryIO, path: bytes) -> None:
-    """Keep others from writing to `file` until it is closed. Raises OutputError where another does, OSError."""
+    """Lock `file` until it is closed. Raises OutputError where another process writes it, OSError."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise OutputError(
-            f"{printable(path)}: another fastmnist writes it, expected to be alone; wait for it or name another file"
+            f"{printable(path)}: another fastmnist is writing it, expected no other; wait for it or name another file"
         ) from None

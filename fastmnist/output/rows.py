@@ -1,80 +1,38 @@
-"""What all formats of rows share: what a row says, and how a format is written."""
+"""What all formats of rows share. A row is a key, which tells whose it is (path and index), followed by its values."""
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
-from typing import BinaryIO
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from fastmnist.inputs.batch import Predictions
+
 DECIMALS = 6
 
 
-@dataclass(frozen=True)
-class Rows:
-    """A run of m predictions, one per image.
-
-    names: the path of each row; exactly one for all rows where `first_index` is set.
-    labels: uint8 (m,). confidences: float32 (m,). probabilities: float32 (m, n_classes), or None.
-    first_index: the index of row 0 inside its file, None for image files; `step` is the distance of the indices.
-    failed: the rows that have no label.
-    """
-
-    names: Sequence[bytes]
-    labels: npt.NDArray[np.uint8]
-    confidences: npt.NDArray[np.float32]
-    first_index: int | None = None
-    step: int = 1
-    failed: Collection[int] = ()
-    probabilities: npt.NDArray[np.float32] | None = None
-
-    @property
-    def positions(self) -> range | None:
-        """The indices of the rows, or None for image files."""
-        if self.first_index is None:
-            return None
-        return range(self.first_index, self.first_index + self.step * len(self.labels), self.step)
-
-
-class RowWriter:
-    """Writes rows to a buffered binary stream, in one format; the stream's OSErrors come through.
-
-    A row is one of `starts`, and then the rest: the label and what follows it.
-    """
+class RowFormat:
+    """Turns predictions into bytes; knows neither files nor streams."""
 
     header = b""
-    no_label = b""  # how the rest begins in a row without a label
+    no_label = b""  # how the values of a row without a label begin
 
-    def __init__(self, stream: BinaryIO) -> None:
-        self.stream = stream
-
-    def write_header(self) -> None:
-        """Write what precedes the rows."""
-        self.stream.write(self.header)
-
-    def starts(self, names: Sequence[bytes], positions: range | None) -> Iterator[bytes]:
-        """Yield how the next rows begin, with what tells whose they are.
-
-        `names` has the path of each row, or one for all rows where `positions` are their indices.
-        """
+    def keys(self, paths: Sequence[bytes], indices: Sequence[int | None], numbers: range) -> Iterator[bytes]:
+        """Yield the beginning of each row, by which it is known again. The arguments are those of a Batch."""
         raise NotImplementedError
 
-    def rests(self, rows: Rows) -> Iterator[bytes]:
+    def values(self, predictions: Predictions) -> Iterator[bytes]:
         """Yield the rest of each row, line end included."""
         raise NotImplementedError
 
-    def write(self, rows: Rows) -> None:
-        """Write the rows, in one piece."""
-        pairs = zip(self.starts(rows.names, rows.positions), self.rests(rows), strict=True)
-        self.stream.write(b"".join(part for pair in pairs for part in pair))
-        self.pass_over(len(rows.labels))
-
-    def pass_over(self, n_rows: int) -> None:
-        """Count rows as written, here or by an earlier run."""
+    def rows(self, predictions: Predictions) -> Iterable[bytes | memoryview]:
+        """Return the rows, in one piece or some."""
+        batch = predictions.batch
+        pairs = zip(self.keys(batch.paths, batch.indices, batch.numbers), self.values(predictions), strict=True)
+        return [b"".join(part for pair in pairs for part in pair)]
 
 
 def six_decimals(numbers: npt.NDArray[np.float32]) -> npt.NDArray[np.bytes_]:
-    """Return numbers from 0 to 1, of any shape, as text of eight bytes: rounded to even like Python's."""
+    """Return numbers from 0 to 1, of any shape, as text of eight bytes, rounded half to even as Python does."""
     millionths = np.rint(numbers.astype(np.float64) * 10**DECIMALS).astype(np.int64)  # exact: 24 + 20 bits
     text = np.empty((*numbers.shape, DECIMALS + 2), np.uint8)
     for place in range(DECIMALS + 1, 1, -1):

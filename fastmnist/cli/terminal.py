@@ -1,0 +1,64 @@
+"""What the program says on the terminal: stderr is talk, stdout is data."""
+
+import contextlib
+import sys
+from typing import Any
+
+import click
+
+from fastmnist.errors import OutputError
+
+
+def say(line: str) -> None:
+    """Write one line for a person, to stderr."""
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):  # stderr may be closed; the exit code still reports failure
+            click.echo(line, err=True)
+
+
+def put(text: str) -> None:
+    """Write a result to stdout. Raises OutputError where that is closed: click would be silent about it."""
+    if sys.stdout is None:
+        raise OutputError("stdout is closed, expected a place for the result")
+    click.echo(text)
+
+
+def on_terminal() -> bool:
+    """Return whether stderr is a terminal."""
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
+class ProgressBar:
+    """A bar on stderr with the rate and the time left, only where stderr is a terminal."""
+
+    def __init__(self, total: int | None, label: str, unit: str = "images") -> None:
+        """Make a bar of `total` units, None where nobody knows; it is drawn while the context lasts."""
+        self._bar = _tqdm()(total=total, desc=label, unit=f" {unit}", unit_scale=True) if on_terminal() else None
+
+    def __enter__(self) -> "ProgressBar":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def say(self, line: str) -> None:
+        """Write a line above the bar."""
+        if self._bar is not None:
+            self._bar.clear()
+        say(line)
+        if self._bar is not None:
+            self._bar.refresh()
+
+    def at(self, position: int) -> None:
+        """Move the bar to `position`."""
+        if self._bar is not None:
+            self._bar.update(position - self._bar.n)
+
+
+def _tqdm() -> Any:
+    """Return tqdm, which is loaded where a bar is drawn, without its thread that watches over slow bars."""
+    from tqdm import tqdm
+
+    tqdm.monitor_interval = 0
+    return tqdm

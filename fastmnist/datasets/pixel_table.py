@@ -1,0 +1,47 @@
+"""A table of labelled pixels as a data set: Kaggle's train.csv."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from fastmnist.datasets.labelled import LabelledImages, Split, check_labels, label_pixels
+from fastmnist.errors import AnyPath, DataError, printable
+from fastmnist.inputs.table import open_table
+from fastmnist.shapes import DIGITS, N_PIXELS
+
+
+class PixelTable(NamedTuple):
+    """The table at `path`, which is its own training and test set."""
+
+    path: AnyPath
+
+    @property
+    def has_test(self) -> bool:
+        """Whether there is a test set apart from the training set: no."""
+        return False
+
+    def load(
+        self,
+        split: Split,
+        class_names: Sequence[str] | None = None,
+        preprocess: str | None = None,
+        *,
+        threads: int = 1,
+        on_note: Callable[[str], None] = lambda _note: None,
+    ) -> LabelledImages:
+        """Read the table (labelled.py: Dataset.load). Raises DataError, naming the first bad row."""
+        path = self.path
+        table = open_table(path)
+        if not table.has_labels:
+            raise DataError(
+                f"{printable(path)}: {N_PIXELS} columns, expected {N_PIXELS + 1}: the label before the pixels"
+            )
+        parts = [(np.zeros((0, N_PIXELS), np.uint8), np.zeros(0, np.uint8))]
+        for rows in table.batches():
+            if rows.errors:
+                raise DataError(rows.errors[min(rows.errors)])
+            parts.append((rows.pixels, rows.labels))
+        pixels, labels = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        check_labels(labels, len(class_names or DIGITS), path)
+        return label_pixels(path, pixels, labels, class_names, preprocess, threads=threads, on_note=on_note)

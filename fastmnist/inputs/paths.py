@@ -1,0 +1,157 @@
+"""Which files INPUT stands for, and how each is read: folders are walked, other files named themselves."""
+
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import NamedTuple
+
+from fastmnist.errors import printable, reason
+from fastmnist.inputs.files import is_folder
+from fastmnist.inputs.idx import looks_like_idx, peek_n_images
+from fastmnist.inputs.stdin import NAME as STDIN
+from fastmnist.inputs.table import estimate_rows, is_table
+
+# In folders a file with another suffix is ignored.
+IMAGE_SUFFIXES = frozenset(
+    b"apng avif bmp dib gif hdr jp2 jpe jpeg jpg pam pbm pfm pgm png pnm ppm pxm ras sr tif tiff webp".split()
+)
+
+
+class Kind(Enum):
+    """How an input is read."""
+
+    IMAGE = auto()
+    IDX = auto()
+    TABLE = auto()
+    STDIN = auto()
+
+
+class Input(NamedTuple):
+    """One file to read, or what could not be opened, with the reason."""
+
+    path: bytes
+    kind: Kind = Kind.IMAGE
+    error: str | None = None
+
+
+@dataclass
+class Ignored:
+    """What the folders hold that is not read."""
+
+    other_files: int = 0
+    folder_links: int = 0
+    idx_files: int = 0
+    first_idx: bytes = b""
+
+    def add_idx(self, path: bytes) -> None:
+        """Count an IDX file."""
+        self.first_idx = self.first_idx or path
+        self.idx_files += 1
+
+    def notes(self) -> Iterator[str]:
+        """Yield a line for each kind that was met."""
+        if self.other_files:
+            yield f"ignored {_count(self.other_files, 'file')} without an image suffix"
+        if self.folder_links:
+            yield f"ignored {_count(self.folder_links, 'symbolic link')} to a folder"
+        if self.idx_files:
+            yield (
+                f"ignored {_count(self.idx_files, 'IDX file')} inside folders, first "
+                f"{printable(self.first_idx)}; name an IDX file itself to read it"
+            )
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def find_inputs(inputs: Iterable[bytes | str], ignored: Ignored, on_note: Callable[[str], None]) -> Iterator[Input]:
+    """Yield every file of `inputs`, in order, with folders walked; `-` is stdin."""
+    for given in inputs:
+        path = os.fsencode(given)
+        if path == b"-":
+            yield Input(STDIN.encode(), Kind.STDIN)
+            continue
+        mode = _mode(path)
+        if not stat.S_ISDIR(mode):
+            yield Input(path, _kind(path, mode))
+            continue
+        is_empty = True
+        for found in _walk(path, ignored):
+            is_empty = False
+            yield found
+        if is_empty:
+            on_note(f"{printable(path)}: holds no images")
+
+
+def count_rows(inputs: Iterable[bytes | str]) -> int:
+    """Return about how many rows `inputs` will give, for a progress bar: images are not looked at."""
+    n_rows = 0
+    for found in find_inputs(inputs, Ignored(), lambda _note: None):
+        if found.kind is Kind.IDX:
+            n_rows += peek_n_images(found.path)
+        else:
+            n_rows += estimate_rows(found.path) if found.kind is Kind.TABLE else 1
+    return n_rows
+
+
+def _kind(path: bytes, mode: int) -> Kind:
+    """Return how to read a file that was named itself, whose `st_mode` is `mode`."""
+    if is_table(path):
+        return Kind.TABLE
+    # Missing and special files are treated as images; the decoder reports what is wrong.
+    return Kind.IDX if stat.S_ISREG(mode) and looks_like_idx(path) else Kind.IMAGE
+
+
+def _mode(path: bytes) -> int:
+    """Return the `st_mode` of `path`, links followed, or 0 where there is none."""
+    try:
+        return os.stat(path).st_mode
+    except OSError:
+        return 0
+
+
+def _walk(folder: bytes, ignored: Ignored) -> Iterator[Input]:
+    """Yield the inputs below `folder`, depth-first in byte order of full paths, without recursion."""
+    pending = [os.path.join(folder, b"")]  # a stack of paths; those of folders end with a slash
+    while pending:
+        path = pending.pop()
+        if path.endswith(b"/"):
+            try:
+                pending += sorted(_listing(path, ignored), reverse=True)
+            except OSError as error:
+                yield _unlisted(path.rstrip(b"/") or b"/", error)
+        elif b"." not in os.path.basename(path) and stat.S_ISREG(_mode(path)) and looks_like_idx(path):
+            ignored.add_idx(path)
+        else:
+            yield Input(path)
+
+
+def _listing(folder: bytes, ignored: Ignored) -> Iterator[bytes]:
+    """Yield the paths in `folder` to visit, in any order: folders with a slash appended. Raises OSError."""
+    with os.scandir(folder) as found:
+        for entry in found:
+            name = entry.name.lower()
+            _, dot, suffix = name.rpartition(b".")
+            if name.startswith(b"."):
+                continue
+            if is_folder(entry):
+                if entry.is_symlink():
+                    ignored.folder_links += 1
+                else:
+                    yield entry.path + b"/"
+            elif suffix in IMAGE_SUFFIXES:
+                yield entry.path
+            elif name.removesuffix(b".gz").endswith(b"ubyte"):
+                ignored.add_idx(entry.path)
+            elif dot:
+                ignored.other_files += 1
+            else:
+                yield entry.path
+
+
+def _unlisted(folder: bytes, error: OSError) -> Input:
+    message = "expected a folder that can be listed; check its permissions"
+    return Input(folder, error=f"{printable(folder)}: {reason(error)}, {message}")
