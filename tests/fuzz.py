@@ -26,7 +26,7 @@ from fastmnist.cli.quiet import quiet_libraries
 from fastmnist.errors import FastmnistError
 from fastmnist.images.decode import decode_image
 from fastmnist.inputs.idx import open_images, read_labels, write_images, write_labels
-from fastmnist.inputs.stream import open_sources
+from fastmnist.inputs.stream import open_stream
 from fastmnist.inputs.table import open_table
 from fastmnist.model.model_file import load_model, save_model
 
@@ -106,7 +106,7 @@ def read_picture(path):
 def read_any(path):
     """As `predict` does: nothing is raised, and every row has an error or is read."""
     n_rows = 0
-    for batch in open_sources([path], on_note=lambda _note: None):
+    for batch in open_stream([path], on_note=lambda _note: None):
         assert batch.pixels.shape[1] == 784
         assert all(error.isprintable() for error in batch.errors.values())
         n_rows += len(batch.pixels)
