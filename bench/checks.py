@@ -1,16 +1,11 @@
 """What every figure stands on: a right result."""
 
-import importlib
-from typing import Any
-
 import numpy as np
 
 from bench.peers.common import Bytes, Floats
 from bench.settings import WrongResultError
 
 DIFFERENT_LABELS = 1e-4  # share: where two classes are as probable, rounding decides
-
-oracle: Any = importlib.import_module("fastmnist.kernels.reference")  # by name, because it has no types
 
 
 def check(name: str, result: Floats, expected: Floats, tolerance: float = 1e-4) -> None:

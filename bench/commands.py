@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.checks import check_labels, oracle
+from bench.checks import check_labels
 from bench.load import undisturbed
 from bench.machine import version
 from bench.peers.common import Bytes, read_model
@@ -18,7 +18,9 @@ from bench.settings import DataSet, Settings, mnist
 from bench.table import Table
 from bench.timing import Timing, compare_clocks
 from bench.write_images import write
-from fastmnist.model.model_file import save_model
+from fastmnist.kernels import reference
+from fastmnist.model.model_file import Model, save_model
+from fastmnist.shapes import DIGITS
 from fastmnist.training.loop import Training
 from fastmnist.training.recipes import SEED
 
@@ -57,7 +59,7 @@ def _save_model(digits: DataSet, path: Path) -> None:
     training = Training(digits.pixels, digits.labels, SEED.with_settings(epochs=1))
     for _ in training.run():
         pass
-    save_model(path, training.network, {"class_names": list("0123456789"), "preprocess": "auto"})
+    save_model(path, Model(training.network, list(DIGITS), "auto"))
 
 
 def _predict_idx(n_images: int, digits: DataSet, folder: Path, table: Table, settings: Settings) -> None:
@@ -139,7 +141,7 @@ def _compare(case: Case, table: Table, settings: Settings) -> tuple[int, int]:
 
 def _labels_of(pixels: Bytes, folder: Path) -> Bytes:
     """Return what the model says, by float64 arithmetic."""
-    labels: Bytes = oracle.forward(*read_model(folder / "model.npz"), pixels)[-1].argmax(axis=1).astype(np.uint8)
+    labels: Bytes = reference.forward(*read_model(folder / "model.npz"), pixels)[-1].argmax(axis=1).astype(np.uint8)
     return labels
 
 

@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 from numba import prange
 
-from bench.checks import check, oracle
+from bench.checks import check
 from bench.load import undisturbed
 from bench.peak import Peak
 from bench.peers.common import Bytes, Floats
 from bench.settings import Settings, WrongResultError, mnist
 from bench.table import Table
 from bench.timing import WAKE_SECONDS, Comparison, compare, measure
-from fastmnist.kernels import sparse
+from fastmnist.kernels import reference, sparse
 from fastmnist.kernels.forward import Parameters, forward_listed
 from fastmnist.kernels.jit import inlined, kernel, n_threads
 from fastmnist.kernels.layout import layer_at, part_bounds
@@ -110,7 +110,7 @@ def _list_nonzeros(pixels: Bytes, table: Table, settings: Settings, peak: Peak) 
 def _compare_forward(layer: Layer, table: Table, settings: Settings, peak: Peak) -> None:
     """Compare the forward pass of training, which walks the lists."""
     _forward(*layer.arguments, 1)
-    expected = oracle.matmul(layer.pixels[: layer.batch_size], layer.weights, 0)
+    expected = reference.matmul(layer.pixels[: layer.batch_size], layer.weights, np.zeros(1))
     check("first layer, forward", layer.rows_of(layer.space.activations), expected)
 
     def peer() -> None:
@@ -123,7 +123,7 @@ def _compare_forward(layer: Layer, table: Table, settings: Settings, peak: Peak)
 def _compare_step(layer: Layer, table: Table, settings: Settings, peak: Peak) -> None:
     """Compare the weight gradient with the step that is fused into it."""
     _step(*layer.arguments, 1)
-    gradient = oracle.matmul_weight_gradient(layer.pixels[: layer.batch_size], layer.delta)
+    gradient = reference.matmul_weight_gradient(layer.pixels[: layer.batch_size], layer.delta)
     expected = layer.weights - SCALARS.learning_rate * (gradient + SCALARS.weight_decay * layer.weights)
     check("first layer, step", layer.stepped_weights(), expected)
     weights, gradient = layer.weights.copy(), np.empty_like(layer.weights)
@@ -142,7 +142,7 @@ def _compare_inference(pixels: Bytes, table: Table, settings: Settings, peak: Pe
     n_out = 800
     network = Network.random((pixels.shape[1], n_out, 10), 0, 0.05)
     weights, biases = ([get(layer).copy() for layer in (0, 1)] for get in (network.weights, network.biases))
-    check("first layer, inference", network.logits(pixels), oracle.forward(weights, biases, pixels)[-1])
+    check("first layer, inference", network.logits(pixels), reference.forward(weights, biases, pixels)[-1])
     floats, out = np.multiply(pixels, np.float32(1 / 255), dtype=np.float32), np.empty((len(pixels), n_out), np.float32)
     comparison = compare(
         lambda: network.logits(pixels),

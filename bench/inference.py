@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.checks import check_labels, oracle
+from bench.checks import check_labels
 from bench.load import undisturbed
 from bench.peers import numpy_infer, onnx_runtime, pytorch_infer
 from bench.peers.common import Bytes, Parameters
@@ -15,6 +15,7 @@ from bench.settings import Settings, WrongResultError, mnist
 from bench.table import Table
 from bench.timing import compare_clocks, seconds_when_awake
 from bench.training import WIDE, parameters_of, train
+from fastmnist.kernels import reference
 from fastmnist.model.network import Network
 from fastmnist.training.recipes import SEED
 
@@ -55,7 +56,7 @@ def _compare(network: Network, pixels: Bytes, peer: Peer, table: Table, settings
     labels, confidences = network.predict(pixels)
     weights, biases = parameters_of(network)
     check_labels(
-        "ours", labels[:2000], oracle.forward(weights, biases, pixels[:2000])[-1].argmax(axis=1).astype(np.uint8)
+        "ours", labels[:2000], reference.forward(weights, biases, pixels[:2000])[-1].argmax(axis=1).astype(np.uint8)
     )
     arguments = peer, (weights, biases), pixels, None if peer.all_cores else settings.threads
     with PeerProcess() as process:

@@ -7,17 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench import augmentation, first_layer
-from bench.checks import check, oracle
+from bench.checks import check
 from bench.load import undisturbed
 from bench.peak import Peak, measure_peak
 from bench.peers.common import Floats
 from bench.settings import Settings
 from bench.table import Table
 from bench.timing import WAKE_SECONDS, compare
-from fastmnist.kernels import activations, matmul
+from fastmnist.kernels import reference
 from fastmnist.kernels.jit import n_threads
 from fastmnist.kernels.layout import aligned_zeros, row_width
 from fastmnist.kernels.simd import LANES
+from tests import standalone_kernels
 
 BATCHES = (32, 128, 256)
 SHAPES = ((784, 100), (784, 800), (800, 800), (300, 100))  # (n_in, n_out)
@@ -100,10 +101,10 @@ def _matmul(n_samples: int, n_in: int, n_out: int) -> Case:
     plain_out = np.empty((n_samples, n_out), np.float32)
 
     def ours() -> Floats:
-        matmul.matmul(inputs, padded, biases[0], out)
+        standalone_kernels.matmul(inputs, padded, biases[0], out)
         return out[:, :n_out]
 
-    expected = oracle.matmul(inputs, weights, np.zeros(n_out))
+    expected = reference.matmul(inputs, weights, np.zeros(n_out))
     name = f"matmul {n_samples} x {n_in} x {n_out}"
     return Case(name, 2.0 * inputs.size * n_out, ours, lambda: np.matmul(inputs, weights, out=plain_out), expected)
 
@@ -114,13 +115,13 @@ def _input_gradient(n_samples: int, n_in: int, n_out: int) -> Case:
     plain_out = plain_out.astype(np.float32)
     padded = aligned_zeros(out.shape[1] * padded_delta.shape[1]).reshape(out.shape[1], -1)
     padded[:n_in, :n_out] = weights
-    panels = matmul.make_panels(n_threads())
+    panels = standalone_kernels.make_panels(n_threads())
 
     def ours() -> Floats:
-        matmul.matmul_input_gradient(padded_delta, padded, panels, out)
+        standalone_kernels.matmul_input_gradient(padded_delta, padded, panels, out)
         return out[:, :n_in]
 
-    expected = oracle.matmul_input_gradient(delta, weights)
+    expected = reference.matmul_input_gradient(delta, weights)
     name = f"input gradient {n_samples} x {n_in} x {n_out}"
     return Case(name, 2.0 * delta.size * n_in, ours, lambda: np.matmul(delta, weights.T, out=plain_out), expected)
 
@@ -131,10 +132,10 @@ def _weight_gradient(n_samples: int, n_in: int, n_out: int) -> Case:
     plain_out = np.empty((n_in, n_out), np.float32)
 
     def ours() -> Floats:
-        matmul.matmul_weight_gradient(inputs, padded_delta, out)
+        standalone_kernels.matmul_weight_gradient(inputs, padded_delta, out)
         return out[:, :n_out]
 
-    expected = oracle.matmul_weight_gradient(inputs, delta)
+    expected = reference.matmul_weight_gradient(inputs, delta)
     name = f"weight gradient {n_samples} x {n_in} x {n_out}"
     return Case(name, 2.0 * inputs.size * n_out, ours, lambda: np.matmul(inputs.T, delta, out=plain_out), expected)
 
@@ -175,11 +176,11 @@ def _relu() -> Case:
     ours_values, peer_values = _padded(values), values.copy()
 
     def ours() -> Floats:
-        activations.relu(ours_values)
+        standalone_kernels.relu(ours_values)
         return ours_values[:, :800]
 
     peer = lambda: np.maximum(peer_values, 0, out=peer_values)  # noqa: E731
-    return Case("ReLU 256 x 800", 0, ours, peer, oracle.relu(values))
+    return Case("ReLU 256 x 800", 0, ours, peer, reference.relu(values))
 
 
 def _softmax_cross_entropy_gradient() -> Case:
@@ -187,7 +188,7 @@ def _softmax_cross_entropy_gradient() -> Case:
     padded, losses, out = _padded(logits), np.empty(2048, np.float32), _padded(np.zeros((2048, 10)))
 
     def ours() -> Floats:
-        activations.softmax_cross_entropy_gradient(padded, 10, labels, np.float32(0), losses, out)
+        standalone_kernels.softmax_cross_entropy_gradient(padded, 10, labels, np.float32(0), losses, out)
         return out[:, :10]
 
     def peer() -> Floats:
@@ -197,5 +198,5 @@ def _softmax_cross_entropy_gradient() -> Case:
         gradient /= np.float32(2048)
         return gradient
 
-    expected = oracle.softmax_cross_entropy_gradient(logits.astype(float), labels)
+    expected = reference.softmax_cross_entropy_gradient(logits.astype(float), labels)
     return Case("softmax, cross-entropy and gradient 2048 x 10", 0, ours, peer, expected)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.checks import check, oracle
+from bench.checks import check
 from bench.load import undisturbed
 from bench.peers import jax_scan, numpy_loop, pytorch, pytorch_notebook, sklearn_mlp
 from bench.peers.common import Floats, Parameters, Result
@@ -19,6 +19,7 @@ from bench.processes import PeerProcess
 from bench.settings import DataSet, Settings, WrongResultError, mnist, read
 from bench.table import Table
 from bench.timing import compare_clocks
+from fastmnist.kernels import reference
 from fastmnist.model.network import Network
 from fastmnist.training.loop import EpochDone, Training
 from fastmnist.training.recipes import SEED, Recipe
@@ -141,7 +142,7 @@ def parameters_of(network: Network) -> Parameters:
 
 def accuracy_of(parameters: Parameters, data: DataSet) -> float:
     """Return the share of right answers on the test images, by float64 arithmetic."""
-    logits: Floats = oracle.forward(*parameters, data.test_pixels)[-1]
+    logits: Floats = reference.forward(*parameters, data.test_pixels)[-1]
     return float((logits.argmax(axis=1) == data.test_labels).mean())
 
 
@@ -150,15 +151,15 @@ def check_first_steps(recipe: Recipe, data: DataSet) -> None:
     n = CHECKED_BATCHES * recipe.batch_size
     part = DataSet(data.name, data.pixels[:n], data.labels[:n], data.test_pixels, data.test_labels)
     recipe = recipe.with_settings(epochs=1, shuffle=False)
-    expected = [[array.astype(np.float64) for array in arrays] for arrays in parameters_of(_start(recipe, data))]
-    oracle.train(
-        *expected, part.pixels, part.labels,
+    weights, biases = ([array.astype(np.float64) for array in arrays] for arrays in parameters_of(_start(recipe, data)))
+    reference.train(
+        weights, biases, part.pixels, part.labels,
         batch_size=recipe.batch_size, learning_rate=recipe.learning_rate, weight_decay=recipe.weight_decay,
         momentum=recipe.momentum,
     )  # fmt: skip
     _, network = train(recipe, part)
-    for ours, oracles in zip(parameters_of(network), expected, strict=True):
-        for layer, pair in enumerate(zip(ours, oracles, strict=True)):
+    for ours, expected in zip(parameters_of(network), (weights, biases), strict=True):
+        for layer, pair in enumerate(zip(ours, expected, strict=True)):
             check(f"layer {layer} after {CHECKED_BATCHES} steps", *pair, tolerance=1e-3)
 
 

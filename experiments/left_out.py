@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     arguments = parser.parse_args()
     pixels, labels = open_dataset(arguments.data).load("train")[:2]
-    teachers = [load_model(path).network for path in arguments.teachers]
+    teachers = [load_model(path).trained for path in arguments.teachers]
     rate = arguments.adamw[0] if arguments.adamw else BEST.learning_rate
     print("| seed | loss | accuracy |\n|---|---|---|", flush=True)
     for seed in arguments.seeds:

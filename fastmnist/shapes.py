@@ -4,6 +4,8 @@ SIDE = 28
 IMAGE_SHAPE = (SIDE, SIDE)
 N_PIXELS = SIDE * SIDE
 MAX_CLASSES = 256  # labels are uint8
+# How image files are brought into MNIST's form. auto: those not yet in it; mnist: every image; none: no image.
+PREPROCESS_MODES = ("auto", "mnist", "none")
 DIGITS = tuple(str(digit) for digit in range(10))  # the class names of MNIST
 
 

@@ -11,8 +11,9 @@ import pytest
 
 from fastmnist.datasets.download import download
 from fastmnist.inputs.idx import read_images, read_labels, write_images, write_labels
-from fastmnist.model.model_file import save_model
+from fastmnist.model.model_file import Model, save_model
 from fastmnist.model.network import Network
+from fastmnist.shapes import DIGITS
 from fastmnist.threads import set_up_program
 
 set_up_program()  # the first kernel loads libgomp, which then reads this: the tests may have busy neighbours
@@ -76,7 +77,7 @@ def random_network(layer_sizes=(784, 8, 10), seed=0):
 def small_model(tmp_path_factory):
     """A sound model file: quick to make, and for tests of all but what it predicts."""
     path = tmp_path_factory.mktemp("small-model") / "small.npz"
-    save_model(path, random_network(), {"class_names": [str(label) for label in range(10)], "preprocess": "auto"})
+    save_model(path, Model(random_network(), list(DIGITS), "auto"))
     return path
 
 

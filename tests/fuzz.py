@@ -28,7 +28,7 @@ from fastmnist.images.decode import decode_image
 from fastmnist.inputs.idx import open_images, read_labels, write_images, write_labels
 from fastmnist.inputs.stream import open_stream
 from fastmnist.inputs.table import open_table
-from fastmnist.model.model_file import load_model, save_model
+from fastmnist.model.model_file import Model, load_model, save_model
 
 INTERESTING = [
     bytes(4),
@@ -125,8 +125,8 @@ class Targets:
         header = ",".join(f"pixel{pixel}" for pixel in range(784)).encode()
         pictures = [encoded(suffix, colour()) for suffix in PICTURES]
         self.network = random_network((784, 3, 10))
-        self.metadata = {"class_names": list("0123456789"), "note": "sound", "preprocess": "auto"}
-        model = saved(lambda path: save_model(path, self.network, self.metadata))
+        self.model = Model(self.network, list("0123456789"), "auto", origin={"note": "sound"})
+        model = saved(lambda path: save_model(path, self.model))
         compressed = io.BytesIO()
         with np.load(io.BytesIO(model)) as arrays:
             np.savez_compressed(compressed, **arrays)

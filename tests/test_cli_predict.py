@@ -14,7 +14,7 @@ from conftest import ROOT, cli_command, cli_environment, random_network
 from test_inputs_idx import HOSTILE
 
 from fastmnist.inputs.idx import write_images
-from fastmnist.model.model_file import save_model
+from fastmnist.model.model_file import Model, save_model
 
 HEADER = "path,index,label,confidence"
 
@@ -286,7 +286,7 @@ def test_a_model_that_is_not_one_is_refused_before_any_row(run_cli, digits, tmp_
 def test_probabilities_that_are_no_numbers_are_an_error_not_a_row(run_cli, digits, tmp_path):
     network = random_network()
     network.parameters[:] *= np.float32(1e37)
-    save_model(tmp_path / "huge.npz", network, {"class_names": list("0123456789"), "preprocess": "none"})
+    save_model(tmp_path / "huge.npz", Model(network, list("0123456789"), "none"))
     write_images(tmp_path / "idx", digits[0][:3])
     run = run_cli("predict", "--model", "huge.npz", "idx")
     assert run.code == 1

@@ -103,7 +103,7 @@ def test_any_number_of_threads_gives_the_same_file(settings, run_cli, small_set,
 def test_another_seed_gives_another_file(run_cli, small_set, tmp_path):
     for seed in ("0", "1"):
         assert run_cli("train", small_set, "--epochs", "1", "--seed", seed, "--output", f"{seed}.npz").code == 0
-    assert not np.array_equal(*(load_model(tmp_path / f"{seed}.npz").network.parameters for seed in "01"))
+    assert not np.array_equal(*(load_model(tmp_path / f"{seed}.npz").trained.parameters for seed in "01"))
 
 
 def test_settings_reach_the_model(run_cli, small_set, tmp_path):
@@ -120,14 +120,14 @@ def test_float16_weights_are_those_that_are_tested_calibrated_and_stored(run_cli
     options = ["--epochs", "2", "--validation", "100"]
     run = run_cli("train", small_set, *options, "--float16")
     assert run.code == 0
-    model, parameters = load_model(tmp_path / "model.npz"), load_model(tmp_path / "model.npz").network.parameters
+    model, parameters = load_model(tmp_path / "model.npz"), load_model(tmp_path / "model.npz").trained.parameters
     np.testing.assert_array_equal(parameters, parameters.astype(np.float16))
     pixels, labels = open_dataset(small_set).load("test")[:2]
     assert model.metadata["stored_as"] == "float16"
     assert model.metadata["test_accuracy"] == (model.network.predict(pixels)[0] == labels).mean()
     pixels, labels = (array[-100:] for array in open_dataset(small_set).load("train")[:2])
     assert model.metadata["validation_accuracy"] == (model.network.predict(pixels)[0] == labels).mean()
-    assert model.metadata["temperature"] == fit_temperature(model.network.logits(pixels), labels)
+    assert model.metadata["temperature"] == fit_temperature(model.trained.logits(pixels), labels)
     assert run_cli("train", small_set, *options, "--output", "32.npz").code == 0
     whole = load_model(tmp_path / "32.npz")
     assert "stored_as" not in whole.metadata
@@ -211,9 +211,6 @@ def test_a_bad_data_set_is_one_error_line_and_the_old_model_stays(fault, run_cli
         (["--output", "none/model.npz"], "none/model.npz: cannot be written"),
         (["--output", "."], "it is a folder"),
         (["--history", "none/history.csv"], "none/history.csv: No such file or directory"),
-        (["--learning-rate", "nan"], "expected finite numbers"),
-        (["--learning-rate", "0"], "expected finite numbers"),
-        (["--weight-decay", "-1"], "expected finite numbers"),
         (["--hidden", "100000,100000"], "expected at most"),
         (["--hidden", ",".join(["2"] * 30)], "31 layers, expected at most 19"),
     ],
@@ -224,6 +221,31 @@ def test_what_cannot_work_is_told_before_any_training(options, told, run_cli, sm
     assert len(run.errors) == 1
     assert told in run.errors[0]
     assert "epoch" not in run.stderr
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "told"),
+    [
+        ("--learning-rate", "nan", "nan: expected a number above 0"),
+        ("--learning-rate", "0", "0: expected a number above 0"),
+        ("--weight-decay", "-1", "-1: expected a number 0 or more"),
+        ("--momentum", "1", "1: expected a number from 0 to below 1"),
+        ("--epochs", "0", "0: expected a number 1 or more"),
+        ("--batch-size", "65537", "65537: expected a number from 1 to 65536"),
+        ("--hidden", "300,0", "300,0: expected a number from 1 to 100000"),
+        ("--hidden", "300;100", "'300;100': expected sizes separated by commas"),
+        ("--initial-scale", "she", "'she': expected a number or 'he'"),
+        ("--schedule", "linear", "'linear' is not one of"),
+        ("--augment", "rotation=181", "rotation 181: expected a number from 0 to 180"),
+        ("--augment", "twist=1", "'twist': expected one of rotation, scale"),
+        ("--class-names", "a", "1 names: expected 2 to 256"),
+    ],
+)
+def test_a_setting_out_of_its_range_is_wrong_usage(option, value, told, run_cli, small_set, tmp_path):
+    run = run_cli("train", small_set, option, value)
+    assert run.code == 2
+    assert f"Invalid value for '{option}': {told}" in run.stderr
     assert os.listdir(tmp_path) == []
 
 

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from fastmnist.datasets import sources
-from fastmnist.datasets.download import DATASETS, DataFile, Dataset, download
+from fastmnist.datasets.download import download
+from fastmnist.datasets.known import DATASETS, DataFile, Dataset
 from fastmnist.errors import DownloadError
 
 # A certificate for the loopback server below, valid for localhost and 127.0.0.1 until 9999. The key is no

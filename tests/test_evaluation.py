@@ -4,7 +4,7 @@ from conftest import random_network
 
 from fastmnist.errors import ModelError
 from fastmnist.evaluation import CHUNK, Evaluation, evaluate
-from fastmnist.kernels import reference as oracle
+from fastmnist.kernels import reference
 
 NOTHING = np.zeros(0, np.uint8)
 
@@ -41,19 +41,19 @@ def test_loss_and_confusion_are_the_oracles(n_samples):
     pixels = rng.integers(0, 256, (n_samples, 784), dtype=np.uint8)
     labels = rng.integers(0, 10, n_samples, dtype=np.uint8)
     layers = range(network.n_layers)
-    logits = oracle.forward([network.weights(n) for n in layers], [network.biases(n) for n in layers], pixels)[-1]
+    logits = reference.forward([network.weights(n) for n in layers], [network.biases(n) for n in layers], pixels)[-1]
     confusion = np.zeros((10, 10), int)
     np.add.at(confusion, (labels, logits.argmax(axis=1)), 1)
     actual = evaluate(network, pixels, labels)
     np.testing.assert_array_equal(actual.confusion, confusion)
-    assert actual.loss == pytest.approx(oracle.cross_entropy(logits, labels).mean(), rel=1e-5)
+    assert actual.loss == pytest.approx(reference.cross_entropy(logits, labels).mean(), rel=1e-5)
     assert (actual.predictions == logits.argmax(axis=1)).all()
     assert actual.calibration_error == pytest.approx(calibration_error(logits, labels), rel=1e-4, abs=1e-5)
 
 
 def calibration_error(logits, labels):
     """By the definition: a mean of |accuracy - confidence| over bins of confidence."""
-    confidences, right = oracle.softmax(logits).max(axis=1), logits.argmax(axis=1) == labels
+    confidences, right = reference.softmax(logits).max(axis=1), logits.argmax(axis=1) == labels
     error = 0
     for low in np.arange(15) / 15:
         inside = (confidences >= low) & (confidences < low + 1 / 15)

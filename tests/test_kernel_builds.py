@@ -7,19 +7,20 @@ import llvmlite.binding
 import pytest
 from conftest import HANGS_AFTER, ROOT, cli_environment
 
-KERNEL_TESTS = sorted(path for name in ("simd", "lanes", "kernels_*") for path in ROOT.glob(f"tests/test_{name}.py"))
+ABOUT_NUMBA = {"test_kernels_jit.py", "test_kernels_cache.py"}  # not about what kernels compute
+KERNEL_TESTS = sorted(path for path in ROOT.glob("tests/test_kernels_*.py") if path.name not in ABOUT_NUMBA)
 CHECKED = {"FASTMNIST_CHECKED": "1"}
 HASWELL = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2,+fma"}
 GENERIC = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
 # Four parts on fewer threads run one after the other in places, where one may use what it must not have seen yet.
 FOUR_THREADS = {"NUMBA_NUM_THREADS": "4"}
 
-# Compiled anew: the assembly of a kernel from the cache cannot be looked at.
+# Compiled again: the assembly of a kernel from the cache cannot be looked at.
 ASSEMBLY = """
 import numpy as np
 from vector_functions import compiled
-from fastmnist.kernels import activations
-softmax = compiled(activations.softmax.serial.py_func)
+import standalone_kernels
+softmax = compiled(standalone_kernels.softmax.serial.py_func)
 logits = np.zeros((2, 16), np.float32)
 softmax(logits, 3, logits.copy(), 1)
 print(*softmax.inspect_asm().values())
@@ -29,7 +30,7 @@ print(*softmax.inspect_asm().values())
 OVERRUN = """
 import sys
 import numpy as np
-from fastmnist.kernels.activations import softmax
+from standalone_kernels import softmax
 from fastmnist.kernels.jit import CHECKED
 assert CHECKED and softmax.parallel is softmax.serial
 logits, buffer = np.ones((3, 16), np.float32), np.zeros((9, 16), np.float32)

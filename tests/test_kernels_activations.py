@@ -1,11 +1,11 @@
-"""ReLU, softmax, cross-entropy and their gradients, against the oracle."""
+"""ReLU, softmax, cross-entropy and their gradients, against the reference."""
 
 import numpy as np
 import pytest
 from kernel_builds import ROUNDING, assert_sums_close, garbage, normal, padded, run_in_all_ways
+from standalone_kernels import relu, relu_gradient, softmax, softmax_cross_entropy_gradient
 
-from fastmnist.kernels import reference as oracle
-from fastmnist.kernels.activations import relu, relu_gradient, softmax, softmax_cross_entropy_gradient
+from fastmnist.kernels import reference
 from fastmnist.kernels.layout import row_width
 
 SHAPES = [(1, 1), (1, 16), (2, 15), (31, 17), (32, 10), (33, 33), (128, 100), (5, 256)]
@@ -56,7 +56,7 @@ def softmax_tolerance(logits):
 @shapes
 def test_relu_equals_the_oracle_bit_for_bit(n_samples, n):
     activations, _ = example(n_samples, n)
-    expected = padded(oracle.relu(activations))
+    expected = padded(reference.relu(activations))
     actual = run_in_all_ways(relu, (padded(activations),), outputs=[0])
     assert (actual == expected).all()
     assert not np.signbit(actual).any()
@@ -68,7 +68,7 @@ def test_relu_gradient_and_its_column_sums_equal_the_oracle(n_samples, n):
     filled = padded(activations)
     arguments = (filled, padded(delta), garbage(filled.shape[1]))
     actual, sums = run_in_all_ways(relu_gradient, arguments, outputs=[1, 2])
-    expected = oracle.relu_gradient(activations, delta)
+    expected = reference.relu_gradient(activations, delta)
     assert (actual == padded(expected)).all()
     exact = expected.astype(np.float64)
     assert_sums_close(sums[:n], exact.sum(axis=0), np.abs(exact).sum(axis=0), n_samples)
@@ -98,7 +98,7 @@ def test_relu_keeps_nan():
 @shapes
 def test_softmax_equals_the_oracle(n_samples, n, scale):
     logits = scale * example(n_samples, n)[0]
-    expected = oracle.softmax(logits.astype(np.float64))
+    expected = reference.softmax(logits.astype(np.float64))
     actual = run_softmax(logits)
     # Below e ** -86 exp gives e ** -86: nothing beside a probability.
     assert (np.abs(actual - expected) <= softmax_tolerance(logits) * expected + 1e-37).all()
@@ -112,11 +112,11 @@ def test_cross_entropy_and_its_gradient_equal_the_oracle(n_samples, n, scale, sm
     labels[-1] = n - 1
     losses, actual = run_cross_entropy(logits, labels, smoothing)
     exact = logits.astype(np.float64)
-    expected = oracle.softmax_cross_entropy_gradient(exact, labels, smoothing)
+    expected = reference.softmax_cross_entropy_gradient(exact, labels, smoothing)
     right = np.eye(n)[labels] + smoothing / n
-    tolerance = softmax_tolerance(logits) * (oracle.softmax(exact) + right) / n_samples
+    tolerance = softmax_tolerance(logits) * (reference.softmax(exact) + right) / n_samples
     assert (np.abs(actual - expected) <= tolerance + 1e-37).all()
-    expected = oracle.cross_entropy(exact, labels)
+    expected = reference.cross_entropy(exact, labels)
     span = np.abs(exact - exact.max(axis=1, keepdims=True)).max(axis=1)
     assert (np.abs(losses - expected) <= (2 * span + n + 8) * ROUNDING).all()
 

@@ -1,11 +1,11 @@
-"""From inputs to logits, labels and confidences in one pass, against the oracle."""
+"""From inputs to logits, labels and confidences in one pass, against the reference."""
 
 import numpy as np
 import pytest
 from conftest import random_network
 from kernel_builds import FOREIGN, ROUNDING, WAYS, garbage, normal, sparse_pixels
 
-from fastmnist.kernels import reference as oracle
+from fastmnist.kernels import reference
 from fastmnist.kernels.inference import BLOCK, classify, compute_logits, make_space
 from fastmnist.model.network import Network
 
@@ -73,23 +73,23 @@ def tolerances(network, inputs):
     The absolute values of the weights pass on the error of the inputs, and add (n_in + 4) roundings of the terms.
     """
     weights, biases = parameters_of(network)
-    magnitudes, error = np.abs(oracle.as_unit(inputs)), 0.0
+    magnitudes, error = np.abs(reference.as_unit(inputs)), 0.0
     for layer_weights, layer_biases in zip(weights, biases, strict=True):
         passed_on = error @ np.abs(layer_weights) if np.ndim(error) else 0.0
-        magnitudes = oracle.matmul(magnitudes, np.abs(layer_weights), np.abs(layer_biases))
+        magnitudes = reference.matmul(magnitudes, np.abs(layer_weights), np.abs(layer_biases))
         error = passed_on + (len(layer_weights) + 4) * ROUNDING * magnitudes
     return error
 
 
 def assert_equals_oracle(network, inputs):
-    expected = oracle.forward(*parameters_of(network), inputs)[-1]
+    expected = reference.forward(*parameters_of(network), inputs)[-1]
     actual, tolerance = run_logits(network, inputs), tolerances(network, inputs)
     assert actual.dtype == np.float32
     assert actual.shape == expected.shape
     assert (np.abs(actual - expected) <= tolerance).all()
     labels, _, probabilities = run_classify(network, inputs)
     assert (labels == actual.argmax(axis=1)).all()
-    expected = oracle.softmax(actual.astype(np.float64))
+    expected = reference.softmax(actual.astype(np.float64))
     assert probabilities == pytest.approx(expected, rel=float(8 + network.n_classes + np.ptp(actual)) * ROUNDING)
 
 

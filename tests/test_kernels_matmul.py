@@ -1,20 +1,13 @@
-"""The dense product and its two gradients, against the oracle."""
+"""The dense product and its two gradients, against the reference."""
 
 import numpy as np
 import pytest
 from kernel_builds import FOREIGN, assert_sums_close, garbage, normal, padded, run_in_all_ways, sparse_pixels
+from standalone_kernels import make_panels, matmul, matmul_input_gradient, matmul_weight_gradient
 
-from fastmnist.kernels import reference as oracle
+from fastmnist.kernels import reference
 from fastmnist.kernels.layout import row_width
-from fastmnist.kernels.matmul import (
-    DEPTH_BLOCK,
-    TILE_ROWS,
-    TILE_WIDTH,
-    make_panels,
-    matmul,
-    matmul_input_gradient,
-    matmul_weight_gradient,
-)
+from fastmnist.kernels.matmul import DEPTH_BLOCK, TILE_ROWS, TILE_WIDTH
 
 COLUMNS = 16 * TILE_WIDTH
 # (n_samples, n_in, n_out): around the ends of tiles, vectors and blocks of depth, then the networks' own.
@@ -73,8 +66,8 @@ def assert_padding_is_zero(actual, n):
 def test_matmul_equals_the_oracle(n_samples, n_in, n_out, dtype):
     inputs, weights, biases, _ = example(n_samples, n_in, n_out, dtype)
     actual = run_matmul(inputs, weights, biases)
-    magnitudes = oracle.matmul(np.abs(inputs), np.abs(weights), np.abs(biases))
-    assert_sums_close(actual[:, :n_out], oracle.matmul(inputs, weights, biases), magnitudes, n_in + 1)
+    magnitudes = reference.matmul(np.abs(inputs), np.abs(weights), np.abs(biases))
+    assert_sums_close(actual[:, :n_out], reference.matmul(inputs, weights, biases), magnitudes, n_in + 1)
     assert_padding_is_zero(actual, n_out)
 
 
@@ -82,16 +75,16 @@ def test_matmul_equals_the_oracle(n_samples, n_in, n_out, dtype):
 def test_input_gradient_equals_the_oracle(n_samples, n_in, n_out):
     _, weights, _, delta = example(n_samples, n_in, n_out)
     actual = run_input_gradient(delta, weights)[:, :n_in]
-    magnitudes = oracle.matmul_input_gradient(np.abs(delta), np.abs(weights))
-    assert_sums_close(actual, oracle.matmul_input_gradient(delta, weights), magnitudes, n_out)
+    magnitudes = reference.matmul_input_gradient(np.abs(delta), np.abs(weights))
+    assert_sums_close(actual, reference.matmul_input_gradient(delta, weights), magnitudes, n_out)
 
 
 @shapes
 def test_weight_gradient_equals_the_oracle(n_samples, n_in, n_out):
     inputs, _, _, delta = example(n_samples, n_in, n_out)
     actual = run_weight_gradient(inputs, delta)
-    magnitudes = oracle.matmul_weight_gradient(np.abs(inputs), np.abs(delta))
-    assert_sums_close(actual[:, :n_out], oracle.matmul_weight_gradient(inputs, delta), magnitudes, n_samples)
+    magnitudes = reference.matmul_weight_gradient(np.abs(inputs), np.abs(delta))
+    assert_sums_close(actual[:, :n_out], reference.matmul_weight_gradient(inputs, delta), magnitudes, n_samples)
     assert_padding_is_zero(actual, n_out)
 
 

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from fastmnist.kernels import reference as oracle
+from fastmnist.kernels import reference
 
 
 def example(layer_sizes, n_samples, seed):
@@ -19,14 +19,14 @@ def example(layer_sizes, n_samples, seed):
 def test_gradient_equals_finite_differences(layer_sizes):
     weights, biases, inputs, labels = example(layer_sizes, 7, seed=1)
     expected = [*weights, *biases]
-    actual = [part for kind in oracle.gradient(weights, biases, inputs, labels, 0.3) for part in kind]
+    actual = [part for kind in reference.gradient(weights, biases, inputs, labels, 0.3) for part in kind]
     for parameter, gradient in zip(expected, actual, strict=True):
         for position in np.ndindex(parameter.shape):
             value, step = parameter[position], 1e-6
             parameter[position] = value + step
-            above = oracle.loss(weights, biases, inputs, labels, 0.3)
+            above = reference.loss(weights, biases, inputs, labels, 0.3)
             parameter[position] = value - step
-            below = oracle.loss(weights, biases, inputs, labels, 0.3)
+            below = reference.loss(weights, biases, inputs, labels, 0.3)
             parameter[position] = value
             assert gradient[position] == pytest.approx((above - below) / (2 * step), rel=1e-5, abs=1e-8)
 
@@ -36,11 +36,11 @@ def test_one_example_worked_by_hand():
     weights = [np.array([[2.0, -3.0]]), np.array([[1.0, -1.0], [5.0, 5.0]])]
     biases = [np.array([-1.0, 0.0]), np.array([0.0, 2.0])]
     inputs, labels = np.array([[255]], np.uint8), np.array([0])
-    hidden, logits = oracle.forward(weights, biases, inputs)
+    hidden, logits = reference.forward(weights, biases, inputs)
     assert hidden.tolist() == [[1, 0]]
     assert logits.tolist() == [[1, 1]]
-    assert oracle.loss(weights, biases, inputs, labels, 0.0) == pytest.approx(np.log(2))
-    weights_gradient, biases_gradient = oracle.gradient(weights, biases, inputs, labels, 0.1)
+    assert reference.loss(weights, biases, inputs, labels, 0.0) == pytest.approx(np.log(2))
+    weights_gradient, biases_gradient = reference.gradient(weights, biases, inputs, labels, 0.1)
     # delta = (0.5 - 1, 0.5); the second hidden unit is off, so its gradient is the decay alone.
     assert biases_gradient[1] == pytest.approx([-0.5, 0.5])
     assert weights_gradient[1] == pytest.approx(np.array([[-0.5 + 0.1, 0.5 - 0.1], [0.5, 0.5]]))
@@ -50,5 +50,5 @@ def test_one_example_worked_by_hand():
 
 def test_softmax_survives_extreme_logits():
     logits = np.array([[1000.0, 0.0, -1000.0]])
-    assert oracle.softmax(logits).tolist() == [[1, 0, 0]]
-    assert oracle.cross_entropy(logits, np.array([2])).tolist() == [2000]
+    assert reference.softmax(logits).tolist() == [[1, 0, 0]]
+    assert reference.cross_entropy(logits, np.array([2])).tolist() == [2000]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from kernel_builds import ROUNDING, WAYS, normal, sparse_pixels
 
-from fastmnist.kernels import reference as oracle
+from fastmnist.kernels import reference
 from fastmnist.kernels.lanes import MASK_BITS
 from fastmnist.kernels.sparse import list_nonzeros, make_column_lists, make_row_lists
 
@@ -46,7 +46,7 @@ def assert_values_equal(actual, expected):
 
 def assert_lists_hold(inputs, order, batch_size):
     rows, columns = list_in_all_ways(inputs, order, batch_size)
-    expected = oracle.as_unit(inputs)[order]
+    expected = reference.as_unit(inputs)[order]
     n_in = inputs.shape[1]
     for sample, (start, end) in enumerate(zip(rows.starts, rows.ends, strict=True)):
         assert rows.columns[start:end].tolist() == np.flatnonzero(inputs[order[sample]]).tolist()

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from kernel_builds import FOREIGN, ROUNDING, WAYS, normal, sparse_pixels
 
-from fastmnist.kernels import jit, training_loop
-from fastmnist.kernels import reference as oracle
+from fastmnist.kernels import jit, reference, training_loop
 from fastmnist.model.network import Network
 from fastmnist.training.trainer import Trainer
 
@@ -103,7 +102,7 @@ def assert_trains_as_the_oracle(train_in, network, inputs, labels, **changes):
         assert other_figures == figures, way
 
     weights, biases = as_float64(network)
-    losses = oracle.train(weights, biases, inputs, labels, **chosen)
+    losses = reference.train(weights, biases, inputs, labels, **chosen)
     n_steps, n_terms = len(losses), sum(network.layer_sizes) + chosen["batch_size"]
     for layer in range(network.n_layers):
         for mine, theirs in ((actual.weights(layer), weights[layer]), (actual.biases(layer), biases[layer])):
@@ -222,7 +221,7 @@ def test_an_order_means_the_samples_in_that_order(train_in):
 
 def test_right_answers_are_counted_before_the_step(train_in):
     network, inputs, labels = example((70, 20, 5), 20)
-    logits = oracle.forward(*as_float64(network), inputs)[-1]
+    logits = reference.forward(*as_float64(network), inputs)[-1]
     expected = int((logits.argmax(axis=1) == labels).sum())
     chosen = settings(learning_rate=10.0)
     assert train_in(("serial", 1), network, inputs, labels, **chosen)[2][0][1] == expected

@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 from conftest import random_network
 
-from fastmnist.kernels import reference as oracle
+from fastmnist.kernels import reference
 from fastmnist.model.calibration import HIGHEST, LOWEST, calibrated, fit_temperature
 from fastmnist.model.network import Network
 
 
 def cross_entropy(logits, labels, temperature):
-    probabilities = oracle.softmax(logits.astype(np.float64) / temperature)
+    probabilities = reference.softmax(logits.astype(np.float64) / temperature)
     return -np.log(probabilities[np.arange(len(labels)), labels]).mean()
 
 
@@ -16,7 +16,7 @@ def drawn(temperature, n=20_000, seed=0):
     """Logits, and labels drawn from the probabilities that they have at a temperature."""
     rng = np.random.default_rng(seed)
     logits = rng.normal(scale=3, size=(n, 10)).astype(np.float32)
-    shares = oracle.softmax(logits.astype(np.float64) / temperature).cumsum(axis=1)
+    shares = reference.softmax(logits.astype(np.float64) / temperature).cumsum(axis=1)
     return logits, np.minimum((rng.random((n, 1)) > shares).sum(axis=1), 9).astype(np.uint8)
 
 
@@ -68,7 +68,7 @@ def test_calibration_brings_the_error_down():
     held_out, held_out_labels = drawn(3, seed=1)
     errors = []
     for temperature in (1, fit_temperature(held_out, held_out_labels)):
-        probabilities = oracle.softmax(logits.astype(np.float64) / temperature)
+        probabilities = reference.softmax(logits.astype(np.float64) / temperature)
         is_right = probabilities.argmax(axis=1) == labels
         errors.append(expected_calibration_error(probabilities.max(axis=1), is_right))
     assert errors[0] > 0.2

@@ -13,16 +13,22 @@ from conftest import random_network
 
 from fastmnist.errors import ModelError, OutputError, TrainingError
 from fastmnist.model import arrays_file, model_file
-from fastmnist.model.model_file import check_storable, find_model, load_model, round_to_float16, save_model
+from fastmnist.model.model_file import Model, check_storable, find_model, load_model, round_to_float16, save_model
 from fastmnist.model.network import Network
 
-TWO_CLASSES = {"class_names": ["no", "yes"], "preprocess": "auto", "note": "small"}
+
+def two_classes(network):
+    return Model(network, ["no", "yes"], "auto", origin={"note": "small"})
+
+
+def ten_classes(network):
+    return Model(network, list("0123456789"), "auto")
 
 
 @pytest.fixture
 def path(tmp_path):
     """A small, sound model file."""
-    save_model(tmp_path / "model.npz", random_network((784, 1, 2)), TWO_CLASSES)
+    save_model(tmp_path / "model.npz", two_classes(random_network((784, 1, 2))))
     return tmp_path / "model.npz"
 
 
@@ -67,23 +73,29 @@ def refused(path):
 @pytest.mark.parametrize("layer_sizes", [(784, 1, 2), (784, 5, 3), (784, 6, 5, 4, 256)])
 def test_what_is_saved_is_loaded(layer_sizes, tmp_path):
     network = random_network(layer_sizes)
-    metadata = {
-        "class_names": [f"c{label}" for label in range(layer_sizes[-1])],
-        "preprocess": "mnist",
-        "recipe": {"seed": 1},
-    }
-    save_model(tmp_path / "m.npz", network, metadata)
+    names = [f"c{label}" for label in range(layer_sizes[-1])]
+    saved = Model(network, names, "mnist", temperature=1.25, origin={"recipe": {"seed": 1}})
+    save_model(tmp_path / "m.npz", saved)
     model = load_model(tmp_path / "m.npz")
-    assert model.network.layer_sizes == layer_sizes
-    np.testing.assert_array_equal(model.network.parameters, network.parameters)
-    assert model.class_names == metadata["class_names"]
-    assert model.metadata | metadata == model.metadata
+    assert model.trained.layer_sizes == layer_sizes
+    np.testing.assert_array_equal(model.trained.parameters, network.parameters)
+    assert (model.class_names, model.preprocess, model.temperature) == (names, "mnist", 1.25)
+    assert model.metadata == saved.metadata | {"format_version": 1, "checksum": model.checksum}
+    assert len(model.checksum) == 64
+
+
+def test_the_network_of_a_model_is_calibrated_and_the_trained_one_is_not():
+    network, inputs = random_network(), np.full((2, 784), 99, np.uint8)
+    model = Model(network, list("0123456789"), "auto", temperature=2.0)
+    assert model.trained is network
+    np.testing.assert_allclose(model.network.logits(inputs), network.logits(inputs) / 2, rtol=1e-5)
+    assert ten_classes(network).network is network
 
 
 def test_equal_models_are_equal_files_and_any_change_is_another(tmp_path):
     one, other = random_network(), random_network()
-    for number, (network, metadata) in enumerate([(one, TWO_CLASSES), (other, TWO_CLASSES), (one, {})]):
-        save_model(tmp_path / str(number), network, metadata)
+    for number, model in enumerate([two_classes(one), two_classes(other), ten_classes(one)]):
+        save_model(tmp_path / str(number), model)
     first, second, third = ((tmp_path / str(number)).read_bytes() for number in range(3))
     assert first == second
     assert first != third
@@ -91,14 +103,15 @@ def test_equal_models_are_equal_files_and_any_change_is_another(tmp_path):
 
 def test_float16_halves_the_file_and_keeps_every_rounded_number(tmp_path):
     network = random_network((784, 40, 10))
-    metadata = {"class_names": list("0123456789"), "preprocess": "auto"}
-    save_model(tmp_path / "32.npz", network, metadata)
+    model = ten_classes(network)
+    save_model(tmp_path / "32.npz", model)
     rounded = network.parameters.astype(np.float16).astype(np.float32)
     round_to_float16(network)
     np.testing.assert_array_equal(network.parameters, rounded)
-    save_model(tmp_path / "16.npz", network, metadata | {"stored_as": "float16"})
+    model.stored_as = "float16"
+    save_model(tmp_path / "16.npz", model)
     model = load_model(tmp_path / "16.npz")
-    assert model.metadata["stored_as"] == "float16"
+    assert model.metadata["stored_as"] == model.stored_as == "float16"
     assert model.network.parameters.dtype == np.float32
     np.testing.assert_array_equal(model.network.parameters, rounded)
     assert os.path.getsize(tmp_path / "16.npz") < 0.52 * os.path.getsize(tmp_path / "32.npz")
@@ -358,18 +371,15 @@ def test_a_save_that_fails_keeps_the_old_file(path, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OutputError, match="No space left on device"):
-        save_model(path, random_network(), TWO_CLASSES)
+        save_model(path, two_classes(random_network()))
     assert path.read_bytes() == before
     assert os.listdir(path.parent) == [path.name]
-
-
-TEN = {"class_names": list("0123456789"), "preprocess": "none"}
 
 
 def test_the_largest_network_that_is_allowed_can_be_loaded(tmp_path):
     widest = next(width for width in range(30_000, 1, -1) if storable((784, width, 10)))
     assert not storable((784, widest + 1, 10))
-    save_model(tmp_path / "m.npz", Network((784, widest, 10)), TEN)
+    save_model(tmp_path / "m.npz", ten_classes(Network((784, widest, 10))))
     assert load_model(tmp_path / "m.npz").network.layer_sizes == (784, widest, 10)
 
 
@@ -377,7 +387,7 @@ def test_the_deepest_network_that_is_allowed_can_be_loaded(tmp_path):
     layer_sizes = (784, *[2] * 18, 10)
     assert not storable((784, *[2] * 19, 10))
     check_storable(layer_sizes)
-    save_model(tmp_path / "m.npz", Network(layer_sizes), TEN)
+    save_model(tmp_path / "m.npz", ten_classes(Network(layer_sizes)))
     assert load_model(tmp_path / "m.npz").network.layer_sizes == layer_sizes
 
 

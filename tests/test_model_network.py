@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from conftest import random_network
 
-from fastmnist.kernels import jit
-from fastmnist.kernels import reference as oracle
+from fastmnist.kernels import jit, reference
 from fastmnist.model.network import MAX_CLASSES, Network
 from fastmnist.threads import Pace
 from fastmnist.training.trainer import Trainer, check_labels
@@ -65,11 +64,11 @@ def test_logits_labels_and_confidences_are_the_oracles(layer_sizes, as_floats):
         inputs = inputs.astype(np.float32) / 255
     layers = range(network.n_layers)
     weights, biases = [network.weights(layer) for layer in layers], [network.biases(layer) for layer in layers]
-    expected = oracle.forward(weights, biases, inputs)[-1]
+    expected = reference.forward(weights, biases, inputs)[-1]
     assert network.logits(inputs) == pytest.approx(expected, rel=1e-5, abs=1e-5 * np.abs(expected).max())
     labels, confidences = network.predict(inputs)
     assert (labels == expected.argmax(axis=1)).all()
-    assert confidences == pytest.approx(oracle.softmax(expected).max(axis=1), rel=1e-4)
+    assert confidences == pytest.approx(reference.softmax(expected).max(axis=1), rel=1e-4)
 
 
 def test_no_inputs_give_no_predictions():

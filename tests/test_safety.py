@@ -18,7 +18,8 @@ from conftest import HANGS_AFTER, cli_environment, random_network
 
 from fastmnist.kernels import jit
 from fastmnist.model.network import Network
-from fastmnist.training.augmentation import Augmentation, Augmenter
+from fastmnist.training.augmentation import Augmenter
+from fastmnist.training.recipes import Augmentation
 from fastmnist.training.trainer import Trainer
 
 N_THREADS, N_ROUNDS = 8, 100

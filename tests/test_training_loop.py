@@ -7,7 +7,7 @@ import pytest
 
 from fastmnist.errors import TrainingError
 from fastmnist.inputs.idx import read_images, read_labels
-from fastmnist.kernels import reference as oracle
+from fastmnist.kernels import reference
 from fastmnist.training import loop as training_module
 from fastmnist.training.loop import BlockDone, EpochDone, Training
 from fastmnist.training.recipes import SEED
@@ -58,7 +58,7 @@ def run(pixels, labels, recipe):
 def test_the_losses_of_batches_of_mnist_equal_the_oracles(seed, n_batches, mnist):
     pixels, labels = mnist[0][: n_batches * 32], mnist[1][: n_batches * 32]
     network = Training(pixels, labels, replace(SEED, seed=seed)).network
-    expected = np.array(oracle.train(*as_float64(network), pixels, labels, **oracle_settings(SEED)))
+    expected = np.array(reference.train(*as_float64(network), pixels, labels, **oracle_settings(SEED)))
     trainer = Trainer(network, SEED.batch_size, SEED.momentum, SEED.batch_size)
     batches = np.split(np.arange(len(labels)), n_batches)
     losses = [trainer.train(pixels, labels, batch, SEED.learning_rate, SEED.weight_decay)[0] for batch in batches]
@@ -71,10 +71,10 @@ def test_epochs_of_the_seed_recipe_equal_the_oracles(mnist, test_set):
     weights, biases = as_float64(training.network)
     epochs = [event for event in training.run() if isinstance(event, EpochDone)]
     for epoch in epochs:
-        losses = oracle.train(weights, biases, *mnist, **oracle_settings(recipe))
+        losses = reference.train(weights, biases, *mnist, **oracle_settings(recipe))
         assert epoch.train_loss == pytest.approx(np.mean(losses), rel=0.01)
     pixels, labels = test_set
-    expected = (oracle.forward(weights, biases, pixels)[-1].argmax(axis=1) == labels).mean()
+    expected = (reference.forward(weights, biases, pixels)[-1].argmax(axis=1) == labels).mean()
     actual = (training.network.predict(pixels)[0] == labels).mean()
     assert len(epochs) == ORACLE_EPOCHS
     assert expected > 0.94
@@ -87,7 +87,7 @@ def test_a_run_on_digits_equals_the_oracles(hidden, momentum, some):
     recipe = replace(SMALL, hidden=hidden, momentum=momentum, epochs=1, learning_rate=0.02)
     training = Training(*some, recipe)
     weights, biases = as_float64(training.network)
-    losses = oracle.train(weights, biases, *some, **oracle_settings(recipe))
+    losses = reference.train(weights, biases, *some, **oracle_settings(recipe))
     *_, epoch = training.run()
     sizes = np.array([16] * 62 + [8])  # the last batch is smaller
     assert epoch.train_loss == pytest.approx(np.average(losses, weights=sizes), rel=1e-4)

@@ -9,9 +9,9 @@ from test_kernels_augment import digits
 from fastmnist.errors import TrainingError
 from fastmnist.evaluation import evaluate
 from fastmnist.training import loop as training_module
-from fastmnist.training.augmentation import Augmentation, Augmenter
+from fastmnist.training.augmentation import Augmenter
 from fastmnist.training.loop import EpochDone, Training
-from fastmnist.training.recipes import HE, SEED
+from fastmnist.training.recipes import HE, SEED, Augmentation
 from fastmnist.training.trainer import Trainer
 
 N_SAMPLES = 200

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from fastmnist.errors import TrainingError
-from fastmnist.training.augmentation import Augmentation
-from fastmnist.training.recipes import BEST, DEFAULT, RECIPES, SEED
+from fastmnist.training.recipes import BEST, DEFAULT, RECIPES, SEED, Augmentation
 
 
 def test_the_seed_recipe_is_the_notebooks():
@@ -53,18 +52,18 @@ def test_metadata_tells_every_setting_that_is_on():
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"hidden": (5, 0)}, "hidden layers"),
-        ({"epochs": 0}, "0 epochs"),
-        ({"learning_rate": float("inf")}, "learning rate inf"),
+        ({"hidden": (5, 0)}, "hidden 5,0: expected a number from 1 to 100000"),
+        ({"epochs": 0}, "epochs 0: expected a number 1 or more"),
+        ({"learning_rate": float("inf")}, "learning rate inf: expected a number above 0"),
         ({"weight_decay": -0.1}, "weight decay -0.1"),
-        ({"momentum": 1.0}, "momentum 1.0"),
+        ({"momentum": 1.0}, "momentum 1: expected a number from 0 to below 1"),
         ({"momentum": float("nan")}, "momentum nan"),
-        ({"label_smoothing": 1.0}, "label smoothing 1.0"),
+        ({"label_smoothing": 1.0}, "label smoothing 1"),
         ({"warmup": -1}, "warmup -1"),
         ({"average": float("inf")}, "average inf"),
-        ({"initial_scale": 0.0}, "initial scale 0.0"),
+        ({"initial_scale": 0.0}, "initial scale 0: expected a number above 0, or he"),
         ({"initial_scale": float("nan")}, "initial scale nan"),
-        ({"schedule": "linear"}, "schedule linear"),
+        ({"schedule": "linear"}, "schedule linear: expected one of constant, cosine"),
         ({"nesterov": True}, "nesterov without momentum"),
     ],
 )
@@ -75,9 +74,14 @@ def test_settings_that_no_training_can_work_with_are_refused(settings, told):
 
 @pytest.mark.parametrize(
     ("settings", "told"),
-    [({"rotation": 181}, "rotation=181"), ({"scale": 1}, "scale=1"), ({"smoothness": 1}, "smoothness=1: expected a"),
-     ({"thickness": -0.1}, "thickness=-0.1"), ({"elastic": float("nan")}, "elastic=nan")],
-)  # fmt: skip
+    [
+        ({"rotation": 181}, "rotation 181: expected a number from 0 to 180"),
+        ({"scale": 1}, "scale 1"),
+        ({"smoothness": 1}, "smoothness 1: expected a number from 2 to 28"),
+        ({"thickness": -0.1}, "thickness -0.1"),
+        ({"elastic": float("nan")}, "elastic nan"),
+    ],
+)
 def test_strengths_out_of_bounds_are_refused(settings, told):
     with pytest.raises(TrainingError, match=told):
         Augmentation(**settings)

@@ -100,5 +100,5 @@ def _model(option: str | None) -> tuple[str, bool]:
         loaded = load_model(path)
     except FastmnistError as error:
         return f"{error} ({origin})", False
-    sizes = "-".join(map(str, loaded.network.layer_sizes))
+    sizes = "-".join(map(str, loaded.trained.layer_sizes))
     return f"{printable(path)} ({origin}): {sizes}, classes {', '.join(loaded.class_names)}", True

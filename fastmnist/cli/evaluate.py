@@ -1,6 +1,8 @@
 """`fastmnist evaluate`: how good a model is on the test set of a folder."""
 
 import json
+import os
+import re
 from typing import TYPE_CHECKING
 
 import click
@@ -8,9 +10,11 @@ import click
 from fastmnist.cli.options import announce_compilation, load_images, model_option, open_model, threads_option
 from fastmnist.cli.terminal import put, say
 from fastmnist.errors import DataError, printable
+from fastmnist.shapes import SIDE
 
 if TYPE_CHECKING:
     from fastmnist.evaluation import Evaluation
+    from fastmnist.model.network import Uint8
 
 
 @click.command()
@@ -18,7 +22,7 @@ if TYPE_CHECKING:
 @model_option
 @click.option("--json", "as_json", is_flag=True, help="Print the same figures as JSON.")
 @click.option("--errors", type=click.Path(readable=False), metavar="FOLDER",
-              help="Write the misread images there, as PNG files named by truth and guess.")  # fmt: skip
+              help="Write the misclassified images there, as PNG files named by true and predicted class.")  # fmt: skip
 @threads_option
 def evaluate(data: str, model: str | None, as_json: bool, errors: str | None) -> int:
     """Print how good a model is on the test set in folder DATA.
@@ -32,8 +36,6 @@ def evaluate(data: str, model: str | None, as_json: bool, errors: str | None) ->
     """
     from fastmnist import evaluation
     from fastmnist.datasets.dataset import open_dataset
-    from fastmnist.misread import write_misread
-    from fastmnist.model.calibration import calibrated
     from fastmnist.output.png import make_folder
 
     if errors is not None:
@@ -44,14 +46,31 @@ def evaluate(data: str, model: str | None, as_json: bool, errors: str | None) ->
     if not len(images.labels):
         raise DataError(f"{printable(data)}: none of {n_errors:,} images can be read, expected some; replace them")
     announce_compilation()
-    network = calibrated(loaded.network, loaded.metadata.get("temperature", 1.0))
-    result = evaluation.evaluate(network, images.pixels, images.labels)
+    result = evaluation.evaluate(loaded.network, images.pixels, images.labels)
     if errors is not None:
-        n_written = write_misread(errors, images.pixels, images.labels, result.predictions, loaded.class_names)
-        say(f"{n_written:,} misread images written to {printable(errors)}")
+        n_written = write_misclassified(errors, images.pixels, images.labels, result.predictions, loaded.class_names)
+        say(f"{n_written:,} misclassified images written to {printable(errors)}")
     figures = {"class_names": loaded.class_names, **result.as_dict(), "n_errors": n_errors}
     put(json.dumps(figures) if as_json else _report(result, loaded.class_names, n_errors))
     return 1 if n_errors else 0
+
+
+def write_misclassified(
+    folder: str, pixels: "Uint8", labels: "Uint8", predictions: "Uint8", class_names: list[str]
+) -> int:
+    """Write each image whose prediction is not its label as INDEX-true-NAME-read-NAME.png; return how many.
+
+    pixels (n, 784), labels (n,), predictions (n,). Characters in names that file systems may not like become `_`.
+    Raises OutputError when a file can't be written.
+    """
+    from fastmnist.output.png import write_png
+
+    names = [re.sub(r"[^\w.-]", "_", name) for name in class_names]
+    misclassified = (predictions != labels).nonzero()[0]
+    for index in misclassified:
+        name = f"{index:05d}-true-{names[labels[index]]}-read-{names[predictions[index]]}.png"
+        write_png(os.path.join(folder, name), pixels[index].reshape(SIDE, SIDE))
+    return len(misclassified)
 
 
 def _report(result: "Evaluation", names: list[str], n_errors: int) -> str:

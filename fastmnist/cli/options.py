@@ -8,7 +8,7 @@ import click
 
 from fastmnist.cli.terminal import say
 from fastmnist.errors import printable
-from fastmnist.shapes import MAX_CLASSES, is_class_name
+from fastmnist.shapes import MAX_CLASSES, PREPROCESS_MODES, is_class_name
 
 if TYPE_CHECKING:
     from fastmnist.datasets.labelled import Dataset, LabelledImages, Split
@@ -48,7 +48,7 @@ def model_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 PREPROCESS_HELP = (
-    "Bring images into MNIST's form: auto those that are not in it yet, mnist all, none not one. "
+    "Bring images into MNIST's form. auto: images not yet in that form; mnist: every image; none: no image. "
     "Pixels of IDX files are normalised only with mnist."
 )
 
@@ -56,7 +56,7 @@ PREPROCESS_HELP = (
 def preprocess_option(default: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Add --preprocess; `default` says what holds without it."""
     return click.option(
-        "--preprocess", type=click.Choice(["auto", "mnist", "none"]), help=f"{PREPROCESS_HELP}  [default: {default}]"
+        "--preprocess", type=click.Choice(PREPROCESS_MODES), help=f"{PREPROCESS_HELP}  [default: {default}]"
     )
 
 
@@ -70,28 +70,28 @@ def open_model(option: str | None) -> "Model":
     return model
 
 
-class ClassNames(click.ParamType[list[str]]):
-    """Names of classes, as in circle,square."""
-
-    name = "names"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
-        """Return the names as a list; a usage error for what can't be such."""
-        names = str(value).split(",")
-        for name in names:
-            if not is_class_name(name):
-                self.fail(f"{name!r}: expected printable words that begin with a letter or digit", param, ctx)
-        if not 2 <= len(set(names)) == len(names) <= MAX_CLASSES:
-            self.fail(f"{len(names)} names: expected 2 to {MAX_CLASSES}, each of them once", param, ctx)
-        return names
+def _class_names(context: click.Context, option: click.Parameter, value: str | None) -> list[str] | None:
+    """Return the names in circle,square as a list; a usage error for what can't be class names."""
+    if value is None:
+        return None
+    names = value.split(",")
+    for name in names:
+        if not is_class_name(name):
+            message = f"{name!r}: expected printable words that begin with a letter or digit"
+            raise click.BadParameter(message, context, option)
+    if not 2 <= len(set(names)) == len(names) <= MAX_CLASSES:
+        message = f"{len(names)} names: expected 2 to {MAX_CLASSES}, each of them once"
+        raise click.BadParameter(message, context, option)
+    return names
 
 
 def class_names_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --class-names."""
     return click.option(
         "--class-names",
-        type=ClassNames(),
-        help="Names of the classes, as in circle,square, in the order of their labels.  "
+        callback=_class_names,
+        metavar="NAMES",
+        help="Class names, as in circle,square, in the order of their labels.  "
         "[the class folders, in byte order; 0 to 9 for IDX files]",
     )(command)
 

@@ -51,21 +51,19 @@ def predict(
     from fastmnist.cli.quiet import quiet_libraries
     from fastmnist.inputs.paths import count_rows
     from fastmnist.kernels.jit import n_threads
-    from fastmnist.model.calibration import calibrated
     from fastmnist.prediction import predict as predictions
 
     paths = _inputs(inputs, files_from, null)
     loaded = open_model(model)
-    network = calibrated(loaded.network, loaded.metadata.get("temperature", 1.0))
     preprocess = _preprocess(preprocess, loaded.preprocess)
-    preview = Preview(network, loaded.class_names, n_shown, dump)
+    preview = Preview(loaded.network, loaded.class_names, n_shown, dump)
     announce_compilation()
     is_countable = on_terminal() and files_from is None and "-" not in inputs
     n_rows = count_rows(inputs) // options.shard[1] if is_countable else None
     start = time.perf_counter()
     with quiet_libraries(), open_output(options, loaded, {"--preprocess": preprocess}, n_rows) as output:
         for prediction in predictions(
-            network,
+            loaded.network,
             paths,
             preprocess,
             threads=n_threads(),

@@ -137,7 +137,7 @@ def open_output(options: RowOptions, model: "Model", job: dict[str, Any], n_rows
             return
         job = {
             "fastmnist_version": __version__,
-            "model": model.metadata.get("checksum"),
+            "model": model.checksum,
             "--format": options.form,
             "--probabilities": options.probabilities,
             "--min-confidence": options.min_confidence,

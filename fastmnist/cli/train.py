@@ -16,11 +16,13 @@ from fastmnist.cli.terminal import ProgressBar, say
 from fastmnist.cli.train_history import Row, line_of, open_history, row_of
 from fastmnist.cli.train_options import recipe_options, recipe_with
 from fastmnist.errors import DataError, TrainingError, printable
+from fastmnist.training.recipes import RECIPES
 
 if TYPE_CHECKING:
     from fastmnist.datasets.labelled import Dataset, LabelledImages, Split
     from fastmnist.evaluation import Evaluation
-    from fastmnist.model.network import Uint8
+    from fastmnist.model.model_file import Model
+    from fastmnist.model.network import Float32, Uint8
     from fastmnist.training.loop import Training
     from fastmnist.training.recipes import Recipe
 
@@ -44,7 +46,7 @@ The recipes, what they reach on MNIST, and the time they take on two cores:
 
 @click.command(help=HELP)
 @click.argument("data", type=click.Path(readable=False))
-@click.option("--recipe", "recipe_name", type=click.Choice(["seed", "default", "best"]), default="default",
+@click.option("--recipe", "recipe_name", type=click.Choice(list(RECIPES)), default="default",
               show_default=True, help="Named settings; each can be overridden by the options below.")  # fmt: skip
 @recipe_options
 @class_names_option
@@ -52,12 +54,18 @@ The recipes, what they reach on MNIST, and the time they take on two cores:
 @threads_option
 @click.option("-o", "--output", type=click.Path(readable=False), default="model.npz", show_default=True,
               help="Model file to write.")  # fmt: skip
-@click.option("--float16", is_flag=True, help="Store the weights as float16: half the file. Those are tested.")
+@click.option(
+    "--float16",
+    is_flag=True,
+    help="Store the weights as float16, which halves the file. The reported accuracy is that of the rounded weights.",
+)
 @click.option("--history", type=click.Path(readable=False), help="CSV file to write: one row per epoch.")
 @click.option("--checkpoint", type=click.Path(readable=False), help="File to write after each epoch, for --resume.")
-@click.option("--resume", is_flag=True, help="Go on from --checkpoint: same data, settings and result.")
+@click.option(
+    "--resume", is_flag=True, help="Resume from --checkpoint, with the same data and settings, to the same result."
+)
 @click.option("--show-augmented", type=click.Path(readable=False), metavar="FILE.png",
-              help="Write a picture of training images and distorted copies, and train nothing.")  # fmt: skip
+              help="Write a contact sheet of training images and distorted copies, and do not train.")  # fmt: skip
 def train(
     data: str,
     recipe_name: str,
@@ -73,7 +81,7 @@ def train(
 ) -> None:
     """Train a network and save it."""
     from fastmnist.datasets.dataset import open_dataset
-    from fastmnist.model.model_file import STORED_AS, round_to_float16, save_model
+    from fastmnist.model.model_file import round_to_float16, save_model
     from fastmnist.output.atomic import check_writable
     from fastmnist.training.loop import Training
 
@@ -94,8 +102,7 @@ def train(
     if float16:
         round_to_float16(training.network)
     evaluation = _test(training, test_set.pixels, test_set.labels) if test_set else None
-    stored = {STORED_AS: "float16"} if float16 else {}
-    save_model(output, training.network, _metadata(images, training, rows[-1], evaluation) | stored)
+    save_model(output, _model(images, training, rows[-1], evaluation, "float16" if float16 else "float32"))
     say(f"saved {printable(output)}")
 
 
@@ -156,35 +163,34 @@ def _test(training: "Training", pixels: "Uint8", labels: "Uint8") -> "Evaluation
     return evaluation
 
 
-def _metadata(
-    images: "LabelledImages", training: "Training", last: Row, evaluation: "Evaluation | None"
-) -> dict[str, Any]:
-    """Return what the model file says about this run: no dates, durations, paths or thread counts."""
+def _model(
+    images: "LabelledImages", training: "Training", last: Row, evaluation: "Evaluation | None", stored_as: str
+) -> "Model":
+    """Return the model that this run has made; no dates, durations, paths or thread counts."""
     from fastmnist import __version__
+    from fastmnist.model.model_file import Model
 
-    return {
+    origin = {
         "fastmnist_version": __version__,
-        "class_names": images.class_names,
-        "preprocess": images.preprocess,
         "recipe": training.recipe.as_metadata(),
         "train_data_sha256": training.data_sha256(),
         "train_loss": last["train_loss"],
         "train_accuracy": last["train_accuracy"],
         "test_accuracy": evaluation.accuracy if evaluation else None,
-        **(_of_validation(training) if training.recipe.validation else {}),
     }
+    model = Model(training.network, images.class_names, images.preprocess, stored_as=stored_as, origin=origin)
+    if training.recipe.validation:
+        _validate(model, *training.held_out)
+    return model
 
 
-def _of_validation(training: "Training") -> dict[str, Any]:
-    """Return what the held-out images tell: the accuracy, and the temperature that makes confidences honest."""
+def _validate(model: "Model", pixels: "Uint8 | Float32", labels: "Uint8") -> None:
+    """Add the accuracy on the held-out images, and the temperature that calibrates the confidences on them."""
     from fastmnist.evaluation import evaluate
     from fastmnist.model.calibration import fit_temperature
 
-    pixels, labels = training.held_out
-    return {
-        "validation_accuracy": evaluate(training.network, pixels, labels).accuracy,  # as rounded
-        "temperature": fit_temperature(training.network.logits(pixels), labels),
-    }
+    model.origin["validation_accuracy"] = evaluate(model.trained, pixels, labels).accuracy  # of the weights as stored
+    model.temperature = fit_temperature(model.trained.logits(pixels), labels)
 
 
 def _show_augmented(path: str, pixels: "Uint8", recipe: "Recipe") -> None:

@@ -18,7 +18,8 @@ def warmup() -> None:
     from fastmnist.model.network import Network
     from fastmnist.output.csv import CsvFormat
     from fastmnist.shapes import N_PIXELS
-    from fastmnist.training.augmentation import Augmentation, Augmenter
+    from fastmnist.training.augmentation import Augmenter
+    from fastmnist.training.recipes import Augmentation
     from fastmnist.training.trainer import Trainer
 
     announce_compilation()

@@ -12,9 +12,6 @@ from fastmnist.shapes import SIDE
 
 Images = npt.NDArray[np.uint8]
 
-# auto: what is not in MNIST's form already; mnist: every image; none: no image.
-PREPROCESSES = ("auto", "mnist", "none")
-
 _ROWS, _COLUMNS = np.divmod(np.arange(SIDE * SIDE), SIDE)
 _MOMENTS = [weights.astype(np.float32) for weights in (np.ones(SIDE * SIDE), _ROWS, _COLUMNS)]
 _BORDER = np.flatnonzero((np.minimum(_ROWS, _COLUMNS) == 0) | (np.maximum(_ROWS, _COLUMNS) == SIDE - 1))

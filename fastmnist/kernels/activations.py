@@ -5,11 +5,9 @@ Shapes: all arrays (n_samples, width in whole vectors) float32, of which the fir
 """
 
 import numpy as np
-from numba import prange
 
-from fastmnist.kernels.jit import inlined, kernel
+from fastmnist.kernels.jit import inlined
 from fastmnist.kernels.lanes import exp, first_lanes, largest, total
-from fastmnist.kernels.layout import part_bounds
 from fastmnist.kernels.simd import LANES, add, broadcast, item, load, maximum, mul, store, where_positive, zeros
 
 NOTHING = np.float32(-np.inf)
@@ -91,63 +89,3 @@ def output_delta_row(logits, offset, n, label, smoothing, n_samples, out, out_of
         vector = first_lanes(vector, n - j, np.float32(0))
         store(out, out_offset + j, mul(vector, broadcast(np.float32(1) / np.float32(n_samples), LANES)))
     return np.log(exponentials) + (top - right)
-
-
-@kernel
-def relu(activations, n_parts):
-    """Replace activations by max(activations, 0)."""
-    for index in prange(n_parts):
-        _relu(activations, np.intp(index), n_parts)
-
-
-@inlined
-def _relu(activations, part, n_parts):
-    n_samples, stride = activations.shape
-    first, last = part_bounds(n_samples, part, n_parts)
-    relu_rows(stride // LANES, activations, first * stride, stride, last - first)
-
-
-@kernel
-def relu_gradient(activations, delta, sums, n_parts):
-    """Replace delta by 0 where activations <= 0 (at a tie too); fill sums (width,) with its column sums."""
-    for index in prange(n_parts):
-        _relu_gradient(activations, delta, sums, np.intp(index), n_parts)
-
-
-@inlined
-def _relu_gradient(activations, delta, sums, part, n_parts):
-    n_samples, stride = activations.shape
-    first, last = part_bounds(stride // LANES, part, n_parts)
-    columns = sums[first * LANES : last * LANES]
-    relu_gradient_rows(last - first, activations, delta, first * LANES, stride, n_samples, columns)
-
-
-@kernel
-def softmax(logits, n, out, n_parts):
-    """Fill out with the softmax of the first n columns of each row of logits."""
-    for sample in prange(logits.shape[0]):
-        _softmax(logits, n, out, np.intp(sample))
-
-
-@inlined
-def _softmax(logits, n, out, sample):
-    softmax_row(logits, sample * logits.shape[1], n, out, sample * out.shape[1])
-
-
-@kernel
-def softmax_cross_entropy_gradient(logits, n, labels, smoothing, losses, out, n_parts):
-    """Fill losses with each sample's cross-entropy, out with the gradient of their mean in the logits.
-
-    `smoothing` (float32) is the share of the labels that is spread over all classes; see `output_delta_row`.
-    """
-    for sample in prange(logits.shape[0]):
-        _softmax_cross_entropy_gradient(logits, n, labels, smoothing, losses, out, np.intp(sample))
-
-
-@inlined
-def _softmax_cross_entropy_gradient(logits, n, labels, smoothing, losses, out, sample):
-    n_samples, stride = logits.shape
-    flat = out.reshape(-1)
-    losses[sample] = output_delta_row(
-        logits, sample * stride, n, np.intp(labels[sample]), smoothing, n_samples, flat, sample * stride
-    )

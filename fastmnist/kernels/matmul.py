@@ -12,12 +12,12 @@ count as pixel / 255.
 from typing import NamedTuple
 
 import numpy as np
-from numba import prange, types
+from numba import types
 from numba.extending import overload
 
-from fastmnist.kernels.jit import inlined, kernel
+from fastmnist.kernels.jit import inlined
 from fastmnist.kernels.lanes import transpose
-from fastmnist.kernels.layout import aligned_zeros, part_bounds
+from fastmnist.kernels.layout import part_bounds
 from fastmnist.kernels.simd import LANES, broadcast, by_width, fma, item, load, store, zeros
 
 TILE_ROWS = 8
@@ -181,80 +181,3 @@ def input_gradient_part(delta, weights, panel, out, n_rows, depth, first, last):
                     )
             right = Matrix(panel, 0, stride, 1)
             add_product(end - begin, block_of(delta, 0, k), right, block_of(out, 0, column), n_rows, block)
-
-
-@kernel
-def matmul(inputs, weights, biases, out, n_parts):
-    """Fill out (n_samples, n_out) with inputs @ weights + biases."""
-    for index in prange(n_parts):
-        _matmul(inputs, weights, biases, out, np.intp(index), n_parts)
-
-
-@inlined
-def _matmul(inputs, weights, biases, out, part, n_parts):
-    first, last = tile_bounds(inputs.shape[0], part, n_parts)
-    matmul_part(
-        block_of(Matrix(inputs, 0, inputs.shape[1], 1), first, 0),
-        Matrix(weights, 0, weights.shape[1], 1),
-        biases,
-        0,
-        block_of(Matrix(out, 0, out.shape[1], 1), first, 0),
-        last - first,
-        weights.shape[0],
-        0,
-        weights.shape[1] // LANES,
-    )
-
-
-@kernel
-def matmul_input_gradient(delta, weights, panels, out, n_parts):
-    """Fill out (n_samples, n_in), the loss's gradient in the inputs, with delta @ weights.T.
-
-    The rows of `weights` and the width of `out` are filled up to whole vectors; `panels` is
-    (n_parts, DEPTH_BLOCK * TILE_WIDTH * 16) of working memory.
-    """
-    for index in prange(n_parts):
-        _matmul_input_gradient(delta, weights, panels, out, np.intp(index), n_parts)
-
-
-@inlined
-def _matmul_input_gradient(delta, weights, panels, out, part, n_parts):
-    first, last = part_bounds(weights.shape[0] // LANES, part, n_parts)
-    input_gradient_part(
-        Matrix(delta, 0, delta.shape[1], 1),
-        Matrix(weights, 0, weights.shape[1], 1),
-        panels[part],
-        Matrix(out, 0, out.shape[1], 1),
-        delta.shape[0],
-        delta.shape[1],
-        first,
-        last,
-    )
-
-
-@kernel
-def matmul_weight_gradient(inputs, delta, out, n_parts):
-    """Fill out (n_in, n_out), the loss's gradient in the weights, with inputs.T @ delta."""
-    for index in prange(n_parts):
-        _matmul_weight_gradient(inputs, delta, out, np.intp(index), n_parts)
-
-
-@inlined
-def _matmul_weight_gradient(inputs, delta, out, part, n_parts):
-    first, last = tile_bounds(out.shape[0], part, n_parts)
-    width = out.shape[1] // LANES
-    clear_rows(width, out, first * out.shape[1], out.shape[1], last - first)
-    add_product_columns(
-        block_of(Matrix(inputs, 0, 1, inputs.shape[1]), first, 0),
-        Matrix(delta, 0, delta.shape[1], 1),
-        block_of(Matrix(out, 0, out.shape[1], 1), first, 0),
-        last - first,
-        inputs.shape[0],
-        0,
-        width,
-    )
-
-
-def make_panels(n_parts):
-    """Return the working memory of `matmul_input_gradient`."""
-    return aligned_zeros(n_parts * DEPTH_BLOCK * TILE_WIDTH * LANES).reshape(n_parts, -1)

@@ -3,11 +3,13 @@
 A file is checked from its headers before any array is made, and by a checksum before anything is used.
 """
 
+import contextlib
 import hashlib
 import io
 import json
 import zipfile
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ import numpy as np
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
-from fastmnist.errors import AnyPath, printable
+from fastmnist.errors import AnyPath, FastmnistError, printable
 from fastmnist.output.atomic import atomic_file
 
 MAX_OVERHEAD = 2**20  # what headers and metadata may take
@@ -25,7 +27,21 @@ Arrays = dict[str, NDArray[Any]]
 
 
 class UnsoundError(Exception):
-    """What was found and what was expected; whoever reads the file adds its name and what to do."""
+    """What was found and what was expected; `reading` adds the file's name and what to do."""
+
+
+@contextlib.contextmanager
+def reading(path: AnyPath, error_type: type[FastmnistError], *, missing: str, advice: str) -> Iterator[None]:
+    """Turn what reading `path` may raise within the context into `error_type`, in one line that names the file."""
+    name = printable(path)
+    try:
+        yield
+    except FileNotFoundError:
+        raise error_type(f"{name}: no such file, {missing}") from None
+    except UnsoundError as error:
+        raise error_type(f"{name}: {error}: {advice}") from None
+    except OSError as error:
+        raise error_type(f"{name}: {error.strerror or error}, expected a readable file") from None
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
-"""Network <-> model file: its arrays and what is known about them, in an .npz as arrays_file.py has it."""
+"""A model, and its file: the parameters and what is known about them, in an .npz as arrays_file.py writes it."""
 
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from fastmnist.errors import AnyPath, ModelError, TrainingError, printable
-from fastmnist.images.preprocess import PREPROCESSES
 from fastmnist.model.arrays_file import (
     MAX_OVERHEAD,
     Arrays,
@@ -18,34 +18,61 @@ from fastmnist.model.arrays_file import (
     UnsoundError,
     check_checksum,
     load_arrays,
+    reading,
     save_arrays,
 )
+from fastmnist.model.calibration import calibrated
 from fastmnist.model.network import Network
-from fastmnist.shapes import N_PIXELS, is_class_name
+from fastmnist.shapes import N_PIXELS, PREPROCESS_MODES, is_class_name
 
 MAX_BYTES = 64 * 2**20
 MAX_MEMBERS = 40
 KIND = Kind("model", format_version=1, max_bytes=MAX_BYTES, max_members=MAX_MEMBERS)
 SHIPPED = Path(__file__).parent / "shipped.npz"
-STORED_AS = "stored_as"  # what the metadata calls the type of the arrays: float32, unless it says float16
 
 
 @dataclass
 class Model:
-    """A network and what is known about it."""
+    """A network and what is known about it.
 
-    network: Network
-    metadata: dict[str, Any] = field(default_factory=dict)
+    trained: the network as it was trained and is stored; `network` is the one to predict with.
+    class_names: the name of each class, written as the label of a prediction.
+    preprocess: how image files are brought into the form of the training images, one of PREPROCESS_MODES.
+    temperature: what calibrates the confidences (calibration.py), None if it was never fitted.
+    stored_as: the dtype of the parameters in the file, float32 or float16.
+    origin: how the model was made: versions, recipe, checksums, accuracies.
+    """
+
+    trained: Network
+    class_names: list[str]
+    preprocess: str
+    temperature: float | None = None
+    stored_as: str = "float32"
+    origin: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def network(self) -> Network:
+        """The network whose confidences are calibrated."""
+        return self.trained if self.temperature is None else calibrated(self.trained, self.temperature)
 
     @property
-    def class_names(self) -> list[str]:
-        """The name of each class, written as the label of a prediction."""
-        return list(self.metadata["class_names"])
+    def checksum(self) -> str | None:
+        """The SHA-256 of the file it was loaded from."""
+        return self.origin.get("checksum")
 
     @property
-    def preprocess(self) -> str:
-        """How image files are brought into the form of the training images: one of PREPROCESSES."""
-        return str(self.metadata["preprocess"])
+    def metadata(self) -> dict[str, Any]:
+        """All that is known, as the file states it."""
+        facts: dict[str, Any] = {
+            "class_names": self.class_names,
+            "preprocess": self.preprocess,
+            "layer_sizes": list(self.trained.layer_sizes),
+        }
+        if self.temperature is not None:
+            facts["temperature"] = self.temperature
+        if self.stored_as != "float32":
+            facts["stored_as"] = self.stored_as
+        return {**self.origin, **facts}
 
 
 def find_model(option: str | None) -> tuple[Path, str]:
@@ -90,18 +117,18 @@ def round_to_float16(network: Network) -> None:
     network.parameters[:] = rounded
 
 
-def save_model(path: AnyPath, network: Network, metadata: dict[str, Any]) -> None:
-    """Write a model file atomically. Equal networks and metadata give equal bytes.
+def save_model(path: AnyPath, model: Model) -> None:
+    """Write a model file atomically. Equal models give equal bytes.
 
-    The arrays are float32, or what `metadata` says that they are stored as: float16, after `round_to_float16`. Raises
-    OutputError when the file can't be written; an old file is then untouched.
+    The parameters are float32, or float16 (after `round_to_float16`) as `stored_as` says. Raises OutputError when the
+    file can't be written; an old file is then untouched.
     """
-    dtype = np.dtype(metadata.get(STORED_AS, "float32"))
+    network, dtype = model.trained, np.dtype(model.stored_as)
     arrays: Arrays = {}
     for layer in range(network.n_layers):
         arrays[f"weights_{layer}"] = network.weights(layer).astype(dtype, copy=False)
         arrays[f"biases_{layer}"] = network.biases(layer).astype(dtype, copy=False)
-    save_arrays(path, KIND, arrays, {**metadata, "layer_sizes": list(network.layer_sizes)})
+    save_arrays(path, KIND, arrays, model.metadata)
 
 
 def load_model(path: AnyPath) -> Model:
@@ -109,24 +136,21 @@ def load_model(path: AnyPath) -> Model:
 
     Raises ModelError, naming the file and what to do, for anything that is not a whole, sound model.
     """
-    name = printable(path)
-    try:
+    missing = "expected a model: train one with 'fastmnist train'"
+    with reading(path, ModelError, missing=missing, advice="train a new model or restore this one"):
         return _load(Path(os.fsdecode(path)))
-    except FileNotFoundError:
-        raise ModelError(f"{name}: no such file, expected a model: train one with 'fastmnist train'") from None
-    except UnsoundError as error:
-        raise ModelError(f"{name}: {error}: train a new model or restore this one") from None
-    except OSError as error:
-        raise ModelError(f"{name}: {error.strerror or error}, expected a readable model file") from None
 
 
 def _load(path: Path) -> Model:
     arrays, metadata = load_arrays(path, KIND)
     network = _network_of(arrays, metadata)
     if not _is_temperature(metadata.get("temperature", 1.0)):
-        raise UnsoundError("a temperature that is no number from 0.05 to 20")
+        raise UnsoundError("a temperature that is not a number from 0.05 to 20")
     check_checksum(arrays, metadata)
-    return Model(network, metadata)
+    facts = {
+        name: metadata[name] for name in ("class_names", "preprocess", "temperature", "stored_as") if name in metadata
+    }
+    return Model(network, origin={name: metadata[name] for name in metadata.keys() - facts.keys()}, **facts)
 
 
 def _network_of(arrays: Arrays, metadata: dict[str, Any]) -> Network:
@@ -136,7 +160,7 @@ def _network_of(arrays: Arrays, metadata: dict[str, Any]) -> Network:
     if not arrays or set(arrays) != expected:
         names = ", ".join(printable(name) for name in sorted(arrays)) or "nothing"
         raise UnsoundError(f"holds {names}, expected weights_0, biases_0, weights_1, ...")
-    dtype = metadata.get(STORED_AS, "float32")
+    dtype = metadata.get("stored_as", "float32")
     if dtype not in ("float32", "float16"):
         raise UnsoundError(f"stored as {printable(str(dtype))}, expected float32 or float16")
     for name, array in arrays.items():
@@ -154,9 +178,9 @@ def _network_of(arrays: Arrays, metadata: dict[str, Any]) -> Network:
         raise UnsoundError(f"{sizes[0]} inputs, expected {N_PIXELS}")
     if not _is_names(metadata.get("class_names"), sizes[-1]):
         raise UnsoundError(f"class names that do not fit {sizes[-1]} classes")
-    if metadata.get("preprocess") not in PREPROCESSES:
+    if metadata.get("preprocess") not in PREPROCESS_MODES:
         raise UnsoundError(
-            f"preprocessing {printable(str(metadata.get('preprocess')))}, expected {', '.join(PREPROCESSES)}: "
+            f"preprocessing {printable(str(metadata.get('preprocess')))}, expected {', '.join(PREPROCESS_MODES)}: "
             "another version of fastmnist wrote it"
         )
     if metadata.get("layer_sizes") != sizes:

@@ -1,53 +1,13 @@
-"""Distorted copies of training images, anew in every epoch: how strong, and the working memory to make them."""
+"""Distorted copies of training images, new ones in every epoch."""
 
 import math
-from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from fastmnist.errors import TrainingError
 from fastmnist.kernels import augment, jit
 from fastmnist.model.network import Order, Uint8
 from fastmnist.shapes import N_PIXELS, SIDE
-
-# The least and the most of each strength: beyond, no digit is left.
-BOUNDS = {
-    "rotation": (0, 180),
-    "scale": (0, 0.9),
-    "shear": (0, 5),
-    "translation": (0, SIDE),
-    "elastic": (0, SIDE),
-    "smoothness": (2, SIDE),
-    "thickness": (0, 1),
-}
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """How far each distortion goes; an image draws uniformly between -strength and strength. All 0: no distortion."""
-
-    rotation: float = 0.0  # degrees
-    scale: float = 0.0  # share of the size, for height and width each
-    shear: float = 0.0  # columns per row
-    translation: float = 0.0  # pixels, for each axis
-    elastic: float = 0.0  # standard deviation of the displacement, pixels, for each axis
-    smoothness: float = 5.0  # standard deviation of the Gaussian that smooths the displacement, pixels
-    thickness: float = 0.0  # 1: strokes grow or shrink by a pixel on every side
-
-    def __post_init__(self) -> None:
-        """Raise TrainingError for a strength out of bounds."""
-        for name, value in asdict(self).items():
-            least, most = BOUNDS[name]
-            if not least <= value <= most:
-                raise TrainingError(f"augmentation {name}={value:g}: expected a number from {least} to {most}")
-
-    def __bool__(self) -> bool:
-        """Tell whether images are changed at all."""
-        return self != Augmentation(smoothness=self.smoothness)
-
-    def as_metadata(self) -> dict[str, float]:
-        """Return the strengths for a model file's metadata, without those that are 0."""
-        return {name: value for name, value in asdict(self).items() if value}
+from fastmnist.training.recipes import Augmentation
 
 
 class Augmenter:

@@ -13,7 +13,15 @@ import numpy as np
 
 from fastmnist import __version__
 from fastmnist.errors import AnyPath, TrainingError, printable
-from fastmnist.model.arrays_file import MAX_OVERHEAD, Kind, UnsoundError, check_checksum, load_arrays, save_arrays
+from fastmnist.model.arrays_file import (
+    MAX_OVERHEAD,
+    Kind,
+    UnsoundError,
+    check_checksum,
+    load_arrays,
+    reading,
+    save_arrays,
+)
 from fastmnist.training.loop import Training
 
 MAX_MEMBERS = 8
@@ -36,15 +44,10 @@ def load_checkpoint(path: AnyPath, training: Training) -> list[Row]:
     Raises TrainingError, naming the file and what to do, for anything that is not a whole, sound checkpoint of a run
     on the same data with the same settings.
     """
-    name = printable(path)
-    try:
+    missing = "expected a checkpoint: begin without --resume"
+    advice = "start over without --resume, with another --checkpoint"
+    with reading(path, TrainingError, missing=missing, advice=advice):
         return _load(Path(os.fsdecode(path)), training)
-    except FileNotFoundError:
-        raise TrainingError(f"{name}: no such file, expected a checkpoint: begin without --resume") from None
-    except UnsoundError as error:
-        raise TrainingError(f"{name}: {error}: begin anew without --resume, with another --checkpoint") from None
-    except OSError as error:
-        raise TrainingError(f"{name}: {error.strerror or error}, expected a readable checkpoint") from None
 
 
 def _load(path: Path, training: Training) -> list[Row]:

@@ -1,15 +1,45 @@
 """The named sets of training settings."""
 
 import math
-from dataclasses import MISSING, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any
 
 from fastmnist.errors import TrainingError
-from fastmnist.training.augmentation import Augmentation
+from fastmnist.shapes import SIDE
+from fastmnist.training.settings import check_settings, setting
+
+SCHEDULES = ("constant", "cosine")
+HE = "he"  # initial weights of scale sqrt(2 / n_in) in each layer (He et al. 2015)
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How far each distortion goes; an image draws uniformly between -strength and strength. All 0: no distortion."""
+
+    rotation: float = setting("degrees", 0.0, low=0, high=180)
+    scale: float = setting("share of the size, for height and width each", 0.0, low=0, high=0.9)
+    shear: float = setting("columns per row", 0.0, low=0, high=5)
+    translation: float = setting("pixels, for each axis", 0.0, low=0, high=SIDE)
+    elastic: float = setting("standard deviation of the displacement, pixels, for each axis", 0.0, low=0, high=SIDE)
+    smoothness: float = setting(
+        "standard deviation of the Gaussian that smooths the displacement, pixels", 5.0, low=2, high=SIDE
+    )
+    thickness: float = setting("1: strokes grow or shrink by a pixel on every side", 0.0, low=0, high=1)
+
+    def __post_init__(self) -> None:
+        """Raise TrainingError for a strength out of its range."""
+        check_settings(self)
+
+    def __bool__(self) -> bool:
+        """Return whether images are changed at all."""
+        return self != Augmentation(smoothness=self.smoothness)
+
+    def as_metadata(self) -> dict[str, float]:
+        """Return the strengths for a model file's metadata, without those that are 0."""
+        return {name: value for name, value in asdict(self).items() if value}
+
 
 NO_AUGMENTATION = Augmentation()
-SCHEDULES = ("constant", "cosine")
-HE = "he"  # initial weights of the scale sqrt(2 / n_in) of each layer (He et al. 2015)
 
 
 @dataclass(frozen=True)
@@ -17,55 +47,44 @@ class Recipe:
     """All settings of a training run; equal recipes and data give equal networks, byte for byte."""
 
     name: str
-    hidden: tuple[int, ...]
-    epochs: int
-    batch_size: int
-    learning_rate: float  # the highest one
-    momentum: float
-    weight_decay: float
-    shuffle: bool
-    initial_scale: float | str  # of the random weights, or HE
-    seed: int
+    hidden: tuple[int, ...] = setting(
+        "Sizes of the hidden layers, as in 300,100.", low=1, high=100_000, metavar="SIZES"
+    )
+    epochs: int = setting("Passes over the training set.", low=1)
+    batch_size: int = setting("Images per step.", low=1, high=65_536)
+    learning_rate: float = setting("Learning rate (the peak, with a schedule).", above=0)
+    momentum: float = setting("SGD momentum.", low=0, below=1)
+    weight_decay: float = setting("L2 penalty on the weights.", low=0)
+    shuffle: bool = setting("Shuffle the images every epoch.", low=0)
+    initial_scale: float | str = setting(
+        "Standard deviation of the initial weights, or he for sqrt(2 / inputs).", above=0, words=(HE,), metavar="SCALE"
+    )
+    seed: int = setting("Random seed.", low=0, high=2**32 - 1)
     # From here on: off, unless a recipe asks for it.
-    nesterov: bool = False
-    schedule: str = "constant"  # of the learning rate after the warm-up; "cosine" goes down to 0
-    warmup: float = 0.0  # epochs in which the learning rate rises from 0
-    label_smoothing: float = 0.0  # share of the labels that is spread over all classes
-    average: float = 0.0  # epochs that the network's weights are averaged over
+    nesterov: bool = setting("Nesterov momentum.", False, low=0)
+    schedule: str = setting("Learning-rate schedule after the warm-up; cosine falls to 0.", "constant", words=SCHEDULES)
+    warmup: float = setting("Linear warm-up of the learning rate over this many epochs.", 0.0, low=0, metavar="EPOCHS")
+    label_smoothing: float = setting("Share of each label that is spread over all classes.", 0.0, low=0, below=1)
+    average: float = setting(
+        "Exponential moving average of the weights, over this many epochs.", 0.0, low=0, metavar="EPOCHS"
+    )
     augment: Augmentation = NO_AUGMENTATION
-    validation: int = 0  # samples at the end of the training set that are held out
+    validation: int = setting(
+        "Hold out the last N training images and report the accuracy on them.", 0, low=0, metavar="N"
+    )
 
     def __post_init__(self) -> None:
         """Raise TrainingError for a setting that no training can work with."""
-        if any(size < 1 for size in self.hidden):
-            raise TrainingError(f"hidden layers of {self.hidden} units: expected 1 or more in each")
-        if self.epochs < 1 or self.batch_size < 1:
-            raise TrainingError(f"{self.epochs} epochs, batches of {self.batch_size}: expected 1 or more of both")
-        if not (0 < self.learning_rate < math.inf and 0 <= self.weight_decay < math.inf):
-            raise TrainingError(
-                f"learning rate {self.learning_rate}, weight decay {self.weight_decay}: "
-                "expected finite numbers, above 0 and not below 0"
-            )
-        for name in ("momentum", "label_smoothing"):
-            value = getattr(self, name)
-            if not 0 <= value < 1:
-                raise TrainingError(f"{name.replace('_', ' ')} {value}: expected a number from 0 to below 1")
-        if self.initial_scale != HE and not 0 < float(self.initial_scale) < math.inf:
-            raise TrainingError(f"initial scale {self.initial_scale}: expected a number above 0, or {HE}")
-        if self.schedule not in SCHEDULES:
-            raise TrainingError(f"schedule {self.schedule}: expected one of {', '.join(SCHEDULES)}")
-        for name in ("warmup", "average", "validation"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise TrainingError(f"{name} {getattr(self, name)}: expected a number, not below 0")
+        check_settings(self)
         if self.nesterov and not self.momentum:
             raise TrainingError("nesterov without momentum: expected a --momentum above 0")
 
     def with_settings(self, **settings: Any) -> "Recipe":
-        """Return this recipe with each setting that is not None put in the place of its own."""
+        """Return this recipe with the settings that are not None replaced."""
         return replace(self, **{name: value for name, value in settings.items() if value is not None})
 
     def rate_at(self, epochs_done: float) -> float:
-        """Return the learning rate after so many epochs: a linear rise, then constant or half a cosine wave.
+        """Return the learning rate after `epochs_done` epochs: a linear rise, then constant or half a cosine wave.
 
         Cosine annealing without restarts: Loshchilov and Hutter 2017; the warm-up: Goyal et al. 2017, sec. 2.2.
         """

@@ -1,12 +1,12 @@
-"""Misread images: which are written, where and under what names."""
+"""Misclassified images: which are written, where and under what names."""
 
 import os
 
 import numpy as np
 import pytest
 
+from fastmnist.cli.evaluate import write_misclassified
 from fastmnist.errors import OutputError
-from fastmnist.misread import write_misread
 from fastmnist.output.png import make_folder
 
 PIXELS = np.zeros((4, 784), np.uint8)
@@ -14,7 +14,7 @@ LABELS, PREDICTIONS = np.array([0, 1, 1, 0], np.uint8), np.array([0, 0, 1, 1], n
 
 
 def test_names_tell_truth_and_guess_and_lead_nowhere_else(tmp_path):
-    assert write_misread(tmp_path, PIXELS, LABELS, PREDICTIONS, ["a/../b", "ß 2"]) == 2
+    assert write_misclassified(tmp_path, PIXELS, LABELS, PREDICTIONS, ["a/../b", "ß 2"]) == 2
     assert sorted(os.listdir(tmp_path)) == ["00001-true-ß_2-read-a_.._b.png", "00003-true-a_.._b-read-ß_2.png"]
 
 

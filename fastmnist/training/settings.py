@@ -1,0 +1,67 @@
+"""How a setting of a dataclass is declared: its meaning and its range once, for checks and for the command line."""
+
+import math
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any
+
+from fastmnist.errors import TrainingError
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a setting means and which values it may have: numbers within the range, or one of the `words`."""
+
+    help: str
+    low: float | None = None  # the least
+    above: float | None = None  # less than any
+    high: float | None = None  # the greatest
+    below: float | None = None  # greater than any
+    words: tuple[str, ...] = ()
+    metavar: str | None = None
+
+    def fault(self, name: str, value: Any) -> str | None:
+        """Return what is wrong with a value, and what was expected; None if nothing is. A tuple is checked by items."""
+        values = value if isinstance(value, tuple) else (value,)
+        if all(self._allows(item) for item in values):
+            return None
+        shown = ",".join(f"{item:g}" if isinstance(item, float) else str(item) for item in values)
+        return f"{name.replace('_', ' ')} {shown}: expected {self._expected()}"
+
+    def _allows(self, value: Any) -> bool:
+        if isinstance(value, str):
+            return value in self.words
+        return (
+            math.isfinite(value)
+            and (self.low is None or value >= self.low)
+            and (self.above is None or value > self.above)
+            and (self.high is None or value <= self.high)
+            and (self.below is None or value < self.below)
+        )
+
+    def _expected(self) -> str:
+        choices = ", ".join(self.words)
+        begin = f"above {self.above:g}" if self.low is None and self.above is not None else f"from {self.low}"
+        if self.low is None and self.above is None:
+            return f"one of {choices}"
+        if self.high is None and self.below is None:
+            numbers = begin if self.low is None else f"{self.low} or more"
+        else:
+            numbers = f"{begin} to {self.high if self.below is None else f'below {self.below}'}"
+        return f"a number {numbers}" + (f", or {choices}" if choices else "")
+
+
+def setting(help: str, default: Any = MISSING, **range_and_words: Any) -> Any:  # noqa: A002 (click's name for it)
+    """Declare a field that is a setting; see Setting for its range."""
+    return field(default=default, metadata={"setting": Setting(help, **range_and_words)})
+
+
+def settings_of(declared: Any) -> dict[str, Setting]:
+    """Return the settings of a dataclass, or of one of its objects, by their names."""
+    return {field.name: field.metadata["setting"] for field in fields(declared) if "setting" in field.metadata}
+
+
+def check_settings(declared: Any) -> None:
+    """Raise TrainingError for the first setting of an object that is out of its range."""
+    for name, declaration in settings_of(declared).items():
+        if fault := declaration.fault(name, getattr(declared, name)):
+            raise TrainingError(fault)
