@@ -2,14 +2,16 @@
 #
 #   make demo         from nothing to a trained model and its predictions
 #   make test         the tests
+#   make test-lowest  what a version can break, with the lowest versions that pyproject.toml declares
 #   make fuzz         mutated files for all readers, SECONDS=3600 of them with SEED=0
-#   make lint         ruff and mypy
+#   make lint         ruff, mypy and import-linter
 #   make format       let ruff lay out the code
 #   make bench        all benchmarks, beside their peers (installs PyTorch, JAX, ...)
 #   make bench-smoke  the benchmarks' quick half, without those peers
 #   make model        train the model that ships in the package: a quarter of an hour
 #   make dist         wheel and sdist, in dist/
-#   make ci           what must pass before a change goes in
+#   make ci           what must pass before a change goes in: a quarter of an hour
+#   make check-all    that, and what takes hours: an hour of fuzzing, all benchmarks beside their peers
 #   make clean        remove what make made
 
 PYTHON ?= python3
@@ -18,7 +20,7 @@ SECONDS ?= 3600
 SEED ?= 0
 
 .DELETE_ON_ERROR:
-.PHONY: install demo test fuzz lint format bench bench-smoke model dist ci clean
+.PHONY: install demo test test-lowest fuzz lint format bench bench-smoke model dist ci check-all clean
 
 # The stamps say what .venv holds; pyproject.toml says what it should.
 install: .venv/install.stamp
@@ -32,6 +34,12 @@ install: .venv/install.stamp
 	$(BIN)/python -m pip install --quiet --editable '.[test,bench]'
 	touch $@
 
+.venv-lowest/install.stamp: .venv/install.stamp
+	$(PYTHON) -m venv .venv-lowest
+	$(BIN)/uv pip compile --quiet --resolution lowest-direct --no-header --output-file .venv-lowest/versions.txt pyproject.toml
+	.venv-lowest/bin/python -m pip install --quiet --editable '.[test]' --constraint .venv-lowest/versions.txt
+	touch $@
+
 demo: install
 	$(BIN)/fastmnist download data/
 	$(BIN)/fastmnist train data/ --output model.npz
@@ -43,6 +51,12 @@ demo: install
 test: install
 	$(BIN)/python -m pytest
 
+# Compiling, computing, decoding, parsing options: all that a package below fastmnist has a part in.
+test-lowest: .venv-lowest/install.stamp
+	.venv-lowest/bin/python -m pytest $(addprefix tests/test_, kernels_matmul.py kernels_activations.py kernels_inference.py \
+		kernels_training.py kernels_augment.py training_loop.py images_decode.py images_normalize.py \
+		cli_main.py cli_predict.py cli_doctor.py safety.py)
+
 fuzz: install
 	$(BIN)/python tests/fuzz.py --seconds $(SECONDS) --seed $(SEED)
 
@@ -50,6 +64,7 @@ lint: install
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 format: install
 	$(BIN)/ruff check --fix
@@ -71,10 +86,12 @@ dist: install
 	rm -rf dist
 	$(BIN)/python -m build --outdir dist
 
-ci: lint test bench-smoke dist
+ci: lint test test-lowest bench-smoke dist
 	sh .ci/check-install $(PYTHON) dist/*.whl
 	sh .ci/check-install $(PYTHON) dist/*.tar.gz
 
+check-all: ci fuzz bench
+
 clean:
-	rm -rf .venv build dist data images out.csv model.npz bench/results .hypothesis .*_cache
+	rm -rf .venv .venv-lowest build dist data images out.csv model.npz bench/results .hypothesis .*_cache
 	find fastmnist tests bench experiments -name __pycache__ -type d -prune -exec rm -rf {} +

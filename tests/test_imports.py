@@ -1,6 +1,9 @@
 """What importing loads, and that nothing forks; import-linter (pyproject.toml) holds the arrows between modules."""
 
 import ast
+import os
+import shutil
+import subprocess
 import sys
 
 import pytest
@@ -40,3 +43,50 @@ def test_nothing_forks(path):
     source = path.read_text(encoding="utf-8")
     assert not {"multiprocessing", "pty"} & {name.split(".")[0] for name in imports(source, everywhere=True)}
     assert not {"os.fork", "ProcessPoolExecutor", "preexec_fn"} & {word.strip("(),:") for word in source.split()}
+
+
+UPWARD = [
+    ("errors", "fastmnist.cli.main", "The house"),
+    ("inputs/idx", "fastmnist.model.model_file", "The house"),
+    ("evaluation", "fastmnist.datasets.dataset", "The house"),
+    ("inputs/idx", "fastmnist.inputs.stream", "Inputs"),
+    ("training/loop", "fastmnist.kernels.training_loop", "Only these know kernels"),
+    ("cli/train", "fastmnist.cli.predict", "The command line"),
+    ("kernels/jit", "fastmnist.kernels.matmul", "Kernels"),
+    ("images/decode", "tqdm", "Only the command line knows click"),
+]
+
+
+@pytest.fixture(scope="module")
+def copied_tree(tmp_path_factory):
+    """The package and its contracts, to be spoilt."""
+    tree = tmp_path_factory.mktemp("tree")
+    shutil.copytree(ROOT / "fastmnist", tree / "fastmnist", ignore=shutil.ignore_patterns("__pycache__", "*.npz"))
+    shutil.copy(ROOT / "pyproject.toml", tree)
+    return tree
+
+
+def broken_contracts(tree):
+    command = [sys.executable, "-c", "import importlinter.cli; importlinter.cli.lint_imports_command()", "--no-cache"]
+    run = subprocess.run(command, cwd=tree, capture_output=True, text=True, env={**os.environ, "COLUMNS": "200"})
+    return [line.removesuffix(" BROKEN") for line in run.stdout.splitlines() if line.endswith(" BROKEN")]
+
+
+@pytest.mark.parametrize(("module", "target", "contract"), UPWARD)
+def test_an_arrow_that_points_up_breaks_a_contract(module, target, contract, copied_tree):
+    path = copied_tree / "fastmnist" / f"{module}.py"
+    before = path.read_text(encoding="utf-8")
+    path.write_text(f"{before}\n\ndef late():\n    import {target}\n", encoding="utf-8")
+    try:
+        assert any(broken.startswith(contract) for broken in broken_contracts(copied_tree))
+    finally:
+        path.write_text(before, encoding="utf-8")
+
+
+def test_a_module_without_a_floor_breaks_a_contract(copied_tree):
+    (copied_tree / "fastmnist" / "new.py").touch()
+    try:
+        assert broken_contracts(copied_tree) == ["The house"]
+    finally:
+        (copied_tree / "fastmnist" / "new.py").unlink()
+    assert broken_contracts(copied_tree) == []

@@ -6,8 +6,9 @@ from conftest import random_network
 from kernel_builds import FOREIGN, ROUNDING, WAYS, garbage, normal, sparse_pixels
 
 from fastmnist.kernels import reference
+from fastmnist.kernels.forward import Parameters
 from fastmnist.kernels.inference import BLOCK, classify, compute_logits, make_space
-from fastmnist.model.network import Network
+from fastmnist.model.network import NO_VELOCITIES, Network, pad_inputs
 
 LAYER_SIZES = [
     (64, 1, 1),
@@ -36,7 +37,8 @@ def make_inputs(n_samples, n_in, dtype=np.uint8):
 
 def run(kernel, network, inputs, *outputs):
     """Fill the outputs in all builds on 1 to 4 parts, which must give equal bytes."""
-    parameters, checked_inputs, order, _ = network._inference_arguments(inputs)
+    parameters = Parameters(network.layout, network.parameters, NO_VELOCITIES)
+    checked_inputs, order = pad_inputs(inputs), np.arange(len(inputs))
     filled = []
     for build, n_parts in WAYS:
         copies = [output.copy() for output in outputs]
