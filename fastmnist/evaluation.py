@@ -83,7 +83,7 @@ def _share(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.floa
 def evaluate(network: Network, pixels: Uint8 | Float32, labels: Uint8) -> Evaluation:
     """Return the figures of `network` on pixels (n_samples, n_in), n_samples at least 1, and labels (n_samples,).
 
-    Raises ModelError for a network whose weights are so large that its outputs are no numbers.
+    Raises ModelError for a network whose weights are so large that its outputs are not numbers.
     """
     confusion = np.zeros((network.n_classes, network.n_classes), np.int64)
     predictions = np.empty(len(pixels), np.uint8)
@@ -92,7 +92,7 @@ def evaluate(network: Network, pixels: Uint8 | Float32, labels: Uint8) -> Evalua
         chunk = slice(first, first + CHUNK)
         logits = network.logits(pixels[chunk])
         if not np.isfinite(logits).all():
-            raise ModelError("the model's outputs are no numbers: its weights are too large; train a new one")
+            raise ModelError("the model's outputs are not numbers: its weights are too large; train a new one")
         log_probabilities = logits - np.logaddexp.reduce(logits.astype(np.float64), axis=1, keepdims=True)
         answers, said = labels[chunk], logits.argmax(axis=1)
         np.add.at(confusion, (answers, said), 1)

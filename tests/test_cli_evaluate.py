@@ -13,7 +13,7 @@ from test_cli_train import BAD_SETS, TRAIN_IMAGES, TRAIN_LABELS
 from test_model_calibration import expected_calibration_error
 
 from fastmnist.inputs.idx import read_images, read_labels
-from fastmnist.model.model_file import load_model, save_model
+from fastmnist.model.model_file import Model, load_model, save_model
 
 
 @pytest.fixture
@@ -42,8 +42,8 @@ def test_figures_agree_with_those_of_the_predictions(figures, run_cli, seed_trai
 
 
 def test_the_calibration_error_is_that_of_the_confidences_that_predict_writes(run_cli, small_set, tmp_path):
-    metadata = {"class_names": list("0123456789"), "preprocess": "auto", "temperature": 3.0}
-    save_model(tmp_path / "warm.npz", random_network(), metadata)
+    model = Model(random_network(), list("0123456789"), "auto", temperature=3.0)
+    save_model(tmp_path / "warm.npz", model)
     images = small_set / "t10k-images-idx3-ubyte"
     rows = list(csv.DictReader(run_cli("predict", "--model", "warm.npz", images).lines))
     confidences = np.array([float(row["confidence"]) for row in rows])
@@ -78,7 +78,7 @@ def test_a_class_that_is_never_predicted_has_figures_of_0(run_cli, small_set, tm
     network = random_network()
     network.parameters[:] = 0
     network.biases(1)[3] = 1
-    save_model(tmp_path / "three.npz", network, {"class_names": list("0123456789"), "preprocess": "auto"})
+    save_model(tmp_path / "three.npz", Model(network, list("0123456789"), "auto"))
     run = run_cli("evaluate", "--model", "three.npz", small_set, "--json")
     assert run.code == 0
     shown = json.loads(run.stdout)
@@ -95,7 +95,7 @@ def test_misread_images_are_written_and_named_by_truth_and_guess(run_cli, small_
     predicted, _ = load_model(small_model).network.predict(images.reshape(-1, 784))
     expected = {f"{n:05d}-true-{labels[n]}-read-{predicted[n]}.png" for n in np.flatnonzero(predicted != labels)}
     assert set(os.listdir(tmp_path / "wrong")) == expected
-    assert f"{len(expected)} misread images written to wrong" in run.stderr
+    assert f"{len(expected)} misclassified images written to wrong" in run.stderr
     for name in expected:
         picture = cv2.imread(str(tmp_path / "wrong" / name), cv2.IMREAD_UNCHANGED)
         assert (picture == images[int(name[:5])]).all()
@@ -131,10 +131,10 @@ def test_a_bad_test_set_is_one_error_line_and_no_result(fault, run_cli, small_se
 def test_outputs_that_are_no_numbers_are_an_error_not_a_result(run_cli, small_set, tmp_path):
     network = random_network()
     network.parameters[:] *= np.float32(1e37)
-    save_model(tmp_path / "huge.npz", network, {"class_names": list("0123456789"), "preprocess": "auto"})
+    save_model(tmp_path / "huge.npz", Model(network, list("0123456789"), "auto"))
     run = run_cli("evaluate", "--model", "huge.npz", small_set)
     assert (run.code, run.stdout, len(run.errors)) == (1, b"", 1)
-    assert "outputs are no numbers" in run.errors[0]
+    assert "outputs are not numbers" in run.errors[0]
 
 
 def test_info_prints_the_metadata_as_json(run_cli, small_model):

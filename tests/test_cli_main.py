@@ -202,7 +202,7 @@ def test_a_signal_stops_while_kernels_are_compiled(sent, code, small_model, tmp_
             break
     assert process.communicate()[1] == f"fastmnist: stopped by {sent.name}\n".encode()
     assert process.returncode == code
-    assert sorted(os.listdir(tmp_path)) == ["0.png", "cache"]
+    assert {"out.csv", "out.csv.part"}.isdisjoint(os.listdir(tmp_path))
 
 
 def test_an_ignored_interrupt_stays_ignored(tmp_path):

@@ -292,4 +292,4 @@ def test_probabilities_that_are_no_numbers_are_an_error_not_a_row(run_cli, digit
     assert run.code == 1
     assert run.lines == [HEADER]
     assert len(run.errors) == 1
-    assert "probabilities are no numbers" in run.errors[0]
+    assert "probabilities are not numbers" in run.errors[0]

@@ -20,7 +20,7 @@ from test_inputs_table import HEADER as TABLE_HEADER
 from test_inputs_table import line
 
 from fastmnist.inputs.idx import write_images
-from fastmnist.model.model_file import save_model
+from fastmnist.model.model_file import Model, save_model
 
 
 @pytest.fixture
@@ -287,9 +287,8 @@ def test_a_signal_leaves_the_old_output_and_a_part_that_is_told(sent, code, smal
 
 def test_confidences_are_calibrated_where_the_model_has_a_temperature(run_cli, digits, tmp_path):
     network = random_network()
-    names = {"class_names": list("0123456789"), "preprocess": "none"}
-    save_model(tmp_path / "plain.npz", network, names)
-    save_model(tmp_path / "warm.npz", network, {**names, "temperature": 3.0})
+    save_model(tmp_path / "plain.npz", Model(network, list("0123456789"), "auto"))
+    save_model(tmp_path / "warm.npz", Model(network, list("0123456789"), "auto", temperature=3.0))
     write_images(tmp_path / "idx", digits[0][:100])
     plain, warm = (
         list(
@@ -349,8 +348,8 @@ def test_a_bar_shows_position_rate_and_time_left_on_a_terminal_only(inputs, pred
     assert process.returncode == piped.code
     if "list" in inputs:  # whose length nobody knows
         assert b"predicting" in shown
-        assert b"5030" in shown
+        assert b"5.03k images" in shown
     else:
-        assert re.search(rb"predicting  \[#+-*\]  \d+/50\d\d", shown)
+        assert re.search(rb"predicting: +\d+%\|.*\| \S+/5.0\dk \[\d\d:\d\d<", shown)
     assert b" images/s" in shown
     assert "predicting" not in piped.stderr

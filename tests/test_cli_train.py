@@ -131,7 +131,7 @@ def test_float16_weights_are_those_that_are_tested_calibrated_and_stored(run_cli
     assert run_cli("train", small_set, *options, "--output", "32.npz").code == 0
     whole = load_model(tmp_path / "32.npz")
     assert "stored_as" not in whole.metadata
-    np.testing.assert_array_equal(whole.network.parameters.astype(np.float16), parameters)
+    np.testing.assert_array_equal(whole.trained.parameters.astype(np.float16), parameters)
 
 
 def test_a_folder_without_a_test_set_is_enough(run_cli, small_set, tmp_path):
@@ -255,7 +255,7 @@ def test_a_setting_out_of_its_range_is_wrong_usage(option, value, told, run_cli,
         ("--learning-rate 1e30 --batch-size 32", "the loss in epoch 1 left the range of numbers"),
         ("--learning-rate 1e38 --batch-size 1000", "the loss in epoch 2 left the range of numbers"),
         # One step only: no later loss shows what it did.
-        ("--learning-rate 1e38 --batch-size 1000 --epochs 1", "the model's outputs are no numbers"),
+        ("--learning-rate 1e38 --batch-size 1000 --epochs 1", "the model's outputs are not numbers"),
         ("--learning-rate 1e38 --batch-size 1000 --epochs 1 --weight-decay 1e30", "the weights in epoch 1 left"),
     ],
 )
@@ -355,6 +355,7 @@ def test_the_progress_bar_is_on_stderr_and_only_on_a_terminal(small_set, run_cli
     os.close(reader)
     assert process.communicate()[0] == b""
     assert process.returncode == 0
-    assert b"training  [####################################]" in shown
+    assert b"training: 100%|" in shown
+    assert b"| 2.00k/2.00k [" in shown
     assert b"epoch 2/2  loss" in shown
-    assert "[#" not in run_cli("train", small_set, "--epochs", "2").stderr
+    assert "training:" not in run_cli("train", small_set, "--epochs", "2").stderr

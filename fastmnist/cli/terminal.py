@@ -1,6 +1,7 @@
 """What the program says on the terminal: stderr is talk, stdout is data."""
 
 import contextlib
+import os
 import sys
 from typing import Any
 
@@ -33,7 +34,11 @@ class ProgressBar:
 
     def __init__(self, total: int | None, label: str, unit: str = "images") -> None:
         """Make a bar of `total` units, None where nobody knows; it is drawn while the context lasts."""
-        self._bar = _tqdm()(total=total, desc=label, unit=f" {unit}", unit_scale=True) if on_terminal() else None
+        self._bar: Any = None
+        if on_terminal():
+            size = os.get_terminal_size(sys.stderr.fileno())  # 0 x 0 where the terminal does not tell
+            shape = {"ncols": size.columns or 80, "nrows": size.lines or 24}
+            self._bar = _tqdm()(total=total, desc=label, unit=f" {unit}", unit_scale=True, **shape)
 
     def __enter__(self) -> "ProgressBar":
         return self
