@@ -87,7 +87,7 @@ def test_a_read_only_home_costs_one_warning(run, digits, tmp_path):
     assert len(done.lines) == 2
     warnings = [line for line in done.stderr.splitlines() if line.startswith("fastmnist: warning: ")]
     assert len(warnings) == 1
-    assert warnings[0].endswith("Permission denied; kernels are compiled anew in every process")
+    assert warnings[0].endswith("not writable by this user; kernels are recompiled in every process")
     assert os.listdir(tmp_path / "home") == []
 
 
