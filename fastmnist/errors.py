@@ -1,4 +1,4 @@
-"""The errors that a user can mend, each told in one line."""
+"""Errors the user can fix, each a one-line message."""
 
 import os
 
@@ -6,7 +6,7 @@ AnyPath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
 
 class FastmnistError(Exception):
-    """Something a user can mend.
+    """Something the user can fix.
 
     `str(error)` is one line: the file, what was found, what was expected, what to do.
     """

@@ -35,7 +35,7 @@ class Evaluation:
 
     @property
     def accuracy(self) -> float:
-        """The share of right answers."""
+        """The share of correct predictions."""
         return float(np.trace(self.confusion) / self.confusion.sum())
 
     @property
@@ -58,7 +58,8 @@ class Evaluation:
         """The most frequent mistakes as (true class, predicted class, count), the most frequent first."""
         mistakes = self.confusion - np.diag(np.diag(self.confusion))
         order = np.argsort(-mistakes, axis=None, kind="stable")[:TOP]
-        cells = [(int(true), int(said), int(mistakes[true, said])) for true, said in np.argwhere(mistakes >= 0)[order]]
+        pairs = zip(*np.unravel_index(order, mistakes.shape), strict=True)
+        cells = [(int(true), int(predicted), int(mistakes[true, predicted])) for true, predicted in pairs]
         return [cell for cell in cells if cell[2]]
 
     def as_dict(self) -> dict[str, Any]:
@@ -94,13 +95,13 @@ def evaluate(network: Network, pixels: Uint8 | Float32, labels: Uint8) -> Evalua
         if not np.isfinite(logits).all():
             raise ModelError("the model's outputs are not numbers: its weights are too large; train a new one")
         log_probabilities = logits - np.logaddexp.reduce(logits.astype(np.float64), axis=1, keepdims=True)
-        answers, said = labels[chunk], logits.argmax(axis=1)
-        np.add.at(confusion, (answers, said), 1)
-        predictions[chunk] = said
-        rows = np.arange(len(said))
-        loss -= float(log_probabilities[rows, answers].sum())
-        confidences = np.exp(log_probabilities[rows, said])
+        expected, predicted = labels[chunk], logits.argmax(axis=1)
+        np.add.at(confusion, (expected, predicted), 1)
+        predictions[chunk] = predicted
+        rows = np.arange(len(predicted))
+        loss -= float(log_probabilities[rows, expected].sum())
+        confidences = np.exp(log_probabilities[rows, predicted])
         bins = np.minimum((confidences * N_BINS).astype(int), N_BINS - 1)
-        excess += np.bincount(bins, confidences - (said == answers), N_BINS)
+        excess += np.bincount(bins, confidences - (predicted == expected), N_BINS)
     calibration_error = float(np.abs(excess).sum() / len(pixels))
     return Evaluation(loss / len(pixels), confusion, calibration_error, predictions)

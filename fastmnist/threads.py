@@ -83,10 +83,9 @@ def _cgroup_folders(root: Path, membership: Path) -> list[Path]:
 class Pace:
     """Chooses between one thread and all of them by what they have cost so far; results must not depend on it.
 
-    Waiting for the other threads can cost more than they bring: beside busy neighbours (with both cores taken, a
-    seed epoch took 10 times as long), where starting a parallel region is dear, or where the threads stand in line
-    for the interpreter lock (small image files). Both ways are timed, the faster one is used, and the other tried
-    again now and then.
+    Waiting for the other threads can cost more than they gain: beside busy neighbours (with both cores taken, a
+    seed epoch took 10 times as long), where entering a parallel region is expensive, or where threads contend for
+    the GIL (small image files). Both ways are timed, the faster one is used, and the other is retried now and then.
     """
 
     RETRY = 16  # calls between two trials of the slower way: they cost 2 % of a quiet seed epoch

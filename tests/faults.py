@@ -90,7 +90,7 @@ def run_in_process(monkeypatch, capfd, *arguments, fault=None):
             code = main._code_for(error, debug=False)
     told = capfd.readouterr()
     assert "Traceback" not in told.err
-    assert "this is a fault of fastmnist" not in told.err
+    assert "this is a bug in fastmnist" not in told.err
     return code, told.out, told.err.splitlines()
 
 

@@ -117,7 +117,7 @@ def test_a_fault_of_ours_is_one_line_that_says_so(tmp_path):
     """
     run = subprocess.run([sys.executable, "-c", script, "info", "x"], cwd=tmp_path, capture_output=True, text=True)
     assert run.returncode == 1
-    assert run.stderr.startswith("fastmnist: error: RuntimeError: two\\nlines: this is a fault of fastmnist")
+    assert run.stderr.startswith("fastmnist: error: RuntimeError: two\\nlines: this is a bug in fastmnist")
     assert run.stderr.count("\n") == 1
 
 

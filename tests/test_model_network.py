@@ -138,7 +138,7 @@ def test_each_class_may_be_a_label():
 def test_an_order_of_samples_that_are_not_there_or_too_many_is_refused(order):
     network = random_network()
     parameters = network.parameters.tobytes()
-    with pytest.raises(ValueError, match="order"):
+    with pytest.raises(ValueError, match="indices, expected at most 4, each from 0 to 2"):
         Trainer(network, 2, 0.0, 4).train(make_pixels(3), np.zeros(3, np.uint8), np.array(order), 0.1, 0.0)
     assert network.parameters.tobytes() == parameters
 

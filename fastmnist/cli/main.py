@@ -18,7 +18,7 @@ from fastmnist.errors import FastmnistError, OutputError, printable, reason
 from fastmnist.threads import set_up_program
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
-REPEAT_SECONDS = 0.5  # until a signal is heeded: long enough for cleaning up, which a repetition would disturb
+REPEAT_SECONDS = 0.5  # delay before raising again; long enough for cleanup to finish
 
 
 HELP = """Train and run fully connected handwritten-digit recognisers on a CPU, fast.
@@ -91,7 +91,7 @@ def _code_for(error: BaseException, *, debug: bool) -> int:
     if isinstance(error, FastmnistError):
         return _fail(str(error), debug)
     text = f"{type(error).__name__}: {printable(str(error))}"
-    return _fail(f"{text}: this is a fault of fastmnist; 'fastmnist --debug ...' shows where", debug)
+    return _fail(f"{text}: this is a bug in fastmnist; 'fastmnist --debug ...' shows where", debug)
 
 
 def _run() -> int:

@@ -15,7 +15,7 @@ MAX_FILE_BYTES = 64 * 1024 * 1024
 MAX_PIXELS = 50_000_000
 _ORIENTATION_TAG = 0x0112
 
-# Formats that OpenCV reads to no good end. Sun raster: wrong greys, and through a file in the shared temporary
+# Formats OpenCV decodes wrongly or unsafely. Sun raster: wrong greys, and through a file in the shared temporary
 # folder. Radiance (.hdr): through such a file too. PFM: fractions of 1, which would all become black.
 _UNFIT_FORMATS = {
     b"\x59\xa6\x6a\x95": "Sun raster",
@@ -98,7 +98,7 @@ def _decode_any(data: bytes, name: bytes) -> npt.NDArray[np.uint8] | None:
     """Return the grey picture in `data`, whatever its depth and channels, or None where there is none.
 
     IMREAD_UNCHANGED alone keeps transparency and 16 bits, but it leaves the orientation to its caller. Raises DataError
-    for a format that OpenCV reads to no good end.
+    for a format OpenCV decodes wrongly or unsafely.
     """
     for magic, unfit in _UNFIT_FORMATS.items():
         if data.startswith(magic):

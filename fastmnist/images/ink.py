@@ -11,9 +11,9 @@ from fastmnist.images.decode import opencv
 Grey = npt.NDArray[np.uint8]
 Ink = npt.NDArray[np.float32]  # 0 for paper, about 1 for full ink
 
-LIGHT_SIDE = 64  # the light changes slowly: a picture so small knows all about it
+LIGHT_SIDE = 64  # the light changes slowly: a thumbnail captures it
 MIN_CONTRAST = 0.08  # of the full range: less is paper, noise or shadow, not ink
-LEAST_SIGNAL = 6  # standard deviations of the noise, the same
+LEAST_SIGNAL = 6  # minimum signal-to-noise ratio, in standard deviations of the noise
 
 
 def find_ink(picture: Grey) -> Ink:
@@ -64,7 +64,7 @@ def _light_at_border(picture: Grey) -> npt.NDArray[np.float64]:
 
     Most of the border is paper, lit from one side perhaps, and darker far from the middle: a plane and the square of
     that distance. (Free squares of x and y would follow a digit that touches two opposite sides; a square that rises
-    would follow one that touches all four.) Least squares, weighted anew by the distances, take it to the median of
+    would follow one that touches all four.) Least squares, reweighted by the distances, take it to the median of
     the border, which strokes that cross it don't bend.
     """
     ring, basis = _surfaces(*picture.shape)

@@ -22,7 +22,7 @@ from fastmnist.shapes import SIDE
 BOX = 20  # the longest side of a digit within the 28x28 pixels
 CENTRE = 14  # where the centre of mass goes, rounded: [13.5, 14.5) in pixel indices
 
-WORKING_SIDE = 320  # larger pictures are shrunk first: no digit that fills a sixteenth of one loses anything
+WORKING_SIDE = 320  # larger pictures are shrunk first: lossless for digits larger than 1/16 of the picture
 FRAME = 12  # a frame is not wider than this part of the picture,
 FRAME_STEP = 30  # and at least so many grey levels from what it surrounds
 SPECK = 0.03  # of the largest component's area: less is a speck

@@ -27,11 +27,11 @@ from fastmnist.training.loop import Training
 MAX_MEMBERS = 8
 FORMAT_VERSION = 1
 
-Row = dict[str, Any]  # what is told about an epoch
+Row = dict[str, Any]  # an epoch's history row
 
 
 def save_checkpoint(path: AnyPath, training: Training, rows: Sequence[Row]) -> None:
-    """Write the state after an epoch, and what was told about the epochs so far, a row for each, atomically.
+    """Atomically write the state and the history rows so far.
 
     Raises OutputError when the file can't be written; an old file is then untouched.
     """
@@ -39,7 +39,7 @@ def save_checkpoint(path: AnyPath, training: Training, rows: Sequence[Row]) -> N
 
 
 def load_checkpoint(path: AnyPath, training: Training) -> list[Row]:
-    """Bring a fresh `training` to the state of a checkpoint; return what was told about its epochs.
+    """Bring a fresh `training` to the state of a checkpoint; return its history rows.
 
     Raises TrainingError, naming the file and what to do, for anything that is not a whole, sound checkpoint of a run
     on the same data with the same settings.

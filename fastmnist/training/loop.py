@@ -17,9 +17,9 @@ from fastmnist.training.augmentation import Augmenter
 from fastmnist.training.recipes import HE, Recipe
 from fastmnist.training.trainer import Trainer
 
-# A compiled call hears no signals and shows no progress, so one does this much and no more: some hundredths of a
-# second, on a slow machine half of one. It is not measured by the clock, because where the calls part decides how
-# the losses are summed: equal runs must give equal bytes.
+# A compiled call cannot be interrupted and shows no progress, so one does this much and no more: a few hundredths of a
+# second, half a second on a slow machine. The clock does not decide it, because where calls end decides how the losses
+# are summed: equal runs must give equal bytes.
 MULTIPLICATIONS_PER_CALL = 20_000_000_000
 SAMPLES_PER_CALL = 2048  # the lists of their non-zero inputs fit a second-level cache or two
 
@@ -97,7 +97,7 @@ class Training:
         return self._data_sha256
 
     def state(self) -> dict[str, Float32]:
-        """Return all that training has changed, as views: what was copied out and in again trains on alike."""
+        """Return all that training has changed, as views: restoring a copy resumes training exactly."""
         average = {"average": self.network.parameters} if self.recipe.average else {}
         return {**self._trainer.state(), **average}
 

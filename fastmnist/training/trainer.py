@@ -55,7 +55,9 @@ class Trainer:
         check_inputs(inputs, self.network.n_in)
         check_labels(labels, len(inputs), self.network.n_classes)
         if len(order) > self.max_samples or (len(order) and (order.min() < 0 or order.max() >= len(inputs))):
-            raise ValueError(f"an order of {len(order)} samples: expected up to {self.max_samples}, all of them there")
+            raise ValueError(
+                f"{len(order)} indices, expected at most {self.max_samples}, each from 0 to {len(inputs) - 1}"
+            )
         self._space.totals[:] = 0
         inputs = pad_inputs(inputs)
         sparse.list_nonzeros(inputs, order, self.batch_size, self._rows, self._columns)
@@ -81,7 +83,7 @@ class Trainer:
         return float(self._space.totals[0]), int(self._space.totals[1])
 
     def state(self) -> dict[str, Float32]:
-        """Return all that training has changed, as views: what was copied out and in again trains on alike."""
+        """Return all that training has changed, as views: restoring a copy resumes training exactly."""
         return {
             "parameters": self.network.parameters,
             "velocities": self.velocities,
