@@ -11,6 +11,7 @@ from fastmnist.kernels.jit import inlined, kernel
 from fastmnist.kernels.layout import aligned_zeros, part_bounds
 from fastmnist.kernels.matmul import (
     DEPTH_BLOCK,
+    TILE_ROWS,
     TILE_WIDTH,
     Matrix,
     add_product_columns,
@@ -18,7 +19,6 @@ from fastmnist.kernels.matmul import (
     clear_rows,
     input_gradient_part,
     matmul_part,
-    tile_bounds,
 )
 from fastmnist.kernels.simd import LANES
 
@@ -81,6 +81,13 @@ def _softmax_cross_entropy_gradient(logits, n, labels, smoothing, losses, out, s
     losses[sample] = output_delta_row(
         logits, sample * stride, n, np.intp(labels[sample]), smoothing, n_samples, flat, sample * stride
     )
+
+
+@inlined
+def tile_bounds(n_rows, part, n_parts):
+    """Return (first, last) of one of `n_parts` nearly equal parts of the rows, cut between tiles."""
+    first, last = part_bounds((n_rows + TILE_ROWS - 1) // TILE_ROWS, part, n_parts)
+    return min(first * TILE_ROWS, n_rows), min(last * TILE_ROWS, n_rows)
 
 
 @kernel

@@ -1,14 +1,14 @@
 """Class folders: a folder of images for each class, named after the class; how most people lay out their own data."""
 
 import os
-from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from fastmnist.datasets.idx_files import no_split
-from fastmnist.datasets.labelled import LabelledImages, Split, listed
+from fastmnist.datasets.labelled import Dataset, LabelledImages, Loading, Split, listed
 from fastmnist.errors import AnyPath, DataError, printable, reason
 from fastmnist.inputs.files import folders_within
 from fastmnist.inputs.stream import open_stream
@@ -28,7 +28,8 @@ class _Classes(NamedTuple):
         return [os.path.join(self.top, name) for name in self.names]
 
 
-class ClassFolders(NamedTuple):
+@dataclass(frozen=True)
+class ClassFolders(Dataset):
     """The class folders in `directory`: those of each split, or the same for both."""
 
     directory: AnyPath
@@ -39,16 +40,8 @@ class ClassFolders(NamedTuple):
         """Whether there is a test set apart from the training set."""
         return "test" in self.splits and self.splits["test"] is not self.splits.get("train")
 
-    def load(
-        self,
-        split: Split,
-        class_names: Sequence[str] | None = None,
-        preprocess: str | None = None,
-        *,
-        threads: int = 1,
-        on_note: Callable[[str], None] = lambda _note: None,
-    ) -> LabelledImages:
-        """Read one split (labelled.py: Dataset.load), in a shuffled order that is always the same.
+    def _load(self, split: Split, how: Loading) -> LabelledImages:
+        """Read one split, in a shuffled order that is always the same.
 
         Images lie at any depth within their class's folder, found as `open_stream` finds them. Raises DataError for
         folders that are not among `class_names`; where their names are the classes, also for fewer than two folders
@@ -56,27 +49,27 @@ class ClassFolders(NamedTuple):
         """
         if split not in self.splits:
             raise no_split(self.directory, split, {})
-        folders = self.splits[split]
-        classes = _own_names(folders) if class_names is None else list(class_names)
+        folders, preprocess = self.splits[split], how.preprocess or "auto"
+        classes = _own_names(folders) if how.class_names is None else list(how.class_names)
         label_of = _labels(folders, classes)
         prefix = len(os.path.join(folders.top, b""))
         pixels = [np.zeros((0, N_PIXELS), np.uint8)]
         labels: list[int] = []
         errors: list[str] = []
         seen: set[bytes] = set()
-        for batch in open_stream(folders.paths(), preprocess or "auto", threads=threads, on_note=on_note):
+        for batch in open_stream(folders.paths(), preprocess, threads=how.threads, on_note=how.on_note):
             names = [path[prefix:].partition(b"/")[0] for path in batch.paths]
             seen.update(names)
             sound = [row for row in range(len(names)) if row not in batch.errors]
             pixels.append(batch.pixels[sound])
             labels += [label_of[names[row]] for row in sound]
             errors += batch.errors.values()
-        if class_names is None:
+        if how.class_names is None:
             _check_each_seen(folders, seen)
         # Shuffled: neither training in file order nor a validation set cut off its end may see one class after another.
         order = np.random.RandomState(0).permutation(len(labels))
         shuffled = np.concatenate(pixels)[order], np.array(labels, np.uint8)[order]
-        return LabelledImages(*shuffled, classes, errors, preprocess or "auto")
+        return LabelledImages(*shuffled, classes, errors, preprocess)
 
 
 def find_class_folders(directory: AnyPath) -> ClassFolders | None:

@@ -4,11 +4,11 @@ import os
 import re
 import shlex
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fastmnist.datasets.labelled import LabelledImages, Split, check_labels, label_pixels, listed
+from fastmnist.datasets.labelled import Dataset, LabelledImages, Loading, Split, check_labels, label_pixels, listed
 from fastmnist.errors import AnyPath, DataError, printable, reason
 from fastmnist.inputs.files import folders_within
 from fastmnist.inputs.idx import peek_dimensions, read_images, read_labels
@@ -30,7 +30,7 @@ _STANDARD_NAMES = {
 
 
 @dataclass(frozen=True)
-class IdxFiles:
+class IdxFiles(Dataset):
     """The IDX files in a folder, by their roles: train_images, train_labels, test_images, test_labels."""
 
     directory: AnyPath
@@ -41,21 +41,13 @@ class IdxFiles:
         """Whether there is a test set."""
         return "test_images" in self.paths
 
-    def load(
-        self,
-        split: Split,
-        class_names: Sequence[str] | None = None,
-        preprocess: str | None = None,
-        *,
-        threads: int = 1,
-        on_note: Callable[[str], None] = lambda _note: None,
-    ) -> LabelledImages:
-        """Read one split (labelled.py: Dataset.load)."""
+    def _load(self, split: Split, how: Loading) -> LabelledImages:
+        """Read one split."""
         images_path, labels_path = self.paths.get(f"{split}_images"), self.paths.get(f"{split}_labels")
         if images_path is None or labels_path is None:
             raise no_split(self.directory, split, self.paths)
         labels = read_labels(labels_path)
-        check_labels(labels, len(class_names or DIGITS), labels_path)
+        check_labels(labels, len(how.class_names or DIGITS), labels_path)
         images = read_images(images_path)
         if len(images) != len(labels):
             raise DataError(
@@ -63,7 +55,7 @@ class IdxFiles:
                 "labels, expected as many; take both files from the same set"
             )
         pixels = images.reshape(len(images), N_PIXELS)
-        return label_pixels(images_path, pixels, labels, class_names, preprocess, threads=threads, on_note=on_note)
+        return label_pixels(images_path, pixels, labels, how)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """One split of a labelled data set, in any source format."""
 
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -34,12 +34,22 @@ class LabelledImages(NamedTuple):
     preprocess: str
 
 
-class Dataset(Protocol):
+class Loading(NamedTuple):
+    """How a split is to be loaded; see Dataset.load."""
+
+    class_names: Sequence[str] | None
+    preprocess: str | None
+    threads: int
+    on_note: Callable[[str], None]
+
+
+class Dataset:
     """A labelled data set: IDX files, class folders or a table of pixels."""
 
     @property
     def has_test(self) -> bool:
         """Whether there is a test set apart from the training set."""
+        raise NotImplementedError
 
     def load(
         self,
@@ -57,31 +67,26 @@ class Dataset(Protocol):
         another form than MNIST's. Up to `threads` threads read images; `on_note` gets a line for what is ignored.
         Raises DataError if there is no such split, or it is damaged, empty or has other classes.
         """
+        return self._load(split, Loading(class_names, preprocess, threads, on_note))
+
+    def _load(self, split: Split, how: Loading) -> LabelledImages:
+        raise NotImplementedError
 
 
-def label_pixels(
-    path: AnyPath,
-    pixels: Uint8,
-    labels: Uint8,
-    class_names: Sequence[str] | None,
-    preprocess: str | None,
-    *,
-    threads: int,
-    on_note: Callable[[str], None],
-) -> LabelledImages:
+def label_pixels(path: AnyPath, pixels: Uint8, labels: Uint8, how: Loading) -> LabelledImages:
     """Return the images of the IDX file or table `path`, pixels (n, 784) and labels (n,), as one split.
 
     Raises DataError for no images and for labels that are not below the number of classes.
     """
-    classes = list(DIGITS if class_names is None else class_names)
+    classes = list(DIGITS if how.class_names is None else how.class_names)
     if not len(pixels):
         raise DataError(f"{printable(path)}: no images, expected at least one; use another data set")
     if emnist.is_emnist(path):
-        on_note(emnist.note(path))
+        how.on_note(emnist.note(path))
         pixels = emnist.upright(pixels)
-    if preprocess == "mnist":
-        return _normalized(path, pixels, labels, classes, threads)
-    return LabelledImages(pixels, labels, classes, [], preprocess or _preprocess_for(pixels))
+    if how.preprocess == "mnist":
+        return _normalized(path, pixels, labels, classes, how.threads)
+    return LabelledImages(pixels, labels, classes, [], how.preprocess or _preprocess_for(pixels))
 
 
 def check_labels(labels: Uint8, n_classes: int, path: AnyPath) -> None:

@@ -1,17 +1,17 @@
 """A table of labelled pixels as a data set: Kaggle's train.csv."""
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
-from fastmnist.datasets.labelled import LabelledImages, Split, check_labels, label_pixels
+from fastmnist.datasets.labelled import Dataset, LabelledImages, Loading, Split, check_labels, label_pixels
 from fastmnist.errors import AnyPath, DataError, printable
 from fastmnist.inputs.table import open_table
 from fastmnist.shapes import DIGITS, N_PIXELS
 
 
-class PixelTable(NamedTuple):
+@dataclass(frozen=True)
+class PixelTable(Dataset):
     """The table at `path`, which is its own training and test set."""
 
     path: AnyPath
@@ -21,16 +21,8 @@ class PixelTable(NamedTuple):
         """Whether there is a test set apart from the training set: no."""
         return False
 
-    def load(
-        self,
-        split: Split,
-        class_names: Sequence[str] | None = None,
-        preprocess: str | None = None,
-        *,
-        threads: int = 1,
-        on_note: Callable[[str], None] = lambda _note: None,
-    ) -> LabelledImages:
-        """Read the table (labelled.py: Dataset.load). Raises DataError, naming the first bad row."""
+    def _load(self, split: Split, how: Loading) -> LabelledImages:
+        """Read the table. Raises DataError, naming the first bad row."""
         path = self.path
         table = open_table(path)
         if not table.has_labels:
@@ -43,5 +35,5 @@ class PixelTable(NamedTuple):
                 raise DataError(rows.errors[min(rows.errors)])
             parts.append((rows.pixels, rows.labels))
         pixels, labels = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-        check_labels(labels, len(class_names or DIGITS), path)
-        return label_pixels(path, pixels, labels, class_names, preprocess, threads=threads, on_note=on_note)
+        check_labels(labels, len(how.class_names or DIGITS), path)
+        return label_pixels(path, pixels, labels, how)

@@ -119,13 +119,6 @@ def n_chunks(width, chunk_width):
 
 
 @inlined
-def tile_bounds(n_rows, part, n_parts):
-    """Return (first, last) of one of `n_parts` nearly equal parts of the rows, cut between tiles."""
-    first, last = part_bounds((n_rows + TILE_ROWS - 1) // TILE_ROWS, part, n_parts)
-    return min(first * TILE_ROWS, n_rows), min(last * TILE_ROWS, n_rows)
-
-
-@inlined
 def block_of(matrix, row, column):
     """Return the matrix without its first rows and columns."""
     offset = matrix.offset + row * matrix.row_step + column * matrix.column_step
