@@ -37,9 +37,9 @@ class CsvFormat(RowFormat):
 
     def keys(self, paths: Sequence[bytes], indices: Sequence[int | None], numbers: range) -> Iterator[bytes]:
         """Yield the cells of path and index."""
-        cell = functools.cache(_path_cell)  # the rows of one file have one path
+        cell = functools.cache(_path_cell)  # for the rows of one file
         for path, index in zip(paths, indices, strict=True):
-            yield b"%b,," % cell(path) if index is None else b"%b,%d," % (cell(path), index)
+            yield b"%b,," % _path_cell(path) if index is None else b"%b,%d," % (cell(path), index)
 
     def values(self, predictions: Predictions) -> Iterator[bytes]:
         """Yield the other cells; those of a row that failed are empty."""
