@@ -93,5 +93,5 @@ ci: lint test test-lowest bench-smoke dist
 check-all: ci fuzz bench
 
 clean:
-	rm -rf .venv .venv-lowest build dist data images out.csv model.npz bench/results .hypothesis .*_cache
+	rm -rf .venv .venv-lowest build dist data images out.csv model.npz bench/results experiments/results .hypothesis .*_cache
 	find fastmnist tests bench experiments -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""Start one command, wait for it, report what it used: `python launch.py REPORT COMMAND ARGUMENT...`.
+"""Start one command, wait for it, report its resource usage: `python launch.py REPORT COMMAND ARGUMENT...`.
 
 A process of its own, because Linux counts the memory of the process that starts a command as the command's
 own peak: started from a bench that holds PyTorch and MNIST, `true` would seem to need a gigabyte.

@@ -1,4 +1,4 @@
-"""How much of the machine other processes use meanwhile: a busy machine spoils every figure."""
+"""How much CPU time other processes use during a measurement: a busy machine spoils every figure."""
 
 import os
 import sys
@@ -12,17 +12,17 @@ from bench.machine import available_cores
 from bench.settings import Settings
 from bench.table import Table
 
-STAT = Path("/proc/stat")  # Linux only; elsewhere nothing is known, and nothing said
+STAT = Path("/proc/stat")  # Linux only; elsewhere the load is unknown and not reported
 DISTURBED = 0.05  # of all CPUs' time, used by others while a row was measured
 PATIENCE_SECONDS = 60
 ATTEMPTS = 3
-TOO_SHORT = 0.5  # seconds: the kernel counts in hundredths
+TOO_SHORT = 0.5  # seconds: the kernel's counters have a resolution of 0.01 s
 
 
 def undisturbed(table: Table, settings: Settings) -> Iterator[None]:
-    """Repeat a loop's body, which adds rows to the table, until others left the CPUs alone meanwhile.
+    """Repeat a loop's body, which adds rows to the table, until no other process disturbed it.
 
-    After some attempts the rows stay as they are, marked as disturbed.
+    After ATTEMPTS attempts the rows are kept, marked as disturbed.
     """
     n_rows = len(table.rows)
     for _ in range(1 if settings.smoke else ATTEMPTS):
@@ -40,7 +40,7 @@ def undisturbed(table: Table, settings: Settings) -> Iterator[None]:
 
 
 def wait_until_quiet(settings: Settings) -> None:
-    """Wait, not for ever, until others leave the CPUs alone; say once on stderr where they do not."""
+    """Wait up to PATIENCE_SECONDS for the other processes to go idle; if they don't, warn once on stderr."""
     deadline = time.perf_counter() + (0 if settings.smoke else PATIENCE_SECONDS)
     while _share_of_others(0.3) > DISTURBED:
         if time.perf_counter() > deadline:

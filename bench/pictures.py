@@ -1,4 +1,4 @@
-"""Pictures of several sizes, from files to pixels in MNIST's form: decoding and normalizing, on all cores."""
+"""Pictures of several sizes, from files to pixels in MNIST's form: decoding and normalising, on all cores."""
 
 import tempfile
 from collections.abc import Iterator
@@ -56,7 +56,7 @@ def run(settings: Settings) -> Iterator[Table]:
 
 
 def _drawn(digit: Picture, kind: Kind) -> Picture:
-    """Return a picture with the digit in its middle, at most three quarters of it."""
+    """Return a picture with the digit in its middle, filling at most three quarters of it."""
     if not kind.inverted:
         return digit
     side = 28 if kind.height == 28 else kind.height * 3 // 4
@@ -67,7 +67,7 @@ def _drawn(digit: Picture, kind: Kind) -> Picture:
 
 
 def _read(folder: str, threads: int) -> int:
-    """Read all pictures; return how many could be."""
+    """Read all pictures; return how many could be read."""
     batches = open_stream([folder], "auto", threads=threads, on_note=print)
     return sum(len(batch.pixels) - len(batch.errors) for batch in batches)
 

@@ -1,4 +1,4 @@
-"""Whole commands, and processes in which peers work."""
+"""Running whole commands, and worker processes for the peers."""
 
 import importlib.util
 import os
@@ -14,7 +14,7 @@ from typing import IO, Any, TypeVar
 from bench.settings import WrongResultError
 from bench.timing import ProcessTiming, run_process
 
-# Numba imports SciPy where it is installed, as it is beside the peers: 0.15 s that fastmnist alone does not cost.
+# Numba imports SciPy if it is installed, as it is with the peers; that takes 0.15 s that fastmnist alone doesn't need.
 WITHOUT_SCIPY = "import sys; sys.modules['scipy'] = None; from fastmnist.cli.main import main; main()"
 
 T = TypeVar("T")
@@ -47,9 +47,9 @@ def run_checked(argv: list[str], env: dict[str, str] | None = None, stdout: IO[b
 
 
 class PeerProcess:
-    """A process for one peer: its threads, its settings and its memory do not meet those of the others.
+    """A process for one peer, which keeps its threads, settings and memory apart from the others'.
 
-    fastmnist tells OpenMP to spin little, for example, which PyTorch would have to live with.
+    For example, fastmnist limits OpenMP's spinning, which would slow PyTorch in the same process.
     """
 
     def __enter__(self) -> "PeerProcess":
@@ -62,7 +62,7 @@ class PeerProcess:
         self._pool.shutdown()
 
     def call(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        """Return function(*args, **kwargs), called over there."""
+        """Return function(*args, **kwargs), called in that process."""
         return self._pool.submit(function, *args, **kwargs).result()
 
 

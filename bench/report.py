@@ -1,4 +1,4 @@
-"""What stays of a run: the figures as JSON, section by section, and the tables of bench/README.md."""
+"""A run's results: figures as JSON, a file per section, and the tables of bench/README.md."""
 
 import importlib
 import json
@@ -15,7 +15,7 @@ MARK = "<!-- Below: written by `python -m bench --write-readme`. -->"
 
 
 def run_section(name: str, settings: Settings, machine: dict[str, str]) -> None:
-    """Run one section, print its tables as they come, and keep its figures."""
+    """Run one section, print its tables as they are finished, and save its figures."""
     tables = []
     for table in importlib.import_module(f"bench.{name}").run(settings):
         print(table.text(), flush=True)
@@ -25,7 +25,7 @@ def run_section(name: str, settings: Settings, machine: dict[str, str]) -> None:
 
 
 def write_readme(sections: tuple[str, ...]) -> None:
-    """Replace what is below the mark in bench/README.md by the last full run of each section."""
+    """Replace everything below the mark in bench/README.md with the last full run of each section."""
     kept = README.read_text(encoding="utf-8").partition(MARK)[0]
     paths = [path for name in sections if (path := RESULTS / f"{name}.json").exists()]
     contents = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
@@ -35,7 +35,7 @@ def write_readme(sections: tuple[str, ...]) -> None:
 
 
 def _machines(machines: list[dict[str, str]]) -> str:
-    """Return the machine as a list; what differed from section to section is named once each."""
+    """Return the machine as a list; values that differ between sections are all listed, once each."""
     lines = []
     for name in machines[0]:
         values = dict.fromkeys(machine[name] for machine in machines)

@@ -1,4 +1,4 @@
-"""Training with fewer threads, and beside other processes that want the cores."""
+"""Training with fewer threads, and beside other processes that compete for the cores."""
 
 import csv
 import subprocess
@@ -21,7 +21,7 @@ BURNER = "while True: pass"
 
 
 def run(settings: Settings) -> Iterator[Table]:
-    """Yield both tables; a smoke run has none: there is nothing here to check."""
+    """Yield both tables; a smoke run has none, since there is nothing to check."""
     if settings.smoke:
         return
     mnist(settings)  # says what to do where it is missing
@@ -31,7 +31,7 @@ def run(settings: Settings) -> Iterator[Table]:
 
 
 def _threads(settings: Settings, folder: Path) -> Table:
-    """Compare all threads with one, and the models that come out, byte for byte."""
+    """Compare all threads with one; the models must be equal, byte for byte."""
     table = Table(f"Training with {settings.threads} threads (ours) and with 1 (peer): time per epoch")
     cases = (
         ("784-800-800-10, batch 128, momentum 0.9, 2 epochs", (*WIDE, "--epochs", "2"), "; goal on 2 cores 1.7 x"),

@@ -1,4 +1,4 @@
-"""What one run of the bench is asked to do, and the data that it does it with."""
+"""The options of one benchmark run, and its data."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ SMOKE_SAMPLES = 4000
 
 
 class WrongResultError(Exception):
-    """Ours or a peer computed something else than it should: its time means nothing."""
+    """Ours or a peer computed a wrong result, so its time is meaningless."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +45,14 @@ class DataSet:
     test_labels: Bytes
 
     def inverted(self) -> "DataSet":
-        """Return the same images as black on white: as dense as can be."""
+        """Return the same images in black on white: hardly a zero among the pixels."""
         return DataSet(
             f"inverted {self.name}", 255 - self.pixels, self.labels, 255 - self.test_pixels, self.test_labels
         )
 
 
 def mnist(settings: Settings) -> DataSet:
-    """Return MNIST; in a smoke run a part of it, or images made up in its likeness where it is missing."""
+    """Return MNIST; in a smoke run part of it, or synthetic images if it is missing."""
     if settings.data.is_dir():
         data = read("MNIST", settings.data)
     elif settings.smoke:
@@ -74,7 +74,7 @@ def read(name: str, folder: Path) -> DataSet:
 
 
 def _made_up() -> DataSet:
-    """Return ten patterns under noise: as learnable as digits, and as many pixels of them are 0 (81 %)."""
+    """Return ten noisy patterns, as learnable and as sparse (81 % zeros) as digits."""
     rng = np.random.default_rng(0)
     patterns = rng.random((10, 784)) < 0.19
     labels = rng.integers(0, 10, 2 * SMOKE_SAMPLES, dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""Whole commands from nothing: what compiling costs once, what loading costs every time."""
+"""Start-up of whole commands: compiling, paid once, and loading, paid every time."""
 
 import statistics
 import tempfile
@@ -63,7 +63,7 @@ def _difference(table: Table, name: str, cold: float, warm: float) -> None:
 
 
 def _steady(table: Table, model: Path, settings: Settings) -> None:
-    """Time what is left when everything is loaded."""
+    """Time the steady state, with everything loaded."""
     network = load_model(model).network
     one = mnist(settings).test_pixels[:1].copy()
     for _ in undisturbed(table, settings):

@@ -1,7 +1,7 @@
-"""The bench's clocks, and the table that collects what they read.
+"""The clocks of the benchmarks.
 
-Every figure is a minimum and a median of repeats. A peer is timed in the same run, alternating with ours
-(A B A B), so that a drift of the machine hits both.
+Every figure is the minimum and the median of several repeats. A peer is timed in the same run, alternating with ours
+(A B A B), so that drift of the machine affects both.
 """
 
 import subprocess
@@ -14,12 +14,12 @@ from pathlib import Path
 from statistics import median
 from typing import IO
 
-# OpenBLAS's and OpenMP's threads spin for a while after a product, in wait for the next one, and take a core
-# from whoever runs next. This much idle time between ours and the peer lets them fall asleep.
+# OpenBLAS's and OpenMP's threads spin for a while after a product, waiting for the next one, and take a core
+# from whatever runs next. This much idle time between ours and the peer lets them go to sleep.
 SETTLE_SECONDS = 0.2
 
-# Threads that were asleep are often woken on their caller's own core, and stay there, each in the other's way, until
-# the scheduler spreads them some 10 to 40 ms later: a product of 0.3 ms takes 1.1 ms meanwhile.
+# Sleeping threads often wake on their caller's core and compete for it until the scheduler spreads them, some 10 to
+# 40 ms later; until then a product of 0.3 ms takes 1.1 ms.
 WAKE_SECONDS = 0.1
 
 LAUNCHER = Path(__file__).with_name("launch.py")
@@ -97,8 +97,8 @@ def compare(
 ) -> Comparison:
     """Time ours and the peer in turn, `repeats` rounds of each, after one untimed call of both.
 
-    Short functions want several `calls` in a round. Then each round begins with calls that are not timed, one or
-    `wake` seconds of them: they wake the threads and fill the caches that the settling emptied.
+    Short functions need several `calls` per round. Each round then begins with untimed calls, one or `wake` seconds of
+    them, which wake the threads and refill the caches.
     """
 
     def burst(function: Callable[[], object]) -> list[float]:
@@ -123,7 +123,7 @@ def compare_clocks(
 ) -> Comparison:
     """Compare functions that return their own seconds: training runs, and whole processes.
 
-    Nothing is warmed up here: what such a clock leaves out is its own affair.
+    Nothing is warmed up here: the functions decide what they time.
     """
     return _interleave(lambda: [ours()], lambda: [peer()], repeats, settle)
 
@@ -144,9 +144,9 @@ def _interleave(
 def run_process(
     argv: Sequence[str], env: dict[str, str] | None = None, stdout: IO[bytes] | int = subprocess.DEVNULL
 ) -> ProcessTiming:
-    """Run one command from nothing to its exit: wall time, its own peak memory, exit code, what it said.
+    """Run one command from start to exit: wall time, its own peak memory, exit code, stderr.
 
-    A command that fails is not an error here: the caller looks at `returncode` and can show `stderr`.
+    A failing command is not an error here: the caller checks `returncode` and can show `stderr`.
     """
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as stderr:
         report = Path(folder, "report")

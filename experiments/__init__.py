@@ -1,1 +1,1 @@
-"""Accuracy: how the recipes were chosen, and how the model that ships in the package was made."""
+"""Accuracy: how the recipes were chosen, and how the shipped model was trained."""

@@ -1,8 +1,8 @@
-"""What each ingredient of the recipe `best` is worth: each removed in turn, the validation accuracy of three seeds.
+"""Ablation of the recipe `best`: each ingredient removed in turn, validation accuracy of three seeds.
 
-`python -m experiments.ablation DATA` trains on the first 50,000 images of the training set and reads the other 10,000;
-the test set plays no part. Every run leaves its history in bench/results/ablation/, and is not done again where that
-is complete, so the command may be stopped and repeated.
+`python -m experiments.ablation DATA` trains on the first 50,000 images of the training set and validates on the other
+10,000; the test set is not used. Every run leaves its history in experiments/results/ablation/ and is skipped if that
+is complete, so the command may be interrupted and repeated.
 """
 
 import argparse
@@ -36,7 +36,7 @@ REMOVED = {
 
 
 def main() -> None:
-    """Train what is not trained yet, and print the table in Markdown."""
+    """Do the runs that are missing, and print the table in Markdown."""
     parser = argparse.ArgumentParser(prog="python -m experiments.ablation", description=__doc__)
     parser.add_argument("data")
     parser.add_argument("--epochs", type=int, default=300, help="of each run; best has %(default)s")
@@ -55,7 +55,7 @@ def main() -> None:
 def _last_epoch(
     data: str, folder: Path, removed: str, options: str, seed: int, arguments: argparse.Namespace
 ) -> dict[str, str]:
-    """Return the last row of a run's history; run it, unless that is there."""
+    """Return the last row of a run's history, running it first if there is none."""
     history = folder / f"{removed.replace(' ', '-')}-{seed}.csv"
     if not history.exists():
         folder.mkdir(parents=True, exist_ok=True)

@@ -11,11 +11,11 @@ mpl.rcParams["svg.hashsalt"] = "fastmnist"  # equal curves give equal files
 
 from matplotlib import pyplot as plt  # noqa: E402  # the back end comes first
 
-COLUMNS = {"validation_accuracy": "-", "train_accuracy": ":"}  # the training images are distorted, hence harder
+COLUMNS = {"validation_accuracy": "-", "train_accuracy": ":"}  # training images are distorted, hence harder
 
 
 def main() -> None:
-    """Draw the share of errors after each epoch."""
+    """Draw the error rate after each epoch."""
     parser = argparse.ArgumentParser(prog="python -m experiments.curves", description=__doc__)
     parser.add_argument("out", type=Path)
     parser.add_argument("histories", nargs="+", metavar="NAME=HISTORY.csv")

@@ -1,8 +1,8 @@
-"""How a model reads digits that it was not trained on, and that are no test: `python -m experiments.held_out DATA`.
+"""Accuracy on digits that are neither training nor test data: `python -m experiments.held_out DATA`.
 
 These are the last 10,000 training digits, which `fastmnist train` holds out with `--validation`: as they are, as
 experiments/rerender.py photographs them (with other draws than for the test digits), and as scans of 8x8 pixels in 17
-greys. By these the training of the shipped model was chosen (docs/accuracy.md).
+greys. The training of the shipped model was chosen by these figures (docs/accuracy.md).
 """
 
 import argparse

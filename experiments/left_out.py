@@ -1,8 +1,8 @@
-"""Training methods that fastmnist leaves out, measured in PyTorch: `python -m experiments.left_out DATA`.
+"""Training methods that were tried and left out, measured in PyTorch: `python -m experiments.left_out DATA`.
 
 The recipe `best` with the product's own initial weights, order, augmentation and schedule, trained on the first 50,000
-training images and read on the other 10,000. `--adamw` puts AdamW in the place of Nesterov's momentum (Loshchilov and
-Hutter 2019). With `--teachers` the targets are in part what trained models see in the same distorted image:
+training images and validated on the other 10,000. `--adamw` replaces Nesterov's momentum with AdamW (Loshchilov and
+Hutter 2019). `--teachers` mixes trained models' probabilities for the same distorted image into the targets:
 distillation (Hinton, Vinyals and Dean 2015).
 """
 

@@ -1,6 +1,6 @@
-"""All misread digits as one picture: `python -m experiments.misread_sheet FOLDER OUT.png`.
+"""All misclassified digits on one contact sheet: `python -m experiments.misread_sheet FOLDER OUT.png`.
 
-FOLDER is what `fastmnist evaluate --errors FOLDER` writes; below each digit stand its truth and what was read.
+FOLDER is what `fastmnist evaluate --errors FOLDER` writes; below each digit are its true and its predicted label.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""What MNIST's own form is worth: accuracies on pictures as people have them, plainly resized or brought to it.
+"""What normalising to MNIST's form is worth: accuracy on everyday pictures, resized or normalised.
 
 `python -m experiments.normalization` reads the sets of experiments/rerender.py, MNIST's digits as 28x28 files, and
 scikit-learn's 8x8 digits of 43 other people (where that is installed), with one model. A picture in which no digit is
@@ -35,14 +35,14 @@ SKLEARN_SCALE = 6
 
 
 class Score(NamedTuple):
-    """How one way of reading did: the share of right answers, and how many pictures it refused."""
+    """How one way of reading did: accuracy, and how many pictures it refused."""
 
     accuracy: float
     refused: int
 
 
 def resized(paths: Sequence[bytes], images: Picture) -> dict[int, str]:
-    """Fill `images` with the pictures in files, by nothing but resizing them."""
+    """Fill `images` with the pictures in files, only resized."""
     for row, path in enumerate(paths):
         images[row] = cv2.resize(decode_image(path), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     return {}
@@ -133,7 +133,7 @@ def main() -> None:
     network = load_model(path).network
     digits, labels = (array[: arguments.count] for array in read_digits(arguments.data))
     clean = float((network.predict(digits.reshape(len(digits), -1))[0] == labels).mean())
-    print(f"model: {path} ({origin}), {clean:.2%} right on {len(digits):,} clean test digits\n")
+    print(f"model: {path} ({origin}), {clean:.2%} correct on {len(digits):,} clean test digits\n")
     print("| pictures | resized | auto | below clean | no digit found |\n|---|---:|---:|---:|---:|")
     try:
         for name, pictures, expected in sets(arguments.data, arguments.count):

@@ -1,4 +1,4 @@
-"""A grey picture -> how much ink each of its pixels has: dark on light or light on dark, in any light."""
+"""A grey picture -> how much ink each of its pixels has: dark on light or light on dark, under any illumination."""
 
 from functools import lru_cache
 
@@ -11,23 +11,23 @@ from fastmnist.images.decode import opencv
 Grey = npt.NDArray[np.uint8]
 Ink = npt.NDArray[np.float32]  # 0 for paper, about 1 for full ink
 
-LIGHT_SIDE = 64  # the light changes slowly: a thumbnail captures it
+ILLUMINATION_SIDE = 64  # pixels: illumination changes slowly, so a thumbnail captures it
 MIN_CONTRAST = 0.08  # of the full range: less is paper, noise or shadow, not ink
-LEAST_SIGNAL = 6  # minimum signal-to-noise ratio, in standard deviations of the noise
+MIN_SIGNAL = 6  # minimum signal-to-noise ratio, in standard deviations of the noise
 
 
 def find_ink(picture: Grey) -> Ink:
     """Return how much ink each pixel has, float32 in the shape of `picture`: 0 for paper, about 1 for full ink.
 
-    Raises DataError where nothing stands out of the paper and its noise.
+    Raises DataError if nothing stands out from the paper and its noise.
     """
     ink = _contrast(picture)
     is_core = ink > _otsu(ink)
     paper = ink[~is_core]
     level = _median(paper)
-    noise = 1.4826 * _median(np.abs(paper - level))  # of a normal distribution: its standard deviation
+    noise = 1.4826 * _median(np.abs(paper - level))  # the standard deviation, if it is normal
     depth = _median(ink[is_core]) - level if is_core.any() else 0
-    if depth < max(MIN_CONTRAST, LEAST_SIGNAL * noise):
+    if depth < max(MIN_CONTRAST, MIN_SIGNAL * noise):
         raise DataError("no ink found, expected a digit darker or lighter than its background")
     ink -= level
     ink[ink <= 3 * noise] = 0
@@ -35,23 +35,23 @@ def find_ink(picture: Grey) -> Ink:
 
 
 def _median(values: Ink) -> float:
-    """Return the median, of an even number the larger middle one. Sorting is vectorised: 4 times np.median's speed."""
+    """Return the median (the larger middle one of an even number). Sorting is vectorised: 4 times np.median's speed."""
     return float(np.sort(values)[len(values) // 2])
 
 
 def _contrast(picture: Grey) -> Ink:
-    """Return how far each pixel is from the light of the paper, 0 to 1: a share of it for dark ink, else a difference.
+    """Return each pixel's contrast with the paper, 0 to 1: relative to it for dark ink, the difference for light ink.
 
-    Ink is what is furthest from the light at the border: cubes keep the sign and count the far pixels most.
+    Ink is what differs most from the illumination at the border; cubing keeps the sign and weights large differences.
     """
     cv2 = opencv()
     height, width = picture.shape
-    scale = min(1, LIGHT_SIDE / max(height, width))
+    scale = min(1, ILLUMINATION_SIDE / max(height, width))
     size = max(1, round(width * scale)), max(1, round(height * scale))
     small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    light = _light_at_border(small)
-    is_dark = float(((small - light) ** 3).sum()) < 0
-    paper = _without_ink(small, light, cv2.MORPH_CLOSE if is_dark else cv2.MORPH_OPEN)
+    illumination = _illumination(small)
+    is_dark = float(((small - illumination) ** 3).sum()) < 0
+    paper = _without_ink(small, illumination, cv2.MORPH_CLOSE if is_dark else cv2.MORPH_OPEN)
     paper = cv2.resize(paper, (width, height), interpolation=cv2.INTER_LINEAR)
     difference = cv2.subtract(paper, picture) if is_dark else cv2.subtract(picture, paper)  # not below 0
     ink = difference.astype(np.float32)
@@ -59,13 +59,13 @@ def _contrast(picture: Grey) -> Ink:
     return ink  # type: ignore[no-any-return]
 
 
-def _light_at_border(picture: Grey) -> npt.NDArray[np.float64]:
-    """Return a curved surface through the border of a picture, in its shape.
+def _illumination(picture: Grey) -> npt.NDArray[np.float64]:
+    """Return the illumination of a picture, in its shape: a curved surface fitted to the border.
 
-    Most of the border is paper, lit from one side perhaps, and darker far from the middle: a plane and the square of
-    that distance. (Free squares of x and y would follow a digit that touches two opposite sides; a square that rises
-    would follow one that touches all four.) Least squares, reweighted by the distances, take it to the median of
-    the border, which strokes that cross it don't bend.
+    Most of the border is paper, perhaps lit from one side and darker far from the middle: a plane plus the squared
+    distance. (Separate x and y squares would follow a digit that touches two opposite sides; a square that rises would
+    follow one that touches all four.) Iteratively reweighted least squares minimise the absolute residuals, so strokes
+    that cross the border don't bend the surface.
     """
     ring, basis = _surfaces(*picture.shape)
     border, on_ring = picture.ravel()[ring].astype(np.float64), basis[ring]
@@ -82,10 +82,10 @@ def _light_at_border(picture: Grey) -> npt.NDArray[np.float64]:
 
 @lru_cache(maxsize=64)
 def _surfaces(height: int, width: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]:
-    """Return which pixels (n,) are the border of such a picture, and the surfaces (height * width, at most 4).
+    """Return the border's pixels, indices (n,), and the basis of the fit, (height * width, at most 4).
 
-    They are 1, x, y and x * x + y * y, made orthonormal on the border one after the other, so that any weights above 0
-    leave one best sum of them; in a picture of one row some are the same there, and left out.
+    The basis is 1, x, y and x * x + y * y, orthonormalised on the border in that order, so that any positive weights
+    give a unique fit; those that coincide there with earlier ones, as in a picture of one row, are left out.
     """
     y, x = (axis.ravel() for axis in np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j])
     rows, columns = np.divmod(np.arange(height * width), width)
@@ -100,18 +100,18 @@ def _surfaces(height: int, width: int) -> tuple[npt.NDArray[np.intp], npt.NDArra
     return ring, np.stack(surfaces, axis=-1)
 
 
-def _without_ink(picture: Grey, light: npt.NDArray[np.float64], operation: int) -> Grey:
-    """Return what paper and light alone would show: the closing of a picture by a window of half its size.
+def _without_ink(picture: Grey, illumination: npt.NDArray[np.float64], operation: int) -> Grey:
+    """Return the picture as if it had no ink: closed, or opened, by a window of half its size.
 
     Closing fills whatever is darker than its surroundings and narrower than the window, and leaves slopes and domes of
-    light alone; opening does it for light ink. Beyond its border the picture goes on with the `light` there, so that
-    neither a slope nor a stroke that crosses the border is cut off.
+    illumination alone; opening does the same for light ink. The picture is padded with the `illumination` at its
+    border, so that neither a slope nor a stroke that crosses the border is cut off.
     """
     cv2 = opencv()
     height, width = picture.shape
     down, across = max(1, height // 4), max(1, width // 4)
     window = np.ones((2 * down + 1, 2 * across + 1), np.uint8)
-    beyond = np.rint(light).clip(0, 255).astype(np.uint8)
+    beyond = np.rint(illumination).clip(0, 255).astype(np.uint8)
     padded = cv2.copyMakeBorder(beyond, *(2 * down,) * 2, *(2 * across,) * 2, cv2.BORDER_REPLICATE)
     inside = slice(2 * down, 2 * down + height), slice(2 * across, 2 * across + width)
     padded[inside] = picture

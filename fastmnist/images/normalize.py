@@ -1,4 +1,4 @@
-"""Any grey picture of a digit -> MNIST's own form, made the way MNIST was made.
+"""A grey picture of a digit, of any size -> MNIST's form, in the way that MNIST itself was made.
 
 MNIST's digits were cut out of black-and-white scans, scaled to fit 20x20 pixels with their aspect ratio kept, which
 gave them grey edges, and put into 28x28 pixels with their centre of mass in the middle (LeCun et al., Gradient-based
@@ -16,30 +16,30 @@ import numpy.typing as npt
 from fastmnist.errors import DataError
 from fastmnist.images.decode import opencv
 from fastmnist.images.ink import Grey, Ink, find_ink
-from fastmnist.images.ruled_lines import without_rules
+from fastmnist.images.ruled_lines import without_ruled_lines
 from fastmnist.shapes import SIDE
 
 BOX = 20  # the longest side of a digit within the 28x28 pixels
 CENTRE = 14  # where the centre of mass goes, rounded: [13.5, 14.5) in pixel indices
 
 WORKING_SIDE = 320  # larger pictures are shrunk first: lossless for digits larger than 1/16 of the picture
-FRAME = 12  # a frame is not wider than this part of the picture,
-FRAME_STEP = 30  # and at least so many grey levels from what it surrounds
-SPECK = 0.03  # of the largest component's area: less is a speck
-REACH = 0.4  # of the digit's size: a stroke that is further away doesn't belong to it
-THIN, THICK = 1.7, 5.0  # widths of strokes in the 20x20 box that are far off
-GROWN, PARED = 2.5, 3.8  # what they are brought to
+FRAME = 12  # a frame is at most 1/12 of the picture wide,
+FRAME_STEP = 30  # and differs from what it surrounds by at least this many grey levels
+SPECK = 0.03  # of the largest component's area: anything smaller is a speck
+REACH = 0.4  # of the digit's size: strokes further away don't belong to it
+THIN, THICK = 1.7, 5.0  # stroke widths in the 20x20 box beyond which strokes are normalised,
+THICKENED, THINNED = 2.5, 3.8  # and to which widths
 EDGE = 0.5  # of the ink's depth: where a digit ends
 
 
 def normalize(picture: Grey) -> Grey:
     """Return the digit in `picture`, uint8 (height, width) of any size, in MNIST's form: uint8 (28, 28).
 
-    Dark ink on light and light ink on dark, uneven light, specks, frames and lines at the border, any position and
-    size. Raises DataError, without a file's name, where no ink is found, or clearly more than one digit.
+    Handles dark ink on light and light ink on dark, uneven illumination, specks, frames and lines at the border, any
+    position and size. Raises DataError, without a file's name, if no ink is found, or clearly more than one digit.
     """
     ink = find_ink(_without_frame(_shrunk(picture)))
-    return _placed(_boxed(_cut(_evened(_digit(without_rules(ink))))))
+    return _placed(_boxed(_cut(_with_usual_strokes(_digit(without_ruled_lines(ink))))))
 
 
 def _shrunk(picture: Grey) -> Grey:
@@ -58,7 +58,7 @@ def _without_frame(picture: Grey) -> Grey:
         picture = np.rot90(picture)
         depth = len(picture) // FRAME
         step = picture[:depth].astype(np.int16) - picture[depth]
-        # Nearly the whole row is on the same side of the row further in, by far.
+        # A frame's row differs from the row further in, in the same direction, nearly everywhere.
         n_far = [np.count_nonzero(is_far, axis=1) for is_far in (step > FRAME_STEP, step < -FRAME_STEP)]
         is_frame = np.maximum(*n_far) > 0.95 * picture.shape[1]
         picture = picture[np.flatnonzero(is_frame)[-1] + 1 + depth // 4 :] if is_frame.any() else picture
@@ -66,7 +66,7 @@ def _without_frame(picture: Grey) -> Grey:
 
 
 class _Component(NamedTuple):
-    """A connected piece of ink: its number, its box and its pixels' count."""
+    """A connected component of ink: its label, bounding box and area in pixels."""
 
     label: int
     left: int
@@ -85,7 +85,7 @@ class _Component(NamedTuple):
 
 
 def _digit(ink: Ink) -> Ink:
-    """Return the part of `ink` that holds the digit, cut to its box; all that is not the digit is 0.
+    """Return the digit in `ink`, cropped to its bounding box; everything else is 0.
 
     Raises DataError for clearly more than one digit.
     """
@@ -97,7 +97,7 @@ def _digit(ink: Ink) -> Ink:
     is_stroke = np.zeros(len(statistics), np.uint8)
     is_stroke[[stroke.label for stroke in strokes]] = 1
     core = is_stroke[labels]
-    # The ink's soft edge lies around its core: two pixels of it are kept.
+    # Keep the ink's soft edge: two pixels around its core.
     near = cv2.dilate(core, np.ones((5, 5), np.uint8))
     return _cut(ink * near, 0)
 
@@ -105,8 +105,8 @@ def _digit(ink: Ink) -> Ink:
 def _cut(digit: Ink, edge: float | None = None) -> Ink:
     """Return `digit` without the empty rows and columns around it.
 
-    A pixel of a small picture is as large as one of MNIST's, where a digit ends with its last grey; in a large one
-    the edge is blurred by the lens, and the digit ends at EDGE of the ink's depth.
+    In a small picture pixels are as large as MNIST's, and a digit ends with its last grey pixel; in a large one the
+    lens blurs the edge, and the digit ends at EDGE of the ink's depth.
     """
     cv2 = opencv()
     if edge is None:
@@ -116,8 +116,8 @@ def _cut(digit: Ink, edge: float | None = None) -> Ink:
     return digit[top : top + height, left : left + width]
 
 
-def _evened(digit: Ink) -> Ink:
-    """Return the digit with strokes of a width that MNIST knows: much thinner ones are grown, much thicker ones cut."""
+def _with_usual_strokes(digit: Ink) -> Ink:
+    """Return the digit with stroke widths as in MNIST: much thinner strokes are dilated, much thicker ones eroded."""
     cv2 = opencv()
     size = max(digit.shape)
     if size < 2 * BOX:
@@ -127,14 +127,14 @@ def _evened(digit: Ink) -> Ink:
     width = (4 * float(cv2.distanceTransform(core, cv2.DIST_L2, 3)[core > 0].mean()) - 1) * BOX / size
     if THIN <= width <= THICK:
         return digit
-    change = round(abs((GROWN if width < THIN else PARED) - width) * size / BOX)
+    change = round(abs((THICKENED if width < THIN else THINNED) - width) * size / BOX)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (change + 1, change + 1))
     padded = np.pad(digit, change + 1)
     return cv2.dilate(padded, kernel) if width < THIN else cv2.erode(padded, kernel)  # type: ignore[no-any-return]
 
 
 def _without_margin(components: list[_Component], labels: npt.NDArray[np.uint16]) -> list[_Component]:
-    """Return the components without frames, ruled lines and neighbours: what touches the border and is no digit."""
+    """Return the components without those that touch the border and aren't a digit: frames, lines and neighbours."""
     height, width = labels.shape
     inset = max(1, min(height, width) // 12)
     inner = np.bincount(labels[inset:-inset, inset:-inset].ravel(), minlength=len(components) + 1)
@@ -149,7 +149,7 @@ def _without_margin(components: list[_Component], labels: npt.NDArray[np.uint16]
 
 
 def _strokes(components: list[_Component]) -> list[_Component]:
-    """Return the components that make up the digit: the largest, and those near it that are no specks.
+    """Return the components that make up the digit: the largest, and those near it that aren't specks.
 
     Raises DataError for clearly more than one digit.
     """
@@ -157,7 +157,7 @@ def _strokes(components: list[_Component]) -> list[_Component]:
     rest = [c for c in components if c is not largest and c.area >= SPECK * largest.area]
     _refuse_several([largest, *rest])
     strokes = [largest]
-    # A stroke may hang on to the digit by another one.
+    # A stroke may be connected to the digit through another one.
     while near := [c for c in rest if any(_gap(c, stroke) <= REACH * _size(largest) for stroke in strokes)]:
         strokes += near
         rest = [c for c in rest if c not in near]
@@ -176,7 +176,7 @@ def _gap(one: _Component, other: _Component) -> float:
 
 
 def _refuse_several(pieces: list[_Component]) -> None:
-    """Raise DataError where several pieces, each as high as a digit, stand side by side in a row wider than high."""
+    """Raise DataError if several pieces, each as high as a digit, form a row that is wider than high."""
     tallest = max(piece.height for piece in pieces)
     row = sorted((piece for piece in pieces if piece.height >= 0.6 * tallest), key=lambda c: c.left)
     apart = sum(left.right <= right.left for left, right in pairwise(row))
@@ -196,7 +196,7 @@ def _boxed(digit: Ink) -> Ink:
 def _placed(digit: Ink) -> Grey:
     """Return 28x28 pixels with the digit's ink at full range and its centre of mass in [13.5, 14.5) on both axes.
 
-    The digit is moved by whole pixels, and never over the edge.
+    The digit is shifted by whole pixels, and never past the edge.
     """
     total = float(digit.sum())
     height, width = digit.shape

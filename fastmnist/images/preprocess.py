@@ -1,4 +1,4 @@
-"""Which images are brought into MNIST's form, and which are left as they are."""
+"""Which pictures are normalised to MNIST's form, and which are left as they are."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -18,7 +18,7 @@ _BORDER = np.flatnonzero((np.minimum(_ROWS, _COLUMNS) == 0) | (np.maximum(_ROWS,
 
 
 def in_mnist_form(images: Images) -> npt.NDArray[np.bool_]:
-    """Tell which of the images (n, 28, 28) are in MNIST's form: bool (n,).
+    """Return which of the images (n, 28, 28) are already in MNIST's form: bool (n,).
 
     Their border is black (its median is 0) and their centre of mass lies in [13, 15), in pixel indices, on both axes.
     """
