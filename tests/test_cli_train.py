@@ -229,9 +229,9 @@ def test_what_cannot_work_is_told_before_any_training(options, told, run_cli, sm
     [
         ("--learning-rate", "nan", "nan: expected a number above 0"),
         ("--learning-rate", "0", "0: expected a number above 0"),
-        ("--weight-decay", "-1", "-1: expected a number 0 or more"),
+        ("--weight-decay", "-1", "-1: expected a number of at least 0"),
         ("--momentum", "1", "1: expected a number from 0 to below 1"),
-        ("--epochs", "0", "0: expected a number 1 or more"),
+        ("--epochs", "0", "0: expected a number of at least 1"),
         ("--batch-size", "65537", "65537: expected a number from 1 to 65536"),
         ("--hidden", "300,0", "300,0: expected a number from 1 to 100000"),
         ("--hidden", "300;100", "'300;100': expected sizes separated by commas"),

@@ -55,13 +55,13 @@ class Recipe:
     learning_rate: float = setting("Learning rate (the peak, with a schedule).", above=0)
     momentum: float = setting("SGD momentum.", low=0, below=1)
     weight_decay: float = setting("L2 penalty on the weights.", low=0)
-    shuffle: bool = setting("Shuffle the images every epoch.", low=0)
+    shuffle: bool = setting("Shuffle the images every epoch.")
     initial_scale: float | str = setting(
         "Standard deviation of the initial weights, or he for sqrt(2 / inputs).", above=0, words=(HE,), metavar="SCALE"
     )
     seed: int = setting("Random seed.", low=0, high=2**32 - 1)
     # From here on: off, unless a recipe asks for it.
-    nesterov: bool = setting("Nesterov momentum.", False, low=0)
+    nesterov: bool = setting("Nesterov momentum.", False)
     schedule: str = setting("Learning-rate schedule after the warm-up; cosine falls to 0.", "constant", words=SCHEDULES)
     warmup: float = setting("Linear warm-up of the learning rate over this many epochs.", 0.0, low=0, metavar="EPOCHS")
     label_smoothing: float = setting("Share of each label that is spread over all classes.", 0.0, low=0, below=1)

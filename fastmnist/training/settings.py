@@ -12,10 +12,10 @@ class Setting:
     """What a setting means and which values it may have: numbers within the range, or one of the `words`."""
 
     help: str
-    low: float | None = None  # the least
-    above: float | None = None  # less than any
-    high: float | None = None  # the greatest
-    below: float | None = None  # greater than any
+    low: float | None = None  # inclusive minimum
+    above: float | None = None  # exclusive minimum
+    high: float | None = None  # inclusive maximum
+    below: float | None = None  # exclusive maximum
     words: tuple[str, ...] = ()
     metavar: str | None = None
 
@@ -44,7 +44,7 @@ class Setting:
         if self.low is None and self.above is None:
             return f"one of {choices}"
         if self.high is None and self.below is None:
-            numbers = begin if self.low is None else f"{self.low} or more"
+            numbers = begin if self.low is None else f"of at least {self.low}"
         else:
             numbers = f"{begin} to {self.high if self.below is None else f'below {self.below}'}"
         return f"a number {numbers}" + (f", or {choices}" if choices else "")
