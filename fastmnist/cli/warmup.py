@@ -17,7 +17,7 @@ def warmup() -> None:
     from fastmnist.kernels.cache import cache_folder
     from fastmnist.model.network import Network
     from fastmnist.output.csv import CsvFormat
-    from fastmnist.shapes import N_PIXELS
+    from fastmnist.shapes import DIGITS, N_PIXELS
     from fastmnist.training.augmentation import Augmenter
     from fastmnist.training.recipes import Augmentation
     from fastmnist.training.trainer import Trainer
@@ -28,7 +28,7 @@ def warmup() -> None:
     pixels, labels, order = np.zeros((1, N_PIXELS), np.uint8), np.zeros(1, np.uint8), np.zeros(1, np.int64)
     network.logits(pixels)
     predictions = Predictions(Batch([b""], range(1), range(1), pixels, {}), *network.predict(pixels))
-    list(CsvFormat([str(label) for label in range(10)]).rows(predictions))
+    list(CsvFormat(DIGITS).rows(predictions))
     Augmenter(Augmentation(), 1).distort(pixels, order, 0, 0)
     Trainer(network, batch_size=1, momentum=0, max_samples=1).train(pixels, labels, order, 0.1, 0)
     say(f"kernels ready in {cache_folder()}, {time.perf_counter() - start:.1f} s")

@@ -2,8 +2,7 @@
 
 With the gradient g of the loss without its L2 term, G = g + weight_decay * w, v = momentum * v + G, then
 w = w - learning_rate * v (Sutskever et al. 2013, in PyTorch's form), or, with Nesterov's momentum,
-w = w - learning_rate * (G + momentum * v). sparse.py has the same lines in its own loop: calling a function with
-arrays there makes Numba count references for each row, three times slower.
+w = w - learning_rate * (G + momentum * v). sparse.py has the same lines in its own loop.
 """
 
 from typing import NamedTuple
