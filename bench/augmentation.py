@@ -1,9 +1,7 @@
 """Distorted copies of images: how many a second, and what share of a training step they are."""
 
-import importlib
 from dataclasses import asdict
 from math import radians
-from typing import Any
 
 import numpy as np
 
@@ -12,6 +10,7 @@ from bench.peers.common import Bytes
 from bench.settings import Settings, WrongResultError, mnist
 from bench.table import Table
 from bench.timing import measure
+from fastmnist.kernels import reference_augment
 from fastmnist.shapes import SIDE
 from fastmnist.training.augmentation import Augmenter
 from fastmnist.training.loop import SAMPLES_PER_CALL, EpochDone, Training
@@ -19,8 +18,6 @@ from fastmnist.training.recipes import BEST, DEFAULT, Recipe
 
 CHECKED_IMAGES = 50
 TOLERANCE = 3  # grey levels: places are rounded to 1/256 pixel, and float32 may round one the other way
-
-oracle: Any = importlib.import_module("tests.oracle_augment")  # by name, because it has no types
 
 
 def make_table(settings: Settings) -> Table:
@@ -44,13 +41,13 @@ def _seconds_per_image(recipe: Recipe, pixels: Bytes, settings: Settings) -> flo
 
 
 def _check(recipe: Recipe, pixels: Bytes) -> None:
-    """Compare the first copies with the oracle's."""
+    """Compare the first copies with the reference's."""
     strengths = asdict(recipe.augment) | {"rotation": radians(recipe.augment.rotation)}
     order = np.arange(CHECKED_IMAGES)
     actual = Augmenter(recipe.augment, len(order)).distort(pixels, order, recipe.seed, 1)
     for sample in order:
-        key = oracle.splitmix(recipe.seed << 32 | 1, int(sample))
+        key = reference_augment.splitmix(recipe.seed << 32 | 1, int(sample))
         image = pixels[sample].reshape(SIDE, SIDE)
-        expected = oracle.augment(image, key, strengths, recipe.augment.smoothness).ravel()
+        expected = reference_augment.augment(image, key, strengths, recipe.augment.smoothness).ravel()
         if np.abs(actual[sample].astype(int) - expected).max() > TOLERANCE:
-            raise WrongResultError(f"copies of the recipe {recipe.name}: image {sample} is not the oracle's")
+            raise WrongResultError(f"copies of the recipe {recipe.name}: image {sample} is not the reference's")

@@ -14,12 +14,12 @@ from bench.settings import Settings, WrongResultError, mnist
 from bench.table import Table
 from bench.timing import WAKE_SECONDS, Comparison, compare, measure
 from fastmnist.kernels import reference, sparse
-from fastmnist.kernels.forward import Parameters, forward_listed
+from fastmnist.kernels.forward import Parameters, forward_csr
 from fastmnist.kernels.jit import inlined, kernel, n_threads
 from fastmnist.kernels.layout import layer_at, part_bounds
 from fastmnist.kernels.sgd import StepScalars
 from fastmnist.kernels.simd import LANES
-from fastmnist.kernels.training_loop import Batches, make_workspace, step_first
+from fastmnist.kernels.training_loop import Batches, Part, Training, make_workspace, step_first
 from fastmnist.model.network import NO_VELOCITIES, Network
 
 N_SAMPLES = 2048
@@ -41,19 +41,19 @@ class Layer:
         self.out = np.empty_like(self.delta)
         self.flops = 2.0 * n_out * np.count_nonzero(pixels)
 
-        rows = sparse.make_row_lists(n_samples, n_in)
-        columns = sparse.make_column_lists(n_samples, n_in, batch_size)
-        sparse.list_nonzeros(pixels, np.arange(n_samples), batch_size, rows, columns)
-        self.space = make_workspace(network.layout, batch_size, n_threads(), momentum=0)
-        self.stride = int(network.layout[0, 3])
-        self.rows_of(self.space.deltas)[:] = self.delta
+        csr = sparse.make_csr(n_samples, n_in)
+        csc = sparse.make_csc(n_samples, n_in, batch_size)
+        sparse.compress(pixels, np.arange(n_samples), batch_size, csr, csc)
+        self.workspace = make_workspace(network.layers, batch_size, n_threads(), momentum=0)
+        self.stride = network.layers[0].stride
+        self.rows_of(self.workspace.deltas)[:] = self.delta
         # Panels of 16 columns, which follow each other.
-        self.panels = self.space.first_weights.reshape(-1, n_in, LANES)
+        self.panels = self.workspace.first_weights.reshape(-1, n_in, LANES)
         padded = np.zeros((n_in, len(self.panels) * LANES), np.float32)
         padded[:, :n_out] = self.weights
         self.panels[:] = padded.reshape(n_in, -1, LANES).transpose(1, 0, 2)
         parameters = Parameters(network.layout, network.parameters, NO_VELOCITIES)
-        self.arguments = parameters, rows, columns, batch_size, self.space
+        self.arguments = parameters, csr, csc, batch_size, self.workspace
 
     def rows_of(self, outputs: Floats) -> Floats:
         """Return the layer's part of the activations or of the deltas as (batch_size, n_out)."""
@@ -74,11 +74,11 @@ class Layer:
 
 
 def make_table(settings: Settings, peak: Peak) -> Table:
-    """Return the table: lists, forward pass and step of training; forward pass of inference."""
+    """Return the table: compression, forward pass and step of training; forward pass of inference."""
     pixels = mnist(settings).pixels[:N_SAMPLES]
     table = Table(f"First layer from uint8, {N_SAMPLES} digits, beside NumPy's dense products of float32")
     for _ in undisturbed(table, settings):
-        _list_nonzeros(pixels, table, settings, peak)
+        _compress(pixels, table, settings, peak)
     for batch_size, n_out in SHAPES:
         for compare_part in (_compare_forward, _compare_step):
             for _ in undisturbed(table, settings):
@@ -88,30 +88,30 @@ def make_table(settings: Settings, peak: Peak) -> Table:
     return table
 
 
-def _list_nonzeros(pixels: Bytes, table: Table, settings: Settings, peak: Peak) -> None:
-    """Time the lists of non-zero pixels that a block of training begins with."""
+def _compress(pixels: Bytes, table: Table, settings: Settings, peak: Peak) -> None:
+    """Time the compression that a block of training begins with."""
     n_samples, n_in = pixels.shape
-    rows, columns = sparse.make_row_lists(n_samples, n_in), sparse.make_column_lists(n_samples, n_in, 32)
+    csr, csc = sparse.make_csr(n_samples, n_in), sparse.make_csc(n_samples, n_in, 32)
     order = np.arange(n_samples)
     timing = measure(
-        lambda: sparse.list_nonzeros(pixels, order, 32, rows, columns),
+        lambda: sparse.compress(pixels, order, 32, csr, csc),
         repeats=settings.repeats(200),
         warmup=settings.repeats(200),
     )
     for sample in range(n_samples):
-        if (rows.columns[rows.starts[sample] : rows.ends[sample]] != pixels[sample].nonzero()[0]).any():
-            raise WrongResultError(f"list_nonzeros: a wrong list of sample {sample}")
-    rate = (pixels.size + 2 * 8 * np.count_nonzero(pixels)) / timing.median  # two lists of a number and a value
+        if (csr.indices[csr.starts[sample] : csr.ends[sample]] != pixels[sample].nonzero()[0]).any():
+            raise WrongResultError(f"compress: a wrong row of sample {sample}")
+    rate = (pixels.size + 2 * 8 * np.count_nonzero(pixels)) / timing.median  # an index and a value, twice
     per_image = timing.median / n_samples
     note = f"{rate / 1e9:.1f} GB/s, {rate / peak.triad:.0%} of the triad; {per_image * 1e9:.0f} ns an image"
-    table.add_timing("lists of the non-zero pixels, batch 32", timing, "us", note)
+    table.add_timing("CSR and CSC of the pixels, batch 32", timing, "us", note)
 
 
 def _compare_forward(layer: Layer, table: Table, settings: Settings, peak: Peak) -> None:
-    """Compare the forward pass of training, which walks the lists."""
+    """Compare the forward pass of training, which walks the CSR."""
     _forward(*layer.arguments, 1)
     expected = reference.matmul(layer.pixels[: layer.batch_size], layer.weights, np.zeros(1))
-    check("first layer, forward", layer.rows_of(layer.space.activations), expected)
+    check("first layer, forward", layer.rows_of(layer.workspace.activations), expected)
 
     def peer() -> None:
         for first in range(0, len(layer.pixels), layer.batch_size):
@@ -179,41 +179,41 @@ def _rates(flops: float, comparison: Comparison, peak: Peak) -> str:
 
 @kernel
 def _forward(
-    parameters: Any, rows: Any, _columns: Any, batch_size: int, space: Any, n_batches: int, n_parts: int
+    parameters: Any, csr: Any, _csc: Any, batch_size: int, workspace: Any, n_batches: int, n_parts: int
 ) -> None:
     for index in prange(n_parts):
-        _forward_part(parameters, rows, batch_size, space, n_batches, np.intp(index), n_parts)
+        _forward_part(parameters, csr, batch_size, workspace, n_batches, np.intp(index), n_parts)
 
 
 @inlined
 def _forward_part(
-    parameters: Any, rows: Any, batch_size: int, space: Any, n_batches: int, part: int, n_parts: int
+    parameters: Any, csr: Any, batch_size: int, workspace: Any, n_batches: int, part: int, n_parts: int
 ) -> None:
-    first, last = part_bounds(layer_at(parameters.layout, 0).width, part, n_parts)
+    first, last = part_bounds(layer_at(parameters.layout, 0).n_registers, part, n_parts)
     for batch in range(n_batches):
-        forward_listed(
+        forward_csr(
             parameters,
-            space.first_weights,
-            rows,
+            workspace.first_weights,
+            csr,
             batch * batch_size,
             batch_size,
-            space.cursors[part],
-            space.activations,
+            workspace.cursors[part],
+            workspace.activations,
             first,
             last,
         )
 
 
 @kernel
-def _step(parameters: Any, rows: Any, columns: Any, batch_size: int, space: Any, n_batches: int, n_parts: int) -> None:
+def _step(parameters: Any, csr: Any, csc: Any, batch_size: int, workspace: Any, n_batches: int, n_parts: int) -> None:
     for index in prange(n_parts):
-        _step_part(parameters, rows, columns, batch_size, space, n_batches, np.intp(index), n_parts)
+        _step_part(parameters, csr, csc, batch_size, workspace, n_batches, np.intp(index), n_parts)
 
 
 @inlined
 def _step_part(
-    parameters: Any, rows: Any, columns: Any, batch_size: int, space: Any, n_batches: int, part: int, n_parts: int
+    parameters: Any, csr: Any, csc: Any, batch_size: int, workspace: Any, n_batches: int, index: int, n_parts: int
 ) -> None:
-    batches = Batches(rows, columns, NO_LABELS, batch_size)
+    training = Training(parameters, Batches(csr, csc, NO_LABELS, batch_size), workspace, SCALARS)
     for batch in range(n_batches):
-        step_first(parameters, batches, space, batch, SCALARS, part, n_parts)
+        step_first(training, batch, Part(index, n_parts))

@@ -16,7 +16,7 @@ from bench.table import Table
 from bench.timing import WAKE_SECONDS, compare
 from fastmnist.kernels import reference
 from fastmnist.kernels.jit import n_threads
-from fastmnist.kernels.layout import aligned_zeros, row_width
+from fastmnist.kernels.layout import aligned_zeros, registers_for
 from fastmnist.kernels.simd import LANES
 from tests import standalone_kernels
 
@@ -148,7 +148,7 @@ def _random(n_rows: int, n_columns: int) -> Floats:
 
 def _padded(rows: Floats) -> Floats:
     """Return rows of whole vectors, as the kernels have them."""
-    padded: Floats = aligned_zeros(len(rows) * row_width(rows.shape[1]) * LANES).reshape(len(rows), -1)
+    padded: Floats = aligned_zeros(len(rows) * registers_for(rows.shape[1]) * LANES).reshape(len(rows), -1)
     padded[:, : rows.shape[1]] = rows
     return padded
 

@@ -10,7 +10,7 @@ from numba import prange
 from bench.timing import measure
 from fastmnist.kernels.jit import inlined, kernel, n_threads
 from fastmnist.kernels.layout import aligned_zeros, part_bounds
-from fastmnist.kernels.simd import LANES, add, broadcast, by_width, fma, load, store, zeros
+from fastmnist.kernels.simd import LANES, add, broadcast, by_n_registers, fma, load, store, zeros
 
 CHAIN = 10_000_000  # fma one after another
 MEGABYTES = 256  # of each array that is streamed: far more than any cache holds
@@ -56,7 +56,7 @@ def _make_chain(lanes: int) -> Callable[..., None]:
     return chain
 
 
-_chain = by_width(_make_chain, WIDTH)
+_chain = by_n_registers(_make_chain, WIDTH)
 
 
 @kernel

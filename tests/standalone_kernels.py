@@ -11,8 +11,8 @@ from fastmnist.kernels.jit import inlined, kernel
 from fastmnist.kernels.layout import aligned_zeros, part_bounds
 from fastmnist.kernels.matmul import (
     DEPTH_BLOCK,
+    TILE_REGISTERS,
     TILE_ROWS,
-    TILE_WIDTH,
     Matrix,
     add_product_columns,
     block_of,
@@ -39,7 +39,7 @@ def _relu(activations, part, n_parts):
 
 @kernel
 def relu_gradient(activations, delta, sums, n_parts):
-    """Replace delta by 0 where activations <= 0 (at a tie too); fill sums (width,) with its column sums."""
+    """Replace delta by 0 where activations <= 0 (at a tie too); fill sums (n_out,) with its column sums."""
     for index in prange(n_parts):
         _relu_gradient(activations, delta, sums, np.intp(index), n_parts)
 
@@ -117,8 +117,8 @@ def _matmul(inputs, weights, biases, out, part, n_parts):
 def matmul_input_gradient(delta, weights, panels, out, n_parts):
     """Fill out (n_samples, n_in), the loss's gradient in the inputs, with delta @ weights.T.
 
-    The rows of `weights` and the width of `out` are filled up to whole vectors; `panels` is
-    (n_parts, DEPTH_BLOCK * TILE_WIDTH * 16) of working memory.
+    The rows of `weights` and the width of `out` are zero-padded to whole registers; `panels` is
+    (n_parts, DEPTH_BLOCK * TILE_REGISTERS * 16) of working memory.
     """
     for index in prange(n_parts):
         _matmul_input_gradient(delta, weights, panels, out, np.intp(index), n_parts)
@@ -149,8 +149,8 @@ def matmul_weight_gradient(inputs, delta, out, n_parts):
 @inlined
 def _matmul_weight_gradient(inputs, delta, out, part, n_parts):
     first, last = tile_bounds(out.shape[0], part, n_parts)
-    width = out.shape[1] // LANES
-    clear_rows(width, out, first * out.shape[1], out.shape[1], last - first)
+    n_registers = out.shape[1] // LANES
+    clear_rows(n_registers, out, first * out.shape[1], out.shape[1], last - first)
     add_product_columns(
         block_of(Matrix(inputs, 0, 1, inputs.shape[1]), first, 0),
         Matrix(delta, 0, delta.shape[1], 1),
@@ -158,10 +158,10 @@ def _matmul_weight_gradient(inputs, delta, out, part, n_parts):
         last - first,
         inputs.shape[0],
         0,
-        width,
+        n_registers,
     )
 
 
 def make_panels(n_parts):
     """Return the working memory of `matmul_input_gradient`."""
-    return aligned_zeros(n_parts * DEPTH_BLOCK * TILE_WIDTH * LANES).reshape(n_parts, -1)
+    return aligned_zeros(n_parts * DEPTH_BLOCK * TILE_REGISTERS * LANES).reshape(n_parts, -1)

@@ -6,7 +6,7 @@ from kernel_builds import ROUNDING, assert_sums_close, garbage, normal, padded, 
 from standalone_kernels import relu, relu_gradient, softmax, softmax_cross_entropy_gradient
 
 from fastmnist.kernels import reference
-from fastmnist.kernels.layout import row_width
+from fastmnist.kernels.layout import registers_for
 
 SHAPES = [(1, 1), (1, 16), (2, 15), (31, 17), (32, 10), (33, 33), (128, 100), (5, 256)]
 shapes = pytest.mark.parametrize(("n_samples", "n"), SHAPES)
@@ -22,7 +22,7 @@ def example(n_samples, n):
 
 def assert_padding_is_zero(actual, n):
     numbers = np.isfinite(actual).all(axis=1)  # NaN divided by the sum is NaN, in the padding too
-    assert (actual[numbers, n : 16 * row_width(n)] == 0).all()
+    assert (actual[numbers, n : 16 * registers_for(n)] == 0).all()
 
 
 def run_softmax(logits):

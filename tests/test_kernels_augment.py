@@ -1,11 +1,10 @@
 """Distorted copies of images, against the oracle."""
 
 import numpy as np
-import oracle_augment
 import pytest
 from kernel_builds import run_in_all_ways
 
-from fastmnist.kernels import augment
+from fastmnist.kernels import augment, reference_augment
 
 SMOOTHNESS = 5.0
 NONE = {"rotation": 0, "scale": 0, "shear": 0, "translation": 0, "elastic": 0, "thickness": 0}
@@ -33,17 +32,17 @@ def run(inputs, strengths, order=None, key=KEY, smoothness=SMOOTHNESS):
         augment.Strengths(**{name: np.float32(value) for name, value in strengths.items()}),
         basis,
         augment.make_columns(basis),
-        lambda n_parts: augment.make_space(basis.shape[1], n_parts),
+        lambda n_parts: augment.make_workspace(basis.shape[1], n_parts),
         np.full((len(order), 784), 9, np.uint8),
     )
     return run_in_all_ways(augment.augment, arguments, outputs=[7])
 
 
-def oracle_copies(inputs, strengths, order, smoothness=SMOOTHNESS):
-    keys = [oracle_augment.splitmix(int(KEY), int(sample)) for sample in order]
+def reference_copies(inputs, strengths, order, smoothness=SMOOTHNESS):
+    keys = [reference_augment.splitmix(int(KEY), int(sample)) for sample in order]
     images = [inputs[sample].reshape(28, 28) for sample in order]
     return np.array(
-        [oracle_augment.augment(image, key, strengths, smoothness) for image, key in zip(images, keys, strict=True)]
+        [reference_augment.augment(image, key, strengths, smoothness) for image, key in zip(images, keys, strict=True)]
     ).reshape(-1, 784)
 
 
@@ -52,7 +51,7 @@ def test_copies_equal_the_oracles(strengths):
     inputs, order = digits(8), np.array([3, 0, 7, 7, 5])
     actual = run(inputs, strengths, order).astype(int)
     # A place may be rounded to the next 256th of a pixel: a grey level off on each axis, and one for the rounding.
-    assert np.abs(actual - oracle_copies(inputs, strengths, order)).max() <= 3
+    assert np.abs(actual - reference_copies(inputs, strengths, order)).max() <= 3
     if strengths != NONE:
         assert (np.abs(actual - inputs[order]).max(axis=1) > 10).all()
 
@@ -61,7 +60,7 @@ def test_copies_equal_the_oracles(strengths):
 def test_displacements_of_any_smoothness_equal_the_oracles(smoothness):
     inputs, order = digits(3), np.arange(3)
     actual = run(inputs, {**NONE, "elastic": 1}, smoothness=smoothness).astype(int)
-    assert np.abs(actual - oracle_copies(inputs, {**NONE, "elastic": 1}, order, smoothness)).max() <= 3
+    assert np.abs(actual - reference_copies(inputs, {**NONE, "elastic": 1}, order, smoothness)).max() <= 3
 
 
 def test_without_strength_a_copy_is_the_image_byte_for_byte():

@@ -7,7 +7,7 @@ from kernel_builds import FOREIGN, ROUNDING, WAYS, garbage, normal, sparse_pixel
 
 from fastmnist.kernels import reference
 from fastmnist.kernels.forward import Parameters
-from fastmnist.kernels.inference import BLOCK, classify, compute_logits, make_space
+from fastmnist.kernels.inference import BLOCK, classify, make_workspace
 from fastmnist.model.network import NO_VELOCITIES, Network, pad_inputs
 
 LAYER_SIZES = [
@@ -35,37 +35,41 @@ def make_inputs(n_samples, n_in, dtype=np.uint8):
     return sparse_pixels(rng, n_samples, n_in) if dtype == np.uint8 else normal(rng, n_samples, n_in)
 
 
-def run(kernel, network, inputs, *outputs):
-    """Fill the outputs in all builds on 1 to 4 parts, which must give equal bytes."""
+def run(network, inputs, n_logits, n_probabilities):
+    """Labels, confidences, logits and probabilities of all builds on 1 to 4 parts, which must give equal bytes."""
     parameters = Parameters(network.layout, network.parameters, NO_VELOCITIES)
-    checked_inputs, order = pad_inputs(inputs), np.arange(len(inputs))
+    padded, n_samples = pad_inputs(inputs), len(inputs)
     filled = []
     for build, n_parts in WAYS:
-        copies = [output.copy() for output in outputs]
-        getattr(kernel, build)(parameters, checked_inputs, order, make_space(network.layout, n_parts), *copies, n_parts)
-        filled.append(copies)
+        outputs = (
+            np.full(n_samples, 77, np.uint8),
+            garbage(n_samples),
+            garbage(n_samples, n_logits),
+            garbage(n_samples, n_probabilities),
+        )
+        workspace = make_workspace(network.layers, n_parts)
+        getattr(classify, build)(parameters, padded, np.arange(n_samples), workspace, *outputs, n_parts)
+        filled.append(outputs)
     assert all(copy.tobytes() == one.tobytes() for way in filled for copy, one in zip(way, filled[0], strict=True))
     return filled[0]
 
 
 def run_logits(network, inputs):
-    return run(compute_logits, network, inputs, garbage(len(inputs), network.n_classes))[0]
+    return run(network, inputs, network.n_classes, 0)[2]
 
 
 def run_classify(network, inputs):
-    """Return labels and confidences; that the probabilities agree with them is checked here."""
-    labels, confidences, probabilities = (
-        np.full(len(inputs), 77, np.uint8),
-        garbage(len(inputs)),
-        garbage(len(inputs), network.n_classes),
-    )
-    labels, confidences, probabilities = run(classify, network, inputs, labels, confidences, probabilities)
+    """Labels, confidences and probabilities; that they agree, and are the same when requested alone, is checked."""
+    labels, confidences, logits, probabilities = run(network, inputs, network.n_classes, network.n_classes)
     assert np.array_equal(
         np.take_along_axis(probabilities, labels[:, None].astype(np.intp), 1)[:, 0], confidences, equal_nan=True
     )
-    only = run(classify, network, inputs, labels.copy(), confidences.copy(), garbage(len(inputs), 0))
-    assert only[0].tobytes() == labels.tobytes()
-    assert only[1].tobytes() == confidences.tobytes()
+    for n_logits, n_probabilities in ((0, 0), (network.n_classes, 0), (0, network.n_classes)):
+        alone = run(network, inputs, n_logits, n_probabilities)
+        assert alone[0].tobytes() == labels.tobytes()
+        assert alone[1].tobytes() == confidences.tobytes()
+        assert alone[2].tobytes() == (logits.tobytes() if n_logits else b"")
+        assert alone[3].tobytes() == (probabilities.tobytes() if n_probabilities else b"")
     return labels, confidences, probabilities
 
 

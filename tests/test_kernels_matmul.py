@@ -6,10 +6,10 @@ from kernel_builds import FOREIGN, assert_sums_close, garbage, normal, padded, r
 from standalone_kernels import make_panels, matmul, matmul_input_gradient, matmul_weight_gradient
 
 from fastmnist.kernels import reference
-from fastmnist.kernels.layout import row_width
-from fastmnist.kernels.matmul import DEPTH_BLOCK, TILE_ROWS, TILE_WIDTH
+from fastmnist.kernels.layout import registers_for
+from fastmnist.kernels.matmul import DEPTH_BLOCK, TILE_REGISTERS, TILE_ROWS
 
-COLUMNS = 16 * TILE_WIDTH
+COLUMNS = 16 * TILE_REGISTERS
 # (n_samples, n_in, n_out): around the ends of tiles, vectors and blocks of depth, then the networks' own.
 SHAPES = [
     (1, 1, 1),
@@ -43,7 +43,7 @@ def run_matmul(inputs, weights, biases):
 
 
 def run_input_gradient(delta, weights):
-    n_in, whole = weights.shape[0], 16 * row_width(weights.shape[0])
+    n_in, whole = weights.shape[0], 16 * registers_for(weights.shape[0])
     out = garbage(*padded(np.zeros((len(delta), n_in), np.float32)).shape)
     arguments = (padded(delta), padded(weights, whole), make_panels, out)
     actual = run_in_all_ways(matmul_input_gradient, arguments, outputs=[3])

@@ -115,7 +115,7 @@ def test_by_width_runs_the_function_of_its_width(max_width):
 
         return tell
 
-    dispatch = simd.by_width(make, max_width)
+    dispatch = simd.by_n_registers(make, max_width)
 
     @compiled
     def run(width, out):
@@ -139,5 +139,5 @@ def test_the_functions_of_all_widths_have_names_of_their_own(monkeypatch):
     def make(lanes):
         return lambda: lanes
 
-    simd.by_width(make, 3)
+    simd.by_n_registers(make, 3)
     assert len(names) == len(set(names)) == 4

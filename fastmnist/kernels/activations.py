@@ -1,6 +1,6 @@
 """ReLU, softmax, cross-entropy and their gradients, on rows as layout.py has them.
 
-Shapes: all arrays (n_samples, width in whole vectors) float32, of which the first n columns count; `labels`
+Shapes: all arrays (n_samples, n_registers in whole vectors) float32, of which the first n columns count; `labels`
 (n_samples,) uint8, `losses` (n_samples,) float32.
 """
 
@@ -10,25 +10,25 @@ from fastmnist.kernels.jit import inlined
 from fastmnist.kernels.lanes import exp, first_lanes, largest, total
 from fastmnist.kernels.simd import LANES, add, broadcast, item, load, maximum, mul, store, where_positive, zeros
 
-NOTHING = np.float32(-np.inf)
+NEG_INF = np.float32(-np.inf)
 
 
 @inlined
-def relu_rows(width, activations, offset, stride, n_rows):
-    """Replace `width` vectors of each of `n_rows` rows by max(element, 0); NaN stays NaN."""
+def relu_rows(n_registers, activations, offset, stride, n_rows):
+    """Replace `n_registers` vectors of each of `n_rows` rows by max(element, 0); NaN stays NaN."""
     for row in range(n_rows):
-        for place in range(offset + row * stride, offset + row * stride + width * LANES, LANES):
+        for place in range(offset + row * stride, offset + row * stride + n_registers * LANES, LANES):
             vector = load(activations, place, LANES)
             store(activations, place, where_positive(vector, vector))
 
 
 @inlined
-def relu_gradient_rows(width, activations, delta, offset, stride, n_rows, sums):
+def relu_gradient_rows(n_registers, activations, delta, offset, stride, n_rows, sums):
     """Replace `delta` by 0 where activations <= 0, and fill `sums` with the sums of what is left.
 
     The sums over the samples are the gradient of the biases.
     """
-    for column in range(0, width * LANES, LANES):
+    for column in range(0, n_registers * LANES, LANES):
         column_sum = zeros(LANES)
         for row in range(n_rows):
             place = offset + row * stride + column
@@ -40,14 +40,14 @@ def relu_gradient_rows(width, activations, delta, offset, stride, n_rows, sums):
 
 @inlined
 def softmax_row(logits, offset, n, out, out_offset):
-    """Fill `out` with the softmax of n logits, and with zeros up to a whole vector.
+    """Fill `out` with the softmax of n logits, zero-padded to a whole register.
 
     The maximum is subtracted to keep exp from overflowing. Returns (maximum, sum of the exponentials), from
     which the cross-entropy follows without a probability that might be 0.
     """
-    maxima = broadcast(NOTHING, LANES)
+    maxima = broadcast(NEG_INF, LANES)
     for j in range(0, n, LANES):
-        maxima = maximum(first_lanes(load(logits, offset + j, LANES), n - j, NOTHING), maxima)
+        maxima = maximum(first_lanes(load(logits, offset + j, LANES), n - j, NEG_INF), maxima)
     top = largest(maxima)
     sums = zeros(LANES)
     for j in range(0, n, LANES):
@@ -80,7 +80,7 @@ def output_delta_row(logits, offset, n, label, smoothing, n_samples, out, out_of
     which label smoothing spreads a share over all classes (Szegedy et al. 2016, sec. 7); the cross-entropy returned
     is that with the label itself.
     """
-    right = item(logits, offset + label)  # first: `out` may be the logits' own place
+    correct = item(logits, offset + label)  # first: `out` may be the logits' own place
     top, exponentials = softmax_row(logits, offset, n, out, out_offset)
     out[out_offset + label] -= np.float32(1) - smoothing
     share = smoothing / np.float32(n)
@@ -88,4 +88,4 @@ def output_delta_row(logits, offset, n, label, smoothing, n_samples, out, out_of
         vector = add(load(out, out_offset + j, LANES), broadcast(-share, LANES))
         vector = first_lanes(vector, n - j, np.float32(0))
         store(out, out_offset + j, mul(vector, broadcast(np.float32(1) / np.float32(n_samples), LANES)))
-    return np.log(exponentials) + (top - right)
+    return np.log(exponentials) + (top - correct)

@@ -26,13 +26,15 @@ from fastmnist.kernels.simd import LANES, item
 from fastmnist.shapes import SIDE
 
 MIDDLE = (SIDE - 1) / 2  # the digits' centre of mass
-ROW_WIDTH = 2  # registers in a row of places
-ROW = ROW_WIDTH * LANES  # a row of places, and of an image with its margin of zeros, 1 to the left and 3 to the right
+ROW_REGISTERS = 2  # registers in a row of places
+ROW = (
+    ROW_REGISTERS * LANES
+)  # a row of places, and of an image with its margin of zeros, 1 to the left and 3 to the right
 N_AFFINE = 2  # basis functions of the affine map; the bumps follow
 N_AFFINE_NUMBERS = 7  # random numbers of an image before those of the bumps: angle, 2 scales, shear, 2 shifts, stroke
 UNIT_VARIANCE = np.float32(math.sqrt(3))  # times a uniform number of [-1, 1)
 
-# The one width that is needed; more would only be compiled.
+# The one number of registers that is needed; more would only be compiled.
 add_product = inlined(make_add_product(ROW))
 
 
@@ -47,7 +49,7 @@ class Strengths(NamedTuple):
     thickness: np.float32  # 1: as far as the brightest, or darkest, of a pixel and its four neighbours
 
 
-class Space(NamedTuple):
+class Workspace(NamedTuple):
     """Working memory, a row per part."""
 
     coefficients: np.ndarray  # (n_parts, n_basis * n_basis)
@@ -76,15 +78,15 @@ def make_basis(smoothness):
 
 
 def make_columns(basis):
-    """Return the transposed basis (n_basis, ROW), filled up with zeros."""
+    """Return the transposed basis (n_basis, ROW), zero-padded."""
     columns = aligned_zeros(basis.shape[1] * ROW).reshape(-1, ROW)
     columns[:, :SIDE] = basis.T
     return columns
 
 
-def make_space(n_basis, n_parts):
+def make_workspace(n_basis, n_parts):
     """Return working memory for a basis."""
-    return Space(
+    return Workspace(
         aligned_zeros(n_parts * n_basis * n_basis).reshape(n_parts, -1),
         aligned_zeros(n_parts * n_basis * ROW).reshape(n_parts, -1),
         aligned_zeros(n_parts * 2 * SIDE * ROW).reshape(n_parts, -1),
@@ -143,10 +145,10 @@ def find_places(maps, key, elastic, basis, columns, coefficients, halves, places
         coefficients[0] = np.float32(MIDDLE + 1) + shift
         coefficients[1] = by_x
         coefficients[n_basis] = by_y
-        clear_rows(ROW_WIDTH, halves, 0, ROW, depth)
+        clear_rows(ROW_REGISTERS, halves, 0, ROW, depth)
         left, right = Matrix(coefficients, 0, n_basis, 1), Matrix(columns, 0, ROW, 1)
         add_product(left, right, Matrix(halves, 0, ROW, 1), depth, depth)
-        clear_rows(ROW_WIDTH, places, axis * SIDE * ROW, ROW, SIDE)
+        clear_rows(ROW_REGISTERS, places, axis * SIDE * ROW, ROW, SIDE)
         left, right = Matrix(basis, 0, n_basis, 1), Matrix(halves, 0, ROW, 1)
         add_product(left, right, Matrix(places, axis * SIDE * ROW, ROW, 1), SIDE, depth)
 
@@ -222,10 +224,10 @@ def fetch(neighbours, rounded, fours, out, row):
 
 
 @inlined
-def augment_image(inputs, sample, key, strengths, basis, columns, space, part, out, row):
+def augment_image(inputs, sample, key, strengths, basis, columns, workspace, part, out, row):
     """Fill a row of `out` with the distorted copy of one image that its key stands for."""
-    coefficients, halves, places = space.coefficients[part], space.halves[part], space.places[part]
-    image, strokes = space.originals[part], space.strokes[part]
+    coefficients, halves, places = workspace.coefficients[part], workspace.halves[part], workspace.places[part]
+    image, strokes = workspace.originals[part], workspace.strokes[part]
     maps = draw_affine(key, strengths)
     find_places(maps, key, strengths.elastic, basis, columns, coefficients, halves, places)
     copy_with_margin(inputs, sample, image)
@@ -233,24 +235,24 @@ def augment_image(inputs, sample, key, strengths, basis, columns, space, part, o
     if amount != 0:
         change_strokes(image, amount, strokes)
         image = strokes
-    pack_neighbours(image, space.neighbours[part])
-    round_places(places, space.rounded[part])
-    fetch(space.neighbours[part], space.rounded[part], space.fours[part], out, row)
+    pack_neighbours(image, workspace.neighbours[part])
+    round_places(places, workspace.rounded[part])
+    fetch(workspace.neighbours[part], workspace.rounded[part], workspace.fours[part], out, row)
 
 
 @kernel
-def augment(inputs, order, key, strengths, basis, columns, space, out, n_parts):
+def augment(inputs, order, key, strengths, basis, columns, workspace, out, n_parts):
     """Fill `out` (n, 784) uint8 with distorted copies of the images `order` (n,) of `inputs` (n_samples, 784) uint8.
 
     Which distortion an image gets depends on `key` (uint64) and on its position in `inputs`, on nothing else.
     """
     for index in prange(n_parts):
-        _augment(inputs, order, key, strengths, basis, columns, space, out, np.intp(index), n_parts)
+        _augment(inputs, order, key, strengths, basis, columns, workspace, out, np.intp(index), n_parts)
 
 
 @inlined
-def _augment(inputs, order, key, strengths, basis, columns, space, out, part, n_parts):
+def _augment(inputs, order, key, strengths, basis, columns, workspace, out, part, n_parts):
     first, last = part_bounds(len(order), part, n_parts)
     for row in range(first, last):
         sample = order[row]
-        augment_image(inputs, sample, subkey(key, sample), strengths, basis, columns, space, part, out, row)
+        augment_image(inputs, sample, subkey(key, sample), strengths, basis, columns, workspace, part, out, row)

@@ -1,4 +1,4 @@
-"""The forward pass through one layer, for some vector columns of its outputs; training and inference share it.
+"""The forward pass through one layer, for some registers of its outputs; training and inference share it.
 
 `activations` holds all layers' outputs, `batch_size` rows each, where layout.py's `outputs` says.
 """
@@ -12,8 +12,8 @@ from fastmnist.kernels.jit import inlined
 from fastmnist.kernels.lanes import MASK_BITS
 from fastmnist.kernels.layout import layer_at, part_bounds
 from fastmnist.kernels.matmul import Matrix, fill_rows, matmul_part, n_chunks
-from fastmnist.kernels.simd import LANES, MAX_WIDTH
-from fastmnist.kernels.sparse import add_listed_rows, add_weight_rows
+from fastmnist.kernels.simd import LANES, MAX_REGISTERS
+from fastmnist.kernels.sparse import add_csr_product, add_masked_product
 
 # Rows of the first layer's weights that stay in the first-level cache for all samples of a batch. It must not depend
 # on the number of threads: where the blocks end decides in which order a sum is taken.
@@ -35,31 +35,25 @@ def outputs_matrix(buffer, layer, batch_size):
 
 
 @inlined
-def forward_listed(parameters, panels, rows, sample, n_samples, cursors, activations, first, last):
-    """Fill columns of the first layer's outputs, before ReLU, from the row lists from `sample` on.
+def forward_csr(parameters, panels, csr, sample, n_samples, cursors, activations, first, last):
+    """Fill columns of the first layer's outputs, before ReLU, from the rows of the CSR from `sample` on.
 
     `panels` are the layer's weights in panels of 16 columns.
     """
     layer = layer_at(parameters.layout, 0)
-    fill_rows(
-        last - first,
-        activations,
-        first * LANES,
-        layer.stride,
-        n_samples,
-        parameters.values,
-        layer.biases + first * LANES,
-    )
-    chunks = n_chunks(last - first, MAX_WIDTH)
+    column = first * LANES
+    biases = layer.biases + column
+    fill_rows(last - first, activations, column, layer.stride, n_samples, parameters.values, biases)
+    chunks = n_chunks(last - first, MAX_REGISTERS)
     for chunk in range(chunks):
         begin, end = part_bounds(last - first, chunk, chunks)
         column = (first + begin) * LANES
         for s in range(n_samples):
-            cursors[s] = rows.starts[sample + s]
+            cursors[s] = csr.starts[sample + s]
         for row in range(0, layer.n_in, ROW_BLOCK):
-            add_listed_rows(
+            add_csr_product(
                 end - begin,
-                rows,
+                csr,
                 n_samples,
                 panels,
                 column * layer.n_in,
@@ -73,16 +67,16 @@ def forward_listed(parameters, panels, rows, sample, n_samples, cursors, activat
 
 
 @inlined
-def forward_first(parameters, inputs, order, sample, n_samples, activations):
+def forward_masked(parameters, inputs, order, sample, n_samples, activations):
     """Fill the first layer's outputs, before ReLU, for the samples of `order` from `sample` on."""
     layer = layer_at(parameters.layout, 0)
-    fill_rows(layer.width, activations, layer.outputs, layer.stride, n_samples, parameters.values, layer.biases)
-    chunks = n_chunks(layer.width, MAX_WIDTH)
+    fill_rows(layer.n_registers, activations, layer.outputs, layer.stride, n_samples, parameters.values, layer.biases)
+    chunks = n_chunks(layer.n_registers, MAX_REGISTERS)
     for chunk in range(chunks):
-        begin, end = part_bounds(layer.width, chunk, chunks)
+        begin, end = part_bounds(layer.n_registers, chunk, chunks)
         column = begin * LANES
         for block in range(0, layer.n_in, MASK_BITS):
-            add_weight_rows(
+            add_masked_product(
                 end - begin,
                 inputs,
                 order,

@@ -1,4 +1,4 @@
-"""From inputs to logits, or to label and confidence, in one pass over blocks of samples.
+"""From inputs to logits, labels and confidences, in one pass over blocks of samples.
 
 A block goes through all layers before the next one begins, so that its activations stay in the cache; parts
 take whole blocks, and write nothing that another part reads.
@@ -8,7 +8,7 @@ import numpy as np
 from numba import prange
 
 from fastmnist.kernels.activations import argmax, softmax_row
-from fastmnist.kernels.forward import apply_relu, forward_first, forward_later
+from fastmnist.kernels.forward import apply_relu, forward_later, forward_masked
 from fastmnist.kernels.jit import inlined, kernel
 from fastmnist.kernels.layout import aligned_zeros, layer_at, part_bounds
 from fastmnist.kernels.simd import item
@@ -16,9 +16,9 @@ from fastmnist.kernels.simd import item
 BLOCK = 64  # samples
 
 
-def make_space(layout, n_parts):
+def make_workspace(layers, n_parts):
     """Return working memory: (n_parts, BLOCK * strides of all layers), the activations of a block per part."""
-    n_outputs = BLOCK * int(layout[-1, 6] + layout[-1, 3])
+    n_outputs = BLOCK * (layers[-1].outputs + layers[-1].stride)
     return aligned_zeros(n_parts * n_outputs).reshape(n_parts, -1)
 
 
@@ -28,56 +28,41 @@ def forward_block(parameters, inputs, order, first, last, activations):
     n_samples = last - first
     n_layers = parameters.layout.shape[0]
     for index in range(n_layers):
-        width = layer_at(parameters.layout, index).width
+        n_registers = layer_at(parameters.layout, index).n_registers
         if index == 0:
-            forward_first(parameters, inputs, order, first, n_samples, activations)
+            forward_masked(parameters, inputs, order, first, n_samples, activations)
         else:
-            forward_later(parameters, index, n_samples, BLOCK, activations, 0, width)
+            forward_later(parameters, index, n_samples, BLOCK, activations, 0, n_registers)
         if index < n_layers - 1:
-            apply_relu(parameters, index, n_samples, BLOCK, activations, 0, width)
+            apply_relu(parameters, index, n_samples, BLOCK, activations, 0, n_registers)
 
 
 @kernel
-def compute_logits(parameters, inputs, order, space, logits, n_parts):
-    """Fill logits (n_samples, n_classes) for inputs[order] (n_samples, n_in)."""
-    for part in prange(n_parts):
-        _compute_logits(parameters, inputs, order, space, logits, np.intp(part), n_parts)
+def classify(parameters, inputs, order, workspace, labels, confidences, logits, probabilities, n_parts):
+    """Classify inputs[order] (n_samples, n_in).
 
-
-@inlined
-def _compute_logits(parameters, inputs, order, space, logits, part, n_parts):
-    layer = layer_at(parameters.layout, parameters.layout.shape[0] - 1)
-    activations = space[part]
-    start, stop = part_bounds(len(order), part, n_parts)
-    for first in range(start, stop, BLOCK):
-        last = min(first + BLOCK, stop)
-        forward_block(parameters, inputs, order, first, last, activations)
-        for sample in range(first, last):
-            offset = layer.outputs * BLOCK + (sample - first) * layer.stride
-            for j in range(layer.n_out):
-                logits[sample, j] = item(activations, offset + j)
-
-
-@kernel
-def classify(parameters, inputs, order, space, labels, confidences, probabilities, n_parts):
-    """Fill labels (n_samples,) uint8 with each sample's most probable class, confidences with its probability.
-
-    probabilities (n_samples, n_classes) get those of all classes; (n_samples, 0) if nobody wants them.
+    Fills labels (n_samples,) uint8 with each sample's most probable class and confidences (n_samples,) with its
+    probability; logits and probabilities (n_samples, n_classes), or (n_samples, 0) where they are not requested, with
+    those of all classes.
     """
     for part in prange(n_parts):
-        _classify(parameters, inputs, order, space, labels, confidences, probabilities, np.intp(part), n_parts)
+        _classify(
+            parameters, inputs, order, workspace, labels, confidences, logits, probabilities, np.intp(part), n_parts
+        )
 
 
 @inlined
-def _classify(parameters, inputs, order, space, labels, confidences, probabilities, part, n_parts):
+def _classify(parameters, inputs, order, workspace, labels, confidences, logits, probabilities, part, n_parts):
     layer = layer_at(parameters.layout, parameters.layout.shape[0] - 1)
-    activations = space[part]
+    activations = workspace[part]
     start, stop = part_bounds(len(order), part, n_parts)
     for first in range(start, stop, BLOCK):
         last = min(first + BLOCK, stop)
         forward_block(parameters, inputs, order, first, last, activations)
         for sample in range(first, last):
             offset = layer.outputs * BLOCK + (sample - first) * layer.stride
+            for j in range(logits.shape[1]):
+                logits[sample, j] = item(activations, offset + j)
             label = argmax(activations, offset, layer.n_out)
             softmax_row(activations, offset, layer.n_out, activations, offset)
             labels[sample] = label

@@ -1,4 +1,4 @@
-"""Work across the lanes of a vector, and exp: what is not the same operation in every lane (simd.py)."""
+"""Operations across the lanes of a vector, and exp; simd.py has those of one LLVM instruction for each register."""
 
 from llvmlite import ir
 from numba.core import cgutils, types
@@ -69,7 +69,7 @@ def first_lanes(_typing, a, _n, _other):
 
 @intrinsic
 def exp(_typing, a):
-    """Return e ** a for a <= 0, below 2 ulp; for a < -86, where nothing is left to add to, 4.5e-38.
+    """Return e ** a for a <= 0, to within 2 ulp; below -86, where it no longer affects a sum, 4.5e-38.
 
     2 ** n * e ** r with n whole and |r| <= ln(2) / 2, ln(2) subtracted in two parts (Cody and Waite 1980); e ** r
     by the polynomial of Cephes' expf. NaN stays NaN.

@@ -18,10 +18,10 @@ from numba.extending import overload
 from fastmnist.kernels.jit import inlined
 from fastmnist.kernels.lanes import transpose
 from fastmnist.kernels.layout import part_bounds
-from fastmnist.kernels.simd import LANES, broadcast, by_width, fma, item, load, store, zeros
+from fastmnist.kernels.simd import LANES, broadcast, by_n_registers, fma, item, load, store, zeros
 
 TILE_ROWS = 8
-TILE_WIDTH = 3
+TILE_REGISTERS = 3
 DEPTH_BLOCK = 128  # rows of the right operand: 128 x 3 vectors are 24 KiB, half of a first-level cache
 
 
@@ -47,18 +47,18 @@ def _as_unit(value):
 
 
 @inlined
-def fill_rows(width, out, offset, stride, n_rows, row, row_offset):
-    """Write `width` vectors of `row` to each of `n_rows` rows of `out`."""
+def fill_rows(n_registers, out, offset, stride, n_rows, row, row_offset):
+    """Write `n_registers` vectors of `row` to each of `n_rows` rows of `out`."""
     for r in range(n_rows):
-        for column in range(0, width * LANES, LANES):
+        for column in range(0, n_registers * LANES, LANES):
             store(out, offset + r * stride + column, load(row, row_offset + column, LANES))
 
 
 @inlined
-def clear_rows(width, out, offset, stride, n_rows):
-    """Write `width` vectors of zeros to each of `n_rows` rows of `out`."""
+def clear_rows(n_registers, out, offset, stride, n_rows):
+    """Write `n_registers` vectors of zeros to each of `n_rows` rows of `out`."""
     for r in range(n_rows):
-        for column in range(0, width * LANES, LANES):
+        for column in range(0, n_registers * LANES, LANES):
             store(out, offset + r * stride + column, zeros(LANES))
 
 
@@ -109,13 +109,13 @@ def make_add_product(lanes):
     return add_product
 
 
-add_product = by_width(make_add_product, TILE_WIDTH)
+add_product = by_n_registers(make_add_product, TILE_REGISTERS)
 
 
 @inlined
-def n_chunks(width, chunk_width):
-    """Return into how many nearly equal chunks of at most `chunk_width` vectors to cut `width` vectors."""
-    return (width + chunk_width - 1) // chunk_width
+def n_chunks(n_registers, max_registers):
+    """Return into how many nearly equal chunks of at most `max_registers` vectors to cut `n_registers` vectors."""
+    return (n_registers + max_registers - 1) // max_registers
 
 
 @inlined
@@ -128,7 +128,7 @@ def block_of(matrix, row, column):
 @inlined
 def add_product_columns(left, right, out, n_rows, depth, first, last):
     """Add left @ right to the vector columns `first` to `last` of `out`."""
-    chunks = n_chunks(last - first, TILE_WIDTH)
+    chunks = n_chunks(last - first, TILE_REGISTERS)
     for chunk in range(chunks):
         begin, end = part_bounds(last - first, chunk, chunks)
         column = (first + begin) * LANES
@@ -156,10 +156,10 @@ def input_gradient_part(delta, weights, panel, out, n_rows, depth, first, last):
     """Fill the vector columns `first` to `last` of `out` with delta @ weights.T.
 
     The rows of the weights that these columns ask for are transposed, block by block, into `panel`
-    (DEPTH_BLOCK, TILE_WIDTH * 16), which stays in the first-level cache.
+    (DEPTH_BLOCK, TILE_REGISTERS * 16), which stays in the first-level cache.
     """
-    chunks = n_chunks(last - first, TILE_WIDTH)
-    stride = TILE_WIDTH * LANES
+    chunks = n_chunks(last - first, TILE_REGISTERS)
+    stride = TILE_REGISTERS * LANES
     for chunk in range(chunks):
         begin, end = part_bounds(last - first, chunk, chunks)
         column = (first + begin) * LANES

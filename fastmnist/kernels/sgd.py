@@ -2,7 +2,7 @@
 
 With the gradient g of the loss without its L2 term, G = g + weight_decay * w, v = momentum * v + G, then
 w = w - learning_rate * v (Sutskever et al. 2013, in PyTorch's form), or, with Nesterov's momentum,
-w = w - learning_rate * (G + momentum * v). sparse.py has the same lines in its own loop.
+w = w - learning_rate * (G + momentum * v).
 """
 
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastmnist.kernels.jit import inlined
-from fastmnist.kernels.simd import LANES, broadcast, fma, load, store
+from fastmnist.kernels.simd import LANES, broadcast, fma, load, store, zeros
 
 
 class StepScalars(NamedTuple):
@@ -24,25 +24,33 @@ class StepScalars(NamedTuple):
 
 
 @inlined
-def step_rows(width, parameters, velocities, offset, stride, n_rows, gradient, gradient_stride, scalars):
-    """Step `n_rows` rows of `width` vectors of parameters by a gradient that lies in memory."""
+def step_vector(weight, gradient, velocity, scalars, lanes):
+    """Return the vectors of weights and of velocities after a step. Without momentum, velocities do not count."""
+    step = fma(broadcast(scalars.weight_decay, lanes), weight, gradient)
+    if scalars.momentum != 0:
+        momentum = broadcast(scalars.momentum, lanes)
+        velocity = fma(momentum, velocity, step)
+        step = fma(momentum, velocity, step) if scalars.nesterov else velocity
+    return fma(broadcast(-scalars.learning_rate, lanes), step, weight), velocity
+
+
+@inlined
+def step_rows(n_registers, parameters, velocities, offset, stride, n_rows, gradient, gradient_stride, scalars):
+    """Step `n_rows` rows of `n_registers` registers of parameters by a gradient that lies in memory."""
     for row in range(n_rows):
-        for column in range(0, width * LANES, LANES):
+        for column in range(0, n_registers * LANES, LANES):
             place = offset + row * stride + column
-            weight = load(parameters, place, LANES)
-            step = load(gradient, row * gradient_stride + column, LANES)
-            step = fma(broadcast(scalars.weight_decay, LANES), weight, step)
+            slope = load(gradient, row * gradient_stride + column, LANES)
+            velocity = load(velocities, place, LANES) if scalars.momentum != 0 else zeros(LANES)
+            weight, velocity = step_vector(load(parameters, place, LANES), slope, velocity, scalars, LANES)
             if scalars.momentum != 0:
-                momentum = broadcast(scalars.momentum, LANES)
-                velocity = fma(momentum, load(velocities, place, LANES), step)
                 store(velocities, place, velocity)
-                step = fma(momentum, velocity, step) if scalars.nesterov else velocity
-            store(parameters, place, fma(broadcast(-scalars.learning_rate, LANES), step, weight))
+            store(parameters, place, weight)
 
 
 @inlined
 def without_decay(scalars):
-    """Return the step of biases, which weight decay does not pull."""
+    """Return the scalars for biases, which have no weight decay."""
     return StepScalars(
         scalars.learning_rate, scalars.momentum, np.float32(0), scalars.nesterov, scalars.label_smoothing
     )

@@ -15,7 +15,7 @@ from numba.extending import intrinsic, models, register_model
 from fastmnist.kernels.jit import CHECKED, inlined
 
 LANES = 16
-MAX_WIDTH = 8  # registers in a vector: eight accumulators, and room for what they are fed with
+MAX_REGISTERS = 8  # in a vector: eight accumulators, leaving registers for their operands
 FLOAT = ir.FloatType()
 INT32, INT64 = ir.IntType(32), ir.IntType(64)
 REGISTER = ir.VectorType(FLOAT, LANES)
@@ -268,35 +268,35 @@ else:
     item = _item
 
 
-def by_width(make, max_width):
-    """Return a function f(width, *args) that runs make(lanes)(*args) for a vector of `width` registers.
+def by_n_registers(make, max_registers):
+    """Return f(n_registers, *args), which runs make(lanes)(*args) for a vector of that many registers.
 
-    `make` is called once for each width from 1 to `max_width` (at most 8), so that vectors have constant sizes.
+    `make` is called once for each number from 1 to `max_registers` (at most 8), so that vectors have constant sizes.
     Each function gets a name of its own. Numba names a compiled function by its qualified name, its types and a
     counter of the process that compiled it; two processes count differently, and where both results are loaded from
     the cache, functions of one name would be taken for each other.
     """
     functions = []
-    for width in range(1, max_width + 1):
-        function = make(LANES * width)
-        function.__qualname__ = f"{function.__qualname__}_{width}"
+    for n_registers in range(1, max_registers + 1):
+        function = make(LANES * n_registers)
+        function.__qualname__ = f"{function.__qualname__}_{n_registers}"
         functions.append(inlined(function))
-    f1, f2, f3, f4, f5, f6, f7, f8 = functions + [functions[-1]] * (MAX_WIDTH - max_width)
+    f1, f2, f3, f4, f5, f6, f7, f8 = functions + [functions[-1]] * (MAX_REGISTERS - max_registers)
 
-    def dispatch(width, *args):
-        if width == 1:
+    def dispatch(n_registers, *args):
+        if n_registers == 1:
             f1(*args)
-        elif width == 2:
+        elif n_registers == 2:
             f2(*args)
-        elif width == 3:
+        elif n_registers == 3:
             f3(*args)
-        elif width == 4:
+        elif n_registers == 4:
             f4(*args)
-        elif width == 5:
+        elif n_registers == 5:
             f5(*args)
-        elif width == 6:
+        elif n_registers == 6:
             f6(*args)
-        elif width == 7:
+        elif n_registers == 7:
             f7(*args)
         else:
             f8(*args)

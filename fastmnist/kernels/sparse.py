@@ -2,11 +2,12 @@
 
 Inputs are uint8 pixels, which count as pixel / 255, or float32, at least 64 of them (MASK_BITS).
 
-For training, the non-zero inputs of a batch are listed twice. By row (one sample's inputs after another) for the
-forward pass: a sample's outputs stay in registers while the rows of the weights that its inputs ask for are added
-up. By column (one input's samples after another) for the weight gradient: one row of the gradient stays in
-registers while the deltas of the samples that have this input are added up, and goes straight into the step.
-Dense input only makes the lists longer.
+For training, a block of batches is compressed twice. In compressed sparse rows (CSR: one sample's inputs after
+another) for the forward pass: a sample's outputs stay in registers while the rows of the weights that belong to its
+non-zero inputs are added up. In compressed sparse columns (CSC: one input's samples after another), a matrix for each
+batch, for the weight gradient: one row of the gradient stays in registers while the deltas of the samples that have
+this input are added up, and goes straight into the step. Dense input is computed correctly too; it only makes the
+lists longer.
 """
 
 from typing import NamedTuple
@@ -17,12 +18,13 @@ from numba import prange
 from fastmnist.kernels.jit import inlined, kernel
 from fastmnist.kernels.lanes import MASK_BITS, lowest_bit, nonzero_bits
 from fastmnist.kernels.matmul import as_unit
+from fastmnist.kernels.sgd import step_vector
 from fastmnist.kernels.simd import (
     LANES,
-    MAX_WIDTH,
+    MAX_REGISTERS,
     add,
     broadcast,
-    by_width,
+    by_n_registers,
     fma,
     item,
     load,
@@ -33,45 +35,46 @@ from fastmnist.kernels.simd import (
 )
 
 
-class RowLists(NamedTuple):
-    """Each sample's non-zero inputs: positions starts[s] to ends[s] of `columns` (ascending) and `values`.
+class CSR(NamedTuple):
+    """Compressed sparse rows: sample s has the inputs at positions starts[s] to ends[s] of `indices` and `data`.
 
-    A column n_in stands behind each list, so that walking it needs no other test than that of the column.
+    The usual `indptr` is two arrays, because rows are filled in parallel and leave gaps. In the first place after each
+    row stands the index n_in, so that walking a row needs no other test than that of the index.
     """
 
     starts: np.ndarray  # (n_samples,) int64
     ends: np.ndarray  # (n_samples,) int64
-    columns: np.ndarray  # (n_samples * (n_in + 1),) int32
-    values: np.ndarray  # (n_samples * (n_in + 1),) float32
+    indices: np.ndarray  # (n_samples * (n_in + 1),) int32: the inputs, ascending in each row
+    data: np.ndarray  # (n_samples * (n_in + 1),) float32
 
 
-class ColumnLists(NamedTuple):
-    """Each input's samples in a batch that have it, the inputs with the longest lists first.
+class CSC(NamedTuple):
+    """Compressed sparse columns of each batch, those with the most samples first: `order` says which.
 
-    The branch predictor knows the length of such a list: the one before had it too. Rank r's list ends at
-    position ends[b, r] of `samples` (counted from the batch's first) and `values`, where the next one begins;
-    batch b's first begins where its first sample's row list does.
+    The branch predictor knows the length of such a column: the one before had it too. The r-th column of batch b is
+    that of the input order[b, r]. It ends at position ends[b, r] of `indices` and `data`, where the next one begins;
+    the batch's first begins where the first row of its CSR does.
     """
 
-    columns: np.ndarray  # (n_batches, n_in) int32: the input of each rank
+    order: np.ndarray  # (n_batches, n_in) int32
     ends: np.ndarray  # (n_batches, n_in) int32
-    samples: np.ndarray  # (n_samples * (n_in + 1),) int32
-    values: np.ndarray  # (n_samples * (n_in + 1),) float32
+    indices: np.ndarray  # (n_samples * (n_in + 1),) int32: the samples, counted from the batch's first
+    data: np.ndarray  # (n_samples * (n_in + 1),) float32
     cursors: np.ndarray  # (n_batches, n_in) int32: working memory
     lengths: np.ndarray  # (n_batches, batch_size + 1) int32: working memory
 
 
-def make_row_lists(n_samples, n_in):
-    """Return row lists with room for `n_samples` samples of any density."""
+def make_csr(n_samples, n_in):
+    """Return a CSR with room for `n_samples` samples of any density."""
     capacity = n_samples * (n_in + 1)
     starts, ends = np.empty(n_samples, np.int64), np.empty(n_samples, np.int64)
-    return RowLists(starts, ends, np.empty(capacity, np.int32), np.empty(capacity, np.float32))
+    return CSR(starts, ends, np.empty(capacity, np.int32), np.empty(capacity, np.float32))
 
 
-def make_column_lists(n_samples, n_in, batch_size):
-    """Return column lists with room for `n_samples` samples of any density."""
+def make_csc(n_samples, n_in, batch_size):
+    """Return a CSC with room for `n_samples` samples of any density."""
     n_batches, capacity = -(-n_samples // batch_size), n_samples * (n_in + 1)
-    return ColumnLists(
+    return CSC(
         np.empty((n_batches, n_in), np.int32),
         np.empty((n_batches, n_in), np.int32),
         np.empty(capacity, np.int32),
@@ -82,8 +85,8 @@ def make_column_lists(n_samples, n_in, batch_size):
 
 
 @inlined
-def list_rows(inputs, order, first, last, rows):
-    """Fill the row lists of the samples `first` to `last` of `order`.
+def fill_csr(inputs, order, first, last, csr):
+    """Fill the rows of the samples `first` to `last` of `order`.
 
     One compare gives a bit mask of the non-zero ones of 64 inputs (of the last ones, the rest of 64); its set bits
     are walked. A test of every input takes three times as long. Places are unsigned: so Numba leaves out its test
@@ -93,38 +96,38 @@ def list_rows(inputs, order, first, last, rows):
     place = np.uint64(first * (n_in + 1))
     for sample in range(first, last):
         row = order[sample] * n_in
-        rows.starts[sample] = place
+        csr.starts[sample] = place
         for block in range(0, n_in, MASK_BITS):
             mask = nonzero_bits(inputs, row + min(block, n_in - MASK_BITS))
             mask >>= np.uint64(max(block + MASK_BITS - n_in, 0))
             while mask != 0:
                 column = block + lowest_bit(mask)
                 mask &= mask - np.uint64(1)
-                rows.columns[place] = column
-                rows.values[place] = as_unit(item(inputs, row + column))
+                csr.indices[place] = column
+                csr.data[place] = as_unit(item(inputs, row + column))
                 place += np.uint64(1)
-        rows.ends[sample] = place
-        rows.columns[place] = n_in
+        csr.ends[sample] = place
+        csr.indices[place] = n_in
         place += np.uint64(1)
 
 
 @inlined
-def list_columns(rows, first, last, batch, columns):
-    """Fill one batch's column lists from its row lists: two counting sorts, by length and by column."""
-    order, ends = columns.columns[batch], columns.ends[batch]
-    cursors, lengths = columns.cursors[batch], columns.lengths[batch]
+def fill_csc(csr, first, last, batch, csc):
+    """Fill the columns of one batch, samples `first` to `last`: two counting sorts, by length and by column."""
+    order, ends = csc.order[batch], csc.ends[batch]
+    cursors, lengths = csc.cursors[batch], csc.lengths[batch]
     n_in = len(order)
     for column in range(n_in):
         cursors[column] = 0
     for sample in range(first, last):
-        for position in range(rows.starts[sample], rows.ends[sample]):
-            cursors[np.uint32(item(rows.columns, position))] += 1
+        for position in range(csr.starts[sample], csr.ends[sample]):
+            cursors[np.uint32(item(csr.indices, position))] += 1
     for length in range(last - first + 1):
         lengths[length] = 0
     for column in range(n_in):
         lengths[cursors[column]] += 1
     rank = 0
-    for length in range(last - first, -1, -1):  # from how many lists have a length to where the first one goes
+    for length in range(last - first, -1, -1):  # from how many columns have a length to the rank of the first one
         count = lengths[length]
         lengths[length] = rank
         rank += count
@@ -132,7 +135,7 @@ def list_columns(rows, first, last, batch, columns):
         length = cursors[column]
         order[lengths[length]] = column
         lengths[length] += 1
-    end = rows.starts[first]
+    end = csr.starts[first]
     for rank in range(n_in):
         column = order[rank]
         length = cursors[column]
@@ -140,36 +143,36 @@ def list_columns(rows, first, last, batch, columns):
         end += length
         ends[rank] = end
     for sample in range(first, last):
-        for position in range(rows.starts[sample], rows.ends[sample]):
-            cursor = np.uint32(item(rows.columns, position))
+        for position in range(csr.starts[sample], csr.ends[sample]):
+            cursor = np.uint32(item(csr.indices, position))
             place = np.uint32(cursors[cursor])
             cursors[cursor] = place + np.uint32(1)
-            columns.samples[place] = sample - first
-            columns.values[place] = item(rows.values, position)
+            csc.indices[place] = sample - first
+            csc.data[place] = item(csr.data, position)
 
 
 @kernel
-def list_nonzeros(inputs, order, batch_size, rows, columns, n_parts):
-    """Fill the lists of the samples `order` (n_samples,) of `inputs`, batch after batch."""
+def compress(inputs, order, batch_size, csr, csc, n_parts):
+    """Fill the CSR and the CSC of the samples `order` (n_samples,) of `inputs`, batch after batch."""
     for index in prange((len(order) + batch_size - 1) // batch_size):
-        _list_batch(inputs, order, batch_size, rows, columns, np.intp(index))
+        _compress_batch(inputs, order, batch_size, csr, csc, np.intp(index))
 
 
 @inlined
-def _list_batch(inputs, order, batch_size, rows, columns, batch):
+def _compress_batch(inputs, order, batch_size, csr, csc, batch):
     first = batch * batch_size
     last = min(first + batch_size, len(order))
-    list_rows(inputs, order, first, last, rows)
-    list_columns(rows, first, last, batch, columns)
+    fill_csr(inputs, order, first, last, csr)
+    fill_csc(csr, first, last, batch, csc)
 
 
-def _make_add_listed_rows(lanes):
-    def add_listed_rows(rows, n_samples, panels, offset, step, last_column, cursors, out, out_offset, stride):
-        """Add to `lanes` outputs of each sample the rows of the weights that its row list asks for.
+def _make_add_csr_product(lanes):
+    def add_csr_product(csr, n_samples, panels, offset, step, last_column, cursors, out, out_offset, stride):
+        """Add to `lanes` outputs of each sample the product of its row and the weights.
 
         The weights lie in panels of 16 columns, `step` elements apart.
 
-        Goes on in each list at `cursors` and stops, moving these, at column `last_column`: a block of rows of the
+        Goes on in each row at `cursors` and stops, moving these, at column `last_column`: a block of rows of the
         weights stays in the first-level cache for all samples. Two sums take turns: one alone would wait for its
         last fma, 4 cycles, however few lanes it has.
         """
@@ -177,29 +180,29 @@ def _make_add_listed_rows(lanes):
             place = out_offset + sample * stride
             even, odd = load(out, place, lanes), zeros(lanes)
             position = item(cursors, sample)
-            column = item(rows.columns, position)
+            column = item(csr.indices, position)
             while column < last_column:
-                value = broadcast(item(rows.values, position), lanes)
+                value = broadcast(item(csr.data, position), lanes)
                 even = fma(value, load_panels(panels, offset + np.intp(column) * LANES, step, lanes), even)
                 position += 1
-                column = item(rows.columns, position)
+                column = item(csr.indices, position)
                 if column < last_column:
-                    value = broadcast(item(rows.values, position), lanes)
+                    value = broadcast(item(csr.data, position), lanes)
                     odd = fma(value, load_panels(panels, offset + np.intp(column) * LANES, step, lanes), odd)
                     position += 1
-                    column = item(rows.columns, position)
+                    column = item(csr.indices, position)
             cursors[sample] = position
             store(out, place, add(even, odd))
 
-    return add_listed_rows
+    return add_csr_product
 
 
-def _make_add_weight_rows(lanes):
-    def add_weight_rows(inputs, order, first, n_samples, block, weights, offset, stride, out, out_offset):
-        """Add to `lanes` outputs of each sample the rows of the weights that 64 of its inputs ask for.
+def _make_add_masked_product(lanes):
+    def add_masked_product(inputs, order, first, n_samples, block, weights, offset, stride, out, out_offset):
+        """Add to `lanes` outputs of each sample the product of 64 of its inputs and the weights.
 
-        The same without lists, for inputs that are used once: 25 % faster there. The samples are those of `order`
-        from `first` on, the inputs those from `block` on.
+        The same without compression, for inputs that are used once: 25 % faster there. The samples are those of
+        `order` from `first` on, the inputs those from `block` on.
         """
         n_in = inputs.shape[1]
         for sample in range(n_samples):
@@ -216,38 +219,36 @@ def _make_add_weight_rows(lanes):
                     total = fma(value, load(weights, offset + column * stride, lanes), total)
                 store(out, place, total)
 
-    return add_weight_rows
+    return add_masked_product
 
 
-def _make_step_weight_rows(lanes):
-    def step_weight_rows(columns, batch, start, delta, delta_offset, stride, panels, velocities, offset, step, scalars):
+def _make_step_csc_gradient(lanes):
+    def step_csc_gradient(csc, batch, start, delta, delta_offset, stride, panels, velocities, offset, step, scalars):
         """Step `lanes` columns of the weights by their gradient, inputs.T @ delta.
 
-        `start` is where the batch's column lists begin. The weights and their velocities lie in panels of 16
-        columns, `step` elements apart. See sgd.py for the step.
+        `start` is where the batch's first column begins. The weights and their velocities lie in panels of 16
+        columns, `step` elements apart.
         """
-        n_in = columns.ends.shape[1]
+        n_in = csc.ends.shape[1]
         for rank in range(n_in):
-            end = np.intp(item(columns.ends, batch * n_in + rank))
-            change = zeros(lanes)
+            end = np.intp(item(csc.ends, batch * n_in + rank))
+            gradient = zeros(lanes)
             for position in range(start, end):
-                value = broadcast(item(columns.values, position), lanes)
-                place = delta_offset + np.intp(item(columns.samples, position)) * stride
-                change = fma(value, load(delta, place, lanes), change)
+                value = broadcast(item(csc.data, position), lanes)
+                place = delta_offset + np.intp(item(csc.indices, position)) * stride
+                gradient = fma(value, load(delta, place, lanes), gradient)
             start = end
-            place = offset + np.intp(item(columns.columns, batch * n_in + rank)) * LANES
+            place = offset + np.intp(item(csc.order, batch * n_in + rank)) * LANES
+            velocity = load_panels(velocities, place, step, lanes) if scalars.momentum != 0 else zeros(lanes)
             weight = load_panels(panels, place, step, lanes)
-            change = fma(broadcast(scalars.weight_decay, lanes), weight, change)
+            weight, velocity = step_vector(weight, gradient, velocity, scalars, lanes)
             if scalars.momentum != 0:
-                momentum = broadcast(scalars.momentum, lanes)
-                velocity = fma(momentum, load_panels(velocities, place, step, lanes), change)
                 store_panels(velocities, place, step, velocity)
-                change = fma(momentum, velocity, change) if scalars.nesterov else velocity
-            store_panels(panels, place, step, fma(broadcast(-scalars.learning_rate, lanes), change, weight))
+            store_panels(panels, place, step, weight)
 
-    return step_weight_rows
+    return step_csc_gradient
 
 
-add_listed_rows = by_width(_make_add_listed_rows, MAX_WIDTH)
-add_weight_rows = by_width(_make_add_weight_rows, MAX_WIDTH)
-step_weight_rows = by_width(_make_step_weight_rows, MAX_WIDTH)
+add_csr_product = by_n_registers(_make_add_csr_product, MAX_REGISTERS)
+add_masked_product = by_n_registers(_make_add_masked_product, MAX_REGISTERS)
+step_csc_gradient = by_n_registers(_make_step_csc_gradient, MAX_REGISTERS)

@@ -26,7 +26,7 @@ class Network:
     """Dense layers with ReLU between them and softmax at the end.
 
     `layer_sizes` is (n_in, hidden..., n_classes), with one hidden layer or more. All parameters lie in one flat
-    float32 buffer, `parameters`, as `layout` says (kernels/layout.py): rows are zero-padded to whole vectors, so use
+    float32 buffer, `parameters`, as `layers` says (kernels/layout.py): rows are zero-padded to whole vectors, so use
     `weights` and `biases` to look at them.
 
     Any number of threads may call a network at once, and so may forked children: a call has its own working memory.
@@ -42,7 +42,8 @@ class Network:
                 f"{MAX_CLASSES} classes"
             )
         # The kernels look at 64 inputs at a time; where there are fewer, the rest are zeros.
-        self.layout, size = make_layers((max(self.n_in, MASK_BITS), *self.layer_sizes[1:]))
+        self.layers, size = make_layers((max(self.n_in, MASK_BITS), *self.layer_sizes[1:]))
+        self.layout: Order = np.array(self.layers, np.int64)
         self.parameters: Float32 = aligned_zeros(size)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -68,7 +69,7 @@ class Network:
     @property
     def n_layers(self) -> int:
         """The number of layers that have weights."""
-        return len(self.layout)
+        return len(self.layers)
 
     @property
     def n_in(self) -> int:
@@ -83,42 +84,43 @@ class Network:
     def weights(self, layer: int) -> Float32:
         """Return one layer's weights, a (n_in, n_out) view of `parameters`."""
         n_in, n_out = self.layer_sizes[layer : layer + 2]
-        stride, first = self.layout[layer, 3:5]
+        stride, first = self.layers[layer].stride, self.layers[layer].weights
         return self.parameters[first : first + n_in * stride].reshape(n_in, stride)[:, :n_out]
 
     def biases(self, layer: int) -> Float32:
         """Return one layer's biases, a (n_out,) view of `parameters`."""
-        n_out, first = self.layout[layer, 1], self.layout[layer, 5]
-        return self.parameters[first : first + n_out]
+        first = self.layers[layer].biases
+        return self.parameters[first : first + self.layers[layer].n_out]
 
     def logits(self, inputs: Uint8 | Float32) -> Float32:
         """Return the last layer's outputs (n_samples, n_classes) for inputs (n_samples, n_in)."""
-        logits = np.empty((len(inputs), self.n_classes), np.float32)
-        self._run(inference.compute_logits, inputs, logits)
-        return logits
+        return self._classify(inputs, n_logits=self.n_classes)[2]
 
     def predict(self, inputs: Uint8 | Float32) -> tuple[Uint8, Float32]:
         """Return each sample's most probable class (n_samples,) and its probability (n_samples,)."""
-        labels, confidences, _ = self._classify(inputs, 0)
-        return labels, confidences
+        return self._classify(inputs)[:2]
 
     def predict_probabilities(self, inputs: Uint8 | Float32) -> tuple[Uint8, Float32, Float32]:
         """Return what `predict` does, and the probabilities of all classes (n_samples, n_classes)."""
-        return self._classify(inputs, self.n_classes)
-
-    def _classify(self, inputs: Uint8 | Float32, n_probabilities: int) -> tuple[Uint8, Float32, Float32]:
-        labels, confidences = np.empty(len(inputs), np.uint8), np.empty(len(inputs), np.float32)
-        probabilities = np.empty((len(inputs), n_probabilities), np.float32)
-        self._run(inference.classify, inputs, labels, confidences, probabilities)
+        labels, confidences, _, probabilities = self._classify(inputs, n_probabilities=self.n_classes)
         return labels, confidences, probabilities
 
-    def _run(self, kernel: jit.Kernel, inputs: Uint8 | Float32, *outputs: NDArray[Any]) -> None:
-        """Fill `outputs` with what an inference kernel makes of all `inputs`, in working memory of this call."""
+    def _classify(
+        self, inputs: Uint8 | Float32, n_logits: int = 0, n_probabilities: int = 0
+    ) -> tuple[Uint8, Float32, Float32, Float32]:
+        """Return labels, confidences, logits and probabilities, in working memory of this call."""
         check_inputs(inputs, self.n_in)
-        n_parts = jit.n_threads()
+        n_samples, n_parts = len(inputs), jit.n_threads()
+        outputs = (
+            np.empty(n_samples, np.uint8),
+            np.empty(n_samples, np.float32),
+            np.empty((n_samples, n_logits), np.float32),
+            np.empty((n_samples, n_probabilities), np.float32),
+        )
         parameters = Parameters(self.layout, self.parameters, NO_VELOCITIES)
-        order, space = np.arange(len(inputs), dtype=np.int64), inference.make_space(self.layout, n_parts)
-        kernel.with_parts(n_parts, parameters, pad_inputs(inputs), order, space, *outputs)
+        workspace, order = inference.make_workspace(self.layers, n_parts), np.arange(n_samples, dtype=np.int64)
+        inference.classify.with_parts(n_parts, parameters, pad_inputs(inputs), order, workspace, *outputs)
+        return outputs
 
 
 def _restored(layer_sizes: tuple[int, ...], parameters: Float32) -> Network:

@@ -34,9 +34,9 @@ class Augmenter:
         """
         copies = self._copies[: len(order)]
         key, n_parts = np.uint64(seed << 32 | epoch), jit.n_threads()
-        space = augment.make_space(self._basis.shape[1], n_parts)
+        workspace = augment.make_workspace(self._basis.shape[1], n_parts)
         augment.augment.with_parts(
-            n_parts, pixels, order, key, self._strengths, self._basis, self._columns, space, copies
+            n_parts, pixels, order, key, self._strengths, self._basis, self._columns, workspace, copies
         )
         return copies
 

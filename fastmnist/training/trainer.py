@@ -34,9 +34,9 @@ class Trainer:
         self.nesterov, self.label_smoothing = nesterov, label_smoothing
         self.velocities: Float32 = aligned_zeros(network.parameters.size if momentum else 0)
         n_in = max(network.n_in, MASK_BITS)
-        self._rows = sparse.make_row_lists(max_samples, n_in)
-        self._columns = sparse.make_column_lists(max_samples, n_in, batch_size)
-        self._space = training_loop.make_workspace(network.layout, batch_size, jit.n_threads(), momentum)
+        self._csr = sparse.make_csr(max_samples, n_in)
+        self._csc = sparse.make_csc(max_samples, n_in, batch_size)
+        self._workspace = training_loop.make_workspace(network.layers, batch_size, jit.n_threads(), momentum)
         self._pace = Pace(jit.n_threads())
 
     def train(
@@ -49,7 +49,7 @@ class Trainer:
     ) -> tuple[float, int]:
         """Train on the samples `order` (n,) of `inputs` (n_samples, n_in), one SGD step for each batch of them.
 
-        Returns the sum of the samples' cross-entropies and the number of right answers, each taken before its
+        Returns the sum of the samples' cross-entropies and the number of correct predictions, each taken before its
         batch's step. The last batch may be smaller.
         """
         check_inputs(inputs, self.network.n_in)
@@ -58,18 +58,18 @@ class Trainer:
             raise ValueError(
                 f"{len(order)} indices, expected at most {self.max_samples}, each from 0 to {len(inputs) - 1}"
             )
-        self._space.totals[:] = 0
+        self._workspace.totals[:] = 0
         inputs = pad_inputs(inputs)
-        sparse.list_nonzeros(inputs, order, self.batch_size, self._rows, self._columns)
+        sparse.compress(inputs, order, self.batch_size, self._csr, self._csc)
         threads, start = self._pace.choose(), time.perf_counter()
         training_loop.train_batches.with_parts(
             threads,
             Parameters(self.network.layout, self.network.parameters, self.velocities),
-            self._rows,
-            self._columns,
+            self._csr,
+            self._csc,
             labels[order],
             self.batch_size,
-            self._space,
+            self._workspace,
             StepScalars(
                 np.float32(learning_rate),
                 np.float32(self.momentum),
@@ -80,14 +80,14 @@ class Trainer:
         )
         if len(order):
             self._pace.record(threads, (time.perf_counter() - start) / len(order))
-        return float(self._space.totals[0]), int(self._space.totals[1])
+        return float(self._workspace.totals[0]), int(self._workspace.totals[1])
 
     def state(self) -> dict[str, Float32]:
         """Return all that training has changed, as views: restoring a copy resumes training exactly."""
         return {
             "parameters": self.network.parameters,
             "velocities": self.velocities,
-            "first_velocities": self._space.first_velocities,
+            "first_velocities": self._workspace.first_velocities,
         }
 
 
