@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.checks import check_labels
 from bench.load import undisturbed
-from bench.machine import version
+from bench.machine import NOT_INSTALLED, version
 from bench.peers.common import Bytes, read_model
 from bench.processes import fastmnist_command, peer_command, run_checked
 from bench.settings import DataSet, Settings, mnist
@@ -124,11 +124,11 @@ def _compare(case: Case, table: Table, settings: Settings) -> tuple[int, int]:
         return done.seconds
 
     clock("ours", case.ours)  # untimed: compiles where it must, and brings the input into memory
-    missing = [package for package in case.packages if version(package) == "not installed"]
+    missing = [package for package in case.packages if version(package) == NOT_INSTALLED]
     for _ in undisturbed(table, settings):
         if missing or settings.smoke:
             timing = Timing.of([clock("ours", case.ours) for _ in range(settings.repeats(3))])
-            note = "no peer in a smoke run" if settings.smoke else f"not installed: {', '.join(missing)}"
+            note = "no peer in a smoke run" if settings.smoke else f"{NOT_INSTALLED}: {', '.join(missing)}"
             table.add_timing(case.name, timing, note=note)
         else:
             comparison = compare_clocks(

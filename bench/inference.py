@@ -8,6 +8,7 @@ import numpy as np
 
 from bench.checks import check_labels
 from bench.load import undisturbed
+from bench.machine import NOT_INSTALLED
 from bench.peers import numpy_infer, onnx_runtime, pytorch_infer
 from bench.peers.common import Bytes, Parameters
 from bench.processes import PeerProcess
@@ -63,7 +64,7 @@ def _compare(network: Network, pixels: Bytes, peer: Peer, table: Table, settings
         try:
             _, its_labels, its_confidences = process.call(predict, *arguments)
         except ImportError as error:
-            table.add(f"vs {peer.name}", None, note=f"not installed: {error.name}")
+            table.add(f"vs {peer.name}", None, note=f"{NOT_INSTALLED}: {error.name}")
             return
         check_labels(peer.name, its_labels, labels)
         if np.abs(its_confidences - confidences).max() > CONFIDENCE_TOLERANCE:

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from bench.machine import NOT_INSTALLED
 from bench.settings import Settings
 from bench.table import Row, Table, write_json
 
@@ -14,14 +15,15 @@ README = FOLDER / "README.md"
 MARK = "<!-- Below: written by `python -m bench --write-readme`. -->"
 
 
-def run_section(name: str, settings: Settings, machine: dict[str, str]) -> None:
-    """Run one section, print its tables as they are finished, and save its figures."""
+def run_section(name: str, settings: Settings, machine: dict[str, str]) -> list[str]:
+    """Run one section, print its tables as they are finished, and save its figures; return the rows without a peer."""
     tables = []
     for table in importlib.import_module(f"bench.{name}").run(settings):
         print(table.text(), flush=True)
         tables.append(table)
     RESULTS.mkdir(exist_ok=True)
     write_json(RESULTS / f"{'smoke-' if settings.smoke else ''}{name}.json", machine, tables)
+    return [f"{row.name} ({row.note})" for table in tables for row in table.rows if NOT_INSTALLED in row.note]
 
 
 def write_readme(sections: tuple[str, ...]) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from bench.checks import check
 from bench.load import undisturbed
+from bench.machine import NOT_INSTALLED
 from bench.peers import jax_scan, numpy_loop, pytorch, pytorch_notebook, sklearn_mlp
 from bench.peers.common import Floats, Parameters, Result
 from bench.processes import PeerProcess
@@ -118,7 +119,7 @@ def _compare(recipe: Recipe, data: DataSet, peer: Peer, table: Table, settings: 
         try:
             comparison = compare_clocks(ours, theirs, repeats=settings.repeats(peer.repeats))
         except ImportError as error:
-            table.add(peer.name, None, note=f"not installed: {error.name}")
+            table.add(peer.name, None, note=f"{NOT_INSTALLED}: {error.name}")
             return
     accuracy, its = (accuracy_of(finished[who], data) for who in ("ours", "theirs"))
     if peer.rules and abs(accuracy - its) > ACCURACY_TOLERANCE:

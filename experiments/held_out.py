@@ -19,7 +19,7 @@ from fastmnist.model.model_file import find_model, load_model
 N_HELD_OUT = 10_000
 OTHER_DRAWS = 1_000_000  # the position that photographs begin at
 RENDERED = ("all", "light-on-paper")
-COARSE, BLOCK = 8, 4  # pixels of a scan's side; each is a block of so many rows and columns
+COARSE, BLOCK = 8, 4  # pixels of a scan's side; each is a block of BLOCK rows and columns
 SLANT, STRETCH = 0.3, 1.25  # at most: columns per row, width to height
 
 
@@ -68,7 +68,7 @@ def main() -> None:
     )
     parser.add_argument("data", nargs="?", default="data", help="MNIST's folder  [data]")
     parser.add_argument("--model", help="model file  [as fastmnist predict chooses]")
-    parser.add_argument("--count", type=int, help="only the first so many digits")
+    parser.add_argument("--count", type=int, help="only the first COUNT digits")
     arguments = parser.parse_args()
     network = load_model(find_model(arguments.model)[0]).network
     digits, labels = (array[: arguments.count] for array in held_out(arguments.data))

@@ -127,7 +127,7 @@ def main() -> None:
     )
     parser.add_argument("data", nargs="?", default="data", help="MNIST's folder  [data]")
     parser.add_argument("--model", help="model file  [as fastmnist predict chooses]")
-    parser.add_argument("--count", type=int, help="only the first so many test digits")
+    parser.add_argument("--count", type=int, help="only the first COUNT test digits")
     arguments = parser.parse_args()
     path, origin = find_model(arguments.model)
     network = load_model(path).network

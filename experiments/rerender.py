@@ -125,7 +125,7 @@ def main() -> None:
     parser.add_argument("data", help="MNIST's folder")
     parser.add_argument("folder", type=Path, help="where to write LABEL/POSITION.jpg (or .png)")
     parser.add_argument("--distortion", choices=SETS, default="all", help="one alone instead of all")
-    parser.add_argument("--count", type=int, help="only the first so many")
+    parser.add_argument("--count", type=int, help="only the first COUNT")
     arguments = parser.parse_args()
     digits, labels = read_digits(arguments.data)
     for label in np.unique(labels):

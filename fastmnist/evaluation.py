@@ -18,7 +18,7 @@ TOP = 10  # confusions that are named
 class Evaluation:
     """The figures of one evaluation.
 
-    `confusion[true, predicted]` counts samples; `predictions` (n_samples,) are the classes they were taken for.
+    `confusion[true, predicted]` counts samples; `predictions` (n_samples,) are the predicted classes.
     `calibration_error` is the expected one: samples are put into bins of equal width by their confidence, and the
     bins' |mean confidence - accuracy| averaged, weighted by their numbers of samples (Guo et al. 2017, eq. 3).
     """
@@ -40,12 +40,12 @@ class Evaluation:
 
     @property
     def precision(self) -> NDArray[np.float64]:
-        """Per class: the right ones among the samples given that label; 0 where none was."""
+        """Per class: the share of correct ones among the samples given that label; 0 where there are none."""
         return _share(np.diag(self.confusion), self.confusion.sum(axis=0))
 
     @property
     def recall(self) -> NDArray[np.float64]:
-        """Per class: the samples of the class given its label; 0 where the class has none."""
+        """Per class: the share of its samples that are given its label; 0 where the class has none."""
         return _share(np.diag(self.confusion), self.confusion.sum(axis=1))
 
     @property

@@ -1,4 +1,4 @@
-"""How many threads this process should use, and how many of them pay.
+"""How many threads this process should use, and how many are worth using.
 
 What Numba reads when it is imported is set here, so nothing here imports it.
 """
@@ -31,7 +31,7 @@ def usable_cpus() -> int:
 
 
 def usable_cpus_and_reason() -> tuple[int, str]:
-    """Return how many CPUs this process may use, and in words what sets that number."""
+    """Return how many CPUs this process may use, and in words what limits them."""
     machine = os.cpu_count() or 1
     try:
         cpus = len(os.sched_getaffinity(0))

@@ -24,7 +24,7 @@ def rows_of(path):
         return [{name: cell for name, cell in row.items() if name != "seconds"} for row in csv.DictReader(file)]
 
 
-def test_a_run_stopped_anyhow_and_resumed_gives_the_bytes_of_an_uninterrupted_one(
+def test_a_run_stopped_in_any_way_and_resumed_gives_the_bytes_of_an_uninterrupted_one(
     run_cli, start_cli, small_set, tmp_path
 ):
     assert run_cli("train", small_set, *SETTINGS, "--output", "whole.npz", "--history", "whole.csv").code == 0
@@ -39,7 +39,7 @@ def test_a_run_stopped_anyhow_and_resumed_gives_the_bytes_of_an_uninterrupted_on
     assert [name for name in os.listdir(tmp_path) if name.endswith(".part")] == []
     run = run_cli(*arguments, *resume)
     assert run.code == 0
-    assert "going on after epoch " in run.stderr
+    assert "resuming after epoch " in run.stderr
     assert sha256(tmp_path / "model.npz") == sha256(tmp_path / "whole.npz")
     assert rows_of(tmp_path / "h.csv") == rows_of(tmp_path / "whole.csv")
     os.unlink(tmp_path / "model.npz")
@@ -58,7 +58,7 @@ def test_a_checkpoint_is_not_overwritten_unless_resumed(run_cli, small_set, tmp_
     before = sha256(tmp_path / "c.npz")
     refused = run_cli(*short)
     assert (refused.code, len(refused.errors)) == (1, 1)
-    assert "add --resume to go on, or remove it" in refused.errors[0]
+    assert "add --resume to continue, or remove it" in refused.errors[0]
     other = run_cli(*short, "--resume", "--seed", "5")
     assert (other.code, len(other.errors)) == (1, 1)
     assert "c.npz: made with seed 0, expected seed 5" in other.errors[0]
@@ -71,7 +71,7 @@ def test_resume_alone_is_wrong_usage(run_cli, small_set):
     assert "--resume needs --checkpoint" in run.stderr
 
 
-def test_a_checkpoint_that_cannot_be_written_is_told_before_training(run_cli, small_set):
+def test_a_checkpoint_that_cannot_be_written_is_reported_before_training(run_cli, small_set):
     run = run_cli("train", small_set, "--checkpoint", "none/c.npz")
     assert (run.code, len(run.errors)) == (1, 1)
     assert "none/c.npz: cannot be written" in run.errors[0]

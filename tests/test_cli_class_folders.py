@@ -118,7 +118,7 @@ def test_evaluate_leaves_bad_images_out_and_says_so(run_cli, shapes, tmp_path):
     assert "(100 images, 1 more can't be read)" in run_cli("evaluate", "shapes").lines[0]
 
 
-def test_a_set_of_bad_images_alone_is_no_result(run_cli, small_model, tmp_path):
+def test_a_set_of_bad_images_alone_is_not_a_result(run_cli, small_model, tmp_path):
     for name in "01":
         (tmp_path / "set" / name).mkdir(parents=True)
         (tmp_path / "set" / name / "bad.png").write_bytes(b"x")
@@ -127,7 +127,7 @@ def test_a_set_of_bad_images_alone_is_no_result(run_cli, small_model, tmp_path):
     assert "set: none of 2 images can be read" in run.errors[-1]
 
 
-def test_folders_that_are_no_classes_of_the_model_are_refused_with_both_listed(run_cli, shapes, small_model):
+def test_folders_that_are_not_classes_of_the_model_are_refused_with_both_listed(run_cli, shapes, small_model):
     run = run_cli("evaluate", "--model", small_model, "shapes")
     assert (run.code, run.stdout, len(run.errors)) == (1, b"", 1)
     assert "class folders circle, square, expected some of the classes 0, 1, 2, 3, 4, 5, 6, 7, 8, 9" in run.errors[0]

@@ -25,7 +25,7 @@ def told(run):
     return dict(line.split(":", 1) for line in run.lines)
 
 
-def test_versions_threads_cache_and_model_are_told(run_cli, small_model, tmp_path):
+def test_versions_threads_cache_and_model_are_reported(run_cli, small_model, tmp_path):
     run = run_cli("doctor", "--model", small_model, "--threads", "2", env={"XDG_CACHE_HOME": str(tmp_path / "cache")})
     assert run.code == 0
     values = {name: value.strip() for name, value in told(run).items()}
@@ -39,7 +39,7 @@ def test_versions_threads_cache_and_model_are_told(run_cli, small_model, tmp_pat
     assert values["model"] == f"{small_model} (--model): 784-8-10, classes 0, 1, 2, 3, 4, 5, 6, 7, 8, 9"
 
 
-def test_what_is_wrong_is_told_and_exits_with_1(run_cli, tmp_path):
+def test_what_is_wrong_is_reported_and_exits_with_1(run_cli, tmp_path):
     (tmp_path / "cache").write_bytes(b"no folder")
     (tmp_path / "bad.npz").write_bytes(b"no model")
     run = run_cli(

@@ -104,7 +104,7 @@ def test_misread_images_are_written_and_named_by_truth_and_guess(run_cli, small_
     assert "wrong: not empty" in again.errors[0]
 
 
-def test_the_training_set_is_no_test_set(run_cli, small_set, small_model, tmp_path):
+def test_the_training_set_is_not_a_test_set(run_cli, small_set, small_model, tmp_path):
     for name in (TRAIN_IMAGES, TRAIN_LABELS):
         shutil.copy(small_set / name, tmp_path)
     run = run_cli("evaluate", "--model", small_model, ".")
@@ -128,7 +128,7 @@ def test_a_bad_test_set_is_one_error_line_and_no_result(fault, run_cli, small_se
     assert told.replace("DATA", "data").replace("train", "t10k") in run.errors[0]
 
 
-def test_outputs_that_are_no_numbers_are_an_error_not_a_result(run_cli, small_set, tmp_path):
+def test_nan_outputs_are_an_error_not_a_result(run_cli, small_set, tmp_path):
     network = random_network()
     network.parameters[:] *= np.float32(1e37)
     save_model(tmp_path / "huge.npz", Model(network, list("0123456789"), "auto"))

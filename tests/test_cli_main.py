@@ -70,7 +70,7 @@ def test_the_installed_command_is_the_module(tmp_path):
         (["download", "data", "--dataset", "cifar"], "Invalid value for '--dataset'"),
     ],
 )
-def test_wrong_usage_is_told_and_exits_with_2(arguments, told, run_cli):
+def test_wrong_usage_is_reported_and_exits_with_2(arguments, told, run_cli):
     run = run_cli(*arguments)
     assert run.code == 2
     assert run.stdout == b""
@@ -122,7 +122,7 @@ def test_a_fault_of_ours_is_one_line_that_says_so(tmp_path):
 
 
 @pytest.mark.parametrize("command", [["--help"], ["--version"], ["info", "MODEL"]])
-def test_a_full_disk_is_told(command, run_cli, small_model):
+def test_a_full_disk_is_reported(command, run_cli, small_model):
     with open("/dev/full", "wb") as full:
         run = run_cli(*(str(small_model) if word == "MODEL" else word for word in command), stdout=full)
     assert run.code == 1
@@ -143,7 +143,7 @@ def shell(redirection, *arguments, cwd):
 @pytest.mark.parametrize(
     "command", [["--help"], ["--version"], ["info", "MODEL"], ["predict", "--model", "MODEL", "."]]
 )
-def test_a_closed_stdout_is_told(command, tmp_path, small_model):
+def test_a_closed_stdout_is_reported(command, tmp_path, small_model):
     run = shell(">&-", *(small_model if word == "MODEL" else word for word in command), cwd=tmp_path)
     assert run.returncode == 1
     assert "error: stdout is closed" in run.stderr
@@ -219,7 +219,7 @@ def test_an_ignored_interrupt_stays_ignored(tmp_path):
     assert "stopped" not in run.stderr
 
 
-def test_a_stderr_that_nobody_reads_changes_no_result(tmp_path, small_model):
+def test_a_stderr_without_a_reader_changes_no_result(tmp_path, small_model):
     reader, writer = os.pipe()
     os.close(reader)
     try:
@@ -232,7 +232,7 @@ def test_a_stderr_that_nobody_reads_changes_no_result(tmp_path, small_model):
         os.close(writer)
 
 
-def test_a_reader_of_stdout_that_has_gone_is_no_error(tmp_path, small_model):
+def test_a_reader_of_stdout_that_has_gone_is_not_an_error(tmp_path, small_model):
     reader, writer = os.pipe()
     os.close(reader)
     try:

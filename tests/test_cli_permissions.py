@@ -64,7 +64,7 @@ def test_what_a_command_needs_and_may_not_read_is_one_error_line(arguments, run,
     assert done.errors[0].startswith("fastmnist: error: x: ")
 
 
-def test_a_folder_that_may_not_be_written_is_told_before_and_keeps_what_it_holds(run, digits, small_set, tmp_path):
+def test_a_folder_that_may_not_be_written_is_reported_before_and_keeps_what_it_holds(run, digits, small_set, tmp_path):
     (tmp_path / "0.png").write_bytes(png(digits[0][0]))
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "old").write_bytes(b"old")

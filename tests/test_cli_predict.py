@@ -214,7 +214,7 @@ def test_output_goes_to_a_file(predict, digits, tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["idx", "out.csv"]
 
 
-def test_an_output_that_cannot_be_written_is_told(predict, digits, tmp_path):
+def test_an_output_that_cannot_be_written_is_reported(predict, digits, tmp_path):
     write_images(tmp_path / "idx", digits[0][:10])
     run = predict("idx", "-o", "none/out.csv")
     assert run.code == 1
@@ -256,7 +256,7 @@ def models(tmp_path, small_model):
     return paths
 
 
-def test_which_model_is_used_and_that_it_is_told(models, run_cli, digits, tmp_path):
+def test_which_model_is_used_and_that_it_is_reported(models, run_cli, digits, tmp_path):
     write_images(tmp_path / "idx", digits[0][:3])
     environment = {"FASTMNIST_MODEL": "environment.npz"}
     cases = [
@@ -283,7 +283,7 @@ def test_a_model_that_is_not_one_is_refused_before_any_row(run_cli, digits, tmp_
     assert not (tmp_path / "out.csv").exists()
 
 
-def test_probabilities_that_are_no_numbers_are_an_error_not_a_row(run_cli, digits, tmp_path):
+def test_nan_probabilities_are_an_error_not_a_row(run_cli, digits, tmp_path):
     network = random_network()
     network.parameters[:] *= np.float32(1e37)
     save_model(tmp_path / "huge.npz", Model(network, list("0123456789"), "none"))

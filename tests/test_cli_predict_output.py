@@ -267,7 +267,7 @@ def test_killed_again_and_again_it_ends_in_the_same_file(predict, small_model, s
 
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_leaves_the_old_output_and_a_part_that_is_told(sent, code, small_model, start_cli, tmp_path):
+def test_a_signal_leaves_the_old_output_and_a_part_and_says_so(sent, code, small_model, start_cli, tmp_path):
     (tmp_path / "out.csv").write_bytes(b"old")
     endless_idx(tmp_path / "idx", 20_000_000)
     process = start_cli("predict", "--model", small_model, "idx", "-o", "out.csv")
@@ -278,7 +278,7 @@ def test_a_signal_leaves_the_old_output_and_a_part_that_is_told(sent, code, smal
     _, stderr = process.communicate()
     assert process.returncode == code
     assert stderr.decode().splitlines()[-2:] == [
-        f"{tmp_path}/out.csv.part keeps the rows so far; the same command with --resume goes on from there",
+        f"{tmp_path}/out.csv.part keeps the rows so far; to continue, run the same command with --resume",
         f"fastmnist: stopped by {sent.name}",
     ]
     assert (tmp_path / "out.csv").read_bytes() == b"old"
@@ -306,7 +306,7 @@ def test_confidences_are_calibrated_where_the_model_has_a_temperature(run_cli, d
     assert {row[14] for row in warm[1:]} == {"yes", "no"}
 
 
-def test_emnist_is_turned_upright_and_that_is_told(predict_here, digits, tmp_path):
+def test_emnist_is_turned_upright_and_and_says_so(predict_here, digits, tmp_path):
     images = digits[0][:50]
     write_images(tmp_path / "idx", images)
     turned = np.ascontiguousarray(images.transpose(0, 2, 1))

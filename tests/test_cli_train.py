@@ -215,7 +215,7 @@ def test_a_bad_data_set_is_one_error_line_and_the_old_model_stays(fault, run_cli
         (["--hidden", ",".join(["2"] * 30)], "31 layers, expected at most 19"),
     ],
 )
-def test_what_cannot_work_is_told_before_any_training(options, told, run_cli, small_set, tmp_path):
+def test_what_cannot_work_is_reported_before_any_training(options, told, run_cli, small_set, tmp_path):
     run = run_cli("train", small_set, *options)
     assert run.code == 1
     assert len(run.errors) == 1

@@ -75,14 +75,14 @@ def test_folders_called_train_and_test_are_the_splits(tmp_path, train, test):
     assert open_dataset(tmp_path).has_test
 
 
-def test_without_split_folders_all_serves_for_both_and_there_is_no_test_set(tmp_path):
+def test_without_split_folders_all_serves_for_both_and_there_is_not_a_test_set(tmp_path):
     make(tmp_path, "0/a.png", "1/a.png")
     for split in ("train", "test"):
         assert seeds_and_labels(read(tmp_path, split)[0]) == [(0, 0), (1, 1)]
     assert not open_dataset(tmp_path).has_test
 
 
-def test_a_split_that_is_not_there_is_told(tmp_path):
+def test_a_split_that_is_not_there_is_reported(tmp_path):
     make(tmp_path, "train/0/a.png", "train/1/a.png")
     assert not open_dataset(tmp_path).has_test
     assert "found train" in refusal(tmp_path, "test")
@@ -123,7 +123,7 @@ def test_given_class_names_order_the_labels_and_not_all_need_a_folder(tmp_path):
     assert (images.class_names, seeds_and_labels(images)) == (["b", "c", "a"], [(0, 2), (1, 0)])
 
 
-def test_folders_that_are_no_classes_are_told_with_the_classes(tmp_path):
+def test_folders_that_are_not_classes_are_reported_with_the_classes(tmp_path):
     make(tmp_path, "circle/0.png", "square/1.png")
     message = refusal(tmp_path, "test", ["circle", "star"])
     assert "class folders circle, square, expected some of the classes circle, star" in message
@@ -182,7 +182,7 @@ def test_a_link_that_leads_round_in_circles_is_passed_over(tmp_path):
     assert read(tmp_path)[0].class_names == ["0", "1"]
 
 
-def test_a_folder_without_images_in_folders_is_no_data_set(tmp_path):
+def test_a_folder_without_images_in_folders_is_not_a_data_set(tmp_path):
     make(tmp_path, "a.png", "docs/notes.txt")
     assert find_class_folders(tmp_path) is None
     assert "no train-images-idx3-ubyte" in refusal(tmp_path)

@@ -339,9 +339,7 @@ def test_a_redirect_to_https_is_followed(server: Server, tmp_path: Path) -> None
     assert_complete(tmp_path)
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_untrusted_certificate_is_refused(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", os.devnull)
     with pytest.raises(DownloadError, match="certificate verify failed"):
         download(tmp_path, mirror=serve(server))
@@ -428,7 +426,7 @@ def test_an_interruption_leaves_no_temporary_file_and_the_old_one(
 @pytest.mark.parametrize(
     ("call", "fatal"), [*(("fsync", n) for n in (1, 3, 5, 7)), *(("replace", n) for n in (1, 2, 3, 4))]
 )
-def test_a_full_disk_is_told_and_leaves_whole_files_only(
+def test_a_full_disk_is_reported_and_leaves_whole_files_only(
     call: str, fatal: int, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use_sources(monkeypatch, serve(server, "/other/"))
@@ -449,7 +447,7 @@ def test_a_full_disk_is_told_and_leaves_whole_files_only(
     assert not any(path.startswith("/other/") for path in server.requests)  # another source can't help
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DownloadError, match=f"{tmp_path}/file/folder: Not a directory"):
         download(tmp_path / "file" / "folder")

@@ -186,7 +186,7 @@ def test_missing_files_are_named_with_what_is_there_and_how_to_get_them(tmp_path
         open_dataset(tmp_path).load("test")
 
 
-def test_a_folder_without_a_set_is_told_with_what_it_holds(tmp_path: Path) -> None:
+def test_a_folder_without_a_set_is_reported_with_what_it_holds(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="found nothing"):
         open_dataset(tmp_path).load("train")
     (tmp_path / "it's\n.png").touch()

@@ -79,7 +79,7 @@ def test_confusions_are_named_the_most_frequent_first():
     assert Evaluation(0.0, np.eye(3, dtype=np.int64), 0.0, NOTHING).top_confusions == []
 
 
-def test_outputs_that_are_no_numbers_are_an_error():
+def test_nan_outputs_are_an_error():
     network = random_network()
     network.parameters[:] *= np.float32(1e37)
     with pytest.raises(ModelError, match="outputs are not numbers"):

@@ -166,7 +166,7 @@ def test_transparent_ink_is_laid_over_what_shows_it(tmp_path, ink, background, k
     assert difference(decode_image(written(tmp_path, data)), expected) <= 1
 
 
-def test_paper_with_transparent_corners_goes_on_as_paper(tmp_path):
+def test_paper_with_transparent_corners_counts_as_paper(tmp_path):
     paper = np.full((30, 30), 240, np.uint8)
     paper[10:20, 14:16] = 10
     alpha = np.full((30, 30), 255, np.uint8)
@@ -202,7 +202,7 @@ def exif(orientation, order):
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("orientation", UPRIGHT)
 @pytest.mark.parametrize("kind", ["jpg", "png", "png with alpha", "webp with alpha"])
-def test_the_exif_orientation_is_heeded(tmp_path, kind, orientation, order):
+def test_the_exif_orientation_is_applied(tmp_path, kind, orientation, order):
     picture = np.kron(np.random.default_rng(1).integers(0, 256, (3, 5)), np.ones((8, 8))).astype(np.uint8)
     block = exif(orientation, order)
     alpha = np.full_like(picture, 255)

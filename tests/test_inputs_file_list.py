@@ -47,7 +47,7 @@ def test_an_endless_run_of_empty_paths_is_refused():
     assert "DataError: <stdin>: 65,536 empty paths in a row, expected" in done.stderr
 
 
-def test_what_is_no_regular_file_is_refused_without_blocking(tmp_path):
+def test_what_is_not_a_regular_file_is_refused_without_blocking(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     for name, found in (("fifo", "a FIFO"), ("none", "No such file"), (".", "a folder")):
         with pytest.raises(DataError, match=found):

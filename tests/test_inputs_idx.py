@@ -459,7 +459,7 @@ def test_a_set_too_large_for_memory_is_refused(tmp_path: Path, monkeypatch: pyte
         read_images(path)
 
 
-def test_a_reading_error_of_the_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reading_error_of_the_disk_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(self: gzip.GzipFile, size: int) -> bytes:
         raise OSError(5, "Input/output error")
 

@@ -139,7 +139,7 @@ def test_a_bad_line_costs_only_itself(header, lines, found, tmp_path):
         (gzip.compress(PLAIN) + b"rubbish", "Not a gzipped file"),
     ],
 )
-def test_what_is_no_table_is_refused_as_a_whole(content, found, tmp_path):
+def test_what_is_not_a_table_is_refused_as_a_whole(content, found, tmp_path):
     path = write(tmp_path, content)
     with pytest.raises(DataError) as refused:
         open_table(path)
@@ -161,7 +161,7 @@ def test_a_header_alone_has_no_rows(tmp_path):
         open_dataset(path).load("train")
 
 
-def test_a_label_that_is_no_class_is_refused(tmp_path):
+def test_a_label_that_is_not_a_class_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"label 11 at index 2, expected 0 to 9"):
         open_dataset(write(tmp_path, changed(0, b"11"))).load("train")
 
@@ -221,7 +221,7 @@ def test_a_gzip_bomb_of_one_line_is_a_bad_table_in_little_memory(tmp_path):
     assert peak < 12_000_000
 
 
-def test_what_is_no_regular_file_is_refused_without_blocking(tmp_path):
+def test_what_is_not_a_regular_file_is_refused_without_blocking(tmp_path):
     os.mkfifo(tmp_path / "fifo.csv")
     (tmp_path / "zero.csv").symlink_to("/dev/zero")
     for name, found in (("fifo.csv", "a FIFO"), ("zero.csv", "a device"), ("none.csv", "No such file")):

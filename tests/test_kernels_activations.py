@@ -143,7 +143,7 @@ def test_extreme_logits_neither_overflow_nor_divide_by_zero():
 
 @pytest.mark.parametrize("poison", [np.nan, np.inf])
 @pytest.mark.parametrize("place", [0, 5, 19])
-def test_a_logit_that_is_no_number_shows_in_the_loss(place, poison):
+def test_a_nan_logit_shows_in_the_loss(place, poison):
     logits = example(3, 20)[0]
     logits[1, place] = poison
     losses, actual = run_cross_entropy(logits, [2, 2, 2])

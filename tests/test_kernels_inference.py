@@ -156,7 +156,7 @@ def test_extreme_logits_give_a_confidence_of_one(size):
 
 @pytest.mark.skipif(FOREIGN, reason="float32 inputs are compiled anew")
 @pytest.mark.parametrize("poison", [np.nan, np.inf])
-def test_an_input_that_is_no_number_spoils_its_own_sample_only(poison):
+def test_a_nan_input_spoils_only_its_own_sample(poison):
     network, inputs = random_network((100, 17, 10)), make_inputs(9, 100, np.float32)
     expected = run_logits(network, inputs)
     inputs[8, 99] = poison

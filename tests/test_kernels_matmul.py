@@ -96,7 +96,7 @@ def test_inputs_that_are_all_zero_give_the_biases_and_no_gradient():
 
 
 @pytest.mark.parametrize("poison", [NAN, INFINITY])
-def test_a_number_that_is_none_is_not_lost(poison):
+def test_nan_and_infinity_propagate(poison):
     inputs, weights, biases, delta = example(9, 20, 17)
     inputs[8, 19] = delta[3, 16] = poison
     broken = ~np.isfinite(run_matmul(inputs, weights, biases)[:, :17])

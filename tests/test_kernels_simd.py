@@ -93,7 +93,7 @@ def test_add_and_mul_are_those_of_float32(operation, expected):
     assert apply(operation, 2)(a, b).tobytes() == expected(a, b).tobytes()
 
 
-def test_maximum_takes_the_second_where_the_first_is_no_number():
+def test_maximum_takes_the_second_where_the_first_is_nan():
     a, b = random_floats(seed=1), random_floats(seed=2)
     a[5], a[6], b[7] = np.nan, np.inf, -np.inf
     expected = np.fmax(a, b)

@@ -168,7 +168,7 @@ def test_float32_inputs(train_in):
     assert_trains_as_the_oracle(train_in, network, inputs, labels)
 
 
-def test_float32_inputs_and_the_same_pixels_train_alike(train_in):
+def test_float32_inputs_and_the_same_pixels_train_the_same(train_in):
     network, pixels, labels = example((70, 20, 5))
     expected = train_in(("serial", 1), network, pixels, labels, **settings())[0]
     inputs = pixels.astype(np.float32) * np.float32(1 / 255)
@@ -238,7 +238,7 @@ def test_extreme_logits_give_a_finite_gradient(size, train_in):
     assert (actual.parameters == network.parameters).all()
 
 
-def test_a_number_that_is_none_shows_in_the_loss(train_in):
+def test_nan_shows_in_the_loss(train_in):
     network, inputs, labels = example((70, 20, 17, 5))
     for array in (network.weights(0), network.biases(0), network.weights(1), network.weights(2)):
         kept = array.flat[0]

@@ -328,7 +328,7 @@ def test_an_unsound_model_is_refused_in_one_line_that_says_why(fault, path):
     assert told in refused(path)
 
 
-def test_what_rewrite_does_is_no_fault_by_itself(path):
+def test_what_rewrite_does_is_not_a_fault_by_itself(path):
     """The faults above are refused for themselves, not for how they were made."""
     rewrite(path, note="other")
     assert load_model(path).metadata["note"] == "other"

@@ -120,7 +120,7 @@ BAD_LABELS = [
 
 
 @pytest.mark.parametrize("labels", BAD_LABELS, ids=str)
-def test_labels_that_are_no_classes_are_refused_before_a_kernel_runs(labels):
+def test_labels_that_are_not_classes_are_refused_before_a_kernel_runs(labels):
     network = random_network()
     parameters = network.parameters.tobytes()
     with pytest.raises(ValueError, match="expected"):

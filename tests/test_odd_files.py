@@ -15,7 +15,7 @@ def run_and_outcomes(run_cli, tmp_path):
     return run_cli("predict", "--model", SHIPPED, "odd"), outcomes
 
 
-def test_every_odd_file_is_read_for_what_it_shows_or_told_in_one_line(run_and_outcomes):
+def test_every_odd_file_is_read_for_what_it_shows_or_reported_in_one_line(run_and_outcomes):
     run, outcomes = run_and_outcomes
     rows = list(csv.reader(run.stdout.decode(errors="surrogateescape").splitlines()))[1:]
     paths = [path.encode(errors="surrogateescape").removeprefix(b"odd/") for path, *_ in rows]

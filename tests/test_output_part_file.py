@@ -108,7 +108,7 @@ def test_an_interruption_leaves_the_old_file_and_a_part_that_says_how_to_go_on(t
         write_one_row_and_stop(tmp_path / "out", notes)
     assert (tmp_path / "out").read_bytes() == b"old"
     assert sorted(os.listdir(tmp_path)) == ["out", "out.part", "out.part.json"]
-    assert notes == [f"{tmp_path}/out.part keeps the rows so far; the same command with --resume goes on from there"]
+    assert notes == [f"{tmp_path}/out.part keeps the rows so far; to continue, run the same command with --resume"]
     assert (tmp_path / "out.part").read_bytes().endswith(b"a,,0,0.000000\n")
 
 
@@ -224,7 +224,7 @@ def test_a_part_that_is_not_a_regular_file_is_refused(kind, tmp_path):
 
 
 @pytest.mark.parametrize("path", ["none/out", "."])
-def test_a_place_that_cannot_be_written_is_told(path, tmp_path, monkeypatch):
+def test_a_place_that_cannot_be_written_is_reported(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(OutputError, match="expected a writable place"):
         run(path)

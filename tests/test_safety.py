@@ -137,7 +137,7 @@ COPIES = {
 
 
 @pytest.mark.parametrize("way", COPIES)
-def test_a_copy_answers_alike_and_has_parameters_of_its_own(way, network, pixels, tmp_path):
+def test_a_copy_predicts_the_same_and_has_parameters_of_its_own(way, network, pixels, tmp_path):
     before = answers(network, pixels)
     other = COPIES[way](network, tmp_path / "network")
     assert other.layer_sizes == network.layer_sizes

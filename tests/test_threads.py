@@ -80,7 +80,7 @@ def test_a_number_of_threads_in_the_environment_is_kept():
         (8, 8, 1, (1, "cgroup quota, of 8 CPUs")),
     ],
 )
-def test_what_sets_the_number_is_told(machine, affinity, quota, expected, monkeypatch):
+def test_what_sets_the_number_is_reported(machine, affinity, quota, expected, monkeypatch):
     monkeypatch.setattr(threads.os, "cpu_count", lambda: machine)
     monkeypatch.setattr(threads.os, "sched_getaffinity", lambda _pid: range(affinity), raising=False)
     monkeypatch.setattr(threads, "cgroup_cpus", lambda: quota)

@@ -23,13 +23,13 @@ def some():
 
 
 def trained(some, epochs, recipe=RECIPE):
-    """A run after so many epochs, and a row for each."""
-    training, rows = Training(*some, recipe), []
+    """A run after so many epochs, and these."""
+    training, done = Training(*some, recipe), []
     for event in training.run():
         if isinstance(event, EpochDone):
-            rows.append({"epoch": event.epoch, "train_loss": event.train_loss})
+            done.append(replace(event, seconds=1.5))
             if event.epoch == epochs:
-                return training, rows
+                return training, done
     raise AssertionError
 
 
@@ -55,14 +55,14 @@ def refused(path, some, recipe=RECIPE):
 
 
 @pytest.mark.parametrize("epochs_done", [1, 2, 3])
-def test_a_run_goes_on_from_a_checkpoint_bit_for_bit(epochs_done, some, tmp_path):
-    expected, rows = trained(some, 3)
+def test_a_run_resumes_from_a_checkpoint_bit_for_bit(epochs_done, some, tmp_path):
+    expected, epochs = trained(some, 3)
     save_checkpoint(tmp_path / "c.npz", *trained(some, epochs_done))
     training = Training(*some, RECIPE)
     loaded = load_checkpoint(tmp_path / "c.npz", training)
-    assert loaded == rows[:epochs_done]
+    assert loaded == epochs[:epochs_done]
     losses = [event.train_loss for event in training.run() if isinstance(event, EpochDone)]
-    assert losses == [row["train_loss"] for row in rows[epochs_done:]]
+    assert losses == [epoch.train_loss for epoch in epochs[epochs_done:]]
     for name, array in expected.state().items():
         assert training.state()[name].tobytes() == array.tobytes()
 

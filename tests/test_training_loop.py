@@ -101,7 +101,7 @@ def test_events_tell_of_every_block_and_epoch(some, monkeypatch):
     _, events = run(*some, SMALL)
     expected = [BlockDone, BlockDone, BlockDone, EpochDone] * 2
     assert [type(event) for event in events] == expected
-    assert [event.n_samples for event in events] == [384, 768, 1000, 1000] * 2
+    assert [event.n_samples for event in events if isinstance(event, BlockDone)] == [384, 768, 1000] * 2
     assert [event.epoch for event in events] == [1] * 4 + [2] * 4
     for epoch in events[3::4]:
         assert 0 < epoch.seconds < 60
@@ -171,7 +171,7 @@ def test_one_sample_is_enough(some):
     assert training.network.predict(some[0][:1])[0].tolist() == some[1][:1].tolist()
 
 
-def test_a_label_that_is_no_class_is_refused_before_any_step(some):
+def test_a_label_that_is_not_a_class_is_refused_before_any_step(some):
     pixels, labels = some
     labels = labels.copy()
     labels[-1] = 10
@@ -182,12 +182,12 @@ def test_a_label_that_is_no_class_is_refused_before_any_step(some):
     assert training.network.parameters.tobytes() == before
 
 
-def test_a_loss_that_is_no_number_ends_the_training(some):
+def test_a_nan_loss_ends_the_training(some):
     with pytest.raises(TrainingError, match=r"the loss in epoch 1 left the range of numbers.*--learning-rate"):
         run(*some, replace(SMALL, learning_rate=1e30))
 
 
-def test_an_input_that_is_no_number_ends_the_training(some):
+def test_a_nan_input_ends_the_training(some):
     pixels = some[0].astype(np.float32) / 255
     pixels[500, 300] = np.nan
     with pytest.raises(TrainingError, match="the loss in epoch 1"):

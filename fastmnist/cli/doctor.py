@@ -41,7 +41,7 @@ def doctor(model: str | None) -> int:
 
 
 def _versions() -> list[tuple[str, str]]:
-    """Return the versions of fastmnist, Python and the packages, none of which is loaded for it."""
+    """Return the versions of fastmnist, Python and the packages, without loading them."""
     import platform
     from importlib.metadata import PackageNotFoundError, version
 

@@ -11,7 +11,8 @@ from fastmnist.errors import printable
 
 @click.command()
 @click.argument("directory", type=click.Path(readable=False))
-@click.option("--dataset", type=click.Choice(list(DATASETS)), default="mnist", show_default=True)
+@click.option("--dataset", type=click.Choice(list(DATASETS)), default="mnist", show_default=True,
+              help="Which data set.")  # fmt: skip
 @click.option("--mirror", metavar="URL", help="An HTTPS folder with the four .gz files, to try first.")
 def download(directory: str, dataset: str, mirror: str | None) -> None:
     """Fetch a data set's four files into DIRECTORY and verify them by checksum.

@@ -80,7 +80,7 @@ def _class_names(context: click.Context, option: click.Parameter, value: str | N
             message = f"{name!r}: expected printable words that begin with a letter or digit"
             raise click.BadParameter(message, context, option)
     if not 2 <= len(set(names)) == len(names) <= MAX_CLASSES:
-        message = f"{len(names)} names: expected 2 to {MAX_CLASSES}, each of them once"
+        message = f"{len(names)} names, {len(set(names))} different: expected 2 to {MAX_CLASSES}, all different"
         raise click.BadParameter(message, context, option)
     return names
 

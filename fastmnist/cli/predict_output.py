@@ -108,7 +108,7 @@ class RowOutput:
         self._bar.at(self.n_images)
 
     def summary(self, seconds: float) -> str:
-        """Return the line that counts images and errors, after so many seconds; the rate is this run's own."""
+        """Return the line that counts images and errors; the rate is that of this run, which took `seconds`."""
         n_images, n_errors = self.n_images, self.n_errors
         return (
             f"{n_images:,} image{'s' * (n_images != 1)}, {n_errors:,} error{'s' * (n_errors != 1)}, "

@@ -33,7 +33,7 @@ class ProgressBar:
     """A bar on stderr with the rate and the time left, only where stderr is a terminal."""
 
     def __init__(self, total: int | None, label: str, unit: str = "images") -> None:
-        """Make a bar of `total` units, None where nobody knows; it is drawn while the context lasts."""
+        """Make a bar of `total` units, None if unknown; it is drawn while the context lasts."""
         self._bar: Any = None
         if on_terminal():
             size = os.get_terminal_size(sys.stderr.fileno())  # 0 x 0 where the terminal does not tell

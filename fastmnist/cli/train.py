@@ -13,7 +13,7 @@ from fastmnist.cli.options import (
     threads_option,
 )
 from fastmnist.cli.terminal import ProgressBar, say
-from fastmnist.cli.train_history import Row, line_of, open_history, row_of
+from fastmnist.cli.train_history import line_of, open_history
 from fastmnist.cli.train_options import recipe_options, recipe_with
 from fastmnist.errors import DataError, TrainingError, printable
 from fastmnist.training.recipes import RECIPES
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from fastmnist.evaluation import Evaluation
     from fastmnist.model.model_file import Model
     from fastmnist.model.network import Float32, Uint8
-    from fastmnist.training.loop import Training
+    from fastmnist.training.loop import EpochDone, Training
     from fastmnist.training.recipes import Recipe
 
 
@@ -98,11 +98,11 @@ def train(
     training = Training(images.pixels, images.labels, recipe, len(images.class_names))
     sizes = "-".join(str(size) for size in training.network.layer_sizes)
     say(f"training {sizes} on {len(training.pixels):,} images, recipe {recipe.name}")
-    rows = _run(training, history, checkpoint, resume)
+    epochs = _run(training, history, checkpoint, resume)
     if float16:
         round_to_float16(training.network)
     evaluation = _test(training, test_set.pixels, test_set.labels) if test_set else None
-    save_model(output, _model(images, training, rows[-1], evaluation, "float16" if float16 else "float32"))
+    save_model(output, _model(images, training, epochs[-1], evaluation, "float16" if float16 else "float32"))
     say(f"saved {printable(output)}")
 
 
@@ -125,33 +125,33 @@ def _check_checkpoint(path: str | None, resume: bool) -> None:
 
     if path is None:
         if resume:
-            raise click.UsageError("--resume needs --checkpoint FILE: the file to go on from")
+            raise click.UsageError("--resume needs --checkpoint FILE, the file to resume from")
         return
     check_writable(path)
     if os.path.exists(path) and not resume:
-        raise TrainingError(f"{printable(path)}: there is a checkpoint already; add --resume to go on, or remove it")
+        raise TrainingError(f"{printable(path)}: there is a checkpoint already; add --resume to continue, or remove it")
 
 
-def _run(training: "Training", history_path: str | None, checkpoint: str | None, resume: bool) -> list[Row]:
-    """Train to the end, showing and recording each epoch; return the rows of all epochs."""
+def _run(training: "Training", history_path: str | None, checkpoint: str | None, resume: bool) -> "list[EpochDone]":
+    """Train to the end, showing and recording each epoch; return all epochs."""
     from fastmnist.training.checkpoint import load_checkpoint, save_checkpoint
     from fastmnist.training.loop import BlockDone
 
-    epochs, n_samples = training.recipe.epochs, len(training.pixels)
-    rows = load_checkpoint(checkpoint, training) if resume and checkpoint else []
-    if rows:
-        say(f"going on after epoch {len(rows)} of {epochs}")
-    with open_history(history_path, rows) as history, ProgressBar(n_samples * epochs, "training") as bar:
+    n_epochs, n_samples = training.recipe.epochs, len(training.pixels)
+    epochs = load_checkpoint(checkpoint, training) if resume and checkpoint else []
+    if epochs:
+        say(f"resuming after epoch {len(epochs)} of {n_epochs}")
+    with open_history(history_path, epochs) as history, ProgressBar(n_samples * n_epochs, "training") as bar:
         for event in training.run():
             if isinstance(event, BlockDone):
                 bar.at((event.epoch - 1) * n_samples + event.n_samples)
                 continue
-            rows.append(row_of(event))
+            epochs.append(event)
             if checkpoint:
-                save_checkpoint(checkpoint, training, rows)
-            history.add(rows[-1])
-            bar.say(line_of(rows[-1], epochs, n_samples))
-    return rows
+                save_checkpoint(checkpoint, training, epochs)
+            history.add(event)
+            bar.say(line_of(event, n_epochs, n_samples))
+    return epochs
 
 
 def _test(training: "Training", pixels: "Uint8", labels: "Uint8") -> "Evaluation":
@@ -164,7 +164,7 @@ def _test(training: "Training", pixels: "Uint8", labels: "Uint8") -> "Evaluation
 
 
 def _model(
-    images: "LabelledImages", training: "Training", last: Row, evaluation: "Evaluation | None", stored_as: str
+    images: "LabelledImages", training: "Training", last: "EpochDone", evaluation: "Evaluation | None", stored_as: str
 ) -> "Model":
     """Return the model that this run has made; no dates, durations, paths or thread counts."""
     from fastmnist import __version__
@@ -174,8 +174,8 @@ def _model(
         "fastmnist_version": __version__,
         "recipe": training.recipe.as_metadata(),
         "train_data_sha256": training.data_sha256(),
-        "train_loss": last["train_loss"],
-        "train_accuracy": last["train_accuracy"],
+        "train_loss": last.train_loss,
+        "train_accuracy": last.train_accuracy,
         "test_accuracy": evaluation.accuracy if evaluation else None,
     }
     model = Model(training.network, images.class_names, images.preprocess, stored_as=stored_as, origin=origin)

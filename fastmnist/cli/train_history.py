@@ -2,14 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from fastmnist.errors import OutputError, printable, reason
 
 if TYPE_CHECKING:
     from fastmnist.training.loop import EpochDone
-
-Row = dict[str, Any]
 
 COLUMNS = (
     "epoch",
@@ -22,26 +20,12 @@ COLUMNS = (
 )
 
 
-def row_of(event: "EpochDone") -> Row:
-    """Return what is kept of an epoch, by column; None where nothing is held out for validation."""
-    validation = event.validation
-    return {
-        "epoch": event.epoch,
-        "seconds": event.seconds,
-        "learning_rate": event.learning_rate,
-        "train_loss": event.train_loss,
-        "train_accuracy": event.train_accuracy,
-        "validation_loss": validation.loss if validation else None,
-        "validation_accuracy": validation.accuracy if validation else None,
-    }
-
-
-def line_of(row: Row, epochs: int, n_samples: int) -> str:
+def line_of(epoch: "EpochDone", epochs: int, n_samples: int) -> str:
     """Return an epoch's line."""
-    line = f"epoch {row['epoch']}/{epochs}  loss {row['train_loss']:.4f}  accuracy {row['train_accuracy']:.2%}  "
-    if row["validation_loss"] is not None:
-        line += f"validation {row['validation_loss']:.4f}  {row['validation_accuracy']:.2%}  "
-    return f"{line}{row['seconds']:.2f} s  {n_samples / row['seconds']:,.0f} images/s"
+    line = f"epoch {epoch.epoch}/{epochs}  loss {epoch.train_loss:.4f}  accuracy {epoch.train_accuracy:.2%}  "
+    if epoch.validation_loss is not None:
+        line += f"validation {epoch.validation_loss:.4f}  {epoch.validation_accuracy:.2%}  "
+    return f"{line}{epoch.seconds:.2f} s  {n_samples / epoch.seconds:,.0f} images/s"
 
 
 class History:
@@ -51,9 +35,9 @@ class History:
         self._file = file
         self._write(",".join(COLUMNS))
 
-    def add(self, row: Row) -> None:
+    def add(self, epoch: "EpochDone") -> None:
         """Write an epoch's row."""
-        self._write(",".join(_cell(name, row[name]) for name in COLUMNS))
+        self._write(",".join(_cell(name, getattr(epoch, name)) for name in COLUMNS))
 
     def _write(self, line: str) -> None:
         if self._file:
@@ -68,16 +52,16 @@ def _cell(name: str, value: float | None) -> str:
 
 
 @contextmanager
-def open_history(path: str | None, rows: Sequence[Row]) -> Iterator[History]:
-    """Open the history, if one is wanted, and write the rows of the epochs that a checkpoint has."""
+def open_history(path: str | None, epochs: Sequence["EpochDone"]) -> Iterator[History]:
+    """Open the history, if one is wanted, and write the rows of the epochs so far."""
     if path is None:
         yield History(None)
         return
     try:
         with open(path, "w", encoding="utf-8", newline="") as file:
             history = History(file)
-            for row in rows:
-                history.add(row)
+            for epoch in epochs:
+                history.add(epoch)
             yield history
     except OSError as error:
         raise OutputError(f"{printable(path)}: {reason(error)}, expected a file to write --history to") from None

@@ -66,7 +66,7 @@ class ClassFolders(Dataset):
             errors += batch.errors.values()
         if how.class_names is None:
             _check_each_seen(folders, seen)
-        # Shuffled: neither training in file order nor a validation set cut off its end may see one class after another.
+        # Shuffled: in file order, training and the validation split at the end would see one class after another.
         order = np.random.RandomState(0).permutation(len(labels))
         shuffled = np.concatenate(pixels)[order], np.array(labels, np.uint8)[order]
         return LabelledImages(*shuffled, classes, errors, preprocess)
@@ -138,7 +138,7 @@ def _own_names(folders: _Classes) -> list[str]:
 
 
 def _labels(folders: _Classes, classes: list[str]) -> dict[bytes, int]:
-    """Return each folder's position in `classes`. Raises DataError for a folder that is none of them."""
+    """Return each folder's position in `classes`. Raises DataError for a folder that is not among them."""
     label_of = {os.fsencode(name): label for label, name in enumerate(classes)}
     if not label_of.keys() >= set(folders.names):
         raise DataError(

@@ -1,4 +1,4 @@
-"""Lists of paths, as `find` writes them: a line each, or a NUL behind each."""
+"""Lists of paths, as `find` writes them: one a line, or each ended by a NUL."""
 
 import io
 import sys
@@ -14,7 +14,7 @@ _BLOCK_BYTES = 1 << 16
 def read_list(path: str, separator: bytes) -> Iterator[bytes]:
     """Yield the paths in the list `path`, or on stdin where that is `-`, in constant memory; empty ones left out.
 
-    Raises DataError if the list can't be read, is no regular file, or holds more bytes in a row than a path has.
+    Raises DataError if the list can't be read, is not a regular file, or has a path that is too long.
     """
     if path != "-":
         with open_regular(path) as file:

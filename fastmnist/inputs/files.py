@@ -56,7 +56,7 @@ def expanded(stream: ByteStream, head: bytes = b"") -> RawStream:
 
     `head`: what was read of it already, two bytes or more. gzip may have any number of members, and zero padding.
     Memory is bounded whatever the stream holds. Reading raises one of READ_ERRORS for damage (checksum and length
-    included), for data that ends early, and for anything but zeros behind the last member.
+    included), for data that ends early, and for anything but zeros after the last member.
     """
     head = head or stream.read(len(GZIP_MAGIC))
     content: RawStream = Pushback(stream, head)

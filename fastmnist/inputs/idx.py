@@ -135,7 +135,7 @@ def peek_dimensions(path: AnyPath) -> int | None:
 
 
 def peek_n_images(path: AnyPath) -> int:
-    """Return the number of images that an IDX file's header names; 0 where it is none of images. Never raises."""
+    """Return the number of images that an IDX file's header names; 0 if it holds no images. Never raises."""
     try:
         with open_regular(path) as file:
             return _file_reader(file, path, IMAGE_SHAPE).n_items

@@ -1,4 +1,4 @@
-"""Which files INPUT stands for, and how each is read: folders are walked, other files named themselves."""
+"""Which files INPUT names, and how each is read: folders are walked, other files are taken as they are."""
 
 import os
 import stat

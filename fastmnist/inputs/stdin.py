@@ -14,7 +14,7 @@ NAME = "<stdin>"
 def open_stdin() -> IdxStream | bytes:
     """Return the IDX images on stdin, plain or gzip, or else its whole content, which must be an image.
 
-    Waits for whoever writes there. Raises DataError where stdin is closed, empty, can't be read, holds IDX data
+    Waits for data. Raises DataError where stdin is closed, empty, can't be read, holds IDX data
     other than images of 28x28, or more bytes than an image may have.
     """
     if sys.stdin is None:

@@ -78,7 +78,7 @@ def _image_batch(images: list[Input], numbers: range, preprocess: str, workers: 
     def read(rows: slice) -> dict[int, str]:
         return read_digits(paths[rows], preprocess, squares[rows])
 
-    # A folder that can't be listed is no image either; the reason is the better one.
+    # A folder that can't be listed also fails as an image; why it can't be listed is the better message.
     return Batch(paths, [None] * len(images), numbers, pixels, workers.share(len(images), read) | unlisted)
 
 
@@ -109,7 +109,7 @@ def _file_batches(
 
 
 def _open(found: Input) -> IdxImages | IdxStream | Table | bytes:
-    """Open what is no image file; bytes are those of an image on stdin. Raises DataError."""
+    """Open an input that is not an image file; bytes are an image from stdin. Raises DataError."""
     if found.kind is Kind.STDIN:
         return open_stdin()
     return open_table(found.path) if found.kind is Kind.TABLE else open_images(found.path)

@@ -1,7 +1,7 @@
 """Tables of pixels in Kaggle's form: CSV lines of 784 numbers from 0 to 255, with or without a label before them.
 
 A first line without any number is a header. Lines stream in constant memory, from a plain or a gzip file. A line
-that is no row costs only itself: its index is kept, with an error.
+that is not a row costs only itself: its index is kept, with an error.
 """
 
 import contextlib
@@ -106,7 +106,7 @@ class Table:
 
 
 def is_table(path: AnyPath) -> bool:
-    """Tell whether `path` is named like a table, .csv or .csv.gz in any case, and is no folder."""
+    """Tell whether `path` is named like a table, .csv or .csv.gz in any case, and is not a folder."""
     return os.fsdecode(path).lower().endswith((".csv", ".csv.gz")) and not os.path.isdir(path)
 
 

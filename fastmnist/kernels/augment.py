@@ -225,7 +225,7 @@ def fetch(neighbours, rounded, fours, out, row):
 
 @inlined
 def augment_image(inputs, sample, key, strengths, basis, columns, workspace, part, out, row):
-    """Fill a row of `out` with the distorted copy of one image that its key stands for."""
+    """Fill a row of `out` with the distorted copy of one image that its key selects."""
     coefficients, halves, places = workspace.coefficients[part], workspace.halves[part], workspace.places[part]
     image, strokes = workspace.originals[part], workspace.strokes[part]
     maps = draw_affine(key, strengths)

@@ -1,6 +1,6 @@
 """Compiled kernels on disk, so that only a version's first use compiles them. The cache is never needed.
 
-Numba's own cache looks at the time stamp of one source file and misses changes in the others. So ours lies in a folder
+Numba's own cache looks at the time stamp of one source file and misses changes in the others. So ours is in a folder
 named by a hash of all kernel sources, private to the user (cache files are pickles), made when something is saved.
 """
 

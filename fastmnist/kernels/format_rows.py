@@ -12,7 +12,7 @@ INDEX_DIGITS = 20  # of the largest int64, and one more
 
 @inlined
 def put_digits(out, place, value, n_digits):
-    """Write `value` in `n_digits` digits, with leading zeros; return the place behind them."""
+    """Write `value` in `n_digits` digits, with leading zeros; return the position after them."""
     for digit in range(n_digits):
         out[place + np.uint64(n_digits - 1 - digit)] = np.uint8(48) + np.uint8(value % 10)
         value //= 10

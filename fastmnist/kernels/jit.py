@@ -49,7 +49,7 @@ def n_threads() -> int:
 
 
 class Kernel:
-    """A compiled function in two builds of equal results; called, it runs the one that pays here.
+    """A compiled function in two builds of equal results; called, it runs the one that is faster here.
 
     The function's last parameter, `n_parts`, is filled in here: asking Numba for the number of threads inside a
     kernel would make that kernel uncacheable. Any number of Python threads may call kernels: they take turns.
@@ -62,7 +62,7 @@ class Kernel:
         self.parallel = self.serial if CHECKED else _compile(function, parallel=True)
 
     def __call__(self, *args: Any) -> None:
-        """Run the kernel on all its parameters but `n_parts`, in a part per thread."""
+        """Run the kernel on all its parameters but `n_parts`, with one part per thread."""
         self.with_parts(n_threads(), *args)
 
     def with_parts(self, n_parts: int, *args: Any) -> None:

@@ -7,7 +7,7 @@ from fastmnist.kernels.jit import inlined, kernel
 from fastmnist.kernels.layout import part_bounds
 
 COMMA, ZERO, NINE = 44, 48, 57  # the bytes of ",", "0" and "9"
-TOO_LARGE = 256  # stands for every number above 255, and for whatever is no number
+TOO_LARGE = 256  # for every number above 255, and for anything that is not a number
 
 
 @kernel

@@ -22,7 +22,7 @@ def mix(word):
 
 @inlined
 def subkey(key, number):
-    """Return the key (uint64) of one of many things (`number` from 0) that `key` stands for."""
+    """Return the key (uint64) of item `number` (from 0) of those derived from `key`."""
     return mix(key + (np.uint64(number) + np.uint64(1)) * GOLDEN)
 
 

@@ -50,7 +50,7 @@ def strokes(image: Array, amount: float) -> Array:
 
 
 def augment(image: NDArray[np.uint8], key: int, strengths: Mapping[str, float], smoothness: float) -> NDArray[np.uint8]:
-    """Return the distorted copy of an image (28, 28) that a key stands for; strengths as in augment.Strengths."""
+    """Return the distorted copy of an image (28, 28) that a key selects; strengths as in augment.Strengths."""
     angle = strengths["rotation"] * uniform(key, 0)
     width, height = 1 + strengths["scale"] * uniform(key, 1), 1 + strengths["scale"] * uniform(key, 2)
     rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])

@@ -172,7 +172,7 @@ def _make_add_csr_product(lanes):
 
         The weights lie in panels of 16 columns, `step` elements apart.
 
-        Goes on in each row at `cursors` and stops, moving these, at column `last_column`: a block of rows of the
+        Continues in each row at its cursor and stops, moving it, at column `last_column`: a block of rows of the
         weights stays in the first-level cache for all samples. Two sums take turns: one alone would wait for its
         last fma, 4 cycles, however few lanes it has.
         """

@@ -107,7 +107,7 @@ class PartFile:
                     os.unlink(path)
         if self._refused or not has_rows:
             return None
-        return f"{printable(self.path)} keeps the rows so far; the same command with --resume goes on from there"
+        return f"{printable(self.path)} keeps the rows so far; to continue, run the same command with --resume"
 
     def _read_row(self, n_lines: int) -> bytes | None:
         """Return the next row (`n_lines` lines), or None at the end or at a truncated row."""

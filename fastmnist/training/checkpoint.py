@@ -1,4 +1,4 @@
-"""Checkpoints: all that a training run needs to go on as if it had never been interrupted, bit for bit.
+"""Checkpoints: all a training run needs to continue as if it had never been interrupted, bit for bit.
 
 Shuffling and augmentation are pure functions of the seed, the epoch and the sample, so the parameters, the
 velocities and the averages after an epoch are all.
@@ -6,6 +6,7 @@ velocities and the averages after an epoch are all.
 
 import os
 from collections.abc import Sequence
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -22,24 +23,25 @@ from fastmnist.model.arrays_file import (
     reading,
     save_arrays,
 )
-from fastmnist.training.loop import Training
+from fastmnist.training.loop import EpochDone, Training
 
 MAX_MEMBERS = 8
 FORMAT_VERSION = 1
 
-Row = dict[str, Any]  # an epoch's history row
+_FIELDS = {field.name for field in fields(EpochDone)}
 
 
-def save_checkpoint(path: AnyPath, training: Training, rows: Sequence[Row]) -> None:
-    """Atomically write the state and the history rows so far.
+def save_checkpoint(path: AnyPath, training: Training, epochs: Sequence[EpochDone]) -> None:
+    """Atomically write the state and what is known of the epochs so far.
 
     Raises OutputError when the file can't be written; an old file is then untouched.
     """
-    save_arrays(path, _kind(training), dict(training.state()), {**_origin(training), "rows": list(rows)})
+    rows = [asdict(epoch) for epoch in epochs]
+    save_arrays(path, _kind(training), dict(training.state()), {**_origin(training), "rows": rows})
 
 
-def load_checkpoint(path: AnyPath, training: Training) -> list[Row]:
-    """Bring a fresh `training` to the state of a checkpoint; return its history rows.
+def load_checkpoint(path: AnyPath, training: Training) -> list[EpochDone]:
+    """Bring a fresh `training` to the state of a checkpoint; return its epochs so far.
 
     Raises TrainingError, naming the file and what to do, for anything that is not a whole, sound checkpoint of a run
     on the same data with the same settings.
@@ -50,7 +52,7 @@ def load_checkpoint(path: AnyPath, training: Training) -> list[Row]:
         return _load(Path(os.fsdecode(path)), training)
 
 
-def _load(path: Path, training: Training) -> list[Row]:
+def _load(path: Path, training: Training) -> list[EpochDone]:
     arrays, metadata = load_arrays(path, _kind(training))
     check_checksum(arrays, metadata)
     for what, expected in _origin(training).items():
@@ -63,13 +65,22 @@ def _load(path: Path, training: Training) -> list[Row]:
         raise UnsoundError("its arrays do not fit the network")
     if not all(np.isfinite(array).all() for array in arrays.values()):
         raise UnsoundError("it has values that are not finite")
-    rows = metadata.get("rows")
-    if not isinstance(rows, list) or not 1 <= len(rows) <= training.recipe.epochs:
-        raise UnsoundError(f"not a row for each of up to {training.recipe.epochs} epochs")
+    epochs = _epochs_of(metadata.get("rows"), training.recipe.epochs)
     for name, array in state.items():
         array[:] = arrays[name]
-    training.epochs_done = len(rows)
-    return rows
+    training.epochs_done = len(epochs)
+    return epochs
+
+
+def _epochs_of(rows: Any, most: int) -> list[EpochDone]:
+    """Return the epochs of a checkpoint. Raises UnsoundError unless there are 1 to `most`, numbered from 1."""
+    if not isinstance(rows, list) or not 1 <= len(rows) <= most:
+        raise UnsoundError(f"not a row for each of up to {most} epochs")
+    if not all(isinstance(row, dict) and set(row) == _FIELDS for row in rows):
+        raise UnsoundError(f"rows of epochs without {', '.join(sorted(_FIELDS))}")
+    if [row["epoch"] for row in rows] != list(range(1, len(rows) + 1)):
+        raise UnsoundError(f"rows that are not those of the epochs 1 to {len(rows)}")
+    return [EpochDone(**row) for row in rows]
 
 
 def _kind(training: Training) -> Kind:
@@ -79,7 +90,7 @@ def _kind(training: Training) -> Kind:
 
 
 def _origin(training: Training) -> dict[str, Any]:
-    """Return what must be equal where a run goes on."""
+    """Return what must be equal for a run to be resumed."""
     return {
         "fastmnist_version": __version__,
         "recipe": training.recipe.as_metadata(),

@@ -1,4 +1,4 @@
-"""The training loop: epochs of compiled blocks of batches, told as events. Never prints."""
+"""The training loop: epochs of compiled blocks of batches, reported as events. Never prints."""
 
 import hashlib
 import time
@@ -9,7 +9,7 @@ from typing import cast
 import numpy as np
 
 from fastmnist.errors import ModelError, TrainingError
-from fastmnist.evaluation import Evaluation, evaluate
+from fastmnist.evaluation import evaluate
 from fastmnist.model.model_file import check_storable
 from fastmnist.model.network import Float32, Network, Order, Uint8
 from fastmnist.shapes import N_PIXELS
@@ -36,19 +36,19 @@ class BlockDone:
 class EpochDone:
     """An epoch is done.
 
-    `train_loss` is the mean cross-entropy (without L2 and label smoothing) and `train_accuracy` the share of right
-    answers, both running over the epoch, before each batch's step, on the images as they were augmented. `seconds`
+    `train_loss` is the mean cross-entropy (without L2 and label smoothing) and `train_accuracy` the share of correct
+    predictions, both running over the epoch, before each batch's step, on the images as they were augmented. `seconds`
     is wall time without the validation; the first epoch's includes all preparation. `learning_rate` is the last
-    batch's. `validation` is None where no samples are held out.
+    batch's. The validation figures are None where no samples are held out.
     """
 
     epoch: int
     seconds: float
+    learning_rate: float
     train_loss: float
     train_accuracy: float
-    n_samples: int
-    learning_rate: float
-    validation: Evaluation | None
+    validation_loss: float | None
+    validation_accuracy: float | None
 
 
 class Training:
@@ -114,20 +114,20 @@ class Training:
         start = time.perf_counter()
         for epoch in range(self.epochs_done + 1, self.recipe.epochs + 1):
             order = self._order(epoch)
-            loss, n_right, done = 0.0, 0, 0
+            loss, n_correct, done = 0.0, 0, 0
             while done < len(order):
                 block = order[done : done + self._trainer.max_samples]
-                block_loss, block_right = self._train(block, epoch, done)
-                loss, n_right, done = loss + block_loss, n_right + block_right, done + len(block)
+                block_loss, block_correct = self._train(block, epoch, done)
+                loss, n_correct, done = loss + block_loss, n_correct + block_correct, done + len(block)
                 if not np.isfinite(loss):
                     raise _diverged("loss", epoch)
                 yield BlockDone(epoch, done)
             seconds = time.perf_counter() - start
-            if not np.isfinite(self.network.parameters).all():  # the last step's harm shows in no loss
+            if not np.isfinite(self.network.parameters).all():  # no loss shows what the last step did
                 raise _diverged("weights", epoch)
             self.epochs_done = epoch
             rate = self._rate(epoch, done - len(block), len(block))
-            yield EpochDone(epoch, seconds, loss / done, n_right / done, done, rate, self._validate(epoch))
+            yield EpochDone(epoch, seconds, rate, loss / done, n_correct / done, *self._validate(epoch))
             start = time.perf_counter()
 
     def _train(self, order: Order, epoch: int, done: int) -> tuple[float, int]:
@@ -159,13 +159,15 @@ class Training:
         average = self.network.parameters
         average += np.float32(weight) * (self._trainer.network.parameters - average)
 
-    def _validate(self, epoch: int) -> Evaluation | None:
+    def _validate(self, epoch: int) -> tuple[float | None, float | None]:
+        """Return the loss and the accuracy on the samples that are held out."""
         if not self.recipe.validation:
-            return None
+            return None, None
         try:
-            return evaluate(self.network, *self.held_out)
+            evaluation = evaluate(self.network, *self.held_out)
         except ModelError:
             raise _diverged("outputs", epoch) from None
+        return evaluation.loss, evaluation.accuracy
 
     def _order(self, epoch: int) -> Order:
         """Return the order of the samples in an epoch, a pure function of the seed and the epoch."""

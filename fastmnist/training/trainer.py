@@ -92,7 +92,7 @@ class Trainer:
 
 
 def check_labels(labels: Uint8, n_samples: int, n_classes: int) -> None:
-    """Raise ValueError for a label that is no class: in a kernel it would be a write out of bounds."""
+    """Raise ValueError for a label that is not a class: in a kernel it would write out of bounds."""
     if labels.shape != (n_samples,) or labels.dtype != np.uint8:
         raise ValueError(f"labels {labels.shape} {labels.dtype}: expected ({n_samples},) uint8")
     if n_samples and labels.max() >= n_classes:

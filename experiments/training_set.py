@@ -1,4 +1,4 @@
-"""MNIST's training digits as other people write and scan them: `python -m experiments.variety DATA OUT`.
+"""MNIST's training digits as other people write and scan them: `python -m experiments.training_set DATA OUT`.
 
 The model that ships is trained on these (`make model`). OUT gets the IDX files that `fastmnist train OUT` takes: each
 training digit, followed by copies of it, drawn larger with strokes of another width, another slant, turn and
@@ -26,12 +26,12 @@ from fastmnist.inputs.idx import write_images, write_labels
 
 SEED = 0
 COPIES = 1
-LARGE = 6  # a digit is drawn so many times as large
+LARGE = 6  # a digit is drawn this many times as large
 SLANT, TURN, STRETCH = 0.35, 12.0, 1.3  # at most: columns per row, degrees, width to height
 STROKES = 0.6, 1.6  # times the width of the strokes
 COARSE = 0.75  # share of the coarse scans
 COARSE_SIDES, FINE_SIDES = (7, 14), (20, 120)  # a digit's longest side in pixels, of a coarse and a fine scan
-UPSCALES = 8  # a coarse scan is scaled up by 1 to so many
+UPSCALES = 8  # a coarse scan is scaled up by 1 to this factor
 BLUR = 0.04  # sigma, at most, of a fine scan: times the digit's side
 MARGIN = 0.3  # at most, times the digit's side
 CONTRAST, NOISE = 80.0, 0.06  # grey levels between ink and paper, at least; sigma, at most, times those
@@ -76,7 +76,7 @@ def _cut(large: Picture) -> Picture:
 
 
 def _with_strokes(large: Picture, factor: float) -> Picture:
-    """Return a drawn digit with strokes so many times as wide."""
+    """Return a drawn digit with strokes this many times as wide."""
     core = np.pad((large > 127).astype(np.uint8), 1)
     # Within a stroke of width w the mean distance to its edge is w / 4.
     width = 4 * float(cv2.distanceTransform(core, cv2.DIST_L2, 3)[core > 0].mean()) if core.any() else 0.0
@@ -131,7 +131,7 @@ def with_copies(digits: Picture) -> Picture:
 def main() -> None:
     """Write the folder."""
     parser = argparse.ArgumentParser(
-        prog="python -m experiments.variety",
+        prog="python -m experiments.training_set",
         description="Write MNIST's training digits as other people write and scan them.",
     )
     parser.add_argument("data", help="MNIST's folder")

@@ -6,56 +6,56 @@ import cv2
 import numpy as np
 import pytest
 
-from experiments import held_out, variety
+from experiments import held_out, training_set
 from fastmnist.datasets.dataset import open_dataset
 from fastmnist.errors import DataError
 from fastmnist.images.normalize import normalize
 from fastmnist.images.preprocess import in_mnist_form
 
 N = 120
-EACH = variety.COPIES + 1
+EACH = training_set.COPIES + 1
 
 
 @pytest.fixture(scope="module")
 def together(digits):
-    return variety.with_copies(digits[0][:N])
+    return training_set.with_copies(digits[0][:N])
 
 
 def test_each_digit_is_followed_by_its_copies(together, digits):
     np.testing.assert_array_equal(together[::EACH], digits[0][:N])
     for position in (0, 7):
         copies = together[position * EACH + 1 : (position + 1) * EACH]
-        np.testing.assert_array_equal(copies, variety.copies_of(digits[0][position], position))
+        np.testing.assert_array_equal(copies, training_set.copies_of(digits[0][position], position))
 
 
 def test_copies_are_in_mnists_form_and_differ_from_the_digit_and_each_other(together, digits):
     assert in_mnist_form(together).mean() > 0.95
     assert (together[1::EACH] == digits[0][:N]).all(axis=(1, 2)).mean() < 0.05  # which the normaliser refused
-    assert (variety.copies_of(digits[0][0], 0) != variety.copies_of(digits[0][0], 1)).any()
+    assert (training_set.copies_of(digits[0][0], 0) != training_set.copies_of(digits[0][0], 1)).any()
 
 
 def test_threads_and_chunks_change_nothing(together, digits, monkeypatch):
-    monkeypatch.setattr(variety, "_CHUNK", 7)
-    monkeypatch.setattr(variety, "available_cores", lambda: 3)
-    np.testing.assert_array_equal(variety.with_copies(digits[0][:30]), together[: 30 * EACH])
+    monkeypatch.setattr(training_set, "_CHUNK", 7)
+    monkeypatch.setattr(training_set, "available_cores", lambda: 3)
+    np.testing.assert_array_equal(training_set.with_copies(digits[0][:30]), together[: 30 * EACH])
 
 
 def test_what_the_normaliser_refuses_is_the_digit_itself():
     blank = np.zeros((28, 28), np.uint8)
-    np.testing.assert_array_equal(variety.copies_of(blank, 0), np.zeros((variety.COPIES, 28, 28), np.uint8))
+    np.testing.assert_array_equal(training_set.copies_of(blank, 0), np.zeros((training_set.COPIES, 28, 28), np.uint8))
 
 
 def test_strokes_grow_and_shrink_by_a_factor():
     bar = np.zeros((120, 120), np.uint8)
     bar[20:100, 50:70] = 255
     for factor in (0.6, 1.0, 1.5):
-        across = np.count_nonzero(variety._with_strokes(bar, factor)[60] > 127)
+        across = np.count_nonzero(training_set._with_strokes(bar, factor)[60] > 127)
         assert across == pytest.approx(20 * factor, abs=3)
 
 
 def test_the_folder_has_the_digits_with_copies_and_the_test_set_as_it_was(small_set, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["variety", str(small_set), str(tmp_path / "out")])
-    variety.main()
+    monkeypatch.setattr(sys, "argv", ["training_set", str(small_set), str(tmp_path / "out")])
+    training_set.main()
     assert capsys.readouterr().out.splitlines()[0].startswith(f"{1000 * EACH:,} train images")
     (pixels, labels), (made, made_labels) = (
         open_dataset(folder).load("train")[:2] for folder in (small_set, tmp_path / "out")
