@@ -42,10 +42,10 @@ install: .venv/install.stamp
 
 demo: install
 	$(BIN)/fastmnist download data/
-	$(BIN)/fastmnist train data/ --output model.npz
-	$(BIN)/fastmnist evaluate data/ --model model.npz
+	$(BIN)/fastmnist train data/ --output model.safetensors
+	$(BIN)/fastmnist evaluate data/ --model model.safetensors
 	$(BIN)/python -m bench.write_images data/ images/ --count 200
-	$(BIN)/fastmnist predict images/ --model model.npz > out.csv
+	$(BIN)/fastmnist predict images/ --model model.safetensors > out.csv
 	head -5 out.csv
 
 test: install
@@ -83,7 +83,7 @@ model: install
 	$(BIN)/fastmnist download data/
 	$(BIN)/python -m experiments.training_set data/ build/training_set/
 	$(BIN)/fastmnist train build/training_set/ --recipe best --epochs 250 --validation 4000 --float16 \
-		--output fastmnist/model/shipped.npz
+		--output fastmnist/model/shipped.safetensors
 
 dist: install
 	rm -rf dist
@@ -97,5 +97,5 @@ check-all: ci fuzz .venv/bench.stamp
 	$(BIN)/python -m bench --all-peers
 
 clean:
-	rm -rf .venv .venv-lowest build dist data images out.csv model.npz bench/results experiments/results .hypothesis .*_cache
+	rm -rf .venv .venv-lowest build dist data images out.csv model.safetensors bench/results experiments/results .hypothesis .*_cache
 	find fastmnist tests bench experiments -name __pycache__ -type d -prune -exec rm -rf {} +

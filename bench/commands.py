@@ -43,7 +43,7 @@ def run(settings: Settings) -> Iterator[Table]:
     n_idx, n_png = (10_000, 500) if settings.smoke else (1_000_000, 60_000)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        _save_model(digits, folder / "model.npz")
+        _save_model(digits, folder / "model.safetensors")
         if (free := shutil.disk_usage(folder).free) < 2 * n_idx * digits.pixels.shape[1]:
             table.add("predict", None, note=f"{free / 1e9:.1f} GB of disk are free, which is too little")
             return
@@ -96,7 +96,7 @@ def _predict(
 ) -> None:
     """Add the time and the memory of `predict` for one input."""
     folder = source.parent
-    model, ours_csv, peer_csv = folder / "model.npz", folder / "ours.csv", folder / "peer.csv"
+    model, ours_csv, peer_csv = folder / "model.safetensors", folder / "ours.csv", folder / "peer.csv"
     ours = fastmnist_command("predict", source, "--model", model, "-o", ours_csv)
     case = Case(name, ours, peer_command(script, model, source, peer_csv), packages, goal)
     peaks = _compare(case, table, settings)
@@ -109,7 +109,7 @@ def _predict(
 
 def _train(folder: Path, table: Table, settings: Settings) -> None:
     """Compare the seed recipe as a command: data read, trained, model saved."""
-    ours = fastmnist_command("train", settings.data, "--recipe", "seed", "--output", folder / "new.npz")
+    ours = fastmnist_command("train", settings.data, "--recipe", "seed", "--output", folder / "new.safetensors")
     theirs = peer_command("train_seed", settings.data, folder / "new.pt")
     _compare(Case("train: the seed recipe, 10 epochs", ours, theirs, ("torch",), 6), table, settings)
 
@@ -141,7 +141,9 @@ def _compare(case: Case, table: Table, settings: Settings) -> tuple[int, int]:
 
 def _labels_of(pixels: Bytes, folder: Path) -> Bytes:
     """Return what the model says, by float64 arithmetic."""
-    labels: Bytes = reference.forward(*read_model(folder / "model.npz"), pixels)[-1].argmax(axis=1).astype(np.uint8)
+    labels: Bytes = (
+        reference.forward(*read_model(folder / "model.safetensors"), pixels)[-1].argmax(axis=1).astype(np.uint8)
+    )
     return labels
 
 

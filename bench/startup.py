@@ -19,7 +19,7 @@ def run(settings: Settings) -> Iterator[Table]:
     """Yield the table of start-up times."""
     table = Table("Start-up, whole processes (SciPy not importable)")
     with tempfile.TemporaryDirectory() as folder:
-        model = Path(folder, "model.npz")
+        model = Path(folder, "model.safetensors")
         model.write_bytes(find_model(None)[0].read_bytes())
         help_ = fastmnist_command("--help")
         predict = fastmnist_command("predict", IMAGE, "--model", model)
@@ -28,7 +28,7 @@ def run(settings: Settings) -> Iterator[Table]:
         if not settings.smoke:
             cold = _cold(table, "predict of one PNG, empty cache", predict, settings, "goal 10 s")
             _difference(table, "predict: compiling", cold, warm)
-            options = ("--recipe", "seed", "--epochs", "1", "--output", Path(folder, "new.npz"))
+            options = ("--recipe", "seed", "--epochs", "1", "--output", Path(folder, "new.safetensors"))
             train = fastmnist_command("train", settings.data, *options)
             warm = _warm(table, "train, 1 epoch, kernels cached", train, settings)
             cold = _cold(table, "train, 1 epoch, empty cache", train, settings, "goal 25 s")

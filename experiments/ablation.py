@@ -65,7 +65,7 @@ def _last_epoch(
                 fastmnist_command(
                     "train", data, "--recipe", "best", *options.split(), "--validation", str(HELD_OUT),
                     "--epochs", str(arguments.epochs), "--seed", str(seed),
-                    "--output", Path(elsewhere) / "model.npz", "--history", unfinished,
+                    "--output", Path(elsewhere) / "model.safetensors", "--history", unfinished,
                 )
             )  # fmt: skip
         os.replace(unfinished, history)

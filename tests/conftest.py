@@ -76,7 +76,7 @@ def random_network(layer_sizes=(784, 8, 10), seed=0):
 @pytest.fixture(scope="session")
 def small_model(tmp_path_factory):
     """A sound model file: quick to make, and for tests of all but what it predicts."""
-    path = tmp_path_factory.mktemp("small-model") / "small.npz"
+    path = tmp_path_factory.mktemp("small-model") / "small.safetensors"
     save_model(path, Model(random_network(), list(DIGITS), "auto"))
     return path
 
@@ -149,7 +149,7 @@ def seed_training(mnist_dir, tmp_path_factory):
     """The seed recipe, all ten epochs on MNIST."""
     folder = tmp_path_factory.mktemp("seed-training")
     done = subprocess.run(
-        cli_command("train", mnist_dir, "--recipe", "seed", "--output", "model.npz", "--history", "history.csv"),
+        cli_command("train", mnist_dir, "--recipe", "seed", "-o", "model.safetensors", "--history", "history.csv"),
         cwd=folder,
         env=cli_environment(),
         stdin=subprocess.DEVNULL,
@@ -158,4 +158,4 @@ def seed_training(mnist_dir, tmp_path_factory):
     )
     run = Run(done.returncode, done.stdout, done.stderr.decode())
     assert run.code == 0, run.stderr
-    return Trained(run, folder / "model.npz", folder / "history.csv")
+    return Trained(run, folder / "model.safetensors", folder / "history.csv")

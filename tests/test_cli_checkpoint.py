@@ -16,7 +16,7 @@ from fastmnist.model.model_file import load_model
 from fastmnist.training.recipes import RECIPES
 
 SETTINGS = (*EVERYTHING.split(), "--epochs", "120")
-CHECKPOINT = ("--checkpoint", "c.npz", "--history", "h.csv")
+CHECKPOINT = ("--checkpoint", "c.safetensors", "--history", "h.csv")
 
 
 def rows_of(path):
@@ -27,7 +27,7 @@ def rows_of(path):
 def test_a_run_stopped_in_any_way_and_resumed_gives_the_bytes_of_an_uninterrupted_one(
     run_cli, start_cli, small_set, tmp_path
 ):
-    assert run_cli("train", small_set, *SETTINGS, "--output", "whole.npz", "--history", "whole.csv").code == 0
+    assert run_cli("train", small_set, *SETTINGS, "--output", "whole.safetensors", "--history", "whole.csv").code == 0
     arguments, resume = ("train", small_set, *SETTINGS, *CHECKPOINT), ()
     for sent, epoch in ((signal.SIGKILL, 4), (signal.SIGINT, 9), (signal.SIGTERM, 17), (signal.SIGKILL, 23)):
         process = start_cli(*arguments, *resume)
@@ -40,29 +40,29 @@ def test_a_run_stopped_in_any_way_and_resumed_gives_the_bytes_of_an_uninterrupte
     run = run_cli(*arguments, *resume)
     assert run.code == 0
     assert "resuming after epoch " in run.stderr
-    assert sha256(tmp_path / "model.npz") == sha256(tmp_path / "whole.npz")
+    assert sha256(tmp_path / "model.safetensors") == sha256(tmp_path / "whole.safetensors")
     assert rows_of(tmp_path / "h.csv") == rows_of(tmp_path / "whole.csv")
-    os.unlink(tmp_path / "model.npz")
+    os.unlink(tmp_path / "model.safetensors")
     again = run_cli(*arguments, "--resume")
     assert again.code == 0
     assert "epoch 120/" not in again.stderr
-    assert sha256(tmp_path / "model.npz") == sha256(tmp_path / "whole.npz")
+    assert sha256(tmp_path / "model.safetensors") == sha256(tmp_path / "whole.safetensors")
 
 
 def test_a_checkpoint_is_not_overwritten_unless_resumed(run_cli, small_set, tmp_path):
-    short = ("train", small_set, "--epochs", "2", "--checkpoint", "c.npz")
+    short = ("train", small_set, "--epochs", "2", "--checkpoint", "c.safetensors")
     missing = run_cli(*short, "--resume")
     assert (missing.code, len(missing.errors)) == (1, 1)
-    assert "c.npz: no such file, expected a checkpoint: begin without --resume" in missing.errors[0]
+    assert "c.safetensors: no such file, expected a checkpoint: begin without --resume" in missing.errors[0]
     assert run_cli(*short).code == 0
-    before = sha256(tmp_path / "c.npz")
+    before = sha256(tmp_path / "c.safetensors")
     refused = run_cli(*short)
     assert (refused.code, len(refused.errors)) == (1, 1)
     assert "add --resume to continue, or remove it" in refused.errors[0]
     other = run_cli(*short, "--resume", "--seed", "5")
     assert (other.code, len(other.errors)) == (1, 1)
-    assert "c.npz: made with seed 0, expected seed 5" in other.errors[0]
-    assert sha256(tmp_path / "c.npz") == before
+    assert "c.safetensors: made with seed 0, expected seed 5" in other.errors[0]
+    assert sha256(tmp_path / "c.safetensors") == before
 
 
 def test_resume_alone_is_wrong_usage(run_cli, small_set):
@@ -72,16 +72,16 @@ def test_resume_alone_is_wrong_usage(run_cli, small_set):
 
 
 def test_a_checkpoint_that_cannot_be_written_is_reported_before_training(run_cli, small_set):
-    run = run_cli("train", small_set, "--checkpoint", "none/c.npz")
+    run = run_cli("train", small_set, "--checkpoint", "none/c.safetensors")
     assert (run.code, len(run.errors)) == (1, 1)
-    assert "none/c.npz: cannot be written" in run.errors[0]
+    assert "none/c.safetensors: cannot be written" in run.errors[0]
     assert "epoch" not in run.stderr
 
 
 def test_all_settings_are_in_the_model_and_the_history(run_cli, small_set, tmp_path):
     run = run_cli("train", small_set, *EVERYTHING.split(), "--epochs", "3", "--history", "h.csv")
     assert run.code == 0
-    recipe = json.loads(run_cli("info", "model.npz").stdout)["recipe"]
+    recipe = json.loads(run_cli("info", "model.safetensors").stdout)["recipe"]
     expected = {
         "hidden": [60, 30], "epochs": 3, "schedule": "cosine", "warmup": 0.5, "momentum": 0.9, "nesterov": True,
         "label_smoothing": 0.1, "average": 0.5, "initial_scale": "he", "shuffle": True,
@@ -92,7 +92,7 @@ def test_all_settings_are_in_the_model_and_the_history(run_cli, small_set, tmp_p
     assert recipe["augment"] | strengths == recipe["augment"]
     last = rows_of(tmp_path / "h.csv")[-1]
     assert f"validation {float(last['validation_loss']):.4f}  {float(last['validation_accuracy']):.2%}" in run.stderr
-    model = load_model(tmp_path / "model.npz")
+    model = load_model(tmp_path / "model.safetensors")
     assert model.metadata["validation_accuracy"] == float(last["validation_accuracy"])
     held_out = open_dataset(small_set).load("train")[:2]
     logits = model.trained.logits(held_out[0][900:])
@@ -103,7 +103,7 @@ def test_all_settings_are_in_the_model_and_the_history(run_cli, small_set, tmp_p
 def test_augmentation_can_be_changed_in_parts_and_switched_off(run_cli, small_set, tmp_path):
     for option, expected in (("none", None), ("rotation=3", 3)):
         assert run_cli("train", small_set, "--epochs", "1", "--augment", option).code == 0
-        augment = load_model(tmp_path / "model.npz").metadata["recipe"].get("augment")
+        augment = load_model(tmp_path / "model.safetensors").metadata["recipe"].get("augment")
         assert (augment and augment["rotation"]) == expected
     assert len(augment) > 1
 

@@ -47,7 +47,7 @@ def test_a_set_of_shapes_trains_evaluates_and_predicts_its_names(run_cli, shapes
     trained = run_cli("train", "shapes", *EPOCHS)
     assert trained.code == 0, trained.stderr
     assert trained.stderr.splitlines()[0] == "training 784-320-160-2 on 400 images, recipe default"
-    metadata = load_model(tmp_path / "model.npz").metadata
+    metadata = load_model(tmp_path / "model.safetensors").metadata
     assert metadata["class_names"] == ["circle", "square"]
     assert metadata["test_accuracy"] >= 0.95
     evaluated = run_cli("evaluate", "shapes", "--json")
@@ -69,7 +69,7 @@ def test_digits_in_folders_train_a_model_that_reads_pictures_of_any_size(run_cli
     large = [255 - cv2.resize(image, (60, 60)) for image in images[2000:]]  # dark on light
     write_classes(tmp_path / "others", large, names[2000:])
     assert run_cli("train", "own").code == 0
-    metadata = load_model(tmp_path / "model.npz").metadata
+    metadata = load_model(tmp_path / "model.safetensors").metadata
     assert (metadata["test_accuracy"], metadata["preprocess"]) == (None, "auto")
     figures = json.loads(run_cli("evaluate", "others", "--json").stdout)
     assert figures["accuracy"] >= 0.85
@@ -78,21 +78,24 @@ def test_digits_in_folders_train_a_model_that_reads_pictures_of_any_size(run_cli
 
 def test_equal_folders_give_equal_models_for_any_number_of_threads(run_cli, shapes, tmp_path):
     for threads in ("1", "2"):
-        assert run_cli("train", "shapes", "--epochs", "2", "--threads", threads, "--output", f"{threads}.npz").code == 0
-    assert (tmp_path / "1.npz").read_bytes() == (tmp_path / "2.npz").read_bytes()
+        assert (
+            run_cli("train", "shapes", "--epochs", "2", "--threads", threads, "--output", f"{threads}.safetensors").code
+            == 0
+        )
+    assert (tmp_path / "1.safetensors").read_bytes() == (tmp_path / "2.safetensors").read_bytes()
 
 
 def test_how_the_images_were_preprocessed_is_stored(run_cli, shapes, small_set, tmp_path):
     for data, chosen in (("shapes", "none"), (small_set, "mnist")):
         assert run_cli("train", data, "--preprocess", chosen, "--epochs", "1").code == 0
-        assert load_model(tmp_path / "model.npz").metadata["preprocess"] == chosen
+        assert load_model(tmp_path / "model.safetensors").metadata["preprocess"] == chosen
     assert run_cli("train", small_set, "--epochs", "1").code == 0
-    assert load_model(tmp_path / "model.npz").metadata["preprocess"] == "auto"
+    assert load_model(tmp_path / "model.safetensors").metadata["preprocess"] == "auto"
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_bad_images_are_named_each_and_no_model_is_trained(run_cli, shapes, tmp_path, split):
-    (tmp_path / "model.npz").write_bytes(b"old")
+    (tmp_path / "model.safetensors").write_bytes(b"old")
     for name in ("circle/bad.png", "square/worse.png"):
         (shapes / split / name).write_bytes(b"x")
     run = run_cli("train", "shapes")
@@ -104,7 +107,7 @@ def test_bad_images_are_named_each_and_no_model_is_trained(run_cli, shapes, tmp_
     ]
     assert f"shapes: 2 of {402 if split == 'train' else 102} images of the {split} set can't be read" in last
     assert run.stderr.splitlines() == run.errors
-    assert (tmp_path / "model.npz").read_bytes() == b"old"
+    assert (tmp_path / "model.safetensors").read_bytes() == b"old"
 
 
 def test_evaluate_leaves_bad_images_out_and_says_so(run_cli, shapes, tmp_path):
@@ -146,7 +149,7 @@ def test_class_names_name_the_labels_of_idx_files(run_cli, digits, tmp_path):
     write_images(tmp_path / "train-images-idx3-ubyte", images)
     write_labels(tmp_path / "train-labels-idx1-ubyte", (labels % 2).astype(np.uint8))
     assert run_cli("train", ".", "--class-names", "even,odd", *EPOCHS).code == 0
-    assert load_model(tmp_path / "model.npz").network.n_classes == 2
+    assert load_model(tmp_path / "model.safetensors").network.n_classes == 2
     rows = list(csv.DictReader(run_cli("predict", "train-images-idx3-ubyte").lines))
     right = [row["label"] == ("odd" if label % 2 else "even") for row, label in zip(rows, labels, strict=True)]
     assert sum(right) >= 180
@@ -162,4 +165,4 @@ def test_names_that_can_be_no_classes_are_a_usage_error(run_cli, small_set, name
 def test_class_names_order_the_folders(run_cli, shapes, tmp_path):
     shutil.rmtree(shapes / "test")
     assert run_cli("train", "shapes", "--class-names", "square,circle", "--epochs", "1").code == 0
-    assert load_model(tmp_path / "model.npz").class_names == ["square", "circle"]
+    assert load_model(tmp_path / "model.safetensors").class_names == ["square", "circle"]

@@ -41,16 +41,18 @@ def test_versions_threads_cache_and_model_are_reported(run_cli, small_model, tmp
 
 def test_what_is_wrong_is_reported_and_exits_with_1(run_cli, tmp_path):
     (tmp_path / "cache").write_bytes(b"no folder")
-    (tmp_path / "bad.npz").write_bytes(b"no model")
+    (tmp_path / "bad.safetensors").write_bytes(b"no model")
     run = run_cli(
-        "doctor", env={"XDG_CACHE_HOME": str(tmp_path / "cache"), "FASTMNIST_MODEL": "bad.npz"}, warnings="ignore"
+        "doctor",
+        env={"XDG_CACHE_HOME": str(tmp_path / "cache"), "FASTMNIST_MODEL": "bad.safetensors"},
+        warnings="ignore",
     )
     assert run.code == 1
     values = told(run)
     assert values["kernel cache"].endswith(
         "NOT usable (not writable by this user): kernels are recompiled in every process"
     )
-    assert "bad.npz: not a sound .npz file" in run.stdout.decode()
+    assert "bad.safetensors: not a sound .safetensors file" in run.stdout.decode()
     assert run.lines[-1].endswith("($FASTMNIST_MODEL)")
 
 

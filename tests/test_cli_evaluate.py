@@ -43,12 +43,12 @@ def test_figures_agree_with_those_of_the_predictions(figures, run_cli, seed_trai
 
 def test_the_calibration_error_is_that_of_the_confidences_that_predict_writes(run_cli, small_set, tmp_path):
     model = Model(random_network(), list("0123456789"), "auto", temperature=3.0)
-    save_model(tmp_path / "warm.npz", model)
+    save_model(tmp_path / "warm.safetensors", model)
     images = small_set / "t10k-images-idx3-ubyte"
-    rows = list(csv.DictReader(run_cli("predict", "--model", "warm.npz", images).lines))
+    rows = list(csv.DictReader(run_cli("predict", "--model", "warm.safetensors", images).lines))
     confidences = np.array([float(row["confidence"]) for row in rows])
     is_right = np.array([int(row["label"]) for row in rows]) == read_labels(small_set / "t10k-labels-idx1-ubyte")
-    shown = json.loads(run_cli("evaluate", "--model", "warm.npz", small_set, "--json").stdout)
+    shown = json.loads(run_cli("evaluate", "--model", "warm.safetensors", small_set, "--json").stdout)
     assert shown["calibration_error"] == pytest.approx(expected_calibration_error(confidences, is_right), abs=1e-6)
 
 
@@ -78,8 +78,8 @@ def test_a_class_that_is_never_predicted_has_figures_of_0(run_cli, small_set, tm
     network = random_network()
     network.parameters[:] = 0
     network.biases(1)[3] = 1
-    save_model(tmp_path / "three.npz", Model(network, list("0123456789"), "auto"))
-    run = run_cli("evaluate", "--model", "three.npz", small_set, "--json")
+    save_model(tmp_path / "three.safetensors", Model(network, list("0123456789"), "auto"))
+    run = run_cli("evaluate", "--model", "three.safetensors", small_set, "--json")
     assert run.code == 0
     shown = json.loads(run.stdout)
     assert [digit for digit in range(10) if shown["recall"][digit]] == [3]
@@ -131,8 +131,8 @@ def test_a_bad_test_set_is_one_error_line_and_no_result(fault, run_cli, small_se
 def test_nan_outputs_are_an_error_not_a_result(run_cli, small_set, tmp_path):
     network = random_network()
     network.parameters[:] *= np.float32(1e37)
-    save_model(tmp_path / "huge.npz", Model(network, list("0123456789"), "auto"))
-    run = run_cli("evaluate", "--model", "huge.npz", small_set)
+    save_model(tmp_path / "huge.safetensors", Model(network, list("0123456789"), "auto"))
+    run = run_cli("evaluate", "--model", "huge.safetensors", small_set)
     assert (run.code, run.stdout, len(run.errors)) == (1, b"", 1)
     assert "outputs are not numbers" in run.errors[0]
 

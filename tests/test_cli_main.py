@@ -87,7 +87,9 @@ def test_usage_errors_repeat_no_control_characters(arguments, run_cli):
     assert run.stderr.replace("\n", "").isprintable()
 
 
-@pytest.mark.parametrize("arguments", [["info", "none.npz"], ["info", "no\nne.npz"], ["info", "\033[31mred\x07"]])
+@pytest.mark.parametrize(
+    "arguments", [["info", "none.safetensors"], ["info", "no\nne.safetensors"], ["info", "\033[31mred\x07"]]
+)
 def test_an_error_is_one_line_without_control_characters(arguments, run_cli):
     run = run_cli(*arguments)
     assert run.code == 1
@@ -98,11 +100,11 @@ def test_an_error_is_one_line_without_control_characters(arguments, run_cli):
 
 
 def test_debug_shows_the_traceback(run_cli):
-    run = run_cli("--debug", "info", "none.npz")
+    run = run_cli("--debug", "info", "none.safetensors")
     assert run.code == 1
     assert "Traceback (most recent call last)" in run.stderr
     assert "ModelError" in run.stderr
-    assert run.stderr.splitlines()[-1].startswith("fastmnist: error: none.npz: no such file")
+    assert run.stderr.splitlines()[-1].startswith("fastmnist: error: none.safetensors: no such file")
 
 
 def test_a_fault_of_ours_is_one_line_that_says_so(tmp_path):
@@ -154,7 +156,7 @@ def test_a_closed_stderr_changes_no_result(tmp_path, small_model):
     usual = shell("", "info", small_model, cwd=tmp_path)
     silent = shell("2>&-", "info", small_model, cwd=tmp_path)
     assert (silent.returncode, silent.stdout, silent.stderr) == (0, usual.stdout, "")
-    assert shell("2>&-", "info", "none.npz", cwd=tmp_path).returncode == 1
+    assert shell("2>&-", "info", "none.safetensors", cwd=tmp_path).returncode == 1
     assert shell("2>&-", "predict", cwd=tmp_path).returncode == 2
 
 
@@ -223,7 +225,7 @@ def test_a_stderr_without_a_reader_changes_no_result(tmp_path, small_model):
     reader, writer = os.pipe()
     os.close(reader)
     try:
-        for arguments, code in ((["info", small_model], 0), (["info", "none.npz"], 1), (["predict"], 2)):
+        for arguments, code in ((["info", small_model], 0), (["info", "none.safetensors"], 1), (["predict"], 2)):
             command = cli_command(*arguments)
             run = subprocess.run(command, cwd=tmp_path, env=cli_environment(), stdout=subprocess.PIPE, stderr=writer)
             assert run.returncode == code

@@ -250,7 +250,7 @@ def test_memory_does_not_grow_with_the_number_of_images(small_model, tmp_path):
 @pytest.fixture
 def models(tmp_path, small_model):
     """Three models, in the places where they are looked for."""
-    paths = {name: tmp_path / name for name in ("option.npz", "environment.npz", "model.npz")}
+    paths = {name: tmp_path / name for name in ("o.safetensors", "e.safetensors", "model.safetensors")}
     for path in paths.values():
         shutil.copy(small_model, path)
     return paths
@@ -258,15 +258,18 @@ def models(tmp_path, small_model):
 
 def test_which_model_is_used_and_that_it_is_reported(models, run_cli, digits, tmp_path):
     write_images(tmp_path / "idx", digits[0][:3])
-    environment = {"FASTMNIST_MODEL": "environment.npz"}
+    environment = {"FASTMNIST_MODEL": "e.safetensors"}
     cases = [
-        (run_cli("predict", "--model", "option.npz", "idx", env=environment), "model: option.npz (--model)"),
-        (run_cli("predict", "idx", env=environment), "model: environment.npz ($FASTMNIST_MODEL)"),
-        (run_cli("predict", "idx"), "model: model.npz (in this folder)"),
+        (
+            run_cli("predict", "--model", "o.safetensors", "idx", env=environment),
+            "model: o.safetensors (--model)",
+        ),
+        (run_cli("predict", "idx", env=environment), "model: e.safetensors ($FASTMNIST_MODEL)"),
+        (run_cli("predict", "idx"), "model: model.safetensors (in this folder)"),
     ]
-    models["model.npz"].unlink()
+    models["model.safetensors"].unlink()
     shipped = run_cli("predict", "idx")
-    assert shipped.stderr.splitlines()[0].endswith("shipped.npz (shipped with fastmnist)")
+    assert shipped.stderr.splitlines()[0].endswith("shipped.safetensors (shipped with fastmnist)")
     assert [row[2] for row in columns(shipped)] == ["7", "2", "1"]
     for run, told in cases:
         assert run.code == 0
@@ -275,8 +278,8 @@ def test_which_model_is_used_and_that_it_is_reported(models, run_cli, digits, tm
 
 def test_a_model_that_is_not_one_is_refused_before_any_row(run_cli, digits, tmp_path):
     write_images(tmp_path / "idx", digits[0][:3])
-    (tmp_path / "bad.npz").write_bytes(b"no model")
-    for arguments in (["--model", "bad.npz"], ["--model", "none.npz"]):
+    (tmp_path / "bad.safetensors").write_bytes(b"no model")
+    for arguments in (["--model", "bad.safetensors"], ["--model", "none.safetensors"]):
         run = run_cli("predict", *arguments, "idx", "-o", "out.csv")
         assert (run.code, run.stdout, len(run.errors)) == (1, b"", 1)
         assert arguments[1] in run.errors[0]
@@ -286,9 +289,9 @@ def test_a_model_that_is_not_one_is_refused_before_any_row(run_cli, digits, tmp_
 def test_nan_probabilities_are_an_error_not_a_row(run_cli, digits, tmp_path):
     network = random_network()
     network.parameters[:] *= np.float32(1e37)
-    save_model(tmp_path / "huge.npz", Model(network, list("0123456789"), "none"))
+    save_model(tmp_path / "huge.safetensors", Model(network, list("0123456789"), "none"))
     write_images(tmp_path / "idx", digits[0][:3])
-    run = run_cli("predict", "--model", "huge.npz", "idx")
+    run = run_cli("predict", "--model", "huge.safetensors", "idx")
     assert run.code == 1
     assert run.lines == [HEADER]
     assert len(run.errors) == 1

@@ -287,8 +287,8 @@ def test_a_signal_leaves_the_old_output_and_a_part_and_says_so(sent, code, small
 
 def test_confidences_are_calibrated_where_the_model_has_a_temperature(run_cli, digits, tmp_path):
     network = random_network()
-    save_model(tmp_path / "plain.npz", Model(network, list("0123456789"), "auto"))
-    save_model(tmp_path / "warm.npz", Model(network, list("0123456789"), "auto", temperature=3.0))
+    save_model(tmp_path / "plain.safetensors", Model(network, list("0123456789"), "auto"))
+    save_model(tmp_path / "warm.safetensors", Model(network, list("0123456789"), "auto", temperature=3.0))
     write_images(tmp_path / "idx", digits[0][:100])
     plain, warm = (
         list(
@@ -296,7 +296,7 @@ def test_confidences_are_calibrated_where_the_model_has_a_temperature(run_cli, d
                 run_cli("predict", "--model", model, "idx", "--probabilities", "--min-confidence", "0.108").lines
             )
         )
-        for model in ("plain.npz", "warm.npz")
+        for model in ("plain.safetensors", "warm.safetensors")
     )
     assert [row[:3] for row in plain] == [row[:3] for row in warm]
     probabilities = np.array([row[4:14] for row in plain[1:]], float) ** (1 / 3)

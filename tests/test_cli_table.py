@@ -34,11 +34,11 @@ def figures(run: Run):
 def test_a_table_trains_the_same_network_as_the_idx_files(run_cli, small_set, train_set, tmp_path):
     write_table(tmp_path / "t.csv", *train_set)
     (tmp_path / "t.csv.gz").write_bytes(gzip.compress((tmp_path / "t.csv").read_bytes(), 1))
-    assert run_cli("train", small_set, *SETTINGS, "--output", "idx.npz").code == 0
+    assert run_cli("train", small_set, *SETTINGS, "--output", "idx.safetensors").code == 0
     for name in ("t.csv", "t.csv.gz"):
-        run = run_cli("train", name, *SETTINGS, "--output", "table.npz")
+        run = run_cli("train", name, *SETTINGS, "--output", "table.safetensors")
         assert run.code == 0, run.stderr
-        idx, table = (load_model(tmp_path / model) for model in ("idx.npz", "table.npz"))
+        idx, table = (load_model(tmp_path / model) for model in ("idx.safetensors", "table.safetensors"))
         assert (table.network.parameters == idx.network.parameters).all()
         assert table.metadata["train_data_sha256"] == idx.metadata["train_data_sha256"]
         assert table.metadata["test_accuracy"] is None

@@ -39,7 +39,7 @@ def test_what_the_seed_training_tells(seed_training):
     figures = r"loss \d\.\d{4}  accuracy \d\d\.\d\d%  \d+\.\d\d s  [\d,]+ images/s"
     assert all(re.fullmatch(rf"epoch {number}/10  {figures}", line) for number, line in enumerate(epochs, 1))
     assert len(epochs) == 10
-    assert lines[-1] == "saved model.npz"
+    assert lines[-1] == "saved model.safetensors"
     assert seed_training.run.stdout == b""
 
 
@@ -96,31 +96,34 @@ def test_any_number_of_threads_gives_the_same_file(settings, run_cli, small_set,
     for threads in ("1", "2", "4", "2"):
         run = run_cli("train", small_set, "--epochs", "3", *settings.split(), "--threads", threads)
         assert run.code == 0
-        sums.add(sha256(tmp_path / "model.npz"))
+        sums.add(sha256(tmp_path / "model.safetensors"))
     assert len(sums) == 1
 
 
 def test_another_seed_gives_another_file(run_cli, small_set, tmp_path):
     for seed in ("0", "1"):
-        assert run_cli("train", small_set, "--epochs", "1", "--seed", seed, "--output", f"{seed}.npz").code == 0
-    assert not np.array_equal(*(load_model(tmp_path / f"{seed}.npz").trained.parameters for seed in "01"))
+        assert run_cli("train", small_set, "--epochs", "1", "--seed", seed, "--output", f"{seed}.safetensors").code == 0
+    assert not np.array_equal(*(load_model(tmp_path / f"{seed}.safetensors").trained.parameters for seed in "01"))
 
 
 def test_settings_reach_the_model(run_cli, small_set, tmp_path):
-    options = "--hidden 20,30 --epochs 2 --batch-size 7 --learning-rate 0.05 --weight-decay 0 --seed 3 --output m.npz"
+    options = "--hidden 20,30 --epochs 2 --batch-size 7 --learning-rate 0.05 --weight-decay 0 --seed 3 -o m.safetensors"
     assert run_cli("train", small_set, *options.split()).code == 0
-    metadata = load_model(tmp_path / "m.npz").metadata
+    metadata = load_model(tmp_path / "m.safetensors").metadata
     assert metadata["layer_sizes"] == [784, 20, 30, 10]
     expected = {"hidden": [20, 30], "epochs": 2, "batch_size": 7, "learning_rate": 0.05, "weight_decay": 0, "seed": 3}
     assert {name: metadata["recipe"][name] for name in expected} == expected
-    assert sorted(os.listdir(tmp_path)) == ["m.npz"]
+    assert sorted(os.listdir(tmp_path)) == ["m.safetensors"]
 
 
 def test_float16_weights_are_those_that_are_tested_calibrated_and_stored(run_cli, small_set, tmp_path):
     options = ["--epochs", "2", "--validation", "100"]
     run = run_cli("train", small_set, *options, "--float16")
     assert run.code == 0
-    model, parameters = load_model(tmp_path / "model.npz"), load_model(tmp_path / "model.npz").trained.parameters
+    model, parameters = (
+        load_model(tmp_path / "model.safetensors"),
+        load_model(tmp_path / "model.safetensors").trained.parameters,
+    )
     np.testing.assert_array_equal(parameters, parameters.astype(np.float16))
     pixels, labels = open_dataset(small_set).load("test")[:2]
     assert model.metadata["stored_as"] == "float16"
@@ -128,8 +131,8 @@ def test_float16_weights_are_those_that_are_tested_calibrated_and_stored(run_cli
     pixels, labels = (array[-100:] for array in open_dataset(small_set).load("train")[:2])
     assert model.metadata["validation_accuracy"] == (model.network.predict(pixels)[0] == labels).mean()
     assert model.metadata["temperature"] == fit_temperature(model.trained.logits(pixels), labels)
-    assert run_cli("train", small_set, *options, "--output", "32.npz").code == 0
-    whole = load_model(tmp_path / "32.npz")
+    assert run_cli("train", small_set, *options, "--output", "32.safetensors").code == 0
+    whole = load_model(tmp_path / "32.safetensors")
     assert "stored_as" not in whole.metadata
     np.testing.assert_array_equal(whole.trained.parameters.astype(np.float16), parameters)
 
@@ -140,7 +143,7 @@ def test_a_folder_without_a_test_set_is_enough(run_cli, small_set, tmp_path):
     run = run_cli("train", ".", "--epochs", "1")
     assert run.code == 0
     assert "test accuracy" not in run.stderr
-    assert load_model(tmp_path / "model.npz").metadata["test_accuracy"] is None
+    assert load_model(tmp_path / "model.safetensors").metadata["test_accuracy"] is None
 
 
 def cut(folder, name):
@@ -195,20 +198,20 @@ def test_a_bad_data_set_is_one_error_line_and_the_old_model_stays(fault, run_cli
     data = tmp_path / "data"
     shutil.copytree(small_set, data)
     spoil(data)
-    (tmp_path / "model.npz").write_bytes(b"old")
+    (tmp_path / "model.safetensors").write_bytes(b"old")
     run = run_cli("train", "data", "--history", "history.csv")
     assert run.code == 1
     assert run.stdout == b""
     assert len(run.stderr.splitlines()) == len(run.errors) == 1
     assert told.replace("DATA", "data") in run.errors[0]
-    assert (tmp_path / "model.npz").read_bytes() == b"old"
-    assert sorted(os.listdir(tmp_path)) == ["data", "model.npz"]
+    assert (tmp_path / "model.safetensors").read_bytes() == b"old"
+    assert sorted(os.listdir(tmp_path)) == ["data", "model.safetensors"]
 
 
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["--output", "none/model.npz"], "none/model.npz: cannot be written"),
+        (["--output", "none/model.safetensors"], "none/model.safetensors: cannot be written"),
         (["--output", "."], "it is a folder"),
         (["--history", "none/history.csv"], "none/history.csv: No such file or directory"),
         (["--hidden", "100000,100000"], "expected at most"),
@@ -260,20 +263,20 @@ def test_a_setting_out_of_its_range_is_wrong_usage(option, value, told, run_cli,
     ],
 )
 def test_numbers_out_of_range_stop_training_and_keep_the_old_model(settings, told, run_cli, small_set, tmp_path):
-    (tmp_path / "model.npz").write_bytes(b"old")
+    (tmp_path / "model.safetensors").write_bytes(b"old")
     run = run_cli("train", small_set, "--recipe", "seed", *settings.split())
     assert run.code == 1
     assert len(run.errors) == 1
     assert told in run.errors[0]
     assert "nan" not in run.stderr.lower()
-    assert (tmp_path / "model.npz").read_bytes() == b"old"
+    assert (tmp_path / "model.safetensors").read_bytes() == b"old"
 
 
 def test_a_save_that_fails_keeps_the_old_model(run_cli, small_set, tmp_path):
     limited = "ulimit -f 8; trap '' XFSZ; exec \"$@\""  # files of 8 blocks at most: a disk that is full
-    (tmp_path / "model.npz").write_bytes(b"old")
+    (tmp_path / "model.safetensors").write_bytes(b"old")
     # The cache for compiled kernels is filled first: the limit is for the model.
-    assert run_cli("train", small_set, "--epochs", "1", "--output", "other.npz").code == 0
+    assert run_cli("train", small_set, "--epochs", "1", "--output", "other.safetensors").code == 0
     run = subprocess.run(
         ["bash", "-c", limited, "bash", *cli_command("train", small_set, "--epochs", "1")],
         cwd=tmp_path,
@@ -282,9 +285,9 @@ def test_a_save_that_fails_keeps_the_old_model(run_cli, small_set, tmp_path):
         text=True,
     )
     assert run.returncode == 1
-    assert run.stderr.splitlines()[-1].startswith("fastmnist: error: model.npz: File too large")
-    assert (tmp_path / "model.npz").read_bytes() == b"old"
-    assert sorted(os.listdir(tmp_path)) == ["model.npz", "other.npz"]
+    assert run.stderr.splitlines()[-1].startswith("fastmnist: error: model.safetensors: File too large")
+    assert (tmp_path / "model.safetensors").read_bytes() == b"old"
+    assert sorted(os.listdir(tmp_path)) == ["model.safetensors", "other.safetensors"]
 
 
 def read_until(process, beginning):
@@ -296,33 +299,33 @@ def read_until(process, beginning):
 
 
 def test_a_kill_during_training_leaves_the_old_model(start_cli, small_set, small_model, tmp_path):
-    shutil.copy(small_model, tmp_path / "model.npz")
+    shutil.copy(small_model, tmp_path / "model.safetensors")
     process = start_cli("train", small_set, "--epochs", "1000000")
     read_until(process, b"epoch 3/")
     process.kill()
     process.wait()
-    assert sha256(tmp_path / "model.npz") == sha256(small_model)
-    assert os.listdir(tmp_path) == ["model.npz"]
+    assert sha256(tmp_path / "model.safetensors") == sha256(small_model)
+    assert os.listdir(tmp_path) == ["model.safetensors"]
 
 
 def test_a_kill_about_the_time_of_saving_leaves_the_old_model_or_the_new_one(
     run_cli, start_cli, small_set, small_model, tmp_path
 ):
-    assert run_cli("train", small_set, "--epochs", "1", "--output", "new.npz").code == 0
-    whole = {sha256(small_model), sha256(tmp_path / "new.npz")}
+    assert run_cli("train", small_set, "--epochs", "1", "--output", "new.safetensors").code == 0
+    whole = {sha256(small_model), sha256(tmp_path / "new.safetensors")}
     for _ in range(5):
-        shutil.copy(small_model, tmp_path / "model.npz")
+        shutil.copy(small_model, tmp_path / "model.safetensors")
         process = start_cli("train", small_set, "--epochs", "1")
         read_until(process, b"test accuracy")
         process.kill()
         process.wait()
-        assert sha256(tmp_path / "model.npz") in whole
-        load_model(tmp_path / "model.npz")
+        assert sha256(tmp_path / "model.safetensors") in whole
+        load_model(tmp_path / "model.safetensors")
 
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_stops_training_and_leaves_the_old_model(sent, code, start_cli, small_set, tmp_path):
-    (tmp_path / "model.npz").write_bytes(b"old")
+    (tmp_path / "model.safetensors").write_bytes(b"old")
     process = start_cli("train", small_set, "--epochs", "1000000", "--history", "history.csv")
     read_until(process, b"epoch 3/")
     process.send_signal(sent)
@@ -330,8 +333,8 @@ def test_a_signal_stops_training_and_leaves_the_old_model(sent, code, start_cli,
     assert process.returncode == code
     assert stdout == b""
     assert stderr.decode().splitlines()[-1] == f"fastmnist: stopped by {sent.name}"
-    assert (tmp_path / "model.npz").read_bytes() == b"old"
-    assert sorted(os.listdir(tmp_path)) == ["history.csv", "model.npz"]
+    assert (tmp_path / "model.safetensors").read_bytes() == b"old"
+    assert sorted(os.listdir(tmp_path)) == ["history.csv", "model.safetensors"]
     assert len((tmp_path / "history.csv").read_text().splitlines()) >= 4
 
 

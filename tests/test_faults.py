@@ -48,20 +48,31 @@ def faults(kind, stays):
 
 @loops
 def test_train(kind, stays, run, small_set, tmp_path):
-    arguments = ["train", small_set, "--epochs", "1", "--hidden", "4", "--output", "new.npz", "--history", "h.csv"]
+    arguments = [
+        "train",
+        small_set,
+        "--epochs",
+        "1",
+        "--hidden",
+        "4",
+        "--output",
+        "new.safetensors",
+        "--history",
+        "h.csv",
+    ]
     assert run(*arguments)[0] == 0
-    expected = (tmp_path / "new.npz").read_bytes()
+    expected = (tmp_path / "new.safetensors").read_bytes()
     for fault in faults(kind, stays):
-        (tmp_path / "new.npz").write_bytes(b"old")
+        (tmp_path / "new.safetensors").write_bytes(b"old")
         code, errors, told = run(*arguments, fault=fault)
         reported = any(line.startswith("saved ") for line in told)
-        content = (tmp_path / "new.npz").read_bytes()
+        content = (tmp_path / "new.safetensors").read_bytes()
         assert content == expected if code == 0 or reported else content in (b"old", expected)
         assert (code, len(errors)) == ((1, 1) if code else (0, 0)), told
-        assert sorted(os.listdir(tmp_path)) == ["h.csv", "new.npz"]
+        assert sorted(os.listdir(tmp_path)) == ["h.csv", "new.safetensors"]
         assert run(*arguments)[0] == 0
-        assert (tmp_path / "new.npz").read_bytes() == expected
-    load_model(tmp_path / "new.npz")
+        assert (tmp_path / "new.safetensors").read_bytes() == expected
+    load_model(tmp_path / "new.safetensors")
 
 
 @loops

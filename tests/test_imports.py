@@ -64,7 +64,9 @@ UPWARD = [
 def copied_tree(tmp_path_factory):
     """The package and its contracts, to be spoilt."""
     tree = tmp_path_factory.mktemp("tree")
-    shutil.copytree(ROOT / "fastmnist", tree / "fastmnist", ignore=shutil.ignore_patterns("__pycache__", "*.npz"))
+    shutil.copytree(
+        ROOT / "fastmnist", tree / "fastmnist", ignore=shutil.ignore_patterns("__pycache__", "*.safetensors")
+    )
     shutil.copy(ROOT / "pyproject.toml", tree)
     return tree
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from safetensors.numpy import load_file
 
 Floats = npt.NDArray[np.floating[Any]]
 Bytes = npt.NDArray[np.uint8]
@@ -54,7 +55,8 @@ def read_labels(path: Path) -> Bytes:
 
 
 def read_model(path: Path) -> Parameters:
-    """Read `weights_0, biases_0, ...` from an .npz file."""
-    with np.load(path, allow_pickle=False) as file:
-        n_layers = sum(name.startswith("weights_") for name in file.files)
-        return [file[f"weights_{i}"] for i in range(n_layers)], [file[f"biases_{i}"] for i in range(n_layers)]
+    """Read the weights (n_in, n_out) and biases (n_out,) of a model file."""
+    tensors = load_file(path)
+    indices = range(0, len(tensors), 2)  # in torch.nn.Sequential; those between are of ReLU
+    weights = [np.ascontiguousarray(tensors[f"{index}.weight"].T) for index in indices]
+    return weights, [tensors[f"{index}.bias"] for index in indices]

@@ -1,6 +1,6 @@
 """Peer: a folder of images to a CSV file with Pillow, ONNX Runtime and the csv module.
 
-python -m bench.peers.predict_folder MODEL.npz FOLDER OUT.csv
+python -m bench.peers.predict_folder MODEL.safetensors FOLDER OUT.csv
 """
 
 import csv

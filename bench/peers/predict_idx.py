@@ -1,6 +1,6 @@
 """Peer: an IDX file to a CSV file with NumPy, ONNX Runtime and the csv module.
 
-python -m bench.peers.predict_idx MODEL.npz IMAGES.idx OUT.csv
+python -m bench.peers.predict_idx MODEL.safetensors IMAGES.idx OUT.csv
 """
 
 import csv

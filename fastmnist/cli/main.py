@@ -26,7 +26,7 @@ HELP = """Train and run fully connected handwritten-digit recognisers on a CPU, 
 
 \b
   fastmnist download data/              fetch MNIST, verified
-  fastmnist train data/                 train a network -> model.npz
+  fastmnist train data/                 train a network -> model.safetensors
   fastmnist predict images/ > out.csv   name the digits of folders, image files, IDX files
   fastmnist evaluate data/              accuracy, per-class table, confusion matrix
 """  # click keeps the lines of a paragraph that begins with \b

@@ -43,7 +43,7 @@ def model_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--model",
         type=click.Path(readable=False),
-        help="Model file.  [default: $FASTMNIST_MODEL, ./model.npz, the one shipped with fastmnist]",
+        help="Model file, or shipped for fastmnist's own.  [default: $FASTMNIST_MODEL, ./model.safetensors, shipped]",
     )(command)
 
 

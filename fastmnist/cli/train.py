@@ -52,7 +52,7 @@ The recipes, what they reach on MNIST, and the time they take on two cores:
 @class_names_option
 @preprocess_option("auto; none for IDX files of another form than MNIST's")
 @threads_option
-@click.option("-o", "--output", type=click.Path(readable=False), default="model.npz", show_default=True,
+@click.option("-o", "--output", type=click.Path(readable=False), default="model.safetensors", show_default=True,
               help="Model file to write.")  # fmt: skip
 @click.option(
     "--float16",

@@ -1,5 +1,11 @@
-"""A model, and its file: the parameters and what is known about them, in an .npz as arrays_file.py writes it."""
+"""A model, and its file: the parameters and what is known about them, as tensor_file.py writes them.
 
+The tensors are named and laid out as those of torch.nn.Sequential(Linear, ReLU, Linear, ...): `0.weight` (n_out, n_in),
+`0.bias` (n_out,), `2.weight`, ... Their inputs are pixels / 255. They are the weights as they were trained: where the
+metadata has a temperature, whoever reads the file divides the logits by it.
+"""
+
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,24 +17,26 @@ from typing import Any
 import numpy as np
 
 from fastmnist.errors import AnyPath, ModelError, TrainingError, printable
-from fastmnist.model.arrays_file import (
-    MAX_OVERHEAD,
-    Arrays,
-    Kind,
-    UnsoundError,
-    check_checksum,
-    load_arrays,
-    reading,
-    save_arrays,
-)
 from fastmnist.model.calibration import calibrated
 from fastmnist.model.network import Network
+from fastmnist.model.tensor_file import (
+    MAX_OVERHEAD,
+    Kind,
+    Tensors,
+    UnsoundError,
+    check_checksum,
+    load_tensors,
+    reading,
+    save_tensors,
+)
 from fastmnist.shapes import N_PIXELS, PREPROCESS_MODES, is_class_name
 
 MAX_BYTES = 64 * 2**20
-MAX_MEMBERS = 40
-KIND = Kind("model", format_version=1, max_bytes=MAX_BYTES, max_members=MAX_MEMBERS)
-SHIPPED = Path(__file__).parent / "shipped.npz"
+MAX_LAYERS = 19
+MAX_NAMES = 32 * 2**10  # bytes of the class names in the header, half of it
+KIND = Kind("model", 2, MAX_BYTES, max_tensors=2 * MAX_LAYERS, types=("F32", "F16"))
+SHIPPED = Path(__file__).parent / "shipped.safetensors"
+LOCAL = "model.safetensors"  # what `train` writes and the commands find
 
 
 @dataclass
@@ -70,6 +78,7 @@ class Model:
         }
         if self.temperature is not None:
             facts["temperature"] = self.temperature
+            facts["temperature_folded"] = False  # into the last layer of the file: it is not
         if self.stored_as != "float32":
             facts["stored_as"] = self.stored_as
         return {**self.origin, **facts}
@@ -78,28 +87,33 @@ class Model:
 def find_model(option: str | None) -> tuple[Path, str]:
     """Return the model file to use and where it comes from.
 
-    The order: `option`, $FASTMNIST_MODEL, ./model.npz, the model that ships with fastmnist.
+    The order: `option`, where "shipped" is the model that ships with fastmnist, $FASTMNIST_MODEL, ./model.safetensors,
+    the shipped one.
     """
-    if option is not None:
+    if option is not None and option != "shipped":
         return Path(option), "--model"
+    if option == "shipped":
+        return SHIPPED, "shipped with fastmnist"
     if os.environ.get("FASTMNIST_MODEL"):
         return Path(os.environ["FASTMNIST_MODEL"]), "$FASTMNIST_MODEL"
-    if Path("model.npz").exists():
-        return Path("model.npz"), "in this folder"
+    if Path(LOCAL).exists():
+        return Path(LOCAL), "in this folder"
     return SHIPPED, "shipped with fastmnist"
 
 
-def check_storable(layer_sizes: Sequence[int]) -> None:
-    """Raise TrainingError for a network that would be too large to load: better before training than after."""
+def check_storable(layer_sizes: Sequence[int], class_names: Sequence[str] = ()) -> None:
+    """Raise TrainingError for a model that would be too large to load: better before training than after."""
+    size = len(json.dumps(json.dumps(list(class_names))))
+    if size > MAX_NAMES:
+        raise TrainingError(f"class names of {size:,} bytes, expected at most {MAX_NAMES:,}: use shorter names")
     n_bytes = 4 * sum(n_in * n_out + n_out for n_in, n_out in pairwise(layer_sizes))
     if n_bytes > MAX_BYTES - MAX_OVERHEAD:
         raise TrainingError(
             f"a network of {n_bytes:,} bytes, expected at most {MAX_BYTES - MAX_OVERHEAD:,}: "
             "use fewer or smaller layers"
         )
-    max_layers = (MAX_MEMBERS - 1) // 2
-    if len(layer_sizes) - 1 > max_layers:
-        raise TrainingError(f"{len(layer_sizes) - 1} layers, expected at most {max_layers}: use fewer")
+    if len(layer_sizes) - 1 > MAX_LAYERS:
+        raise TrainingError(f"{len(layer_sizes) - 1} layers, expected at most {MAX_LAYERS}: use fewer")
 
 
 def round_to_float16(network: Network) -> None:
@@ -124,11 +138,11 @@ def save_model(path: AnyPath, model: Model) -> None:
     file can't be written; an old file is then untouched.
     """
     network, dtype = model.trained, np.dtype(model.stored_as)
-    arrays: Arrays = {}
+    tensors: Tensors = {}
     for layer in range(network.n_layers):
-        arrays[f"weights_{layer}"] = network.weights(layer).astype(dtype, copy=False)
-        arrays[f"biases_{layer}"] = network.biases(layer).astype(dtype, copy=False)
-    save_arrays(path, KIND, arrays, model.metadata)
+        tensors[f"{2 * layer}.weight"] = np.ascontiguousarray(network.weights(layer).T, dtype)
+        tensors[f"{2 * layer}.bias"] = network.biases(layer).astype(dtype)
+    save_tensors(path, KIND, tensors, model.metadata)
 
 
 def load_model(path: AnyPath) -> Model:
@@ -142,38 +156,21 @@ def load_model(path: AnyPath) -> Model:
 
 
 def _load(path: Path) -> Model:
-    arrays, metadata = load_arrays(path, KIND)
-    network = _network_of(arrays, metadata)
+    tensors, metadata = load_tensors(path, KIND)
+    network = _network_of(tensors, metadata)
     if not _is_temperature(metadata.get("temperature", 1.0)):
         raise UnsoundError("a temperature that is not a number from 0.05 to 20")
-    check_checksum(arrays, metadata)
+    check_checksum(tensors, metadata)
     facts = {
         name: metadata[name] for name in ("class_names", "preprocess", "temperature", "stored_as") if name in metadata
     }
-    return Model(network, origin={name: metadata[name] for name in metadata.keys() - facts.keys()}, **facts)
+    rest = metadata.keys() - facts.keys() - {"temperature_folded"}
+    return Model(network, origin={name: metadata[name] for name in rest}, **facts)
 
 
-def _network_of(arrays: Arrays, metadata: dict[str, Any]) -> Network:
-    """Return the network of the arrays; raises UnsoundError unless they are its layers and nothing else."""
-    n_layers = len(arrays) // 2
-    expected = {f"{kind}_{layer}" for kind in ("weights", "biases") for layer in range(n_layers)}
-    if not arrays or set(arrays) != expected:
-        names = ", ".join(printable(name) for name in sorted(arrays)) or "nothing"
-        raise UnsoundError(f"holds {names}, expected weights_0, biases_0, weights_1, ...")
-    dtype = metadata.get("stored_as", "float32")
-    if dtype not in ("float32", "float16"):
-        raise UnsoundError(f"stored as {printable(str(dtype))}, expected float32 or float16")
-    for name, array in arrays.items():
-        if array.dtype != np.dtype(dtype) or array.ndim != (2 if name.startswith("w") else 1):
-            raise UnsoundError(f"{name} is {array.shape} {array.dtype}, expected a matrix or vector of {dtype}")
-        if not np.isfinite(array).all():
-            raise UnsoundError(f"{name} has values that are not finite")
-    sizes = [arrays["weights_0"].shape[0]]
-    for layer in range(n_layers):
-        shapes = arrays[f"weights_{layer}"].shape, arrays[f"biases_{layer}"].shape
-        sizes.append(shapes[0][1])
-        if shapes != ((sizes[layer], sizes[-1]), (sizes[-1],)):
-            raise UnsoundError(f"layer {layer} has shapes {shapes}, expected them to chain")
+def _network_of(tensors: Tensors, metadata: dict[str, Any]) -> Network:
+    """Return the network of the tensors; raises UnsoundError unless they are its layers and nothing else."""
+    sizes = _sizes_of(tensors, metadata.get("stored_as", "float32"))
     if sizes[0] != N_PIXELS:
         raise UnsoundError(f"{sizes[0]} inputs, expected {N_PIXELS}")
     if not _is_names(metadata.get("class_names"), sizes[-1]):
@@ -189,10 +186,34 @@ def _network_of(arrays: Arrays, metadata: dict[str, Any]) -> Network:
         network = Network(sizes)
     except ValueError as error:
         raise UnsoundError(str(error)) from None
-    for layer in range(n_layers):
-        network.weights(layer)[:] = arrays[f"weights_{layer}"]
-        network.biases(layer)[:] = arrays[f"biases_{layer}"]
+    for layer in range(network.n_layers):
+        network.weights(layer)[:] = tensors[f"{2 * layer}.weight"].T
+        network.biases(layer)[:] = tensors[f"{2 * layer}.bias"]
     return network
+
+
+def _sizes_of(tensors: Tensors, dtype: Any) -> list[int]:
+    """Return the layer sizes of the tensors; raises UnsoundError unless they are of layers that chain."""
+    n_layers = len(tensors) // 2
+    if not tensors or set(tensors) != {
+        f"{2 * layer}.{kind}" for layer in range(n_layers) for kind in ("weight", "bias")
+    }:
+        names = ", ".join(printable(name) for name in sorted(tensors)) or "nothing"
+        raise UnsoundError(f"holds {names}, expected 0.weight, 0.bias, 2.weight, ...")
+    if dtype not in ("float32", "float16"):
+        raise UnsoundError(f"stored as {printable(str(dtype))}, expected float32 or float16")
+    for name, tensor in tensors.items():
+        if tensor.dtype != np.dtype(dtype) or tensor.ndim != (2 if name.endswith("weight") else 1):
+            raise UnsoundError(f"{name} is {tensor.shape} {tensor.dtype}, expected a matrix or vector of {dtype}")
+        if not np.isfinite(tensor).all():
+            raise UnsoundError(f"{name} has values that are not finite")
+    sizes = [tensors["0.weight"].shape[1]]
+    for layer in range(n_layers):
+        shapes = tensors[f"{2 * layer}.weight"].shape, tensors[f"{2 * layer}.bias"].shape
+        sizes.append(shapes[0][0])
+        if shapes != ((sizes[-1], sizes[layer]), (sizes[-1],)):
+            raise UnsoundError(f"layer {layer} has shapes {shapes}, expected them to chain")
+    return sizes
 
 
 def _is_names(value: Any, n_classes: int) -> bool:

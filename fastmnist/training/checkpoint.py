@@ -6,29 +6,31 @@ velocities and the averages after an epoch are all.
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastmnist import __version__
 from fastmnist.errors import AnyPath, TrainingError, printable
-from fastmnist.model.arrays_file import (
+from fastmnist.model.tensor_file import (
     MAX_OVERHEAD,
     Kind,
+    Tensors,
     UnsoundError,
     check_checksum,
-    load_arrays,
+    load_tensors,
     reading,
-    save_arrays,
+    save_tensors,
 )
 from fastmnist.training.loop import EpochDone, Training
 
-MAX_MEMBERS = 8
-FORMAT_VERSION = 1
+Rows = NDArray[np.float64]
 
-_FIELDS = {field.name for field in fields(EpochDone)}
+MAX_TENSORS = 5
+FORMAT_VERSION = 2
 
 
 def save_checkpoint(path: AnyPath, training: Training, epochs: Sequence[EpochDone]) -> None:
@@ -36,8 +38,8 @@ def save_checkpoint(path: AnyPath, training: Training, epochs: Sequence[EpochDon
 
     Raises OutputError when the file can't be written; an old file is then untouched.
     """
-    rows = [asdict(epoch) for epoch in epochs]
-    save_arrays(path, _kind(training), dict(training.state()), {**_origin(training), "rows": rows})
+    tensors: Tensors = {**training.state(), "epochs": _as_rows(epochs)}
+    save_tensors(path, _kind(training), tensors, _origin(training))
 
 
 def load_checkpoint(path: AnyPath, training: Training) -> list[EpochDone]:
@@ -53,40 +55,48 @@ def load_checkpoint(path: AnyPath, training: Training) -> list[EpochDone]:
 
 
 def _load(path: Path, training: Training) -> list[EpochDone]:
-    arrays, metadata = load_arrays(path, _kind(training))
-    check_checksum(arrays, metadata)
+    tensors, metadata = load_tensors(path, _kind(training))
+    check_checksum(tensors, metadata)
     for what, expected in _origin(training).items():
         if metadata.get(what) != expected:
             raise UnsoundError(_difference(what, metadata.get(what), expected))
+    epochs = _epochs_of(tensors.pop("epochs", None), training.recipe.epochs)
     state = training.state()
-    if {name: (array.shape, array.dtype) for name, array in arrays.items()} != {
+    if {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()} != {
         name: (array.shape, array.dtype) for name, array in state.items()
     }:
-        raise UnsoundError("its arrays do not fit the network")
-    if not all(np.isfinite(array).all() for array in arrays.values()):
+        raise UnsoundError("its tensors do not fit the network")
+    if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
         raise UnsoundError("it has values that are not finite")
-    epochs = _epochs_of(metadata.get("rows"), training.recipe.epochs)
     for name, array in state.items():
-        array[:] = arrays[name]
+        array[:] = tensors[name]
     training.epochs_done = len(epochs)
     return epochs
 
 
-def _epochs_of(rows: Any, most: int) -> list[EpochDone]:
-    """Return the epochs of a checkpoint. Raises UnsoundError unless there are 1 to `most`, numbered from 1."""
-    if not isinstance(rows, list) or not 1 <= len(rows) <= most:
+def _as_rows(epochs: Sequence[EpochDone]) -> Rows:
+    """Return a row for each epoch, a column for each field; NaN for None."""
+    return np.array([[np.nan if value is None else value for value in astuple(epoch)] for epoch in epochs], np.float64)
+
+
+def _epochs_of(rows: Rows | None, most: int) -> list[EpochDone]:
+    """Return what `_as_rows` was given. Raises UnsoundError unless that were 1 to `most` epochs, in order."""
+    if rows is None or rows.ndim != 2 or rows.dtype != np.float64 or rows.shape[1] != len(fields(EpochDone)):
+        raise UnsoundError("no row for each epoch, expected a checkpoint")
+    if not 1 <= len(rows) <= most or rows[:, 0].tolist() != list(range(1, len(rows) + 1)):
         raise UnsoundError(f"not a row for each of up to {most} epochs")
-    if not all(isinstance(row, dict) and set(row) == _FIELDS for row in rows):
-        raise UnsoundError(f"rows of epochs without {', '.join(sorted(_FIELDS))}")
-    if [row["epoch"] for row in rows] != list(range(1, len(rows) + 1)):
-        raise UnsoundError(f"rows that are not those of the epochs 1 to {len(rows)}")
-    return [EpochDone(**row) for row in rows]
+    return [
+        EpochDone(int(epoch), *(None if np.isnan(value) else value for value in values))  # type: ignore[arg-type]
+        for epoch, *values in rows.tolist()
+    ]
 
 
 def _kind(training: Training) -> Kind:
     """Return what bounds the file: the size of what it must hold."""
-    size = sum(array.nbytes for array in training.state().values())
-    return Kind("checkpoint", FORMAT_VERSION, size + MAX_OVERHEAD, MAX_MEMBERS)
+    size = (
+        sum(array.nbytes for array in training.state().values()) + 8 * len(fields(EpochDone)) * training.recipe.epochs
+    )
+    return Kind("checkpoint", FORMAT_VERSION, size + MAX_OVERHEAD, MAX_TENSORS, ("F32", "F64"))
 
 
 def _origin(training: Training) -> dict[str, Any]:
