@@ -68,7 +68,7 @@ def _drawn(digit: Picture, kind: Kind) -> Picture:
 
 def _read(folder: str, threads: int) -> int:
     """Read all pictures; return how many could be read."""
-    batches = open_stream([folder], "auto", threads=threads, on_note=print)
+    batches = open_stream([folder], "auto", threads=threads)
     return sum(len(batch.pixels) - len(batch.errors) for batch in batches)
 
 

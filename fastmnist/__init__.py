@@ -1,3 +1,56 @@
-"""Train and run fully connected handwritten-digit recognisers on a CPU, fast."""
+"""Train and run fully connected handwritten-digit recognisers on a CPU, fast.
 
-__version__ = "0.1.0"
+    import fastmnist
+
+    model = fastmnist.load()
+    model.predict("photo.jpg").labels
+
+Importing this costs and changes nothing; NumPy, Numba and OpenCV are loaded when they are first needed.
+"""
+
+import importlib
+import logging
+from typing import TYPE_CHECKING, Any
+
+from fastmnist.errors import DataError, DownloadError, FastmnistError, ModelError, OutputError, TrainingError
+from fastmnist.version import __version__
+
+if TYPE_CHECKING:
+    from fastmnist.api import Model, Result, evaluate, load, read_images, train
+    from fastmnist.evaluation import Evaluation
+    from fastmnist.training.recipes import Augmentation, Recipe
+
+__all__ = [
+    "Augmentation",
+    "DataError",
+    "DownloadError",
+    "Evaluation",
+    "FastmnistError",
+    "Model",
+    "ModelError",
+    "OutputError",
+    "Recipe",
+    "Result",
+    "TrainingError",
+    "__version__",
+    "evaluate",
+    "load",
+    "read_images",
+    "train",
+]
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # a library is silent unless asked
+
+
+_HOMES = {
+    **dict.fromkeys(("Model", "Result", "evaluate", "load", "read_images", "train"), "fastmnist.api"),
+    "Evaluation": "fastmnist.evaluation",
+    **dict.fromkeys(("Augmentation", "Recipe"), "fastmnist.training.recipes"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load what is asked for, at its first use."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

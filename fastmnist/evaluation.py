@@ -19,6 +19,7 @@ class Evaluation:
     """The figures of one evaluation.
 
     `confusion[true, predicted]` counts samples; `predictions` (n_samples,) are the predicted classes.
+    `n_errors` counts images that can't be read and are left out.
     `calibration_error` is the expected one: samples are put into bins of equal width by their confidence, and the
     bins' |mean confidence - accuracy| averaged, weighted by their numbers of samples (Guo et al. 2017, eq. 3).
     """
@@ -27,6 +28,7 @@ class Evaluation:
     confusion: NDArray[np.int64]
     calibration_error: float
     predictions: Uint8
+    n_errors: int = 0
 
     @property
     def n_samples(self) -> int:
@@ -74,6 +76,7 @@ class Evaluation:
             "f1": self.f1.tolist(),
             "confusion": self.confusion.tolist(),
             "top_confusions": [list(cell) for cell in self.top_confusions],
+            "n_errors": self.n_errors,
         }
 
 

@@ -1,5 +1,7 @@
 """Fixtures of several test files: the real MNIST, the real command line, models to run."""
 
+import contextlib
+import logging
 import os
 import subprocess
 import sys
@@ -71,6 +73,39 @@ def random_network(layer_sizes=(784, 8, 10), seed=0):
     for layer in range(network.n_layers):
         network.biases(layer)[:] = rng.normal(scale=0.1, size=layer_sizes[layer + 1])
     return network
+
+
+@contextlib.contextmanager
+def noted():
+    """What the library logs for its user while the context lasts."""
+
+    class Notes(logging.Handler):
+        def emit(self, record):
+            notes.append(record.getMessage())
+
+    notes, handler, logger = [], Notes(), logging.getLogger("fastmnist")
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield notes
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+@pytest.fixture
+def notes():
+    """What the library logs during the test."""
+    with noted() as found:
+        yield found
+
+
+@pytest.fixture
+def no_notes(notes):
+    """The library has nothing to tell."""
+    yield
+    assert notes == []
 
 
 @pytest.fixture(scope="session")

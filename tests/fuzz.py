@@ -105,7 +105,7 @@ def read_picture(path):
 def read_any(path):
     """As `predict` does: nothing is raised, and every row has an error or is read."""
     n_rows = 0
-    for batch in open_stream([path], on_note=lambda _note: None):
+    for batch in open_stream([path]):
         assert batch.pixels.shape[1] == 784
         assert all(error.isprintable() for error in batch.errors.values())
         n_rows += len(batch.pixels)

@@ -142,7 +142,7 @@ def test_info_prints_the_metadata_as_json(run_cli, small_model):
     assert run.code == 0
     metadata = json.loads(run.stdout)
     assert metadata["layer_sizes"] == [784, 8, 10]
-    assert metadata["format_version"] == 1
+    assert metadata["format_version"] == 2
 
 
 def test_info_of_no_file_is_that_of_the_model_in_use(run_cli, small_model):

@@ -306,7 +306,7 @@ def test_confidences_are_calibrated_where_the_model_has_a_temperature(run_cli, d
     assert {row[14] for row in warm[1:]} == {"yes", "no"}
 
 
-def test_emnist_is_turned_upright_and_and_says_so(predict_here, digits, tmp_path):
+def test_emnist_is_turned_upright_and_says_so(predict_here, digits, tmp_path):
     images = digits[0][:50]
     write_images(tmp_path / "idx", images)
     turned = np.ascontiguousarray(images.transpose(0, 2, 1))

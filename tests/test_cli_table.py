@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from conftest import Run
+from conftest import Run, noted
 from test_cli_predict_output import write_table
 
 from fastmnist.datasets.dataset import open_dataset
@@ -16,8 +16,8 @@ SETTINGS = ["--hidden", "4", "--epochs", "1"]
 
 
 def loaded(path):
-    notes = []
-    pixels, labels = open_dataset(path).load("train", on_note=notes.append)[:2]
+    with noted() as notes:
+        pixels, labels = open_dataset(path).load("train")[:2]
     return pixels, labels, notes
 
 

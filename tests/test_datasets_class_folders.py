@@ -5,6 +5,7 @@ import os
 import cv2
 import numpy as np
 import pytest
+from conftest import noted
 
 from fastmnist.datasets.class_folders import find_class_folders
 from fastmnist.datasets.dataset import open_dataset
@@ -31,8 +32,8 @@ def make(folder, *names, data=None):
 
 def read(folder, split="train", class_names=None, **settings):
     """The images of a split, and the notes."""
-    notes = []
-    return open_dataset(folder).load(split, class_names, on_note=notes.append, **settings), notes
+    with noted() as notes:
+        return open_dataset(folder).load(split, class_names, **settings), notes
 
 
 def seeds_and_labels(images, n_seeds=50):

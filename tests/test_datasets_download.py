@@ -175,14 +175,13 @@ def test_stored_files_have_the_rights_that_the_user_gives_new_files(server: Serv
     assert stat.S_IMODE((tmp_path / FIRST).stat().st_mode) == 0o640
 
 
-def test_a_second_run_makes_no_request(server: Server, tmp_path: Path) -> None:
+def test_a_second_run_makes_no_request(server: Server, tmp_path: Path, notes: list[str]) -> None:
     url = serve(server)
     first = download(tmp_path, mirror=url)
     assert server.requests == [f"/{name}.gz" for name in NAMES]
     server.requests.clear()
-    notices: list[str] = []
-    assert download(tmp_path, mirror=url, notice=notices.append) == first
-    assert server.requests == notices == []
+    assert download(tmp_path, mirror=url) == first
+    assert server.requests == notes == []
 
 
 def test_a_verified_compressed_file_is_kept_and_not_fetched(server: Server, tmp_path: Path) -> None:
@@ -207,27 +206,27 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize("damage", DAMAGED)
-def test_a_damaged_file_on_disk_is_named_and_replaced(damage: str, server: Server, tmp_path: Path) -> None:
+def test_a_damaged_file_on_disk_is_named_and_replaced(
+    damage: str, server: Server, tmp_path: Path, notes: list[str]
+) -> None:
     suffix, content, reason = DAMAGED[damage]
     put_all(tmp_path)
     (tmp_path / FIRST).unlink()
     damaged = tmp_path / (FIRST + suffix)
     damaged.write_bytes(content)
-    notices: list[str] = []
-    download(tmp_path, mirror=serve(server), notice=notices.append)
+    download(tmp_path, mirror=serve(server))
     assert_complete(tmp_path)
     assert server.requests == [f"/{FIRST}.gz"]
-    (notice,) = notices
+    (notice,) = notes
     assert notice.startswith(f"{damaged}: damaged (")
     assert reason in notice
 
 
-def test_a_damaged_compressed_file_beside_a_good_plain_one_is_left_alone(tmp_path: Path) -> None:
+def test_a_damaged_compressed_file_beside_a_good_plain_one_is_left_alone(tmp_path: Path, notes: list[str]) -> None:
     put_all(tmp_path)
     (tmp_path / f"{FIRST}.gz").write_bytes(b"damaged")
-    notices: list[str] = []
-    assert download(tmp_path, notice=notices.append) == [tmp_path / name for name in NAMES]
-    assert notices == []
+    assert download(tmp_path) == [tmp_path / name for name in NAMES]
+    assert notes == []
     assert (tmp_path / f"{FIRST}.gz").exists()
 
 
@@ -307,15 +306,14 @@ BAD_REPLIES: dict[str, tuple[Callable[[], Reply], str]] = {
 
 @pytest.mark.parametrize("fault", BAD_REPLIES)
 def test_after_a_bad_reply_the_next_source_is_tried(
-    fault: str, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fault: str, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, notes: list[str]
 ) -> None:
     use_sources(monkeypatch, serve(server, "/good/"))
     make_reply, reason = BAD_REPLIES[fault]
     server.replies[f"/{FIRST}.gz"] = make_reply()
-    notices: list[str] = []
-    download(tmp_path, mirror=server.url, notice=notices.append)
+    download(tmp_path, mirror=server.url)
     assert_complete(tmp_path)
-    (notice,) = notices
+    (notice,) = notes
     assert notice.startswith(f"{server.url} (")
     assert reason in notice
 

@@ -6,6 +6,7 @@ import threading
 import cv2
 import numpy as np
 import pytest
+from conftest import noted
 
 from fastmnist.images import preprocess
 from fastmnist.inputs import paths, workers
@@ -33,9 +34,10 @@ def make(folder, *names, data=None):
 
 def read(*inputs, **settings):
     """Return all rows as (path, index, pixels, error), and the notes."""
-    notes = []
     rows = []
-    for batch in open_stream(inputs, "none", on_note=notes.append, **settings):
+    with noted() as notes:
+        batches = list(open_stream(inputs, "none", **settings))
+    for batch in batches:
         n_rows = len(batch.pixels)
         assert batch.pixels.shape == (n_rows, 784)
         assert batch.pixels.dtype == np.uint8
@@ -200,12 +202,13 @@ def test_an_unreadable_folder_is_one_row_and_the_rest_is_read(here, monkeypatch)
     assert notes == []
 
 
+@pytest.mark.usefixtures("no_notes")
 @pytest.mark.parametrize("compressed", [False, True])
 def test_idx_rows_carry_their_position_over_all_batches(here, compressed):
     path = "images.gz" if compressed else "images"
     images = np.stack([picture(seed) for seed in range(10)])
     write_images(path, images)
-    batches = list(open_stream([path], "none", batch_size=4, on_note=pytest.fail))
+    batches = list(open_stream([path], "none", batch_size=4))
     assert [batch.indices for batch in batches] == [range(4), range(4, 8), range(8, 10)]
     assert all(batch.paths == [os.fsencode(path)] * len(batch.pixels) for batch in batches)
     np.testing.assert_array_equal(np.concatenate([batch.pixels for batch in batches]), images.reshape(10, 784))
@@ -217,10 +220,11 @@ def test_an_idx_file_without_images_gives_no_row(here):
     assert read("none.idx") == ([], [])
 
 
+@pytest.mark.usefixtures("no_notes")
 def test_an_idx_file_that_fails_on_the_way_keeps_its_rows_and_adds_one_for_the_error(here):
     write_images("images.idx", np.stack([picture(seed) for seed in range(6)]))
     make(here, "a.png")
-    stream = open_stream(["images.idx", "a.png"], "none", batch_size=4, on_note=pytest.fail)
+    stream = open_stream(["images.idx", "a.png"], "none", batch_size=4)
     first = next(stream)
     assert (first.indices, len(first.pixels)) == (range(4), 4)
     os.truncate("images.idx", 4000)
@@ -247,9 +251,10 @@ def test_one_corrupt_file_among_100_costs_only_itself(here, monkeypatch, threads
     assert notes == []
 
 
+@pytest.mark.usefixtures("no_notes")
 def test_files_of_several_inputs_share_a_batch(here):
     make(here, "a.png", "in/b.png", "c.png")
-    (batch,) = open_stream(["a.png", "missing", "in", "c.png"], "none", on_note=pytest.fail)
+    (batch,) = open_stream(["a.png", "missing", "in", "c.png"], "none")
     assert batch.paths == [b"a.png", b"missing", b"in/b.png", b"c.png"]
     assert list(batch.errors) == [1]
 
@@ -277,6 +282,7 @@ def decode_threads():
     return [thread for thread in threading.enumerate() if thread.name.startswith("decode")]
 
 
+@pytest.mark.usefixtures("no_notes")
 def test_closing_early_ends_the_threads_and_at_most_two_batches_were_begun(here, monkeypatch):
     make(here / "in", *(f"{seed:03}.png" for seed in range(100)))
     decoded = []
@@ -287,7 +293,7 @@ def test_closing_early_ends_the_threads_and_at_most_two_batches_were_begun(here,
         return really_decode(path)
 
     monkeypatch.setattr(preprocess, "decode_image", decode)
-    stream = open_stream(["in"], "none", batch_size=10, threads=2, on_note=pytest.fail)
+    stream = open_stream(["in"], "none", batch_size=10, threads=2)
     next(stream)
     assert decode_threads()
     stream.close()
@@ -303,7 +309,8 @@ def test_an_unexpected_exception_in_a_thread_comes_out_and_ends_the_threads(here
     assert not decode_threads()
 
 
+@pytest.mark.usefixtures("no_notes")
 def test_nothing_is_read_before_the_first_batch_is_asked_for(here):
-    stream = open_stream(["late.png"], "none", on_note=pytest.fail)
+    stream = open_stream(["late.png"], "none")
     make(here, "late.png")
     assert next(stream).errors == {}

@@ -137,14 +137,13 @@ def test_a_kernel_bears_the_name_and_the_words_of_its_function(tell_parts):
     assert (kernel.__name__, kernel.__doc__) == ("named", "Do it.")
 
 
-def test_the_first_compilation_is_announced_once(tell_parts, monkeypatch):
-    told = []
-    monkeypatch.setattr(cache, "on_first_compile", lambda: told.append(1))
+def test_the_first_compilation_is_announced_once(tell_parts, monkeypatch, notes):
+    monkeypatch.setattr(cache, "_announced", False)
     out = np.zeros(9, np.int64)
     tell_parts.serial(out, 2)
     tell_parts.serial(out, 2)
     tell_parts.parallel(out, 2)
-    assert told == [1]
+    assert notes == ["compiling kernels: first use of this version, once, some seconds"]
 
 
 def test_other_users_of_numba_keep_their_cache_folder():

@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 import pytest
+from conftest import noted
 from rows import predictions_of
 
 from fastmnist.errors import OutputError
@@ -39,8 +40,8 @@ def count_known(part, names, first_number=0):
 
 def run(path, *, resume=False, make=CsvFormat, job=JOB, names=NAMES, die_after=None, batch=3):
     """Write the rows of `names`, and ten of an IDX file, in batches; return what was known and the notes."""
-    notes, row_format = [], make(DIGITS)
-    with part_file(path, job, row_format, resume=resume, on_note=notes.append) as part:
+    row_format = make(DIGITS)
+    with noted() as notes, part_file(path, job, row_format, resume=resume) as part:
         for first in range(0, len(names), batch):
             some = names[first : first + batch]
             known = count_known(part, some, first)
@@ -101,23 +102,23 @@ def test_zeros_where_data_was_to_come_are_dropped(make, whole, n_zeros, tmp_path
         assert (tmp_path / "out").read_bytes() == whole
 
 
-def test_an_interruption_leaves_the_old_file_and_a_part_that_says_how_to_go_on(tmp_path):
+def test_an_interruption_leaves_the_old_file_and_a_part_that_says_how_to_resume(tmp_path, notes):
     (tmp_path / "out").write_bytes(b"old")
-    notes = []
     with pytest.raises(KeyboardInterrupt):
-        write_one_row_and_stop(tmp_path / "out", notes)
+        write_one_row_and_stop(tmp_path / "out")
     assert (tmp_path / "out").read_bytes() == b"old"
     assert sorted(os.listdir(tmp_path)) == ["out", "out.part", "out.part.json"]
     assert notes == [f"{tmp_path}/out.part keeps the rows so far; to continue, run the same command with --resume"]
     assert (tmp_path / "out.part").read_bytes().endswith(b"a,,0,0.000000\n")
 
 
-def write_one_row_and_stop(path, notes):
-    with part_file(path, JOB, CsvFormat(DIGITS), resume=False, on_note=notes.append) as part:
+def write_one_row_and_stop(path):
+    with part_file(path, JOB, CsvFormat(DIGITS), resume=False) as part:
         write(part, CsvFormat(DIGITS), rows_of([b"a"]))
         raise KeyboardInterrupt
 
 
+@pytest.mark.usefixtures("no_notes")
 def test_an_interruption_before_any_row_leaves_nothing(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         write_nothing_and_stop(tmp_path / "out")
@@ -125,7 +126,7 @@ def test_an_interruption_before_any_row_leaves_nothing(tmp_path):
 
 
 def write_nothing_and_stop(path):
-    with part_file(path, JOB, CsvFormat(DIGITS), resume=False, on_note=pytest.fail):
+    with part_file(path, JOB, CsvFormat(DIGITS), resume=False):
         raise KeyboardInterrupt
 
 
@@ -200,7 +201,7 @@ def test_more_rows_than_the_inputs_have_are_refused(tmp_path):
 
 
 def resume_with_no_rows(path):
-    with part_file(path, JOB, CsvFormat(DIGITS), resume=True, on_note=pytest.fail):
+    with part_file(path, JOB, CsvFormat(DIGITS), resume=True):
         pass
 
 
@@ -243,9 +244,10 @@ def test_a_link_stays_and_its_target_keeps_its_permissions(tmp_path):
     assert os.listdir(tmp_path / "folder") == ["target"]
 
 
+@pytest.mark.usefixtures("no_notes")
 def test_rows_may_be_known_in_one_thread_and_written_in_another(tmp_path):
     interrupted(tmp_path / "out")
-    with part_file(tmp_path / "out", JOB, CsvFormat(DIGITS), resume=True, on_note=pytest.fail) as part:
+    with part_file(tmp_path / "out", JOB, CsvFormat(DIGITS), resume=True) as part:
         counts = []
         reader = threading.Thread(target=lambda: counts.append(count_known(part, NAMES)))
         reader.start()

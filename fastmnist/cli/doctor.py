@@ -46,7 +46,7 @@ def _versions() -> list[tuple[str, str]]:
     from importlib.metadata import PackageNotFoundError, version
 
     from fastmnist import __file__ as here
-    from fastmnist import __version__
+    from fastmnist.version import __version__
 
     packages = []
     for name in PACKAGES:

@@ -21,30 +21,24 @@ def download(directory: str, dataset: str, mirror: str | None) -> None:
     """
     from fastmnist.datasets import download as downloads
 
-    with _FileBars() as bars:
-        paths = downloads.download(directory, dataset, mirror, progress=bars.show, notice=bars.say)
+    with ExitStack() as bars:
+        paths = downloads.download(directory, dataset, mirror, progress=_FileBars(bars).show)
     for path in paths:
         say(f"{printable(path)}: verified")
 
 
-class _FileBars(ExitStack):
-    """A progress bar for the file on its way: the last one entered, left when the next one begins."""
+class _FileBars:
+    """A progress bar for the file on its way, left when the next one begins."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
         self._bar: ProgressBar | None = None
         self._name, self._done = "", 0
 
     def show(self, name: str, done: int, total: int) -> None:
         """Show that `done` of `total` bytes of a file are there; fewer than before starts it over."""
         if self._bar is None or name != self._name or done < self._done:
-            self.close()
-            self._bar = self.enter_context(ProgressBar(total, name, "B"))
+            self._stack.close()
+            self._bar = self._stack.enter_context(ProgressBar(total, name, "B"))
         self._bar.at(done)
         self._name, self._done = name, done
-
-    def say(self, line: str) -> None:
-        """Write a line below the bar of a file whose source failed."""
-        self.close()
-        self._bar = None
-        say(line)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fastmnist.cli.options import announce_compilation, load_images, model_option, open_model, threads_option
+from fastmnist.cli.options import model_option, open_model, threads_option
 from fastmnist.cli.terminal import put, say
-from fastmnist.errors import DataError, printable
+from fastmnist.errors import printable
 from fastmnist.shapes import SIDE
 
 if TYPE_CHECKING:
@@ -34,25 +34,24 @@ def evaluate(data: str, model: str | None, as_json: bool, errors: str | None) ->
     themselves. An image that can't be read is left out of the figures, and a line on stderr says why; the exit
     code is then 1.
     """
-    from fastmnist import evaluation
+    from fastmnist.api import evaluate_labelled
+    from fastmnist.cli.quiet import quiet_libraries
     from fastmnist.datasets.dataset import open_dataset
+    from fastmnist.kernels.jit import n_threads
     from fastmnist.output.png import make_folder
 
     if errors is not None:
         make_folder(errors)
     loaded = open_model(model)
-    images = load_images(open_dataset(data), "test", loaded.class_names, loaded.preprocess)
-    n_errors = len(images.errors)
-    if not len(images.labels):
-        raise DataError(f"{printable(data)}: none of {n_errors:,} images can be read, expected some; replace them")
-    announce_compilation()
-    result = evaluation.evaluate(loaded.network, images.pixels, images.labels)
+    with quiet_libraries():
+        images = open_dataset(data).load("test", loaded.class_names, loaded.preprocess, threads=n_threads())
+    result = evaluate_labelled(loaded, images, data)
     if errors is not None:
         n_written = write_misclassified(errors, images.pixels, images.labels, result.predictions, loaded.class_names)
         say(f"{n_written:,} misclassified images written to {printable(errors)}")
-    figures = {"class_names": loaded.class_names, **result.as_dict(), "n_errors": n_errors}
-    put(json.dumps(figures) if as_json else _report(result, loaded.class_names, n_errors))
-    return 1 if n_errors else 0
+    figures = {"class_names": loaded.class_names, **result.as_dict()}
+    put(json.dumps(figures) if as_json else _report(result, loaded.class_names))
+    return 1 if result.n_errors else 0
 
 
 def write_misclassified(
@@ -73,9 +72,9 @@ def write_misclassified(
     return len(misclassified)
 
 
-def _report(result: "Evaluation", names: list[str], n_errors: int) -> str:
+def _report(result: "Evaluation", names: list[str]) -> str:
     """Return the figures as text: rows of the confusion matrix are true classes, columns predicted ones."""
-    left_out = f", {n_errors:,} more can't be read" if n_errors else ""
+    left_out = f", {result.n_errors:,} more can't be read" if result.n_errors else ""
     width = max(9, *(len(name) + 2 for name in names))
     lines = [
         f"accuracy {result.accuracy:.2%} ({result.n_samples:,} images{left_out})   loss {result.loss:.4f}   "

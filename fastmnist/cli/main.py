@@ -12,10 +12,10 @@ from typing import Any
 
 import click
 
-from fastmnist import __version__
-from fastmnist.cli.terminal import say
+from fastmnist.cli.terminal import say, showing_logs
 from fastmnist.errors import FastmnistError, OutputError, printable, reason
 from fastmnist.threads import set_up_program
+from fastmnist.version import __version__
 
 COMMANDS = ("download", "train", "predict", "evaluate", "info", "warmup", "doctor")
 EXIT_FAILED, EXIT_USAGE = 1, 2
@@ -107,7 +107,7 @@ def _code_for(error: BaseException, *, debug: bool) -> int:
 def _run() -> int:
     """Parse and run, around click's own `main`: that one maps EOFError, Ctrl-C and EPIPE to exit 1."""
     try:
-        with cli.make_context("fastmnist", sys.argv[1:]) as context:
+        with showing_logs(), cli.make_context("fastmnist", sys.argv[1:]) as context:
             result: Any = cli.invoke(context)
     except click.exceptions.NoArgsIsHelpError as error:
         return _show_usage(error)

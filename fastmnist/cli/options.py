@@ -1,7 +1,7 @@
 """What several commands share: options, the model they use, lines on stderr."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,8 +11,7 @@ from fastmnist.errors import printable
 from fastmnist.shapes import MAX_CLASSES, PREPROCESS_MODES, is_class_name
 
 if TYPE_CHECKING:
-    from fastmnist.datasets.labelled import Dataset, LabelledImages, Split
-    from fastmnist.model.model_file import Model
+    from fastmnist.api import Model
 
 
 def threads_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -62,10 +61,11 @@ def preprocess_option(default: str) -> Callable[[Callable[..., Any]], Callable[.
 
 def open_model(option: str | None) -> "Model":
     """Load the model to use and say which it is."""
-    from fastmnist.model.model_file import find_model, load_model
+    from fastmnist import api
+    from fastmnist.model.model_file import find_model
 
     path, origin = find_model(option)
-    model = load_model(path)
+    model = api.load(path)
     say(f"model: {printable(path)} ({origin})")
     return model
 
@@ -80,7 +80,7 @@ def _class_names(context: click.Context, option: click.Parameter, value: str | N
             message = f"{name!r}: expected printable words that begin with a letter or digit"
             raise click.BadParameter(message, context, option)
     if not 2 <= len(set(names)) == len(names) <= MAX_CLASSES:
-        message = f"{len(names)} names, {len(set(names))} different: expected 2 to {MAX_CLASSES}, all different"
+        message = f"{len(names)} names: expected 2 to {MAX_CLASSES}, all different"
         raise click.BadParameter(message, context, option)
     return names
 
@@ -94,24 +94,3 @@ def class_names_option(command: Callable[..., Any]) -> Callable[..., Any]:
         help="Class names, as in circle,square, in the order of their labels.  "
         "[the class folders, in byte order; 0 to 9 for IDX files]",
     )(command)
-
-
-def load_images(
-    dataset: "Dataset", split: "Split", class_names: Sequence[str] | None, preprocess: str | None
-) -> "LabelledImages":
-    """Read one split of a data set; report what is ignored, and each image that can't be read."""
-    from fastmnist.cli.quiet import quiet_libraries
-    from fastmnist.kernels.jit import n_threads
-
-    with quiet_libraries():
-        images = dataset.load(split, class_names, preprocess, threads=n_threads(), on_note=say)
-    for error in images.errors:
-        say(f"fastmnist: error: {error}")
-    return images
-
-
-def announce_compilation() -> None:
-    """Say so, in one line, when kernels must be compiled because no cache has them."""
-    from fastmnist.kernels import cache
-
-    cache.on_first_compile = lambda: say("compiling kernels: first use of this version, once, some seconds")

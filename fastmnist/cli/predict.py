@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from fastmnist.cli.options import announce_compilation, model_option, open_model, preprocess_option, threads_option
+from fastmnist.cli.options import model_option, open_model, preprocess_option, threads_option
 from fastmnist.cli.predict_output import RowOptions, check_options, open_output, row_options
 from fastmnist.cli.predict_preview import Preview, show_options
 from fastmnist.cli.terminal import on_terminal, say
@@ -50,29 +50,20 @@ def predict(
     check_options(options)
     from fastmnist.cli.quiet import quiet_libraries
     from fastmnist.inputs.paths import count_rows
-    from fastmnist.kernels.jit import n_threads
-    from fastmnist.prediction import predict as predictions
 
     paths = _inputs(inputs, files_from, null)
     loaded = open_model(model)
     preprocess = _preprocess(preprocess, loaded.preprocess)
     preview = Preview(loaded.network, loaded.class_names, n_shown, dump)
-    announce_compilation()
     is_countable = on_terminal() and files_from is None and "-" not in inputs
     n_rows = count_rows(inputs) // options.shard[1] if is_countable else None
     start = time.perf_counter()
     with quiet_libraries(), open_output(options, loaded, {"--preprocess": preprocess}, n_rows) as output:
-        for prediction in predictions(
-            loaded.network,
-            paths,
-            preprocess,
-            threads=n_threads(),
-            on_note=output.say,
-            selection=output.selection,
-            probabilities=options.probabilities,
+        for predictions in loaded.stream(
+            paths, preprocess=preprocess, selection=output.selection, probabilities=options.probabilities
         ):
-            preview.see(prediction.batch, output.say)
-            output.write(prediction)
+            preview.see(predictions.batch)
+            output.write(predictions)
     say(output.summary(time.perf_counter() - start))
     return 1 if output.n_errors else 0
 

@@ -82,7 +82,6 @@ class RowOutput:
         bar: ProgressBar,
     ) -> None:
         self.selection = selection
-        self.say = bar.say
         self._stream, self._format, self._part, self._bar = stream, row_format, part, bar
         self._n_written = self._n_failed = 0
 
@@ -100,7 +99,7 @@ class RowOutput:
         """Write the rows of a batch, and a line on stderr for each error."""
         errors = predictions.batch.errors
         for row in sorted(errors):
-            self.say(f"fastmnist: error: {errors[row]}")
+            say(f"fastmnist: error: {errors[row]}")
         for piece in self._format.rows(predictions):
             self._stream.write(piece)
         self._n_written += len(predictions.labels)
@@ -122,10 +121,10 @@ def open_output(options: RowOptions, model: "Model", job: dict[str, Any], n_rows
 
     A part file is resumed only by an equal job: the same model, options, and whatever else `job` names.
     """
-    from fastmnist import __version__
     from fastmnist.inputs.selection import Selection
     from fastmnist.output.atomic import is_direct
     from fastmnist.output.part_file import part_file
+    from fastmnist.version import __version__
 
     row_format = _row_format(options, model)
     with ProgressBar(n_rows, "predicting") as bar:
@@ -144,7 +143,7 @@ def open_output(options: RowOptions, model: "Model", job: dict[str, Any], n_rows
             "--shard": list(options.shard),
             **job,
         }
-        with part_file(options.output, job, row_format, resume=options.resume, on_note=say) as part:
+        with part_file(options.output, job, row_format, resume=options.resume) as part:
             yield RowOutput(part.file, row_format, Selection(*options.shard, part.count_known), part, bar)
 
 

@@ -51,16 +51,16 @@ class Preview:
         if dump is not None:
             make_folder(dump)
 
-    def see(self, batch: "Batch", say: Callable[[str], None]) -> None:
-        """Draw and write the images of the next batch; `say` writes a line on the terminal."""
+    def see(self, batch: "Batch") -> None:
+        """Draw and write the images of the next batch."""
         good = [row for row in range(len(batch.pixels)) if row not in batch.errors]
         for row in good[: self._n_left]:
-            self._draw(batch, row, say)
+            self._draw(batch, row)
         self._n_left = max(0, self._n_left - len(good))
         for row in good if self._dump is not None else ():
             self._write(batch, row)
 
-    def _draw(self, batch: "Batch", row: int, say: Callable[[str], None]) -> None:
+    def _draw(self, batch: "Batch", row: int) -> None:
         image = batch.pixels[row : row + 1]
         probabilities = self._network.predict_probabilities(image)[2][0]
         best = probabilities.argsort()[::-1][:GUESSES]

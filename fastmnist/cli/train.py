@@ -1,31 +1,24 @@
 """`fastmnist train`: train a network on labelled images and save it."""
 
-import os
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from fastmnist.cli.options import (
-    announce_compilation,
     class_names_option,
-    load_images,
     preprocess_option,
     threads_option,
 )
 from fastmnist.cli.terminal import ProgressBar, say
 from fastmnist.cli.train_history import line_of, open_history
-from fastmnist.cli.train_options import recipe_options, recipe_with
-from fastmnist.errors import DataError, TrainingError, printable
+from fastmnist.cli.train_options import recipe_options
+from fastmnist.errors import printable
 from fastmnist.training.recipes import RECIPES
 
 if TYPE_CHECKING:
-    from fastmnist.datasets.labelled import Dataset, LabelledImages, Split
-    from fastmnist.evaluation import Evaluation
-    from fastmnist.model.model_file import Model
-    from fastmnist.model.network import Float32, Uint8
-    from fastmnist.training.loop import EpochDone, Training
+    from fastmnist.model.network import Uint8
     from fastmnist.training.recipes import Recipe
-
+    from fastmnist.training.run import TrainingRun
 
 SHEET_ROWS, SHEET_COLUMNS = 20, 16  # of the picture of distorted images
 
@@ -80,117 +73,54 @@ def train(
     **settings: Any,
 ) -> None:
     """Train a network and save it."""
+    from fastmnist.api import recipe_with
+    from fastmnist.cli.quiet import quiet_libraries
     from fastmnist.datasets.dataset import open_dataset
-    from fastmnist.model.model_file import round_to_float16, save_model
+    from fastmnist.kernels.jit import n_threads
+    from fastmnist.model.model_file import save_model
     from fastmnist.output.atomic import check_writable
-    from fastmnist.training.loop import Training
+    from fastmnist.training.run import TrainingRun, load_whole
 
+    if resume and checkpoint is None:
+        raise click.UsageError("--resume needs --checkpoint FILE, the file to resume from")
     recipe = recipe_with(recipe_name, **settings)
     check_writable(show_augmented or output)
     dataset = open_dataset(data)
-    images = _load_whole(data, dataset, "train", class_names, preprocess)
-    if show_augmented:
-        _show_augmented(show_augmented, images.pixels, recipe)
-        return
-    _check_checkpoint(checkpoint, resume)
-    test_set = _load_whole(data, dataset, "test", images.class_names, images.preprocess) if dataset.has_test else None
-    announce_compilation()
-    training = Training(images.pixels, images.labels, recipe, len(images.class_names))
-    sizes = "-".join(str(size) for size in training.network.layer_sizes)
-    say(f"training {sizes} on {len(training.pixels):,} images, recipe {recipe.name}")
-    epochs = _run(training, history, checkpoint, resume)
-    if float16:
-        round_to_float16(training.network)
-    evaluation = _test(training, test_set.pixels, test_set.labels) if test_set else None
-    save_model(output, _model(images, training, epochs[-1], evaluation, "float16" if float16 else "float32"))
+    with quiet_libraries():
+        images = load_whole(data, dataset, "train", class_names, preprocess, threads=n_threads())
+        if show_augmented:
+            _show_augmented(show_augmented, images.pixels, recipe)
+            return
+        test_set = None
+        if dataset.has_test:
+            known = images.class_names, images.preprocess
+            test_set = load_whole(data, dataset, "test", *known, threads=n_threads())
+    run = TrainingRun(images, test_set, recipe, checkpoint=checkpoint, resume=resume)
+    _show(run, history)
+    model = run.model(float16=float16)
+    if test_set is not None and run.evaluation is not None:
+        say(f"test accuracy {run.evaluation.accuracy:.2%} on {len(test_set.labels):,} images")
+    save_model(output, model)
     say(f"saved {printable(output)}")
 
 
-def _load_whole(
-    data: str, dataset: "Dataset", split: "Split", class_names: list[str] | None, preprocess: str | None
-) -> "LabelledImages":
-    """Read one split. Raises DataError if an image can't be read: training on the rest would give another model."""
-    images = load_images(dataset, split, class_names, preprocess)
-    if images.errors:
-        raise DataError(
-            f"{printable(data)}: {len(images.errors):,} of {len(images.labels) + len(images.errors):,} images of the "
-            f"{split} set can't be read, expected all of them; replace or remove those named above"
-        )
-    return images
-
-
-def _check_checkpoint(path: str | None, resume: bool) -> None:
-    """Refuse to overwrite hours of work by a forgotten --resume."""
-    from fastmnist.output.atomic import check_writable
-
-    if path is None:
-        if resume:
-            raise click.UsageError("--resume needs --checkpoint FILE, the file to resume from")
-        return
-    check_writable(path)
-    if os.path.exists(path) and not resume:
-        raise TrainingError(f"{printable(path)}: there is a checkpoint already; add --resume to continue, or remove it")
-
-
-def _run(training: "Training", history_path: str | None, checkpoint: str | None, resume: bool) -> "list[EpochDone]":
-    """Train to the end, showing and recording each epoch; return all epochs."""
-    from fastmnist.training.checkpoint import load_checkpoint, save_checkpoint
+def _show(run: "TrainingRun", history_path: str | None) -> None:
+    """Train to the end, showing and recording each epoch."""
     from fastmnist.training.loop import BlockDone
 
+    training = run.training
+    sizes = "-".join(str(size) for size in training.network.layer_sizes)
     n_epochs, n_samples = training.recipe.epochs, len(training.pixels)
-    epochs = load_checkpoint(checkpoint, training) if resume and checkpoint else []
-    if epochs:
-        say(f"resuming after epoch {len(epochs)} of {n_epochs}")
-    with open_history(history_path, epochs) as history, ProgressBar(n_samples * n_epochs, "training") as bar:
-        for event in training.run():
+    say(f"training {sizes} on {n_samples:,} images, recipe {training.recipe.name}")
+    if run.epochs:
+        say(f"resuming after epoch {len(run.epochs)} of {n_epochs}")
+    with open_history(history_path, run.epochs) as history, ProgressBar(n_samples * n_epochs, "training") as bar:
+        for event in run.events():
             if isinstance(event, BlockDone):
                 bar.at((event.epoch - 1) * n_samples + event.n_samples)
-                continue
-            epochs.append(event)
-            if checkpoint:
-                save_checkpoint(checkpoint, training, epochs)
-            history.add(event)
-            bar.say(line_of(event, n_epochs, n_samples))
-    return epochs
-
-
-def _test(training: "Training", pixels: "Uint8", labels: "Uint8") -> "Evaluation":
-    """Evaluate the finished network, once, on pixels (n_samples, n_in) and labels (n_samples,)."""
-    from fastmnist.evaluation import evaluate
-
-    evaluation = evaluate(training.network, pixels, labels)
-    say(f"test accuracy {evaluation.accuracy:.2%} on {len(pixels):,} images")
-    return evaluation
-
-
-def _model(
-    images: "LabelledImages", training: "Training", last: "EpochDone", evaluation: "Evaluation | None", stored_as: str
-) -> "Model":
-    """Return the model that this run has made; no dates, durations, paths or thread counts."""
-    from fastmnist import __version__
-    from fastmnist.model.model_file import Model
-
-    origin = {
-        "fastmnist_version": __version__,
-        "recipe": training.recipe.as_metadata(),
-        "train_data_sha256": training.data_sha256(),
-        "train_loss": last.train_loss,
-        "train_accuracy": last.train_accuracy,
-        "test_accuracy": evaluation.accuracy if evaluation else None,
-    }
-    model = Model(training.network, images.class_names, images.preprocess, stored_as=stored_as, origin=origin)
-    if training.recipe.validation:
-        _validate(model, *training.held_out)
-    return model
-
-
-def _validate(model: "Model", pixels: "Uint8 | Float32", labels: "Uint8") -> None:
-    """Add the accuracy on the held-out images, and the temperature that calibrates the confidences on them."""
-    from fastmnist.evaluation import evaluate
-    from fastmnist.model.calibration import fit_temperature
-
-    model.origin["validation_accuracy"] = evaluate(model.trained, pixels, labels).accuracy  # of the weights as stored
-    model.temperature = fit_temperature(model.trained.logits(pixels), labels)
+            else:
+                history.add(event)
+                say(line_of(event, n_epochs, n_samples))
 
 
 def _show_augmented(path: str, pixels: "Uint8", recipe: "Recipe") -> None:
@@ -198,6 +128,5 @@ def _show_augmented(path: str, pixels: "Uint8", recipe: "Recipe") -> None:
     from fastmnist.output.png import sheet, write_png
     from fastmnist.training.augmentation import examples
 
-    announce_compilation()
     write_png(path, sheet(examples(pixels[:SHEET_ROWS], recipe.augment, recipe.seed, SHEET_COLUMNS - 1)))
     say(f"saved {printable(path)}")

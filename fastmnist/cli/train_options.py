@@ -1,12 +1,12 @@
 """The options of `train` that change a recipe's settings: one for each, from the settings' own declarations."""
 
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any
 
 import click
 
-from fastmnist.training.recipes import HE, RECIPES, Augmentation, Recipe
+from fastmnist.training.recipes import HE, Augmentation, Recipe
 from fastmnist.training.settings import Setting, settings_of
 
 STRENGTHS = settings_of(Augmentation)
@@ -83,9 +83,3 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "initial_scale": _parse_scale,
     "augment": _parse_strengths,
 }
-
-
-def recipe_with(name: str, augment: dict[str, float] | None, **settings: Any) -> Recipe:
-    """Return the named recipe with the settings that were given."""
-    recipe = RECIPES[name]
-    return recipe.with_settings(**settings, augment=replace(recipe.augment, **augment) if augment else None)

@@ -4,7 +4,6 @@ import time
 
 import click
 
-from fastmnist.cli.options import announce_compilation
 from fastmnist.cli.terminal import say
 
 
@@ -22,11 +21,9 @@ def warmup() -> None:
     from fastmnist.training.recipes import Augmentation
     from fastmnist.training.trainer import Trainer
 
-    announce_compilation()
     start = time.perf_counter()
     network = Network((N_PIXELS, 1, 10))
     pixels, labels, order = np.zeros((1, N_PIXELS), np.uint8), np.zeros(1, np.uint8), np.zeros(1, np.int64)
-    network.logits(pixels)
     predictions = Predictions(Batch([b""], range(1), range(1), pixels, {}), *network.predict(pixels))
     list(CsvFormat(DIGITS).rows(predictions))
     Augmenter(Augmentation(), 1).distort(pixels, order, 0, 0)

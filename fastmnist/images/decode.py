@@ -76,6 +76,12 @@ def decode_picture(data: bytes, name: bytes) -> npt.NDArray[np.uint8]:
     return picture
 
 
+def to_grey(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Return the greys (height, width) of an RGB picture (height, width, 3), as those of a picture file."""
+    cv2 = opencv()
+    return cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)  # type: ignore[no-any-return]
+
+
 def _is_opaque(data: bytes) -> bool:
     """Tell whether IMREAD_GRAYSCALE decodes `data` correctly: a JPEG, or a PNG of up to 8 bits without transparency."""
     if data.startswith(b"\xff\xd8"):

@@ -1,8 +1,9 @@
 """Which files INPUT names, and how each is read: folders are walked, other files are taken as they are."""
 
+import logging
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import NamedTuple
@@ -12,6 +13,8 @@ from fastmnist.inputs.files import is_folder
 from fastmnist.inputs.idx import looks_like_idx, peek_n_images
 from fastmnist.inputs.stdin import NAME as STDIN
 from fastmnist.inputs.table import estimate_rows, is_table
+
+_log = logging.getLogger(__name__)
 
 # In folders a file with another suffix is ignored.
 IMAGE_SUFFIXES = frozenset(
@@ -67,8 +70,11 @@ def _count(n: int, noun: str) -> str:
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
-def find_inputs(inputs: Iterable[bytes | str], ignored: Ignored, on_note: Callable[[str], None]) -> Iterator[Input]:
-    """Yield every file of `inputs`, in order, with folders walked; `-` is stdin."""
+def find_inputs(inputs: Iterable[bytes | str], ignored: Ignored | None = None) -> Iterator[Input]:
+    """Yield every file of `inputs`, in order, with folders walked; `-` is stdin.
+
+    What is ignored is counted in `ignored`, and a folder without images is logged; without `ignored`, neither is.
+    """
     for given in inputs:
         path = os.fsencode(given)
         if path == b"-":
@@ -79,17 +85,17 @@ def find_inputs(inputs: Iterable[bytes | str], ignored: Ignored, on_note: Callab
             yield Input(path, _kind(path, mode))
             continue
         is_empty = True
-        for found in _walk(path, ignored):
+        for found in _walk(path, ignored or Ignored()):
             is_empty = False
             yield found
-        if is_empty:
-            on_note(f"{printable(path)}: holds no images")
+        if is_empty and ignored is not None:
+            _log.warning("%s: holds no images", printable(path))
 
 
 def count_rows(inputs: Iterable[bytes | str]) -> int:
     """Return about how many rows `inputs` will give, for a progress bar: images are not looked at."""
     n_rows = 0
-    for found in find_inputs(inputs, Ignored(), lambda _note: None):
+    for found in find_inputs(inputs):
         if found.kind is Kind.IDX:
             n_rows += peek_n_images(found.path)
         else:

@@ -1,6 +1,7 @@
 """Images, folders, IDX files, tables and stdin, in any mix -> one stream of batches, in order, in constant memory."""
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+import logging
+from collections.abc import Generator, Iterable, Iterator
 from itertools import groupby, islice
 
 import numpy as np
@@ -19,6 +20,8 @@ from fastmnist.inputs.table import Table, open_table
 from fastmnist.inputs.workers import Workers
 from fastmnist.shapes import N_PIXELS, SIDE
 
+_log = logging.getLogger(__name__)
+
 BATCH_SIZE = 4096  # rows at most
 
 
@@ -28,7 +31,6 @@ def open_stream(
     *,
     batch_size: int = BATCH_SIZE,
     threads: int = 1,
-    on_note: Callable[[str], None],
     selection: Selection | None = None,
 ) -> Generator[Batch]:
     """Yield the images of `inputs` as batches of at most `batch_size` rows, none of them empty.
@@ -37,23 +39,22 @@ def open_stream(
     entry in `Batch.errors`; nothing is raised for it. Folders are walked depth-first in byte order of full paths.
     Image files are brought into MNIST's form as `preprocess` (one of PREPROCESS_MODES) says, images of IDX files and
     tables only where it is "mnist". Up to `threads` threads do that. Only the rows of the `selection` are read.
-    `on_note` gets a line for an empty folder and for a file of EMNIST, and at the end for the kinds of files that were
-    ignored.
+    Logged as warnings: empty folders, files of EMNIST, and at the end the kinds of files that were ignored.
     """
     selection = selection or Selection()
     ignored = Ignored()
     with Workers(threads) as workers:
-        for kind, group in groupby(find_inputs(inputs, ignored, on_note), lambda found: found.kind):
+        for kind, group in groupby(find_inputs(inputs, ignored), lambda found: found.kind):
             if kind is Kind.IMAGE:
                 yield from _image_batches(group, preprocess, batch_size, selection, workers)
                 continue
             for found in group:
-                for batch in _file_batches(found, preprocess, batch_size, selection, on_note):
+                for batch in _file_batches(found, preprocess, batch_size, selection):
                     if preprocess == "mnist" and found.kind is not Kind.IMAGE and batch.indices[0] is not None:
                         _normalize(batch, workers)
                     yield batch
         for note in ignored.notes():
-            on_note(note)
+            _log.warning(note)
 
 
 def _image_batches(
@@ -82,9 +83,7 @@ def _image_batch(images: list[Input], numbers: range, preprocess: str, workers: 
     return Batch(paths, [None] * len(images), numbers, pixels, workers.share(len(images), read) | unlisted)
 
 
-def _file_batches(
-    found: Input, preprocess: str, batch_size: int, selection: Selection, on_note: Callable[[str], None]
-) -> Iterator[Batch]:
+def _file_batches(found: Input, preprocess: str, batch_size: int, selection: Selection) -> Iterator[Batch]:
     """Yield the selected images of an IDX file, a table or stdin; a refusal or a read error is one more row."""
     path = found.path
     try:
@@ -98,7 +97,7 @@ def _file_batches(
         return
     try:
         if emnist.is_emnist(path):
-            on_note(emnist.note(path))
+            _log.warning(emnist.note(path))
         if isinstance(source, Table):
             yield from _table_batches(source, path, selection)
         else:

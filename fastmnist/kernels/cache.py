@@ -5,6 +5,7 @@ named by a hash of all kernel sources, private to the user (cache files are pick
 """
 
 import hashlib
+import logging
 import os
 import warnings
 from collections.abc import Callable
@@ -15,7 +16,9 @@ import numba
 import platformdirs
 from numba.core import config
 
-from fastmnist import __version__
+from fastmnist.version import __version__
+
+_log = logging.getLogger(__name__)
 
 try:  # Numba's private parts; without them `attach` uses the public cache
     from numba.core.caching import CompileResultCacheImpl, FunctionCache
@@ -30,15 +33,15 @@ class KernelCacheWarning(UserWarning):
     """The kernel cache can't be used; kernels are compiled again instead."""
 
 
-# Called once, before the first kernel of this process that must be compiled and not loaded.
-on_first_compile: Callable[[], None] | None = None
+_announced = False
 
 
 def _announce_compile() -> None:
-    global on_first_compile
-    listener, on_first_compile = on_first_compile, None
-    if listener is not None:
-        listener()
+    """Log, once in a process, that kernels must be compiled and not loaded."""
+    global _announced
+    if not _announced:
+        _announced = True
+        _log.info("compiling kernels: first use of this version, once, some seconds")
 
 
 def cache_folder() -> Path:

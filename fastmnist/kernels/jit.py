@@ -73,13 +73,13 @@ class Kernel:
         if n_threads() == 1:
             self.serial(*args, n_parts)
         else:
-            with _in_parallel, _threads(n_parts):
+            with _in_parallel, using_threads(n_parts):
                 self.parallel(*args, n_parts)
 
 
 @contextmanager
-def _threads(n: int) -> Iterator[None]:
-    """Let Numba use `n` threads, or all it has, while the context lasts. The setting is this Python thread's alone."""
+def using_threads(n: int) -> Iterator[None]:
+    """Let kernels use `n` threads, or all that Numba has, while the context lasts, in this Python thread only."""
     before, wanted = numba.get_num_threads(), min(n, numba.config.NUMBA_NUM_THREADS)
     if wanted == before:
         yield

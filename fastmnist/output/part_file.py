@@ -7,14 +7,17 @@ step.
 import contextlib
 import fcntl
 import json
+import logging
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
 from fastmnist.errors import AnyPath, OutputError, printable, reason
 from fastmnist.output.atomic import replace, sync_folder, target_of, writing_errors
 from fastmnist.output.rows import RowFormat
+
+_log = logging.getLogger(__name__)
 
 _MAX_LINE_BYTES = 1 << 20  # of a row: a path has 4,096
 
@@ -153,12 +156,10 @@ class PartFile:
 
 
 @contextlib.contextmanager
-def part_file(
-    path: AnyPath, job: dict[str, Any], row_format: RowFormat, *, resume: bool, on_note: Callable[[str], None]
-) -> Iterator[PartFile]:
+def part_file(path: AnyPath, job: dict[str, Any], row_format: RowFormat, *, resume: bool) -> Iterator[PartFile]:
     """Open the part of `path` (see PartFile), which replaces `path` at the end of the context.
 
-    On any exception an old file at `path` is untouched, and the part stays if it has rows: `on_note` gets a line that
+    On any exception an old file at `path` is untouched, and the part stays if it has rows: a line is logged that
     says so. Raises OutputError where writing fails or a resumed part does not fit.
     """
     with writing_errors(path):
@@ -168,7 +169,7 @@ def part_file(
             part.finish()
         except BaseException:
             if note := part.abandon():
-                on_note(note)
+                _log.warning(note)
             raise
 
 

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastmnist import __version__
 from fastmnist.errors import AnyPath, TrainingError, printable
 from fastmnist.model.tensor_file import (
     MAX_OVERHEAD,
@@ -26,6 +25,7 @@ from fastmnist.model.tensor_file import (
     save_tensors,
 )
 from fastmnist.training.loop import EpochDone, Training
+from fastmnist.version import __version__
 
 Rows = NDArray[np.float64]
 

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import MISSING, dataclass, field, fields
+from numbers import Integral, Real
 from typing import Any
 
 from fastmnist.errors import TrainingError
@@ -60,8 +61,27 @@ def settings_of(declared: Any) -> dict[str, Setting]:
     return {field.name: field.metadata["setting"] for field in fields(declared) if "setting" in field.metadata}
 
 
+# What a field's annotation allows, and how a message says so.
+_TYPES: dict[Any, tuple[tuple[type, ...], str]] = {
+    bool: ((bool,), "True or False"),
+    int: ((Integral,), "a whole number"),
+    float: ((Real,), "a number"),
+    str: ((str,), "a word"),
+    float | str: ((Real, str), "a number or a word"),
+    tuple[int, ...]: ((Integral,), "a tuple of whole numbers"),
+}
+
+
 def check_settings(declared: Any) -> None:
-    """Raise TrainingError for the first setting of an object that is out of its range."""
-    for name, declaration in settings_of(declared).items():
-        if fault := declaration.fault(name, getattr(declared, name)):
+    """Raise TrainingError for the first setting of an object that is of another type or out of its range."""
+    for item in fields(declared):
+        if "setting" not in item.metadata:
+            continue
+        value = getattr(declared, item.name)
+        types, expected = _TYPES[item.type]
+        several = value if isinstance(value, tuple) and item.type == tuple[int, ...] else (value,)
+        is_bool = any(isinstance(one, bool) for one in several) and item.type is not bool
+        if is_bool or not all(isinstance(one, types) for one in several):
+            raise TrainingError(f"{item.name.replace('_', ' ')} {value!r}: expected {expected}")
+        if fault := item.metadata["setting"].fault(item.name, value):
             raise TrainingError(fault)

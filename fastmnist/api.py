@@ -1,0 +1,307 @@
+"""fastmnist from Python: load a model, predict, train, evaluate. The commands are clients of this and what lies below.
+
+Errors are FastmnistErrors. Nothing is printed; what else a user should know is logged by the logger "fastmnist". Any
+number of threads may use a model.
+"""
+
+import dataclasses
+import os
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from functools import cached_property
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastmnist import evaluation, prediction
+from fastmnist.datasets.arrays import label_images
+from fastmnist.datasets.dataset import open_dataset
+from fastmnist.datasets.labelled import LabelledImages, Loading
+from fastmnist.errors import AnyPath, DataError, TrainingError, printable
+from fastmnist.evaluation import Evaluation
+from fastmnist.inputs.arrays import Images, as_file
+from fastmnist.inputs.arrays import read_images as read_given
+from fastmnist.inputs.batch import Batch, Predictions
+from fastmnist.inputs.selection import Selection
+from fastmnist.inputs.stream import open_stream
+from fastmnist.kernels.jit import n_threads, using_threads
+from fastmnist.model import model_file
+from fastmnist.model.model_file import find_model, load_model, save_model
+from fastmnist.shapes import IMAGE_SHAPE, PREPROCESS_MODES
+from fastmnist.training.loop import EpochDone
+from fastmnist.training.recipes import RECIPES, Augmentation, Recipe
+from fastmnist.training.run import TrainingRun, check_whole, load_whole
+
+Settings = TypeVar("Settings", Recipe, Augmentation)
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What a model says of n images, a row for each.
+
+    indices: intp (n,), the class of each image as a position in `class_names`, -1 for an image that can't be read.
+    confidences: float32 (n,), the probability of that class, NaN for an image that can't be read.
+    probabilities: float32 (n, n_classes), those of all classes, NaN likewise.
+    errors: for each image None, or in one line why it can't be read.
+    paths: the path of each image, "<array>" or "<bytes>" where it has none.
+    positions: the position of each image inside its file or array, None where that holds one image.
+    """
+
+    indices: NDArray[np.intp]
+    confidences: NDArray[np.float32]
+    probabilities: NDArray[np.float32]
+    errors: list[str | None]
+    paths: list[str]
+    positions: list[int | None]
+    class_names: list[str]
+
+    @cached_property
+    def labels(self) -> NDArray[np.str_]:
+        """The class name of each image, str (n,), "" for an image that can't be read."""
+        return np.array([*self.class_names, ""])[self.indices]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+class Model(model_file.Model):
+    """A network and what is known about it, which predicts. Models can be pickled and copied."""
+
+    def predict(self, images: Images, *, preprocess: str | None = None, threads: int | None = None) -> Result:
+        """Name the digit in each of the images.
+
+        `images` is a path, a picture file's bytes, an array, or a list of these. Arrays (n, 784) and (n, 28, 28) are
+        treated like IDX files, (h, w) and (h, w, 3) RGB like a picture ((n, 784) where both fit); they are uint8, or
+        floats from 0 to 1, which are rounded to 256 greys. Paths are those of pictures, folders, IDX files and tables.
+        `preprocess` says how pictures are brought into MNIST's form, "auto", "mnist" or "none", by default as the model
+        was trained; `threads` limits the threads.
+
+        An image that can't be read is a row with an error. Raises DataError for what is not an image: another type,
+        shape or range of values.
+        """
+        batches = read_given(images, self._mode(preprocess), threads=threads or n_threads())
+        return _joined([self._result(part) for part in _predict(self, batches, threads, True)], self.class_names)
+
+    def predict_files(
+        self, paths: AnyPath | Iterable[AnyPath], *, preprocess: str | None = None, threads: int | None = None
+    ) -> Iterator[Result]:
+        """Yield what `predict` returns, for up to 4,096 images at a time, in constant memory and in input order.
+
+        `paths` are pictures, folders, IDX files and tables, in any mix, as many as you like.
+        """
+        given = [paths] if isinstance(paths, str | bytes | os.PathLike) else paths
+        for part in self.stream(map(as_file, given), preprocess=preprocess, threads=threads, probabilities=True):
+            yield self._result(part)
+
+    def stream(
+        self,
+        inputs: Iterable[str | bytes],
+        *,
+        preprocess: str | None = None,
+        threads: int | None = None,
+        selection: Selection | None = None,
+        probabilities: bool = False,
+    ) -> Iterator[Predictions]:
+        """Yield predictions in the form that files of rows are made of; `-` is stdin, `selection` picks rows."""
+        batches = open_stream(inputs, self._mode(preprocess), threads=threads or n_threads(), selection=selection)
+        return _predict(self, batches, threads, probabilities)
+
+    def save(self, path: AnyPath) -> None:
+        """Write the model file, atomically. Equal models give equal bytes. Raises OutputError."""
+        save_model(path, self)
+
+    def _mode(self, preprocess: str | None) -> str:
+        if preprocess is not None and preprocess not in PREPROCESS_MODES:
+            raise DataError(f"preprocess {preprocess!r}, expected one of {', '.join(PREPROCESS_MODES)}")
+        return preprocess or self.preprocess
+
+    def _result(self, predictions: Predictions) -> Result:
+        batch = predictions.batch
+        indices, confidences = predictions.labels.astype(np.intp), predictions.confidences.copy()
+        probabilities = predictions.probabilities
+        assert probabilities is not None  # noqa: S101  # it was requested
+        failed = list(batch.errors)
+        indices[failed], confidences[failed], probabilities[failed] = -1, np.nan, np.nan
+        errors = [batch.errors.get(row) for row in range(len(indices))]
+        paths = [os.fsdecode(path) for path in batch.paths]
+        return Result(indices, confidences, probabilities, errors, paths, list(batch.indices), self.class_names)
+
+
+def load(path: AnyPath | None = None) -> Model:
+    """Load a model file; without a path $FASTMNIST_MODEL, else the model that ships with fastmnist ("shipped").
+
+    Raises ModelError, naming the file and what to do, for anything that is not a whole, sound model.
+    """
+    if path is None:
+        path = os.environ.get("FASTMNIST_MODEL") or "shipped"
+    return _with_methods(load_model(find_model(os.fsdecode(path))[0]))
+
+
+def train(
+    images: Images,
+    labels: ArrayLike | None = None,
+    *,
+    test: tuple[Images, ArrayLike] | None = None,
+    recipe: str | Recipe = "default",
+    class_names: Sequence[str] | None = None,
+    preprocess: str | None = None,
+    on_epoch: Callable[[EpochDone], object] | None = None,
+    checkpoint: AnyPath | None = None,
+    resume: bool = False,
+    float16: bool = False,
+    threads: int | None = None,
+    **settings: Any,
+) -> Model:
+    """Train a network, and return it with what is known about it.
+
+    `images` and `labels` are as `Model.predict` takes images, and a class name or a position in `class_names` for each;
+    or `images` alone is the path of a data set, as the command `train` takes it: a folder of IDX files or of class
+    folders, or a table. `test` is evaluated once, at the end; a data set's own test set is, without being named.
+
+    `recipe` is "seed", "default", "best" or a Recipe, and each of its settings can be given by name, as in
+    `hidden=(300, 100), epochs=5`; `augment` takes a mapping of strengths. `on_epoch` is called after each epoch.
+    `checkpoint` is written after each epoch; `resume` continues from it, with the same data and settings, to the same
+    model. `float16` halves the model's file. Equal data and settings give equal models, whatever the `threads`.
+
+    Raises DataError for data that can't be used, TrainingError for settings that can't, or a loss that is not finite.
+    """
+    chosen = recipe_with(recipe, **settings)
+    how = Loading(class_names, preprocess, threads or n_threads())
+    with _limited(threads):
+        whole, test_set = _training_sets(images, labels, test, how)
+        run = TrainingRun(whole, test_set, chosen, checkpoint=checkpoint, resume=resume)
+        for event in run.events():
+            if on_epoch is not None and isinstance(event, EpochDone):
+                on_epoch(event)
+        return _with_methods(run.model(float16=float16))
+
+
+def evaluate(
+    model: model_file.Model, images: Images, labels: ArrayLike | None = None, *, threads: int | None = None
+) -> Evaluation:
+    """Return how good a model is on `images` and `labels`, or on the test set of a data set's path; see `train`.
+
+    Images that can't be read are left out and counted. Raises DataError for data that can't be used or where no image
+    is left, ModelError for a model whose outputs are not numbers.
+    """
+    with _limited(threads):
+        how = Loading(model.class_names, model.preprocess, threads or n_threads())
+        if labels is not None:
+            return evaluate_labelled(model, label_images(images, labels, how))
+        data = _path_of(images)
+        return evaluate_labelled(model, open_dataset(data).load("test", *how[:2], threads=how.threads), data)
+
+
+def evaluate_labelled(model: model_file.Model, images: LabelledImages, data: AnyPath | None = None) -> Evaluation:
+    """Return how good a model is on one split of a data set, of `data`. Raises DataError if no image can be read."""
+    n_errors = len(images.errors)
+    if not len(images.labels):
+        prefix = "" if data is None else f"{printable(data)}: "
+        raise DataError(f"{prefix}none of {n_errors:,} images can be read, expected some; replace them")
+    result = evaluation.evaluate(model.network, images.pixels, images.labels)
+    return dataclasses.replace(result, n_errors=n_errors)
+
+
+def read_images(images: Images, *, preprocess: str = "auto", threads: int | None = None) -> NDArray[np.uint8]:
+    """Return the digits of images, as `Model.predict` takes them: uint8 (n, 28, 28), as a model sees them.
+
+    Raises DataError for the first image that can't be read.
+    """
+    if preprocess not in PREPROCESS_MODES:
+        raise DataError(f"preprocess {preprocess!r}, expected one of {', '.join(PREPROCESS_MODES)}")
+    parts = [np.zeros((0, *IMAGE_SHAPE), np.uint8)]
+    for batch in read_given(images, preprocess, threads=threads or n_threads()):
+        if batch.errors:
+            raise DataError(batch.errors[min(batch.errors)])
+        parts.append(batch.pixels.reshape(-1, *IMAGE_SHAPE))
+    return np.concatenate(parts)
+
+
+def recipe_with(
+    recipe: str | Recipe, *, augment: Mapping[str, float] | Augmentation | None = None, **settings: Any
+) -> Recipe:
+    """Return a recipe, named or your own, with the settings that are not None replaced. Raises TrainingError."""
+    if isinstance(recipe, str):
+        if recipe not in RECIPES:
+            raise TrainingError(f"recipe {recipe!r}, expected one of {', '.join(RECIPES)}")
+        recipe = RECIPES[recipe]
+    if isinstance(augment, Mapping):
+        augment = _replaced(recipe.augment, augment)
+    given = {name: value for name, value in {**settings, "augment": augment}.items() if value is not None}
+    return _replaced(recipe, given)
+
+
+def _replaced(declared: Settings, given: Mapping[str, Any]) -> Settings:
+    known = [field.name for field in dataclasses.fields(declared)]
+    for name in given:
+        if name not in known:
+            raise TrainingError(f"a setting {name!r}, expected one of {', '.join(known)}")
+    plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in given.items()}
+    if isinstance(sizes := plain.get("hidden"), list | int):
+        plain["hidden"] = tuple(sizes) if isinstance(sizes, list) else (sizes,)
+    return dataclasses.replace(declared, **plain)
+
+
+def _training_sets(
+    images: Images, labels: ArrayLike | None, test: tuple[Images, ArrayLike] | None, how: Loading
+) -> tuple[LabelledImages, LabelledImages | None]:
+    """Return what to train on and what to test with."""
+    if labels is None:
+        data = _path_of(images)
+        dataset = open_dataset(data)
+        whole = load_whole(data, dataset, "train", *how[:2], threads=how.threads)
+        if test is None and dataset.has_test:
+            own = load_whole(data, dataset, "test", whole.class_names, whole.preprocess, threads=how.threads)
+            return whole, own
+    else:
+        whole = label_images(images, labels, how)
+        check_whole(whole)
+    if test is None:
+        return whole, None
+    test_set = label_images(*test, how._replace(class_names=whole.class_names, preprocess=whole.preprocess))
+    check_whole(test_set, of_set=" of the test set")
+    return whole, test_set
+
+
+def _path_of(data: Images) -> AnyPath:
+    if isinstance(data, str | os.PathLike):
+        return data
+    raise DataError(f"{type(data).__name__} without labels, expected labels, or the path of a data set")
+
+
+def _predict(
+    model: model_file.Model, batches: Generator[Batch], threads: int | None, probabilities: bool
+) -> Iterator[Predictions]:
+    """Yield the predictions; between two of them the threads are not limited."""
+    parts = prediction.predict(model.network, batches, probabilities=probabilities)
+    while True:
+        with _limited(threads):
+            part = next(parts, None)
+        if part is None:
+            return
+        yield part
+
+
+def _limited(threads: int | None) -> Any:
+    return nullcontext() if threads is None else using_threads(threads)
+
+
+def _with_methods(stored: model_file.Model) -> Model:
+    return Model(**{field.name: getattr(stored, field.name) for field in dataclasses.fields(stored)})
+
+
+def _joined(parts: list[Result], class_names: list[str]) -> Result:
+    """Return several results as one."""
+    if len(parts) == 1:
+        return parts[0]
+    empty = np.zeros((0, len(class_names)), np.float32)
+    return Result(
+        np.concatenate([np.zeros(0, np.intp), *(part.indices for part in parts)]),
+        np.concatenate([np.zeros(0, np.float32), *(part.confidences for part in parts)]),
+        np.concatenate([empty, *(part.probabilities for part in parts)]),
+        [error for part in parts for error in part.errors],
+        [path for part in parts for path in part.paths],
+        [position for part in parts for position in part.positions],
+        class_names,
+    )

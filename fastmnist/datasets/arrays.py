@@ -1,0 +1,96 @@
+"""Labelled images given in Python as a data set."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastmnist.datasets.labelled import LabelledImages, Loading, check_labels, label_pixels
+from fastmnist.errors import DataError
+from fastmnist.inputs.arrays import ARRAY, Images, as_pixels, check_array, read_images
+from fastmnist.shapes import DIGITS, MAX_CLASSES, is_class_name
+
+Uint8 = NDArray[np.uint8]
+
+
+def label_images(images: Images, labels: ArrayLike, how: Loading) -> LabelledImages:
+    """Return images (see inputs/arrays.py) and their labels, class names or positions in them, as one split.
+
+    Without `how.class_names`, labels that are numbers are digits; so are names, if all of them are digits; otherwise
+    the names in alphabetical order are the classes. Raises DataError for labels that do not fit.
+    """
+    names = np.asarray(labels)
+    if names.ndim != 1:
+        raise DataError(f"labels of shape {names.shape}, expected (n,)")
+    class_names = _class_names(names, how.class_names)
+    indices = _indices(names, class_names)
+    pixels = _pixels_of(images)
+    if pixels is not None:
+        _check_count(len(pixels), len(indices))
+        return label_pixels(ARRAY, pixels, indices, how._replace(class_names=class_names))
+    return _label_pictures(images, indices, class_names, how)
+
+
+def _pixels_of(images: Images) -> NDArray[np.uint8] | None:
+    """Return an array of many images as a copy (n, 784), or None for other images."""
+    if not isinstance(images, np.ndarray):
+        return None
+    check_array(images)
+    pixels = as_pixels(images)
+    return None if pixels is None else pixels.copy()
+
+
+def _label_pictures(images: Images, indices: Uint8, class_names: list[str], how: Loading) -> LabelledImages:
+    preprocess = how.preprocess or "auto"
+    pixels: list[Uint8] = []
+    errors: dict[int, str] = {}
+    for batch in read_images(images, preprocess, threads=how.threads):
+        pixels.append(batch.pixels)
+        errors |= {batch.numbers[row]: error for row, error in batch.errors.items()}
+    together = np.concatenate(pixels) if pixels else np.zeros((0, 784), np.uint8)
+    _check_count(len(together), len(indices))
+    is_sound = np.ones(len(together), np.bool_)
+    is_sound[list(errors)] = False
+    return LabelledImages(
+        together[is_sound], indices[is_sound], class_names, [errors[row] for row in sorted(errors)], preprocess
+    )
+
+
+def _check_count(n_images: int, n_labels: int) -> None:
+    if n_images != n_labels:
+        raise DataError(f"{n_images:,} images and {n_labels:,} labels, expected as many")
+    if not n_images:
+        raise DataError("no images, expected at least one")
+
+
+def _class_names(labels: NDArray[Any], given: Sequence[str] | None) -> list[str]:
+    if given is None:
+        found = set(labels.tolist()) if labels.dtype.kind == "U" else set()
+        given = DIGITS if found <= set(DIGITS) else sorted(found)
+    names = list(given)
+    for name in names:
+        if not is_class_name(name):
+            raise DataError(f"a class called {name!r}, expected printable words that begin with a letter or digit")
+    if not 2 <= len(names) == len(set(names)) <= MAX_CLASSES:
+        raise DataError(f"{len(names)} class names, expected 2 to {MAX_CLASSES}, all different")
+    return names
+
+
+def _indices(labels: NDArray[Any], class_names: list[str]) -> Uint8:
+    """Return the position of each label in the class names. Raises DataError."""
+    if labels.dtype.kind == "U":
+        position = {name: index for index, name in enumerate(class_names)}
+        unknown = sorted(set(labels.tolist()) - position.keys())
+        if unknown:
+            raise DataError(f"a label {unknown[0]!r}, expected one of the classes {', '.join(class_names[:20])}")
+        return np.array([position[label] for label in labels.tolist()], np.uint8)
+    if labels.dtype.kind not in "iu":
+        raise DataError(f"labels of dtype {labels.dtype}, expected whole numbers or class names")
+    outside = (labels < 0) | (labels >= MAX_CLASSES)
+    if outside.any():
+        index = int(outside.argmax())
+        raise DataError(f"label {labels[index]} at index {index}, expected 0 to {len(class_names) - 1}")
+    indices: Uint8 = labels.astype(np.uint8)
+    check_labels(indices, len(class_names), "labels")
+    return indices

@@ -1,0 +1,114 @@
+"""A training run from labelled images to a model: its checkpoints, the test at its end, its calibration."""
+
+import os
+from collections.abc import Iterator, Sequence
+
+from fastmnist.datasets.labelled import Dataset, LabelledImages, Split
+from fastmnist.errors import AnyPath, DataError, TrainingError, printable
+from fastmnist.evaluation import Evaluation, evaluate
+from fastmnist.model.calibration import fit_temperature
+from fastmnist.model.model_file import Model, check_storable, round_to_float16
+from fastmnist.output.atomic import check_writable
+from fastmnist.training.checkpoint import load_checkpoint, save_checkpoint
+from fastmnist.training.loop import BlockDone, EpochDone, Training
+from fastmnist.training.recipes import Recipe
+from fastmnist.version import __version__
+
+
+def load_whole(
+    data: AnyPath,
+    dataset: Dataset,
+    split: Split,
+    class_names: Sequence[str] | None,
+    preprocess: str | None,
+    *,
+    threads: int,
+) -> LabelledImages:
+    """Read one split. Raises DataError if an image can't be read: training on the rest would give another model."""
+    images = dataset.load(split, class_names, preprocess, threads=threads)
+    check_whole(images, f"{printable(data)}: ", f" of the {split} set")
+    return images
+
+
+def check_whole(images: LabelledImages, prefix: str = "", of_set: str = "") -> None:
+    """Raise DataError if any of the images could not be read."""
+    if images.errors:
+        n_errors, n_images = len(images.errors), len(images.labels) + len(images.errors)
+        raise DataError(
+            f"{prefix}{n_errors:,} of {n_images:,} images{of_set} can't be read, expected all of them; "
+            f"replace or remove them, the first: {images.errors[0]}"
+        )
+
+
+class TrainingRun:
+    """Trains while `events` is iterated; `model` is what came of it.
+
+    epochs: the epochs so far, those of an interrupted run included. evaluation: the test's figures, None before
+    `model` was called or without a test set.
+    """
+
+    def __init__(
+        self,
+        images: LabelledImages,
+        test_set: LabelledImages | None,
+        recipe: Recipe,
+        *,
+        checkpoint: AnyPath | None = None,
+        resume: bool = False,
+    ) -> None:
+        """Train on `images`; write a `checkpoint` after each epoch, and `resume` from it what was interrupted.
+
+        Raises TrainingError for settings that do not fit the data or the checkpoint, and where there is a checkpoint
+        already but not `resume`: a forgotten --resume must not overwrite hours of work.
+        """
+        if checkpoint is not None:
+            check_writable(checkpoint)
+            if not resume and os.path.exists(checkpoint):
+                raise TrainingError(
+                    f"{printable(checkpoint)}: there is a checkpoint already; add --resume to continue, or remove it"
+                )
+        elif resume:
+            raise TrainingError("no checkpoint named, expected the file to resume from")
+        check_storable((), images.class_names)
+        self._images, self._test_set, self._checkpoint = images, test_set, checkpoint
+        self.training = Training(images.pixels, images.labels, recipe, len(images.class_names))
+        self.epochs: list[EpochDone] = (
+            load_checkpoint(checkpoint, self.training) if resume and checkpoint is not None else []
+        )
+        self.evaluation: Evaluation | None = None
+
+    def events(self) -> Iterator[BlockDone | EpochDone]:
+        """Train, yielding after each block of batches and each epoch. Raises TrainingError, OutputError."""
+        for event in self.training.run():
+            if isinstance(event, EpochDone):
+                self.epochs.append(event)
+                if self._checkpoint is not None:
+                    save_checkpoint(self._checkpoint, self.training, self.epochs)
+            yield event
+
+    def model(self, *, float16: bool = False) -> Model:
+        """Return the trained model, tested once and calibrated on the images that were held out.
+
+        Nothing in it tells dates, durations, paths or thread counts. With `float16` its parameters are rounded, before
+        they are tested. Raises TrainingError where they can't be.
+        """
+        network, images = self.training.network, self._images
+        if float16:
+            round_to_float16(network)
+        if self._test_set is not None:
+            self.evaluation = evaluate(network, self._test_set.pixels, self._test_set.labels)
+        origin = {
+            "fastmnist_version": __version__,
+            "recipe": self.training.recipe.as_metadata(),
+            "train_data_sha256": self.training.data_sha256(),
+            "train_loss": self.epochs[-1].train_loss,
+            "train_accuracy": self.epochs[-1].train_accuracy,
+            "test_accuracy": self.evaluation.accuracy if self.evaluation else None,
+        }
+        stored_as = "float16" if float16 else "float32"
+        model = Model(network, images.class_names, images.preprocess, stored_as=stored_as, origin=origin)
+        if self.training.recipe.validation:
+            pixels, labels = self.training.held_out
+            model.origin["validation_accuracy"] = evaluate(network, pixels, labels).accuracy
+            model.temperature = fit_temperature(network.logits(pixels), labels)
+        return model
