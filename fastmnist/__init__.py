@@ -18,12 +18,14 @@ from fastmnist.version import __version__
 if TYPE_CHECKING:
     from fastmnist.api import Model, Result, evaluate, load, read_images, train
     from fastmnist.evaluation import Evaluation
+    from fastmnist.training.loop import EpochDone
     from fastmnist.training.recipes import Augmentation, Recipe
 
 __all__ = [
     "Augmentation",
     "DataError",
     "DownloadError",
+    "EpochDone",
     "Evaluation",
     "FastmnistError",
     "Model",
@@ -44,6 +46,7 @@ logging.getLogger(__name__).addHandler(logging.NullHandler())  # a library is si
 
 _HOMES = {
     **dict.fromkeys(("Model", "Result", "evaluate", "load", "read_images", "train"), "fastmnist.api"),
+    "EpochDone": "fastmnist.training.loop",
     "Evaluation": "fastmnist.evaluation",
     **dict.fromkeys(("Augmentation", "Recipe"), "fastmnist.training.recipes"),
 }

@@ -24,7 +24,7 @@ def png(image):
 
 
 def write_pngs(folder, images, name="{:05d}.png"):
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for position, image in enumerate(images):
         (folder / name.format(position)).write_bytes(png(image))
 

@@ -273,7 +273,6 @@ def test_labels_are_checked_against_the_number_of_classes(tmp_path: Path) -> Non
         check_labels(labels, 2, "labels")
 
 
-@pytest.mark.usefixtures("no_notes")
 def test_the_normalised_images_of_a_set_are_those_that_predict_would_see(tmp_path: Path) -> None:
     images = np.zeros((3, 28, 28), np.uint8)
     images[0, 3:9, 3:6] = images[2, 10:20, 12:15] = 255

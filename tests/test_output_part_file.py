@@ -244,8 +244,7 @@ def test_a_link_stays_and_its_target_keeps_its_permissions(tmp_path):
     assert os.listdir(tmp_path / "folder") == ["target"]
 
 
-@pytest.mark.usefixtures("no_notes")
-def test_rows_may_be_known_in_one_thread_and_written_in_another(tmp_path):
+def test_rows_may_be_known_in_one_thread_and_written_in_another(tmp_path, notes):
     interrupted(tmp_path / "out")
     with part_file(tmp_path / "out", JOB, CsvFormat(DIGITS), resume=True) as part:
         counts = []
@@ -256,3 +255,4 @@ def test_rows_may_be_known_in_one_thread_and_written_in_another(tmp_path):
     assert counts == [6]
     run(tmp_path / "whole", names=NAMES)
     assert (tmp_path / "out").read_bytes().count(b"\n") == (tmp_path / "whole").read_bytes().count(b"\n") - 10
+    assert len(notes) == 1  # of the interruption

@@ -4,6 +4,7 @@ import functools
 import os
 import stat
 import struct
+import threading
 from types import ModuleType
 
 import numpy as np
@@ -27,20 +28,27 @@ _UNFIT_FORMATS = {
 _EXPECTED = "expected a whole PNG, JPEG, BMP, GIF, TIFF, WebP, AVIF or PNM picture"
 
 
+_loading = threading.Lock()
+
+
 @functools.cache
 def opencv() -> ModuleType:
-    """Return OpenCV, bounded and silent: it reads these settings once, when it is first loaded."""
+    """Return OpenCV, bounded and silent: it reads these settings once, when it is first loaded.
+
+    The environment is then as it was; OpenCV's own loader adds to LD_LIBRARY_PATH.
+    """
     settings = {"OPENCV_IO_MAX_IMAGE_PIXELS": str(MAX_PIXELS), "OPENCV_LOG_LEVEL": "SILENT"}
-    before = {name: os.environ.get(name) for name in settings}
-    os.environ.update(settings)
-    try:
-        import cv2
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+    with _loading:
+        before = dict(os.environ)
+        os.environ.update(settings)
+        try:
+            import cv2
+        finally:
+            for name in {name for name, value in os.environ.items() if before.get(name) != value}:
+                if name in before:
+                    os.environ[name] = before[name]
+                else:
+                    del os.environ[name]
     return cv2
 
 
