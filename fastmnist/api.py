@@ -6,20 +6,16 @@ number of threads may use a model.
 
 import dataclasses
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastmnist import evaluation, prediction
-from fastmnist.datasets.arrays import label_images
-from fastmnist.datasets.dataset import open_dataset
-from fastmnist.datasets.labelled import LabelledImages, Loading
-from fastmnist.errors import AnyPath, DataError, TrainingError, printable
-from fastmnist.evaluation import Evaluation
+from fastmnist import prediction
+from fastmnist.errors import AnyPath, DataError, printable
 from fastmnist.inputs.arrays import Images, as_file
 from fastmnist.inputs.arrays import read_images as read_given
 from fastmnist.inputs.batch import Batch, Predictions
@@ -29,11 +25,13 @@ from fastmnist.kernels.jit import n_threads, using_threads
 from fastmnist.model import model_file
 from fastmnist.model.model_file import find_model, load_model, save_model
 from fastmnist.shapes import IMAGE_SHAPE, PREPROCESS_MODES
-from fastmnist.training.loop import EpochDone
-from fastmnist.training.recipes import RECIPES, Augmentation, Recipe
-from fastmnist.training.run import TrainingRun, check_whole, load_whole
 
-Settings = TypeVar("Settings", Recipe, Augmentation)
+# `predict` needs neither data sets nor training, whose kernels take 50 ms to import: their functions import them.
+if TYPE_CHECKING:
+    from fastmnist.datasets.labelled import LabelledImages
+    from fastmnist.evaluation import Evaluation
+    from fastmnist.training.loop import EpochDone
+    from fastmnist.training.recipes import Recipe
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,10 +141,10 @@ def train(
     labels: ArrayLike | None = None,
     *,
     test: tuple[Images, ArrayLike] | None = None,
-    recipe: str | Recipe = "default",
+    recipe: "str | Recipe" = "default",
     class_names: Sequence[str] | None = None,
     preprocess: str | None = None,
-    on_epoch: Callable[[EpochDone], object] | None = None,
+    on_epoch: Callable[["EpochDone"], object] | None = None,
     checkpoint: AnyPath | None = None,
     resume: bool = False,
     float16: bool = False,
@@ -166,35 +164,46 @@ def train(
 
     Raises DataError for data that can't be used, TrainingError for settings that can't, or a loss that is not finite.
     """
+    from fastmnist.datasets.labelled import Loading
+    from fastmnist.training import loop
+    from fastmnist.training.recipes import recipe_with
+    from fastmnist.training.run import TrainingRun, training_sets
+
     chosen = recipe_with(recipe, **settings)
     how = Loading(class_names, preprocess, threads or n_threads())
     with _limited(threads):
-        whole, test_set = _training_sets(images, labels, test, how)
+        whole, test_set = training_sets(images, labels, test, how)
         run = TrainingRun(whole, test_set, chosen, checkpoint=checkpoint, resume=resume)
         for event in run.events():
-            if on_epoch is not None and isinstance(event, EpochDone):
+            if on_epoch is not None and isinstance(event, loop.EpochDone):
                 on_epoch(event)
         return _with_methods(run.model(float16=float16))
 
 
 def evaluate(
     model: model_file.Model, images: Images, labels: ArrayLike | None = None, *, threads: int | None = None
-) -> Evaluation:
+) -> "Evaluation":
     """Return how good a model is on `images` and `labels`, or on the test set of a data set's path; see `train`.
 
     Images that can't be read are left out and counted. Raises DataError for data that can't be used or where no image
     is left, ModelError for a model whose outputs are not numbers.
     """
+    from fastmnist.datasets.arrays import label_images, path_of
+    from fastmnist.datasets.dataset import open_dataset
+    from fastmnist.datasets.labelled import Loading
+
     with _limited(threads):
         how = Loading(model.class_names, model.preprocess, threads or n_threads())
         if labels is not None:
             return evaluate_labelled(model, label_images(images, labels, how))
-        data = _path_of(images)
+        data = path_of(images)
         return evaluate_labelled(model, open_dataset(data).load("test", *how[:2], threads=how.threads), data)
 
 
-def evaluate_labelled(model: model_file.Model, images: LabelledImages, data: AnyPath | None = None) -> Evaluation:
+def evaluate_labelled(model: model_file.Model, images: "LabelledImages", data: AnyPath | None = None) -> "Evaluation":
     """Return how good a model is on one split of a data set, of `data`. Raises DataError if no image can be read."""
+    from fastmnist import evaluation
+
     n_errors = len(images.errors)
     if not len(images.labels):
         prefix = "" if data is None else f"{printable(data)}: "
@@ -216,58 +225,6 @@ def read_images(images: Images, *, preprocess: str = "auto", threads: int | None
             raise DataError(batch.errors[min(batch.errors)])
         parts.append(batch.pixels.reshape(-1, *IMAGE_SHAPE))
     return np.concatenate(parts)
-
-
-def recipe_with(
-    recipe: str | Recipe, *, augment: Mapping[str, float] | Augmentation | None = None, **settings: Any
-) -> Recipe:
-    """Return a recipe, named or your own, with the settings that are not None replaced. Raises TrainingError."""
-    if isinstance(recipe, str):
-        if recipe not in RECIPES:
-            raise TrainingError(f"recipe {recipe!r}, expected one of {', '.join(RECIPES)}")
-        recipe = RECIPES[recipe]
-    if isinstance(augment, Mapping):
-        augment = _replaced(recipe.augment, augment)
-    given = {name: value for name, value in {**settings, "augment": augment}.items() if value is not None}
-    return _replaced(recipe, given)
-
-
-def _replaced(declared: Settings, given: Mapping[str, Any]) -> Settings:
-    known = [field.name for field in dataclasses.fields(declared)]
-    for name in given:
-        if name not in known:
-            raise TrainingError(f"a setting {name!r}, expected one of {', '.join(known)}")
-    plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in given.items()}
-    if isinstance(sizes := plain.get("hidden"), list | int):
-        plain["hidden"] = tuple(sizes) if isinstance(sizes, list) else (sizes,)
-    return dataclasses.replace(declared, **plain)
-
-
-def _training_sets(
-    images: Images, labels: ArrayLike | None, test: tuple[Images, ArrayLike] | None, how: Loading
-) -> tuple[LabelledImages, LabelledImages | None]:
-    """Return what to train on and what to test with."""
-    if labels is None:
-        data = _path_of(images)
-        dataset = open_dataset(data)
-        whole = load_whole(data, dataset, "train", *how[:2], threads=how.threads)
-        if test is None and dataset.has_test:
-            own = load_whole(data, dataset, "test", whole.class_names, whole.preprocess, threads=how.threads)
-            return whole, own
-    else:
-        whole = label_images(images, labels, how)
-        check_whole(whole)
-    if test is None:
-        return whole, None
-    test_set = label_images(*test, how._replace(class_names=whole.class_names, preprocess=whole.preprocess))
-    check_whole(test_set, of_set=" of the test set")
-    return whole, test_set
-
-
-def _path_of(data: Images) -> AnyPath:
-    if isinstance(data, str | os.PathLike):
-        return data
-    raise DataError(f"{type(data).__name__} without labels, expected labels, or the path of a data set")
 
 
 def _predict(

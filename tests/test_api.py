@@ -367,7 +367,8 @@ def test_names_that_are_not_classes_are_errors(digits, model):
 def test_training_refuses_images_that_cannot_be_read_and_evaluating_counts_them(model, seven, tmp_path):
     images, labels = [seven, b"no picture", seven], [7, 7, 7]
     with pytest.raises(
-        fastmnist.DataError, match=r"1 of 3 images can't be read, expected all of them.*<bytes>: no pict"
+        fastmnist.DataError,
+        match=r"1 of 3 images of the train set can't be read, expected all of them.*<bytes>: no pict",
     ):
         fastmnist.train(images, labels)
     with pytest.raises(fastmnist.DataError, match="1 of 3 images of the test set can't be read"):
@@ -437,7 +438,8 @@ assert not {"numpy", "numba", "cv2", "click"} & set(sys.modules)
 assert state() == before
 import numba
 before = state()
-exec(compile(open(sys.argv[1]).read(), "script", "exec"))
+with open(sys.argv[1]) as file:
+    exec(compile(file.read(), "script", "exec"))
 os.unlink("mine.safetensors")
 after = state()
 assert after == before, [pair for pair in zip(before, after) if pair[0] != pair[1]]

@@ -17,7 +17,15 @@ from fastmnist.errors import FastmnistError, OutputError, printable, reason
 from fastmnist.threads import set_up_program
 from fastmnist.version import __version__
 
-COMMANDS = ("download", "train", "predict", "evaluate", "info", "warmup", "doctor")
+COMMANDS = {
+    "download": "Fetch a data set, verified by checksum.",
+    "train": "Train a network on labelled images.",
+    "predict": "Name the digit in each image, as CSV.",
+    "evaluate": "Print accuracy, per-class table and confusion matrix.",
+    "info": "Print what a model file says about itself.",
+    "warmup": "Compile all kernels now, not at first use.",
+    "doctor": "Print versions, threads, CPU, kernel cache and model.",
+}
 EXIT_FAILED, EXIT_USAGE = 1, 2
 REPEAT_SECONDS = 0.5  # delay before raising again; long enough for cleanup to finish
 
@@ -40,11 +48,16 @@ _stopped_by: signal.Signals | None = None
 
 
 class Commands(click.Group):
-    """The commands. A command's module is loaded when it is named: 20 ms less than all of them (`train`'s options)."""
+    """The commands. A command's module is loaded when it is named: `train`'s options alone take 20 ms."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return their names, in the order of --help."""
         return list(COMMANDS)
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write what each command is for, without loading it."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return the command that its module has under its own name."""

@@ -13,7 +13,7 @@ from fastmnist.cli.terminal import ProgressBar, say
 from fastmnist.cli.train_history import line_of, open_history
 from fastmnist.cli.train_options import recipe_options
 from fastmnist.errors import printable
-from fastmnist.training.recipes import RECIPES
+from fastmnist.training.recipes import RECIPES, recipe_with
 
 if TYPE_CHECKING:
     from fastmnist.model.network import Uint8
@@ -73,28 +73,22 @@ def train(
     **settings: Any,
 ) -> None:
     """Train a network and save it."""
-    from fastmnist.api import recipe_with
     from fastmnist.cli.quiet import quiet_libraries
-    from fastmnist.datasets.dataset import open_dataset
+    from fastmnist.datasets.labelled import Loading
     from fastmnist.kernels.jit import n_threads
     from fastmnist.model.model_file import save_model
     from fastmnist.output.atomic import check_writable
-    from fastmnist.training.run import TrainingRun, load_whole
+    from fastmnist.training.run import TrainingRun, training_sets
 
     if resume and checkpoint is None:
         raise click.UsageError("--resume needs --checkpoint FILE, the file to resume from")
     recipe = recipe_with(recipe_name, **settings)
     check_writable(show_augmented or output)
-    dataset = open_dataset(data)
     with quiet_libraries():
-        images = load_whole(data, dataset, "train", class_names, preprocess, threads=n_threads())
-        if show_augmented:
-            _show_augmented(show_augmented, images.pixels, recipe)
-            return
-        test_set = None
-        if dataset.has_test:
-            known = images.class_names, images.preprocess
-            test_set = load_whole(data, dataset, "test", *known, threads=n_threads())
+        images, test_set = training_sets(data, None, None, Loading(class_names, preprocess, n_threads()))
+    if show_augmented:
+        _show_augmented(show_augmented, images.pixels, recipe)
+        return
     run = TrainingRun(images, test_set, recipe, checkpoint=checkpoint, resume=resume)
     _show(run, history)
     model = run.model(float16=float16)

@@ -1,5 +1,6 @@
 """Labelled images given in Python as a data set."""
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastmnist.datasets.labelled import LabelledImages, Loading, check_labels, label_pixels
-from fastmnist.errors import DataError
+from fastmnist.errors import AnyPath, DataError
 from fastmnist.inputs.arrays import ARRAY, Images, as_pixels, check_array, read_images
 from fastmnist.shapes import DIGITS, MAX_CLASSES, is_class_name
 
@@ -30,6 +31,13 @@ def label_images(images: Images, labels: ArrayLike, how: Loading) -> LabelledIma
         _check_count(len(pixels), len(indices))
         return label_pixels(ARRAY, pixels, indices, how._replace(class_names=class_names))
     return _label_pictures(images, indices, class_names, how)
+
+
+def path_of(data: Images) -> AnyPath:
+    """Return the path of a data set that was given in place of images. Raises DataError for anything else."""
+    if isinstance(data, str | os.PathLike):
+        return data
+    raise DataError(f"{type(data).__name__} without labels, expected labels, or the path of a data set")
 
 
 def _pixels_of(images: Images) -> NDArray[np.uint8] | None:

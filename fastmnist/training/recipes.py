@@ -1,8 +1,9 @@
 """The named sets of training settings."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from fastmnist.errors import TrainingError
 from fastmnist.shapes import SIDE
@@ -150,3 +151,32 @@ BEST = DEFAULT.with_settings(
 )
 
 RECIPES = {recipe.name: recipe for recipe in (SEED, DEFAULT, BEST)}
+
+Settings = TypeVar("Settings", Recipe, Augmentation)
+
+
+def recipe_with(
+    recipe: str | Recipe, *, augment: Mapping[str, float] | Augmentation | None = None, **settings: Any
+) -> Recipe:
+    """Return a recipe, named or your own, with the settings that are not None replaced. Raises TrainingError."""
+    if isinstance(recipe, str):
+        if recipe not in RECIPES:
+            raise TrainingError(f"recipe {recipe!r}, expected one of {', '.join(RECIPES)}")
+        recipe = RECIPES[recipe]
+    if isinstance(augment, Mapping):
+        augment = _replaced(recipe.augment, augment)
+    given = {name: value for name, value in {**settings, "augment": augment}.items() if value is not None}
+    return _replaced(recipe, given)
+
+
+def _replaced(declared: Settings, given: Mapping[str, Any]) -> Settings:
+    known = [field.name for field in fields(declared)]
+    for name in given:
+        if name not in known:
+            raise TrainingError(f"a setting {name!r}, expected one of {', '.join(known)}")
+    plain = {
+        name: value.item() if hasattr(value, "item") else value for name, value in given.items()
+    }  # NumPy's numbers
+    if isinstance(sizes := plain.get("hidden"), list | int):
+        plain["hidden"] = tuple(sizes) if isinstance(sizes, list) else (sizes,)
+    return replace(declared, **plain)

@@ -1,11 +1,16 @@
 """A training run from labelled images to a model: its checkpoints, the test at its end, its calibration."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from fastmnist.datasets.labelled import Dataset, LabelledImages, Split
+from numpy.typing import ArrayLike
+
+from fastmnist.datasets.arrays import label_images, path_of
+from fastmnist.datasets.dataset import open_dataset
+from fastmnist.datasets.labelled import Dataset, LabelledImages, Loading, Split
 from fastmnist.errors import AnyPath, DataError, TrainingError, printable
 from fastmnist.evaluation import Evaluation, evaluate
+from fastmnist.inputs.arrays import Images
 from fastmnist.model.calibration import fit_temperature
 from fastmnist.model.model_file import Model, check_storable, round_to_float16
 from fastmnist.output.atomic import check_writable
@@ -15,29 +20,40 @@ from fastmnist.training.recipes import Recipe
 from fastmnist.version import __version__
 
 
-def load_whole(
-    data: AnyPath,
-    dataset: Dataset,
-    split: Split,
-    class_names: Sequence[str] | None,
-    preprocess: str | None,
-    *,
-    threads: int,
-) -> LabelledImages:
-    """Read one split. Raises DataError if an image can't be read: training on the rest would give another model."""
-    images = dataset.load(split, class_names, preprocess, threads=threads)
-    check_whole(images, f"{printable(data)}: ", f" of the {split} set")
-    return images
+def training_sets(
+    images: Images, labels: ArrayLike | None, test: tuple[Images, ArrayLike] | None, how: Loading
+) -> tuple[LabelledImages, LabelledImages | None]:
+    """Return what to train on and what to test with: images and labels, or those of a data set's path; see api.train.
+
+    Raises DataError if an image can't be read: training on the rest would give another model.
+    """
+    if labels is None:
+        data = path_of(images)
+        dataset = open_dataset(data)
+        whole = _whole(_load(dataset, "train", how), f"{printable(data)}: ", "train")
+    else:
+        dataset, whole = None, _whole(label_images(images, labels, how), "", "train")
+    as_trained = how._replace(class_names=whole.class_names, preprocess=whole.preprocess)
+    if test is not None:
+        return whole, _whole(label_images(*test, as_trained), "", "test")
+    if dataset is not None and dataset.has_test:
+        return whole, _whole(_load(dataset, "test", as_trained), f"{printable(data)}: ", "test")
+    return whole, None
 
 
-def check_whole(images: LabelledImages, prefix: str = "", of_set: str = "") -> None:
-    """Raise DataError if any of the images could not be read."""
+def _load(dataset: Dataset, split: Split, how: Loading) -> LabelledImages:
+    return dataset.load(split, how.class_names, how.preprocess, threads=how.threads)
+
+
+def _whole(images: LabelledImages, prefix: str, split: Split) -> LabelledImages:
+    """Return the images. Raises DataError if any of them could not be read."""
     if images.errors:
         n_errors, n_images = len(images.errors), len(images.labels) + len(images.errors)
         raise DataError(
-            f"{prefix}{n_errors:,} of {n_images:,} images{of_set} can't be read, expected all of them; "
+            f"{prefix}{n_errors:,} of {n_images:,} images of the {split} set can't be read, expected all of them; "
             f"replace or remove them, the first: {images.errors[0]}"
         )
+    return images
 
 
 class TrainingRun:
