@@ -62,3 +62,17 @@ def test_the_rows_it_shows_are_those_of_the_shipped_model(run_cli, digits, mnist
         *actual_cells, actual_confidence = actual.split(",")
         assert actual_cells == expected_cells
         assert float(actual_confidence or -1) == pytest.approx(float(expected_confidence or -1), abs=0.005)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/library.md"])
+def test_the_first_lines_of_python_do_what_they_say(page, tmp_path):
+    code = re.search(r"^```python\n(.*?)^```$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)[1]
+    (tmp_path / "photo.jpg").write_bytes((ROOT / "tests" / "seven.png").read_bytes())
+    shown = re.sub(
+        r"^(\S+\).*?|result\S*) +# (array.*)$", r"assert repr(\1) == r'''\2''', repr(\1)", code, flags=re.MULTILINE
+    )
+    assert shown.count("assert") == code.count("# array") > 0
+    run = subprocess.run(
+        [sys.executable, "-c", shown], cwd=tmp_path, env=cli_environment(), capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr

@@ -16,8 +16,10 @@ import numpy as np
 import pytest
 from conftest import HANGS_AFTER, cli_environment, random_network
 
+import fastmnist
 from fastmnist.kernels import jit
 from fastmnist.model.network import Network
+from fastmnist.shapes import DIGITS
 from fastmnist.training.augmentation import Augmenter
 from fastmnist.training.recipes import Augmentation
 from fastmnist.training.trainer import Trainer
@@ -221,3 +223,53 @@ def test_only_what_the_user_asked_for_goes_beyond_them(asked, expected):
 def test_a_network_in_a_cycle_of_pickling_keeps_its_bytes(network):
     assert pickle.dumps(pickle.loads(pickle.dumps(network))) == pickle.dumps(network)
     assert isinstance(pickle.loads(pickle.dumps(network)), Network)
+
+
+# The same of a whole model
+
+
+@pytest.fixture(scope="module")
+def model():
+    return fastmnist.Model(random_network((784, 32, 10)), list(DIGITS), "auto", temperature=1.5)
+
+
+def said(model, pixels):
+    """All that a model says of images, some of which can't be read, as bytes."""
+    result = model.predict([pixels, b"no picture", pixels[0].reshape(28, 28)])
+    return b"".join(
+        array.tobytes() for array in (result.indices, result.confidences, result.probabilities)
+    ), result.errors
+
+
+def test_eight_threads_on_one_model_answer_as_one_does(model, pixels):
+    batches = [pixels[first : first + 50] for first in range(0, 50 * N_THREADS, 50)]
+    expected = [said(model, batch) for batch in batches]
+    fresh = copy.deepcopy(model)  # whose calibrated network is not made yet
+    with ThreadPoolExecutor(N_THREADS) as pool:
+        for _ in range(N_ROUNDS):
+            assert list(pool.map(said, [fresh] * N_THREADS, batches)) == expected
+
+
+@MAY_FORK
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_a_model_in_a_child_process_answers_as_in_its_parent(method, model, pixels):
+    expected = said(model, pixels)
+    with ProcessPoolExecutor(2, mp_context=get_context(method)) as pool:
+        assert list(pool.map(said, [model] * 4, [pixels] * 4)) == [expected] * 4
+
+
+@pytest.mark.parametrize("way", COPIES)
+def test_a_copy_of_a_model_predicts_the_same(way, model, pixels, tmp_path):
+    expected = said(model, pixels)
+    other = COPIES[way](model, tmp_path / "model")
+    assert (other.class_names, other.preprocess, other.temperature) == (model.class_names, "auto", 1.5)
+    assert said(other, pixels) == expected
+
+
+def test_a_limit_of_threads_holds_for_one_call(model, pixels, set_threads):
+    set_threads(numba.config.NUMBA_NUM_THREADS)
+    expected = said(model, pixels)
+    for part in model.stream([], threads=1):
+        raise AssertionError(part)
+    assert model.predict(pixels, threads=1).probabilities.tobytes() in expected[0]
+    assert numba.get_num_threads() == numba.config.NUMBA_NUM_THREADS
