@@ -9,7 +9,7 @@ import numpy as np
 from bench.checks import check_labels
 from bench.load import undisturbed
 from bench.machine import NOT_INSTALLED
-from bench.peers import numpy_infer, onnx_runtime, pytorch_infer
+from bench.peers import numpy_infer, onnx_runtime, pytorch_infer, pytorch_model_file
 from bench.peers.common import Bytes, Parameters
 from bench.processes import PeerProcess
 from bench.settings import Settings, WrongResultError, mnist
@@ -17,10 +17,12 @@ from bench.table import Table
 from bench.timing import compare_clocks, seconds_when_awake
 from bench.training import WIDE, parameters_of, train
 from fastmnist.kernels import reference
+from fastmnist.model.model_file import SHIPPED, load_model
 from fastmnist.model.network import Network
 from fastmnist.training.recipes import SEED
 
 CONFIDENCE_TOLERANCE = 1e-3
+FILE_TOLERANCE = 1e-5
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,26 @@ def run(settings: Settings) -> Iterator[Table]:
             for _ in undisturbed(table, settings):
                 _compare(network, digits.pixels, peer, table, settings)
         yield table
+    if not settings.smoke:
+        yield _model_file(digits.test_pixels)
+
+
+def _model_file(pixels: Bytes) -> Table:
+    """Check that PyTorch answers like us with the model file that ships."""
+    table = Table(f"The shipped model's file in PyTorch, {len(pixels):,} images")
+    labels, _, ours = load_model(SHIPPED).network.predict_probabilities(pixels)
+    with PeerProcess() as process:
+        try:
+            theirs = process.call(pytorch_model_file.probabilities, SHIPPED, pixels)
+        except ImportError as error:
+            table.add("load_state_dict(load_file(...))", None, note=f"{NOT_INSTALLED}: {error.name}")
+            return table
+    check_labels("PyTorch with our file", theirs.argmax(axis=1).astype(np.uint8), labels)
+    difference = float(np.abs(theirs - ours).max())
+    if difference > FILE_TOLERANCE:
+        raise WrongResultError(f"PyTorch with our file: a probability that differs by {difference:.1e}")
+    table.add("load_state_dict(load_file(...))", None, note=f"same labels, probabilities within {difference:.1e}")
+    return table
 
 
 def _compare(network: Network, pixels: Bytes, peer: Peer, table: Table, settings: Settings) -> None:

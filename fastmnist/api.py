@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from fastmnist.training.recipes import Recipe
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Result:
     """What a model says of n images, a row for each.
 
@@ -78,7 +78,7 @@ class Model(model_file.Model):
         An image that can't be read is a row with an error. Raises DataError for what is not an image: another type,
         shape or range of values.
         """
-        batches = read_given(images, self._mode(preprocess), threads=threads or n_threads())
+        batches = read_given(images, self._mode(preprocess), threads=_threads(threads))
         return _joined([self._result(part) for part in _predict(self, batches, threads, True)], self.class_names)
 
     def predict_files(
@@ -102,7 +102,7 @@ class Model(model_file.Model):
         probabilities: bool = False,
     ) -> Iterator[Predictions]:
         """Yield predictions in the form that files of rows are made of; `-` is stdin, `selection` picks rows."""
-        batches = open_stream(inputs, self._mode(preprocess), threads=threads or n_threads(), selection=selection)
+        batches = open_stream(inputs, self._mode(preprocess), threads=_threads(threads), selection=selection)
         return _predict(self, batches, threads, probabilities)
 
     def save(self, path: AnyPath) -> None:
@@ -170,7 +170,7 @@ def train(
     from fastmnist.training.run import TrainingRun, training_sets
 
     chosen = recipe_with(recipe, **settings)
-    how = Loading(class_names, preprocess, threads or n_threads())
+    how = Loading(class_names, preprocess, _threads(threads))
     with _limited(threads):
         whole, test_set = training_sets(images, labels, test, how)
         run = TrainingRun(whole, test_set, chosen, checkpoint=checkpoint, resume=resume)
@@ -193,7 +193,7 @@ def evaluate(
     from fastmnist.datasets.labelled import Loading
 
     with _limited(threads):
-        how = Loading(model.class_names, model.preprocess, threads or n_threads())
+        how = Loading(model.class_names, model.preprocess, _threads(threads))
         if labels is not None:
             return evaluate_labelled(model, label_images(images, labels, how))
         data = path_of(images)
@@ -220,7 +220,7 @@ def read_images(images: Images, *, preprocess: str = "auto", threads: int | None
     if preprocess not in PREPROCESS_MODES:
         raise DataError(f"preprocess {preprocess!r}, expected one of {', '.join(PREPROCESS_MODES)}")
     parts = [np.zeros((0, *IMAGE_SHAPE), np.uint8)]
-    for batch in read_given(images, preprocess, threads=threads or n_threads()):
+    for batch in read_given(images, preprocess, threads=_threads(threads)):
         if batch.errors:
             raise DataError(batch.errors[min(batch.errors)])
         parts.append(batch.pixels.reshape(-1, *IMAGE_SHAPE))
@@ -238,6 +238,13 @@ def _predict(
         if part is None:
             return
         yield part
+
+
+def _threads(limit: int | None) -> int:
+    """Return how many threads to use. Raises DataError for an impossible limit."""
+    if limit is not None and limit < 1:
+        raise DataError(f"threads {limit}, expected at least 1")
+    return limit or n_threads()
 
 
 def _limited(threads: int | None) -> Any:

@@ -208,6 +208,11 @@ def test_a_dash_is_a_file_of_that_name(model, seven, tmp_path, monkeypatch):
     assert [part.labels.tolist() for part in model.predict_files(["-"])] == [["7"]]
 
 
+def test_threads_below_one_are_an_error(model, seven):
+    with pytest.raises(fastmnist.DataError, match="threads 0, expected at least 1"):
+        model.predict(seven, threads=0)
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_any_number_of_threads_gives_the_same(threads, model, digits):
     assert model.predict(digits[0], threads=threads).probabilities.tobytes() == (

@@ -6,6 +6,8 @@ floats from 0 to 1, which are rounded to 256 greys.
 
 import os
 from collections.abc import Generator, Iterator, Sequence
+from enum import Enum, auto
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -14,9 +16,10 @@ from numpy.typing import NDArray
 
 from fastmnist.errors import DataError
 from fastmnist.images.decode import decode_picture, to_grey
-from fastmnist.images.preprocess import normalize_images, to_digit
+from fastmnist.images.preprocess import to_digit
 from fastmnist.inputs.batch import Batch
-from fastmnist.inputs.stream import BATCH_SIZE, open_stream
+from fastmnist.inputs.stream import BATCH_SIZE, normalize_batch, open_stream
+from fastmnist.inputs.workers import Workers
 from fastmnist.shapes import IMAGE_SHAPE, N_PIXELS
 
 Image = str | os.PathLike[str] | bytes | NDArray[Any]
@@ -85,19 +88,31 @@ def _as_uint8(array: NDArray[Any]) -> Uint8:
     return np.rint(array.astype(np.float64) * 255).astype(np.uint8)
 
 
-def _read_each(images: list[Image], preprocess: str, threads: int) -> Iterator[Batch]:
-    """Yield batches of the images, a run of paths together; their `numbers` are to be set."""
-    for is_path, group in groupby(images, lambda image: isinstance(image, str | os.PathLike)):
-        if is_path:
-            yield from open_stream(map(as_file, group), preprocess, threads=threads)
-            continue
-        for image in group:
-            if isinstance(image, bytes):
-                yield _picture_batch(BYTES, image, preprocess)
-            elif isinstance(image, np.ndarray) and (pixels := as_pixels(image)) is not None:
-                yield from _array_batches(pixels, preprocess)
+class _Form(Enum):
+    """How a given image is read."""
+
+    PATH = auto()
+    MANY = auto()
+    PICTURE = auto()
+
+
+def _form(image: Any) -> _Form:
+    if isinstance(image, str | os.PathLike):
+        return _Form.PATH
+    return _Form.MANY if isinstance(image, np.ndarray) and _holds_many(image) else _Form.PICTURE
+
+
+def _read_each(images: list[Any], preprocess: str, threads: int) -> Iterator[Batch]:
+    """Yield batches of the images, a run of one form together; their `numbers` are to be set."""
+    with Workers(threads) as workers:
+        for form, group in groupby(images, _form):
+            if form is _Form.PATH:
+                yield from open_stream(map(as_file, group), preprocess, threads=threads)
+            elif form is _Form.PICTURE:
+                yield from _picture_batches(list(group), preprocess, workers)
             else:
-                yield _picture_batch(ARRAY, image, preprocess)
+                for array in group:
+                    yield from _array_batches(_as_uint8(array).reshape(len(array), N_PIXELS), preprocess, workers)
 
 
 def as_file(path: Any) -> bytes:
@@ -106,28 +121,44 @@ def as_file(path: Any) -> bytes:
     return b"./-" if name == b"-" else name
 
 
-def _array_batches(pixels: Uint8, preprocess: str) -> Iterator[Batch]:
+def _array_batches(pixels: Uint8, preprocess: str, workers: Workers) -> Iterator[Batch]:
     """Yield the images of an array (n, 784), which is not changed."""
     for first in range(0, len(pixels), BATCH_SIZE):
         part = pixels[first : first + BATCH_SIZE]
         batch = Batch([ARRAY] * len(part), range(first, first + len(part)), range(0), part, {})
         if preprocess == "mnist":
             batch.pixels = part.copy()
-            squares = batch.pixels.reshape(-1, *IMAGE_SHAPE)
-            batch.errors = normalize_images(squares, range(len(part)), preprocess, batch.where)
+            normalize_batch(batch, workers)
         yield batch
 
 
-def _picture_batch(name: bytes, image: Any, preprocess: str) -> Batch:
-    """Return one picture, an array or encoded bytes, as a batch of one row."""
-    pixels, errors = np.zeros((1, N_PIXELS), np.uint8), {}
-    try:
-        if isinstance(image, bytes):
-            picture = decode_picture(image, name)
-        else:
-            picture = _as_uint8(image)
-            picture = to_grey(picture) if picture.ndim == 3 else picture
-        pixels[0] = to_digit(picture, preprocess, name).ravel()
-    except DataError as error:
-        errors[0] = str(error)
-    return Batch([name], [None], range(0), pixels, errors)
+def _picture_batches(pictures: list[Any], preprocess: str, workers: Workers) -> Iterator[Batch]:
+    """Yield pictures, arrays or encoded bytes, as rows."""
+    for first in range(0, len(pictures), BATCH_SIZE):
+        part = pictures[first : first + BATCH_SIZE]
+        pixels = np.zeros((len(part), N_PIXELS), np.uint8)
+        errors = workers.share(len(part), partial(_read_pictures, part, preprocess, pixels))
+        yield Batch(list(map(_name, part)), [None] * len(part), range(0), pixels, errors)
+
+
+def _read_pictures(pictures: list[Any], preprocess: str, pixels: Uint8, rows: slice) -> dict[int, str]:
+    """Fill some rows of `pixels` with the digits in the pictures; return row within `rows` -> message for the rest."""
+    errors = {}
+    for row, picture in enumerate(pictures[rows]):
+        try:
+            pixels[rows][row] = to_digit(_as_grey(picture), preprocess, _name(picture)).ravel()
+        except DataError as error:
+            errors[row] = str(error)
+    return errors
+
+
+def _name(picture: Any) -> bytes:
+    return BYTES if isinstance(picture, bytes) else ARRAY
+
+
+def _as_grey(picture: Any) -> Uint8:
+    """Return a picture, an array or encoded bytes, in grey: uint8 (h, w). Raises DataError."""
+    if isinstance(picture, bytes):
+        return decode_picture(picture, _name(picture))
+    pixels = _as_uint8(picture)
+    return to_grey(pixels) if pixels.ndim == 3 else pixels

@@ -51,7 +51,7 @@ def open_stream(
             for found in group:
                 for batch in _file_batches(found, preprocess, batch_size, selection):
                     if preprocess == "mnist" and found.kind is not Kind.IMAGE and batch.indices[0] is not None:
-                        _normalize(batch, workers)
+                        normalize_batch(batch, workers)
                     yield batch
         for note in ignored.notes():
             _log.warning(note)
@@ -171,8 +171,8 @@ def _rows_of(pixels: npt.NDArray[np.uint8], positions: range, path: bytes) -> np
     return emnist.upright(pixels) if emnist.is_emnist(path) else pixels
 
 
-def _normalize(batch: Batch, workers: Workers) -> None:
-    """Bring the images of an IDX file or a table into MNIST's form in place; those with no digit become errors."""
+def normalize_batch(batch: Batch, workers: Workers) -> None:
+    """Bring the images of a batch into MNIST's form in place; those with no digit become errors."""
     images = batch.pixels.reshape(-1, SIDE, SIDE)
 
     def normalize(rows: slice) -> dict[int, str]:
