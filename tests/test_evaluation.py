@@ -31,6 +31,7 @@ def test_as_dict_is_the_same_in_plain_python():
         "f1": [2 / 3, 0.8],
         "confusion": [[1, 1], [0, 2]],
         "top_confusions": [[0, 1, 1]],
+        "n_errors": 0,
     }
 
 

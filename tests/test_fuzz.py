@@ -21,7 +21,9 @@ def test_every_target_is_run(targets):
 def test_what_is_mutated_is_refused_in_a_line_or_legal(name, targets, tmp_path):
     with quiet_libraries():
         n_refused = sum(targets.execute(name, 0, number, tmp_path) for number in range(N_EXECUTIONS[name]))
-    if name not in ("any", "unnamed"):  # which raise nothing
+    if name == "model":  # its checksum covers everything
+        assert n_refused == N_EXECUTIONS[name]
+    elif name not in ("any", "unnamed"):  # which raise nothing
         assert 0 < n_refused < N_EXECUTIONS[name]
 
 

@@ -12,7 +12,7 @@ from fastmnist.errors import FastmnistError, printable, reason
 if TYPE_CHECKING:
     from pathlib import Path
 
-PACKAGES = ("numpy", "numba", "llvmlite", "opencv-python-headless", "click", "platformdirs")
+PACKAGES = ("numpy", "numba", "llvmlite", "opencv-python-headless", "click", "platformdirs", "safetensors", "tqdm")
 CPU_FEATURES = ("sse4.2", "avx2", "fma", "avx512f", "avx512bw", "neon")  # what the kernels gain from
 
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from fastmnist.errors import DataError
 from fastmnist.images.decode import opencv
 from fastmnist.images.ink import Grey, Ink, find_ink
+from fastmnist.images.paper import on_paper
 from fastmnist.images.ruled_lines import without_ruled_lines
 from fastmnist.shapes import SIDE
 
@@ -35,10 +36,11 @@ EDGE = 0.5  # of the ink's depth: where a digit ends
 def normalize(picture: Grey) -> Grey:
     """Return the digit in `picture`, uint8 (height, width) of any size, in MNIST's form: uint8 (28, 28).
 
-    Handles dark ink on light and light ink on dark, uneven illumination, specks, frames and lines at the border, any
-    position and size. Raises DataError, without a file's name, if no ink is found, or clearly more than one digit.
+    Handles dark ink on light and light ink on dark, uneven illumination, specks, frames and lines at the border,
+    printed boxes, sheets on a desk, any position and size. Raises DataError, without a file's name, if no ink is found,
+    or clearly more than one digit.
     """
-    ink = find_ink(_without_frame(_shrunk(picture)))
+    ink = find_ink(_without_frame(on_paper(_shrunk(picture))))
     return _placed(_boxed(_cut(_with_usual_strokes(_digit(without_ruled_lines(ink))))))
 
 

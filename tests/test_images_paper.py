@@ -1,0 +1,129 @@
+"""The paper around a digit: found in boxes and on desks, and nowhere else."""
+
+import cv2
+import numpy as np
+import pytest
+
+from experiments.scenes import SCENES, render_scenes
+from fastmnist.images.normalize import normalize
+from fastmnist.images.paper import LEAST_SIDE, on_paper
+
+
+def digit_of(digits, label, size=60):
+    """Ink, 0 to 1, of a test digit cut to its bounding box, its longest side `size` pixels."""
+    image = digits[0][np.flatnonzero(digits[1] == label)[0]]
+    left, top, width, height = cv2.boundingRect((image > 60).astype(np.uint8))
+    cut = image[top : top + height, left : left + width].astype(np.float32) / 255
+    scale = size / max(width, height)
+    return cv2.resize(cut, (round(scale * width), round(scale * height)), interpolation=cv2.INTER_AREA)
+
+
+def written(ink, side=120, paper=230, pen=40):
+    """The ink in the middle of a square."""
+    picture = np.full((side, side), paper, np.float32)
+    top, left = (side - ink.shape[0]) // 2, (side - ink.shape[1]) // 2
+    picture[top : top + ink.shape[0], left : left + ink.shape[1]] += ink * (pen - paper)
+    return picture
+
+
+def as_picture(picture):
+    noise = np.random.default_rng(0).normal(0, 2, picture.shape)
+    return (picture + noise).clip(0, 255).astype(np.uint8)
+
+
+def boxed(picture, inset, thickness, grey):
+    """The picture with a printed box `inset` pixels from its border."""
+    for _ in range(4):
+        picture = np.rot90(picture).copy()
+        picture[inset : inset + thickness, inset : picture.shape[1] - inset] = grey
+    return picture
+
+
+def difference(one, other):
+    """The mean difference of two images, of which one may be shifted by a pixel: centres of mass are rounded."""
+    shifts = [(down, across) for down in (-1, 0, 1) for across in (-1, 0, 1)]
+    return min(np.abs(np.roll(one, shift, (0, 1)).astype(int) - other).mean() for shift in shifts)
+
+
+@pytest.mark.parametrize("label", range(10))
+@pytest.mark.parametrize(("inset", "thickness"), [(0, 3), (0, 9), (4, 1), (7, 2), (10, 6)])
+@pytest.mark.parametrize("colours", [(230, 40, 20), (230, 40, 140), (30, 220, 235)], ids=["dark", "grey", "inverted"])
+def test_a_box_is_taken_away_and_the_digit_stays(label, inset, thickness, colours, digits):
+    paper, pen, frame = colours
+    plain = as_picture(written(digit_of(digits, label), paper=paper, pen=pen))
+    picture = as_picture(boxed(written(digit_of(digits, label), paper=paper, pen=pen), inset, thickness, frame))
+    inside = on_paper(picture)
+    assert min(inside.shape) < 120 - 2 * inset
+    assert np.abs(inside.astype(int) - paper)[[0, -1]].max() < 60  # nothing of the frame is left at the border
+    assert difference(normalize(picture), normalize(plain)) < 6
+
+
+@pytest.mark.parametrize("desk", [60, 250])
+@pytest.mark.parametrize("angle", [-9, 0, 4])
+@pytest.mark.parametrize("n_sides", [2, 4])
+def test_a_sheet_on_a_desk_is_cut_out(n_sides, angle, desk, digits):
+    sheet, side = as_picture(written(digit_of(digits, 5, 90), side=300, paper=200)), 300
+    first = 40 if n_sides == 4 else -60
+    corners = np.array([[first, 40], [side - 40, 40], [side - 40, side - first], [first, side - first]], np.float32)
+    turn = cv2.getRotationMatrix2D((side / 2, side / 2), angle, 1)
+    corners = cv2.transform(corners[None], turn)[0]
+    share = np.zeros((side, side), np.uint8)
+    cv2.fillPoly(share, [np.round(corners).astype(np.int32)], 1)
+    picture = np.where(share, sheet, as_picture(np.full((side, side), desk)))
+    inside = on_paper(picture)
+    assert inside.shape != picture.shape
+    assert np.abs(inside.astype(int)[[0, -1]] - 200).max() < 40  # plain paper at the border
+    assert difference(normalize(picture), normalize(sheet)) < 8
+
+
+@pytest.mark.parametrize("label", range(10))
+def test_a_digit_on_plain_paper_is_left_as_it_is(label, digits):
+    for paper, pen in ((230, 40), (30, 220)):
+        picture = as_picture(written(digit_of(digits, label, 90), paper=paper, pen=pen))
+        assert on_paper(picture) is picture
+        tight = as_picture(written(digit_of(digits, label, 110), side=112, paper=paper, pen=pen))
+        assert on_paper(tight) is tight
+
+
+def test_a_digit_across_a_shadows_edge_is_not_cut(digits):
+    for label in (0, 3, 8):
+        picture = written(digit_of(digits, label, 90), side=160)
+        picture[:, 80:] *= 0.5
+        picture = as_picture(picture)
+        assert on_paper(picture) is picture
+
+
+def test_the_lines_of_ruled_paper_bound_nothing(digits):
+    for label in (4, 8):
+        picture = written(digit_of(digits, label, 90), side=160)
+        picture[30::45] = 120
+        picture = as_picture(picture)
+        assert on_paper(picture) is picture
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (LEAST_SIDE - 1, 300), (300, LEAST_SIDE - 1), (LEAST_SIDE, 320), (320, 320)])
+@pytest.mark.parametrize("fill", ["black", "white", "noise", "halves", "dots"])
+def test_pictures_without_a_digit_are_left_as_they_are(shape, fill):
+    rng = np.random.default_rng(1)
+    picture = {
+        "black": np.zeros(shape),
+        "white": np.full(shape, 255),
+        "noise": rng.integers(0, 256, shape),
+        "halves": np.where(np.arange(shape[1]) < shape[1] // 2, 30, 220) * np.ones(shape),
+        "dots": np.where(rng.random(shape) < 0.01, 0, 255),
+    }[fill].astype(np.uint8)
+    assert on_paper(picture) is picture
+
+
+def test_the_picture_given_is_not_changed(digits):
+    picture = as_picture(boxed(written(digit_of(digits, 2)), 6, 3, 20))
+    before = picture.copy()
+    on_paper(picture)
+    assert (picture == before).all()
+
+
+def test_scenes_are_always_the_same(digits):
+    for name in SCENES:
+        one, other = (list(render_scenes(name, digits[0][:3], threads)) for threads in (1, 2))
+        assert one == other
+        assert len({rendering.content for rendering in one}) == 3
