@@ -7,6 +7,7 @@ import pytest
 from experiments.scenes import SCENES, render_scenes
 from fastmnist.images.normalize import normalize
 from fastmnist.images.paper import LEAST_SIDE, on_paper
+from fastmnist.images.ruled_lines import without_ruled_lines
 
 
 def digit_of(digits, label, size=60):
@@ -127,3 +128,18 @@ def test_scenes_are_always_the_same(digits):
         one, other = (list(render_scenes(name, digits[0][:3], threads)) for threads in (1, 2))
         assert one == other
         assert len({rendering.content for rendering in one}) == 3
+
+
+@pytest.mark.parametrize("thickness", [1, 2, 3])
+@pytest.mark.parametrize("length", [0.5, 0.7, 0.85])
+@pytest.mark.parametrize("shape", [(120, 120), (80, 240), (240, 80)])
+def test_a_thin_stroke_that_ends_within_the_picture_is_not_a_ruled_line(shape, length, thickness):
+    height, width = shape
+    for is_upright in (True, False):
+        ink = np.zeros(shape, np.float32)
+        long, middle = (height, width // 2) if is_upright else (width, height // 2)
+        first = round((1 - length) / 2 * long)
+        stroke = slice(first, long - first), slice(middle, middle + thickness)
+        ink[stroke if is_upright else stroke[::-1]] = 1
+        ink[10:30, 10:30] = 1  # a thick part of the digit
+        np.testing.assert_array_equal(without_ruled_lines(ink), ink)

@@ -39,7 +39,10 @@ def _ruled_lines(ink: Ink) -> npt.NDArray[np.bool_]:
     thin = dark - cv2.morphologyEx(dark, cv2.MORPH_OPEN, np.ones((thickness + 1, 1), np.uint8))
     # A line may be skewed by a pixel, and is broken where the digit crosses it.
     bridged = cv2.dilate(thin, np.ones((3, 1), np.uint8))
-    bridged = cv2.morphologyEx(bridged, cv2.MORPH_CLOSE, np.ones((1, round(GAP * width) | 1), np.uint8))
+    gap = round(GAP * width) | 1
+    # Closing must not prolong a stroke to the border, so there is nothing beyond it.
+    bridged = cv2.copyMakeBorder(bridged, 0, 0, gap, gap, cv2.BORDER_CONSTANT)
+    bridged = cv2.morphologyEx(bridged, cv2.MORPH_CLOSE, np.ones((1, gap), np.uint8))[:, gap:-gap]
     bridged = cv2.morphologyEx(bridged, cv2.MORPH_OPEN, np.ones((1, max(3, width // 4)), np.uint8))
     if not cv2.countNonZero(bridged):
         return np.zeros(ink.shape, np.bool_)
