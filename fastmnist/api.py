@@ -26,7 +26,7 @@ from fastmnist.model import model_file
 from fastmnist.model.model_file import find_model, load_model, save_model
 from fastmnist.shapes import IMAGE_SHAPE, PREPROCESS_MODES
 
-# `predict` needs neither data sets nor training, whose kernels take 50 ms to import: their functions import them.
+# `predict` needs neither data sets nor training, which takes 55 ms or more to import: their functions import them.
 if TYPE_CHECKING:
     from fastmnist.datasets.labelled import LabelledImages
     from fastmnist.evaluation import Evaluation
@@ -110,9 +110,7 @@ class Model(model_file.Model):
         save_model(path, self)
 
     def _mode(self, preprocess: str | None) -> str:
-        if preprocess is not None and preprocess not in PREPROCESS_MODES:
-            raise DataError(f"preprocess {preprocess!r}, expected one of {', '.join(PREPROCESS_MODES)}")
-        return preprocess or self.preprocess
+        return _known_mode(preprocess) or self.preprocess
 
     def _result(self, predictions: Predictions) -> Result:
         batch = predictions.batch
@@ -170,7 +168,7 @@ def train(
     from fastmnist.training.run import TrainingRun, training_sets
 
     chosen = recipe_with(recipe, **settings)
-    how = Loading(class_names, preprocess, _threads(threads))
+    how = Loading(class_names, _known_mode(preprocess), _threads(threads))
     with _limited(threads):
         whole, test_set = training_sets(images, labels, test, how)
         run = TrainingRun(whole, test_set, chosen, checkpoint=checkpoint, resume=resume)
@@ -217,8 +215,7 @@ def read_images(images: Images, *, preprocess: str = "auto", threads: int | None
 
     Raises DataError for the first image that can't be read.
     """
-    if preprocess not in PREPROCESS_MODES:
-        raise DataError(f"preprocess {preprocess!r}, expected one of {', '.join(PREPROCESS_MODES)}")
+    _known_mode(preprocess)
     parts = [np.zeros((0, *IMAGE_SHAPE), np.uint8)]
     for batch in read_given(images, preprocess, threads=_threads(threads)):
         if batch.errors:
@@ -238,6 +235,13 @@ def _predict(
         if part is None:
             return
         yield part
+
+
+def _known_mode(preprocess: str | None) -> str | None:
+    """Return how to preprocess. Raises DataError for what is none of PREPROCESS_MODES, nor None."""
+    if preprocess is not None and preprocess not in PREPROCESS_MODES:
+        raise DataError(f"preprocess {preprocess!r}, expected one of {', '.join(PREPROCESS_MODES)}")
+    return preprocess
 
 
 def _threads(limit: int | None) -> int:

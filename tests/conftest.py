@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import fastmnist
 from fastmnist.datasets.download import download
 from fastmnist.inputs.idx import read_images, read_labels, write_images, write_labels
 from fastmnist.model.model_file import Model, save_model
@@ -106,6 +107,18 @@ def no_notes(notes):
     """The library has nothing to tell."""
     yield
     assert notes == []
+
+
+@pytest.fixture(scope="session")
+def model():
+    """The shipped model, from Python."""
+    return fastmnist.load("shipped")
+
+
+@pytest.fixture(scope="session")
+def seven(digits):
+    """The first test digit, uint8 (28, 28)."""
+    return digits[0][0]
 
 
 @pytest.fixture(scope="session")

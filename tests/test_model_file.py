@@ -298,6 +298,10 @@ UNSOUND = {
         lambda path: rewrite(path, {f"{n}.weight": np.zeros(1, np.float32) for n in range(100, 137)}),
         "41 tensors, expected at most 38",
     ),
+    "a temperature folded into the weights": (
+        lambda path: rewrite(path, temperature=2.0, temperature_folded=True),
+        "a temperature that is folded into the last layer",
+    ),
     "another layer in the metadata": (lambda path: rewrite(path, layer_sizes=[784, 9, 2]), "do not fit its metadata"),
     "a class too many": (lambda path: rewrite(path, class_names=["a", "b", "c"]), "do not fit 2 classes"),
     "class names that are numbers": (lambda path: rewrite(path, class_names=[0, 1]), "do not fit 2 classes"),

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastmnist.datasets.labelled import LabelledImages, Loading, check_labels, label_pixels
 from fastmnist.errors import AnyPath, DataError
 from fastmnist.inputs.arrays import ARRAY, Images, as_pixels, check_array, read_images
-from fastmnist.shapes import DIGITS, MAX_CLASSES, is_class_name
+from fastmnist.shapes import DIGITS, MAX_CLASSES, N_PIXELS, is_class_name
 
 Uint8 = NDArray[np.uint8]
 
@@ -56,7 +56,7 @@ def _label_pictures(images: Images, indices: Uint8, class_names: list[str], how:
     for batch in read_images(images, preprocess, threads=how.threads):
         pixels.append(batch.pixels)
         errors |= {batch.numbers[row]: error for row, error in batch.errors.items()}
-    together = np.concatenate(pixels) if pixels else np.zeros((0, 784), np.uint8)
+    together = np.concatenate(pixels) if pixels else np.zeros((0, N_PIXELS), np.uint8)
     _check_count(len(together), len(indices))
     is_sound = np.ones(len(together), np.bool_)
     is_sound[list(errors)] = False

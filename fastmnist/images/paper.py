@@ -22,7 +22,7 @@ STEP = 4  # grey levels between the thresholds that are tried; divides 256
 LEAST_AREA = 0.12  # of the picture: smaller pieces are holes of digits
 MOST_AREA = 0.985  # of the picture: larger ones are the whole picture
 RECTANGULAR = 0.82  # of the smallest rectangle around it: a sheet cut by the picture's edges has this area or more,
-BOX = 0.92  # a box, which is seen whole, this one; the hull of an 8 may have 0.85
+BOX = 0.92  # a box, which is seen whole, this one; the hull of an 8 has less
 SOLID = 0.95  # of the hull: what a sheet with its holes filled has; a shadow with a digit across its edge has less
 BOUNDED = 0.85  # of the hull's edge: next to another shade. Lines across the page bound less
 FRAME = 0.11  # of the shorter side: frames are thinner, desks wider
@@ -48,6 +48,11 @@ class _Paper(NamedTuple):
         """The shorter side of the picture."""
         return int(min(self.hull.shape))
 
+    @property
+    def frame(self) -> int:
+        """How thick a frame may be, in pixels: an odd number."""
+        return max(5, round(FRAME * self.side)) | 1
+
 
 def on_paper(picture: Grey) -> Grey:
     """Return the part of a picture, uint8 (height, width), that shows the paper around the digit, and nothing beyond.
@@ -62,7 +67,7 @@ def on_paper(picture: Grey) -> Grey:
     size = max(1, round(width * scale)), max(1, round(height * scale))
     small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA) if scale < 1 else picture
     small = cv2.GaussianBlur(small, (3, 3), 0)
-    found = [(_width(paper, shade), paper) for shade in _shades(small) if (paper := _largest(shade))]
+    found = [(_ratio(paper, shade), paper) for shade in _shades(small) if (paper := _largest(shade))]
     ratio, paper = max(found, key=lambda candidate: candidate[0], default=(0, None))
     if paper is None or not ratio:
         return picture
@@ -97,7 +102,7 @@ def _two_thresholds(picture: Grey) -> tuple[int, int]:
 
 
 def _largest(shade: Grey) -> _Paper | None:
-    """Return the largest piece of a shade, unless it is the whole picture or far from a rectangle."""
+    """Return the largest piece of a shade, unless it is the whole picture, small, or far from convex."""
     cv2 = opencv()
     opened = cv2.morphologyEx(shade, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     # Contours follow diagonal neighbours, which would lead through a thin frame that is askew.
@@ -117,7 +122,7 @@ def _largest(shade: Grey) -> _Paper | None:
     cv2.fillConvexPoly(hull, corners, 1)
     cv2.drawContours(filled, [outline], -1, 1, -1)
     hull_area = cv2.countNonZero(hull)
-    if hull_area > MOST_AREA * shade.size or cv2.countNonZero(filled) < SOLID * cv2.countNonZero(hull):
+    if hull_area > MOST_AREA * shade.size or cv2.countNonZero(filled) < SOLID * hull_area:
         return None
     return _Paper(opened & filled, hull, corners, area)
 
@@ -128,15 +133,16 @@ def _rectangle(corners: npt.NDArray[np.int32]) -> float:
     return float(width * height)
 
 
-def _width(paper: _Paper, shade: Grey) -> float:
+def _ratio(paper: _Paper, shade: Grey) -> float:
     """Return how wide the paper is in widths of the ink on it; 0 unless it is bounded and has a digit inside."""
-    is_half = _n_edges(paper) == 1 and bool(_wide(paper, shade).any())  # this side of a shadow's edge
+    desk = _desk(paper, shade)
+    is_half = _n_edges(paper) == 1 and bool(desk.any())  # this side of a shadow's edge
     if not is_half and paper.area < RECTANGULAR * _rectangle(paper.corners):
         return 0
     ink = _ink(paper, CUT_BY_SHADOW if is_half else CUT) if _is_bounded(paper, shade) else None
-    if ink is None or _strokes_beyond(paper, shade) > BEYOND * np.count_nonzero(ink):
+    if ink is None or _strokes_beyond(paper, shade, desk) > BEYOND * np.count_nonzero(ink):
         return 0
-    return _widths(paper, ink)
+    return _ratio_of_widths(paper, ink)
 
 
 def _ink(paper: _Paper, most_cut: float) -> npt.NDArray[np.bool_] | None:
@@ -185,26 +191,26 @@ def _n_edges(paper: _Paper) -> int:
     return sum(not on_border(corners[index - 1], corners[index]) for index in range(len(corners)))
 
 
-def _wide(paper: _Paper, shade: Grey) -> npt.NDArray[np.bool_]:
-    """Return the mask of what is beyond the hull, of another shade, and wider than a frame: a desk."""
+def _desk(paper: _Paper, shade: Grey) -> npt.NDArray[np.bool_]:
+    """Return the mask of what is beyond the hull, of another shade, and wider than a frame."""
     cv2 = opencv()
-    width = max(5, round(FRAME * paper.side)) | 1
+    width = paper.frame
     beyond = ((shade == 0) & (paper.hull == 0)).astype(np.uint8)
     padded = cv2.copyMakeBorder(beyond, *(width,) * 4, cv2.BORDER_REPLICATE)
     opened = cv2.morphologyEx(padded, cv2.MORPH_OPEN, np.ones((width, width), np.uint8))
     return opened[width:-width, width:-width] > 0  # type: ignore[no-any-return]
 
 
-def _strokes_beyond(paper: _Paper, shade: Grey) -> int:
+def _strokes_beyond(paper: _Paper, shade: Grey, desk: npt.NDArray[np.bool_]) -> int:
     """Return how many pixels of thin strokes there are further from the hull than a frame is thick."""
     cv2 = opencv()
-    reach = 2 * (max(5, round(FRAME * paper.side)) | 1) + 1
+    reach = 2 * paper.frame + 1
     frame = cv2.dilate(paper.hull, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))
-    desk = cv2.dilate(_wide(paper, shade).astype(np.uint8), np.ones((7, 7), np.uint8))
-    return int(np.count_nonzero((shade == 0) & (frame == 0) & (desk == 0)))
+    wide = cv2.dilate(desk.astype(np.uint8), np.ones((7, 7), np.uint8))  # with its corners, which opening rounds off
+    return int(np.count_nonzero((shade == 0) & (frame == 0) & (wide == 0)))
 
 
-def _widths(paper: _Paper, ink: npt.NDArray[np.bool_]) -> float:
+def _ratio_of_widths(paper: _Paper, ink: npt.NDArray[np.bool_]) -> float:
     """Return how wide the paper is in widths of the ink; 0 where it is an 8 whose holes are taken for ink.
 
     In a box, which is known by its shape, ink may be wider than the paper that it leaves.

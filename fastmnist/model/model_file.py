@@ -160,6 +160,8 @@ def _load(path: Path) -> Model:
     network = _network_of(tensors, metadata)
     if not _is_temperature(metadata.get("temperature", 1.0)):
         raise UnsoundError("a temperature that is not a number from 0.05 to 20")
+    if metadata.get("temperature_folded", False) is not False:
+        raise UnsoundError("a temperature that is folded into the last layer, expected one that is not")
     check_checksum(tensors, metadata)
     facts = {
         name: metadata[name] for name in ("class_names", "preprocess", "temperature", "stored_as") if name in metadata
