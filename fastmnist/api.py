@@ -78,7 +78,7 @@ class Model(model_file.Model):
         An image that can't be read is a row with an error. Raises DataError for what is not an image: another type,
         shape or range of values.
         """
-        batches = read_given(images, self._mode(preprocess), threads=_threads(threads))
+        batches = read_given(images, self._mode(preprocess), threads=_threads(threads), ask=self.network.confidences)
         return _joined([self._result(part) for part in _predict(self, batches, threads, True)], self.class_names)
 
     def predict_files(
@@ -102,7 +102,13 @@ class Model(model_file.Model):
         probabilities: bool = False,
     ) -> Iterator[Predictions]:
         """Yield predictions in the form that files of rows are made of; `-` is stdin, `selection` picks rows."""
-        batches = open_stream(inputs, self._mode(preprocess), threads=_threads(threads), selection=selection)
+        batches = open_stream(
+            inputs,
+            self._mode(preprocess),
+            threads=_threads(threads),
+            selection=selection,
+            ask=self.network.confidences,
+        )
         return _predict(self, batches, threads, probabilities)
 
     def save(self, path: AnyPath) -> None:

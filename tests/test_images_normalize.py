@@ -92,10 +92,11 @@ def test_ruled_paper_is_not_part_of_the_digit(some, turned):
     check_likeness(images, some, least=0)
 
 
-def test_a_picture_of_lines_alone_is_not_taken_for_an_empty_one():
+def test_a_picture_of_ruled_lines_alone_holds_no_digit():
     picture = np.full((100, 100), 255, np.uint8)
     picture[50:52] = 0
-    assert normalize(picture).any()
+    with pytest.raises(DataError, match="only ruled lines found"):
+        normalize(picture)
 
 
 def test_an_inverted_digit_is_the_digit_itself_in_most_cases(digits):
@@ -170,7 +171,7 @@ def test_thin_and_thick_strokes_come_closer_to_those_of_mnist(some):
     for digit in some:
         usual = normalize(enlarged(digit, 12)).astype(float).sum()
         thick = normalize(cv2.erode(enlarged(digit, 12), kernel)).astype(float).sum()
-        assert thick < 2.4 * usual
+        assert thick < 2.5 * usual
 
 
 @settings(max_examples=200, deadline=None, derandomize=True)

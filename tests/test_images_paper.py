@@ -6,8 +6,7 @@ import pytest
 
 from experiments.scenes import SCENES, render_scenes
 from fastmnist.images.normalize import normalize
-from fastmnist.images.paper import LEAST_SIDE, on_paper
-from fastmnist.images.ruled_lines import without_ruled_lines
+from fastmnist.images.paper import LEAST_SIDE, find_paper
 
 
 def digit_of(digits, label, size=60):
@@ -53,7 +52,7 @@ def test_a_box_is_taken_away_and_the_digit_stays(label, inset, thickness, colour
     paper, pen, frame = colours
     plain = as_picture(written(digit_of(digits, label), paper=paper, pen=pen))
     picture = as_picture(boxed(written(digit_of(digits, label), paper=paper, pen=pen), inset, thickness, frame))
-    inside = on_paper(picture)
+    inside = find_paper(picture).picture
     assert min(inside.shape) < 120 - 2 * inset
     assert np.abs(inside.astype(int) - paper)[[0, -1]].max() < 60  # nothing of the frame is left at the border
     assert difference(normalize(picture), normalize(plain)) < 6
@@ -71,19 +70,20 @@ def test_a_sheet_on_a_desk_is_cut_out(n_sides, angle, desk, digits):
     share = np.zeros((side, side), np.uint8)
     cv2.fillPoly(share, [np.round(corners).astype(np.int32)], 1)
     picture = np.where(share, sheet, as_picture(np.full((side, side), desk)))
-    inside = on_paper(picture)
+    inside = find_paper(picture).picture
     assert inside.shape != picture.shape
     assert np.abs(inside.astype(int)[[0, -1]] - 200).max() < 40  # plain paper at the border
-    assert difference(normalize(picture), normalize(sheet)) < 8
+    # The sheet alone is shrunk by another factor before it is read.
+    assert difference(normalize(picture), normalize(sheet)) < 12
 
 
 @pytest.mark.parametrize("label", range(10))
 def test_a_digit_on_plain_paper_is_left_as_it_is(label, digits):
     for paper, pen in ((230, 40), (30, 220)):
         picture = as_picture(written(digit_of(digits, label, 90), paper=paper, pen=pen))
-        assert on_paper(picture) is picture
+        assert find_paper(picture) is None
         tight = as_picture(written(digit_of(digits, label, 110), side=112, paper=paper, pen=pen))
-        assert on_paper(tight) is tight
+        assert find_paper(tight) is None
 
 
 def test_a_digit_across_a_shadows_edge_is_not_cut(digits):
@@ -91,7 +91,7 @@ def test_a_digit_across_a_shadows_edge_is_not_cut(digits):
         picture = written(digit_of(digits, label, 90), side=160)
         picture[:, 80:] *= 0.5
         picture = as_picture(picture)
-        assert on_paper(picture) is picture
+        assert find_paper(picture) is None
 
 
 def test_the_lines_of_ruled_paper_bound_nothing(digits):
@@ -99,7 +99,7 @@ def test_the_lines_of_ruled_paper_bound_nothing(digits):
         picture = written(digit_of(digits, label, 90), side=160)
         picture[30::45] = 120
         picture = as_picture(picture)
-        assert on_paper(picture) is picture
+        assert find_paper(picture) is None
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (LEAST_SIDE - 1, 300), (300, LEAST_SIDE - 1), (LEAST_SIDE, 320), (320, 320)])
@@ -113,13 +113,13 @@ def test_pictures_without_a_digit_are_left_as_they_are(shape, fill):
         "halves": np.where(np.arange(shape[1]) < shape[1] // 2, 30, 220) * np.ones(shape),
         "dots": np.where(rng.random(shape) < 0.01, 0, 255),
     }[fill].astype(np.uint8)
-    assert on_paper(picture) is picture
+    assert find_paper(picture) is None
 
 
 def test_the_picture_given_is_not_changed(digits):
     picture = as_picture(boxed(written(digit_of(digits, 2)), 6, 3, 20))
     before = picture.copy()
-    on_paper(picture)
+    find_paper(picture)
     assert (picture == before).all()
 
 
@@ -128,18 +128,3 @@ def test_scenes_are_always_the_same(digits):
         one, other = (list(render_scenes(name, digits[0][:3], threads)) for threads in (1, 2))
         assert one == other
         assert len({rendering.content for rendering in one}) == 3
-
-
-@pytest.mark.parametrize("thickness", [1, 2, 3])
-@pytest.mark.parametrize("length", [0.5, 0.7, 0.85])
-@pytest.mark.parametrize("shape", [(120, 120), (80, 240), (240, 80)])
-def test_a_thin_stroke_that_ends_within_the_picture_is_not_a_ruled_line(shape, length, thickness):
-    height, width = shape
-    for is_upright in (True, False):
-        ink = np.zeros(shape, np.float32)
-        long, middle = (height, width // 2) if is_upright else (width, height // 2)
-        first = round((1 - length) / 2 * long)
-        stroke = slice(first, long - first), slice(middle, middle + thickness)
-        ink[stroke if is_upright else stroke[::-1]] = 1
-        ink[10:30, 10:30] = 1  # a thick part of the digit
-        np.testing.assert_array_equal(without_ruled_lines(ink), ink)

@@ -18,18 +18,25 @@ def test_all_of_mnist_is_in_its_own_form(mnist_dir, digits):
     assert in_mnist_form(read_images(mnist_dir / "train-images-idx3-ubyte")).all()
 
 
-def test_the_form_is_a_black_border_and_the_centre_of_mass(digits):
-    dot = np.zeros((1, 28, 28), np.uint8)
+def bar(row, column, height=15, width=1, grey=255):
+    """A bar with that centre, white on black: (1, 28, 28)."""
+    image = np.zeros((1, 28, 28), np.uint8)
+    top, left = row - height // 2, column - width // 2
+    image[0, top : top + height, left : left + width] = grey
+    return image
+
+
+def test_the_form_is_a_black_border_the_centre_of_mass_and_the_size(digits):
     for row, column, expected in ((13, 13, True), (14, 14, True), (12, 13, False), (13, 12, False), (15, 14, False)):
-        image = dot.copy()
-        image[0, row, column] = 255
-        assert in_mnist_form(image)[0] == expected
-    two = dot.copy()
-    two[0, 14, 14:16] = 1  # centre 14.5
-    assert in_mnist_form(two)[0]
-    two[0, 14, 14:17] = 1  # centre 15
-    assert not in_mnist_form(two)[0]
-    assert not in_mnist_form(dot)[0]
+        assert in_mnist_form(bar(row, column))[0] == expected
+    assert in_mnist_form(bar(14, 14) | bar(14, 15))[0]  # centre 14.5
+    assert not in_mnist_form(bar(14, 14) | bar(14, 15) | bar(14, 16))[0]  # centre 15
+    assert not in_mnist_form(np.zeros((1, 28, 28), np.uint8))[0]
+    for size, expected in ((11, False), (12, True), (22, True), (23, False)):
+        assert in_mnist_form(bar(14, 14, size))[0] == expected
+        assert in_mnist_form(bar(14, 14, 1, size))[0] == expected
+    assert in_mnist_form(bar(14, 14, grey=128))[0]
+    assert not in_mnist_form(bar(14, 14, grey=127))[0]  # faint
     assert not in_mnist_form(255 - digits[0][:1])[0]
     for n_bright, expected in ((53, True), (54, False)):  # of 108 pixels of the border: the median is 0, or 0.5
         image = digits[0][:1].copy()

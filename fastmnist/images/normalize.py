@@ -1,13 +1,12 @@
-"""A grey picture of a digit, of any size -> MNIST's form, in the way that MNIST itself was made.
+"""A grey picture of a digit, of any size -> MNIST's form: which part of it is read, and which reading stands.
 
-MNIST's digits were cut out of black-and-white scans, scaled to fit 20x20 pixels with their aspect ratio kept, which
-gave them grey edges, and put into 28x28 pixels with their centre of mass in the middle (LeCun et al., Gradient-based
-learning applied to document recognition, 1998, section III.A), moved by whole pixels only (Yadav and Bottou, Cold
-case: the lost MNIST digits, 2019, section 2).
+A reading itself is compiled (kernels/picture/read.py). What it reports decides here whether it was of the right part:
+the digit may stand on paper within the picture, or be so small that it is read again by itself, or be cut so closely
+that its paper could be its ink.
 """
 
-import math
-from itertools import pairwise
+import threading
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -15,38 +14,84 @@ import numpy.typing as npt
 
 from fastmnist.errors import DataError
 from fastmnist.images.decode import opencv
-from fastmnist.images.ink import Grey, Ink, find_ink
-from fastmnist.images.paper import on_paper
-from fastmnist.images.ruled_lines import without_ruled_lines
-from fastmnist.shapes import SIDE
+from fastmnist.images.paper import find_paper
+from fastmnist.kernels.picture import read as reader
+from fastmnist.kernels.picture.read import Reading
+from fastmnist.kernels.picture.work import Work, make_work
+from fastmnist.shapes import IMAGE_SHAPE
 
-BOX = 20  # the longest side of a digit within the 28x28 pixels
-CENTRE = 14  # where the centre of mass goes, rounded: [13.5, 14.5) in pixel indices
+Grey = npt.NDArray[np.uint8]
+# Given images (n, 28, 28), returns how sure the network is of each: float32 (n,).
+Ask = Callable[[Grey], npt.NDArray[np.float32]]
 
-WORKING_SIDE = 320  # larger pictures are shrunk first: lossless for digits larger than 1/16 of the picture
-FRAME = 12  # a frame is at most 1/12 of the picture wide,
-FRAME_STEP = 30  # and differs from what it surrounds by at least this many grey levels
-SPECK = 0.03  # of the largest component's area: anything smaller is a speck
-REACH = 0.4  # of the digit's size: strokes further away don't belong to it
-THIN, THICK = 1.7, 5.0  # stroke widths in the 20x20 box beyond which strokes are normalised,
-THICKENED, THINNED = 2.5, 3.8  # and to which widths
-EDGE = 0.5  # of the ink's depth: where a digit ends
+LARGEST = 640  # pixels: larger pictures are shrunk first, lossless for digits larger than 1/32 of the picture
+UNLIKE_PAPER = 0.3  # of the picture far from the light at its border, or
+AT_BORDER = 0.08  # of the border ink: several things lie there, and the digit's paper may be within the picture
+SMALL = 32  # pixels as read: a digit is read again if it is smaller and the picture has more pixels
+MARGIN = 0.5  # of its size, around a small digit
+
+# What tells strokes from the paper between them: network's confidence, less this much
+PER_BORDER = 0.4  # for ink all along the border,
+PER_WIDTH = 0.1  # for each pixel of the strokes' width in the 20x20 box,
+PER_PIECE = 0.2  # for each piece but one
+FIRST_LOOK = 0.05  # more for the polarity that the light tells
 
 
-def normalize(picture: Grey) -> Grey:
+class Digit(NamedTuple):
+    """What was read, and of which part of the picture, shrunk so that no side is longer than LARGEST."""
+
+    image: Grey  # (28, 28)
+    reading: Reading
+    top: int
+    left: int
+    part: Grey  # (height, width)
+
+
+class _Memory(threading.local):
+    """Working memory, one for each thread that reads."""
+
+    def __init__(self) -> None:
+        self.work: Work = make_work()
+
+
+_memory = _Memory()
+
+
+def working_memory() -> Work:
+    """Return this thread's working memory, which holds how the last picture was read."""
+    return _memory.work
+
+
+def normalize(picture: Grey, ask: Ask | None = None) -> Grey:
     """Return the digit in `picture`, uint8 (height, width) of any size, in MNIST's form: uint8 (28, 28).
 
-    Handles dark ink on light and light ink on dark, uneven illumination, specks, frames and lines at the border,
-    printed boxes, sheets on a desk, any position and size. Raises DataError, without a file's name, if no ink is found,
-    or clearly more than one digit.
+    Handles dark ink on light and light ink on dark, uneven light and shadows, specks, frames, ruled and squared paper,
+    underlines, printed boxes, sheets on a desk, any position and size. Raises DataError, without a file's name, if no
+    ink is found, or clearly more than one digit. `ask` helps with digits that are cut so closely that either side of
+    the picture's greys could be the paper.
     """
-    ink = find_ink(_without_frame(on_paper(_shrunk(picture))))
-    return _placed(_boxed(_cut(_with_usual_strokes(_digit(without_ruled_lines(ink))))))
+    return read_digit(picture, ask).image
+
+
+def read_digit(picture: Grey, ask: Ask | None = None) -> Digit:
+    """Return what `normalize` does, and how it was read. Raises DataError likewise."""
+    picture = _shrunk(picture)
+    digit = _read(picture, 0, 0)
+    if _may_stand_on_paper(digit.reading):
+        paper = find_paper(picture)
+        if paper is not None:
+            digit = _read(paper.picture, paper.top, paper.left)
+    if _is_small(digit.reading):
+        digit = _enlarged(digit)
+    if digit.reading.at_border > AT_BORDER:
+        digit = _turned_if_better(digit, ask)
+    _refuse(digit.reading)
+    return digit
 
 
 def _shrunk(picture: Grey) -> Grey:
-    """Return the picture with no side longer than WORKING_SIDE."""
-    scale = WORKING_SIDE / max(picture.shape)
+    """Return the picture with no side longer than LARGEST."""
+    scale = LARGEST / max(picture.shape)
     if scale >= 1:
         return picture
     height, width = (max(1, round(side * scale)) for side in picture.shape)
@@ -54,158 +99,56 @@ def _shrunk(picture: Grey) -> Grey:
     return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)  # type: ignore[no-any-return]
 
 
-def _without_frame(picture: Grey) -> Grey:
-    """Return the picture without the dark or light edges that a scanner or a screenshot leaves at any side."""
-    for _ in range(4):
-        picture = np.rot90(picture)
-        depth = len(picture) // FRAME
-        step = picture[:depth].astype(np.int16) - picture[depth]
-        # A frame's row differs from the row further in, in the same direction, nearly everywhere.
-        n_far = [np.count_nonzero(is_far, axis=1) for is_far in (step > FRAME_STEP, step < -FRAME_STEP)]
-        is_frame = np.maximum(*n_far) > 0.95 * picture.shape[1]
-        picture = picture[np.flatnonzero(is_frame)[-1] + 1 + depth // 4 :] if is_frame.any() else picture
-    return np.ascontiguousarray(picture)
+def _read(part: Grey, top: int, left: int, *, is_turned: bool = False) -> Digit:
+    image = np.empty(IMAGE_SHAPE, np.uint8)
+    reading = reader.read(part, is_turned, _memory.work, image.reshape(-1))
+    return Digit(image, reading, top, left, part)
 
 
-class _Component(NamedTuple):
-    """A connected component of ink: its label, bounding box and area in pixels."""
-
-    label: int
-    left: int
-    top: int
-    width: int
-    height: int
-    area: int
-
-    @property
-    def right(self) -> int:
-        return self.left + self.width
-
-    @property
-    def bottom(self) -> int:
-        return self.top + self.height
+def _may_stand_on_paper(reading: Reading) -> bool:
+    is_read = reading.code == reader.READ and not reading.has_inner
+    return not is_read or reading.at_border > AT_BORDER or reading.unlike_paper > UNLIKE_PAPER
 
 
-def _digit(ink: Ink) -> Ink:
-    """Return the digit in `ink`, cropped to its bounding box; everything else is 0.
-
-    Raises DataError for clearly more than one digit.
-    """
-    cv2 = opencv()
-    core = (ink > 0.5).astype(np.uint8)
-    _, labels, statistics, _ = cv2.connectedComponentsWithStats(core, connectivity=8, ltype=cv2.CV_16U)
-    components = [_Component(label, *row) for label, row in enumerate(statistics.tolist())][1:]
-    strokes = _strokes(_without_margin(components, labels))
-    is_stroke = np.zeros(len(statistics), np.uint8)
-    is_stroke[[stroke.label for stroke in strokes]] = 1
-    core = is_stroke[labels]
-    # Keep the ink's soft edge: two pixels around its core.
-    near = cv2.dilate(core, np.ones((5, 5), np.uint8))
-    return _cut(ink * near, 0)
+def _is_small(reading: Reading) -> bool:
+    size = max(reading.bottom - reading.top, reading.right - reading.left)
+    return reading.code == reader.READ and size < SMALL and max(reading.down, reading.across) > 1
 
 
-def _cut(digit: Ink, edge: float | None = None) -> Ink:
-    """Return `digit` without the empty rows and columns around it.
+def _enlarged(digit: Digit) -> Digit:
+    """Return the digit read again by itself, with a margin, or as it was where that fails."""
+    reading = digit.reading
+    margin = MARGIN * max(reading.bottom - reading.top, reading.right - reading.left)
+    top = max(0, round((reading.frame_top + reading.top - margin) * reading.down))
+    left = max(0, round((reading.frame_left + reading.left - margin) * reading.across))
+    bottom = round((reading.frame_top + reading.bottom + margin) * reading.down)
+    right = round((reading.frame_left + reading.right + margin) * reading.across)
+    larger = _read(np.ascontiguousarray(digit.part[top:bottom, left:right]), digit.top + top, digit.left + left)
+    is_same = larger.reading.code == reader.READ and larger.reading.is_dark == reading.is_dark
+    return larger if is_same else digit
 
-    In a small picture pixels are as large as MNIST's, and a digit ends with its last grey pixel; in a large one the
-    lens blurs the edge, and the digit ends at EDGE of the ink's depth.
-    """
-    cv2 = opencv()
-    if edge is None:
-        _, _, width, height = cv2.boundingRect((digit > 0.5).astype(np.uint8))
-        edge = EDGE * max(0, 1 - BOX / max(width, height))
-    left, top, width, height = cv2.boundingRect((digit > edge).astype(np.uint8))
-    return digit[top : top + height, left : left + width]
 
-
-def _with_usual_strokes(digit: Ink) -> Ink:
-    """Return the digit with stroke widths as in MNIST: much thinner strokes are dilated, much thicker ones eroded."""
-    cv2 = opencv()
-    size = max(digit.shape)
-    if size < 2 * BOX:
+def _turned_if_better(digit: Digit, ask: Ask | None) -> Digit:
+    """Return the digit, or what is read if its paper is taken for its ink, whichever is more like a digit."""
+    turned = _read(digit.part, digit.top, digit.left, is_turned=True)
+    if turned.reading.code != reader.READ:
         return digit
-    core = np.pad((digit > 0.5).astype(np.uint8), 1)
-    # Within a stroke of width w the mean distance to its edge is w / 4.
-    width = (4 * float(cv2.distanceTransform(core, cv2.DIST_L2, 3)[core > 0].mean()) - 1) * BOX / size
-    if THIN <= width <= THICK:
-        return digit
-    change = round(abs((THICKENED if width < THIN else THINNED) - width) * size / BOX)
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (change + 1, change + 1))
-    padded = np.pad(digit, change + 1)
-    return cv2.dilate(padded, kernel) if width < THIN else cv2.erode(padded, kernel)  # type: ignore[no-any-return]
+    if digit.reading.code != reader.READ:
+        return turned
+    sure = np.zeros(2) if ask is None else ask(np.stack([digit.image, turned.image]))
+    likeness = sure - [_unlikeness(digit.reading) - FIRST_LOOK, _unlikeness(turned.reading)]
+    return turned if likeness[1] > likeness[0] else digit
 
 
-def _without_margin(components: list[_Component], labels: npt.NDArray[np.uint16]) -> list[_Component]:
-    """Return the components without those that touch the border and aren't a digit: frames, lines and neighbours."""
-    height, width = labels.shape
-    inset = max(1, min(height, width) // 12)
-    inner = np.bincount(labels[inset:-inset, inset:-inset].ravel(), minlength=len(components) + 1)
-    inside = [c for c in components if c.left > 0 and c.top > 0 and c.right < width and c.bottom < height]
-    largest = max((c.area for c in inside), default=0)
-
-    def is_foreign(c: _Component) -> bool:
-        is_line = max(c.width, c.height) > 8 * min(c.width, c.height)
-        return c.area < largest or is_line or inner[c.label] < 0.4 * c.area
-
-    return [c for c in components if c in inside or not is_foreign(c)] or components
+def _unlikeness(reading: Reading) -> float:
+    return PER_BORDER * reading.at_border + PER_WIDTH * reading.stroke + PER_PIECE * (reading.n_pieces - 1)
 
 
-def _strokes(components: list[_Component]) -> list[_Component]:
-    """Return the components that make up the digit: the largest, and those near it that aren't specks.
-
-    Raises DataError for clearly more than one digit.
-    """
-    largest = max(components, key=lambda c: c.area)
-    rest = [c for c in components if c is not largest and c.area >= SPECK * largest.area]
-    _refuse_several([largest, *rest])
-    strokes = [largest]
-    # A stroke may be connected to the digit through another one.
-    while near := [c for c in rest if any(_gap(c, stroke) <= REACH * _size(largest) for stroke in strokes)]:
-        strokes += near
-        rest = [c for c in rest if c not in near]
-    return strokes
-
-
-def _size(component: _Component) -> int:
-    return max(component.width, component.height)
-
-
-def _gap(one: _Component, other: _Component) -> float:
-    """Return the distance between two boxes in pixels, 0 where they overlap."""
-    across = max(one.left, other.left) - min(one.right, other.right)
-    down = max(one.top, other.top) - min(one.bottom, other.bottom)
-    return math.hypot(max(0, across), max(0, down))
-
-
-def _refuse_several(pieces: list[_Component]) -> None:
-    """Raise DataError if several pieces, each as high as a digit, form a row that is wider than high."""
-    tallest = max(piece.height for piece in pieces)
-    row = sorted((piece for piece in pieces if piece.height >= 0.6 * tallest), key=lambda c: c.left)
-    apart = sum(left.right <= right.left for left, right in pairwise(row))
-    if apart and row[-1].right - row[0].left > 1.2 * tallest:
-        raise DataError(f"{apart + 1} digits side by side, expected one; cut them into a picture each")
-
-
-def _boxed(digit: Ink) -> Ink:
-    """Return the digit scaled so that its longest side is BOX pixels, its aspect ratio kept."""
-    cv2 = opencv()
-    scale = BOX / max(digit.shape)
-    height, width = (max(1, round(side * scale)) for side in digit.shape)
-    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    return cv2.resize(digit, (width, height), interpolation=interpolation)  # type: ignore[no-any-return]
-
-
-def _placed(digit: Ink) -> Grey:
-    """Return 28x28 pixels with the digit's ink at full range and its centre of mass in [13.5, 14.5) on both axes.
-
-    The digit is shifted by whole pixels, and never past the edge.
-    """
-    total = float(digit.sum())
-    height, width = digit.shape
-    row = float(digit.sum(axis=1) @ np.arange(height)) / total
-    column = float(digit.sum(axis=0) @ np.arange(width)) / total
-    top = min(max(0, math.ceil(CENTRE - 0.5 - row)), SIDE - height)
-    left = min(max(0, math.ceil(CENTRE - 0.5 - column)), SIDE - width)
-    image = np.zeros((SIDE, SIDE), np.uint8)
-    image[top : top + height, left : left + width] = np.rint(digit * (255 / digit.max()))
-    return image
+def _refuse(reading: Reading) -> None:
+    """Raise DataError where no digit was read."""
+    if reading.code == reader.NO_INK:
+        raise DataError("no ink found, expected a digit darker or lighter than its background")
+    if reading.code == reader.ONLY_LINES:
+        raise DataError("only ruled lines found, expected a digit")
+    if reading.code == reader.SEVERAL:
+        raise DataError(f"{reading.n_digits} digits side by side, expected one; cut them into a picture each")

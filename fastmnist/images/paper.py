@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmnist.images.decode import opencv
-from fastmnist.images.ink import Grey
 
-LEAST_SIDE = 48  # pixels: a smaller picture is the digit with hardly anything around it
+Grey = npt.NDArray[np.uint8]
+
+LEAST_SIDE = 64  # pixels: a smaller picture is the digit with hardly anything around it
 WORKING_SIDE = 192  # the paper is found in a picture of this size at most; frames of 1 in 160 pixels must survive
 STEP = 4  # grey levels between the thresholds that are tried; divides 256
 
@@ -27,15 +28,15 @@ SOLID = 0.95  # of the hull: what a sheet with its holes filled has; a shadow wi
 BOUNDED = 0.85  # of the hull's edge: next to another shade. Lines across the page bound less
 FRAME = 0.11  # of the shorter side: frames are thinner, desks wider
 MARGIN = 0.02  # of the shorter side, at least 2 pixels: soft edges of the boundary
-LEAST_DIGIT = 0.12  # of the paper's shorter side
-MOST_INK = 0.6  # of the paper
+LEAST_DIGIT = 0.12  # of the sheet's shorter side
+MOST_INK = 0.6  # of the sheet
 CUT = 0.4  # of the ink inside: if as much crosses the boundary, the digit does
 CUT_BY_SHADOW = 0.05  # the same where the boundary is one straight edge across the picture
 BEYOND = 0.5  # of the ink inside: if as many thin strokes go on beyond the frame, it is a line of squared paper
 WIDER, NEVER_NARROWER = 1.3, 0.3  # times the ink's half width: what the paper's must be
 
 
-class _Paper(NamedTuple):
+class _Sheet(NamedTuple):
     """A piece of one shade and its convex hull, masks of 0 and 1, with the hull's corners."""
 
     piece: Grey
@@ -54,25 +55,32 @@ class _Paper(NamedTuple):
         return max(5, round(FRAME * self.side)) | 1
 
 
-def on_paper(picture: Grey) -> Grey:
+class Paper(NamedTuple):
+    """The part of a picture that shows the paper, and where its upper left corner is in the picture."""
+
+    picture: Grey  # (height, width)
+    top: int
+    left: int
+
+
+def find_paper(picture: Grey) -> Paper | None:
     """Return the part of a picture, uint8 (height, width), that shows the paper around the digit, and nothing beyond.
 
-    The picture itself where no paper stands out.
+    None where no paper stands out.
     """
     if min(picture.shape) < LEAST_SIDE:
-        return picture
+        return None
     cv2 = opencv()
     height, width = picture.shape
     scale = min(1, WORKING_SIDE / max(height, width))
     size = max(1, round(width * scale)), max(1, round(height * scale))
     small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA) if scale < 1 else picture
     small = cv2.GaussianBlur(small, (3, 3), 0)
-    found = [(_ratio(paper, shade), paper) for shade in _shades(small) if (paper := _largest(shade))]
-    ratio, paper = max(found, key=lambda candidate: candidate[0], default=(0, None))
-    if paper is None or not ratio:
-        return picture
-    inside = cv2.resize(_inset(paper), (width, height), interpolation=cv2.INTER_NEAREST)
-    return _only(picture, inside)
+    found = [(_ratio(sheet, shade), sheet) for shade in _shades(small) if (sheet := _largest(shade))]
+    ratio, sheet = max(found, key=lambda candidate: candidate[0], default=(0, None))
+    if sheet is None or not ratio:
+        return None
+    return _only(picture, cv2.resize(_inset(sheet), (width, height), interpolation=cv2.INTER_NEAREST))
 
 
 def _shades(picture: Grey) -> Iterator[Grey]:
@@ -101,7 +109,7 @@ def _two_thresholds(picture: Grey) -> tuple[int, int]:
     return int(low) * STEP + STEP - 1, int(high) * STEP + STEP - 1
 
 
-def _largest(shade: Grey) -> _Paper | None:
+def _largest(shade: Grey) -> _Sheet | None:
     """Return the largest piece of a shade, unless it is the whole picture, small, or far from convex."""
     cv2 = opencv()
     opened = cv2.morphologyEx(shade, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
@@ -124,7 +132,7 @@ def _largest(shade: Grey) -> _Paper | None:
     hull_area = cv2.countNonZero(hull)
     if hull_area > MOST_AREA * shade.size or cv2.countNonZero(filled) < SOLID * hull_area:
         return None
-    return _Paper(opened & filled, hull, corners, area)
+    return _Sheet(opened & filled, hull, corners, area)
 
 
 def _rectangle(corners: npt.NDArray[np.int32]) -> float:
@@ -133,56 +141,56 @@ def _rectangle(corners: npt.NDArray[np.int32]) -> float:
     return float(width * height)
 
 
-def _ratio(paper: _Paper, shade: Grey) -> float:
+def _ratio(sheet: _Sheet, shade: Grey) -> float:
     """Return how wide the paper is in widths of the ink on it; 0 unless it is bounded and has a digit inside."""
-    desk = _desk(paper, shade)
-    is_half = _n_edges(paper) == 1 and bool(desk.any())  # this side of a shadow's edge
-    if not is_half and paper.area < RECTANGULAR * _rectangle(paper.corners):
+    desk = _desk(sheet, shade)
+    is_half = _n_edges(sheet) == 1 and bool(desk.any())  # this side of a shadow's edge
+    if not is_half and sheet.area < RECTANGULAR * _rectangle(sheet.corners):
         return 0
-    ink = _ink(paper, CUT_BY_SHADOW if is_half else CUT) if _is_bounded(paper, shade) else None
-    if ink is None or _strokes_beyond(paper, shade, desk) > BEYOND * np.count_nonzero(ink):
+    ink = _ink(sheet, CUT_BY_SHADOW if is_half else CUT) if _is_bounded(sheet, shade) else None
+    if ink is None or _strokes_beyond(sheet, shade, desk) > BEYOND * np.count_nonzero(ink):
         return 0
-    return _ratio_of_widths(paper, ink)
+    return _ratio_of_widths(sheet, ink)
 
 
-def _ink(paper: _Paper, most_cut: float) -> npt.NDArray[np.bool_] | None:
+def _ink(sheet: _Sheet, most_cut: float) -> npt.NDArray[np.bool_] | None:
     """Return the mask of the ink that does not reach the boundary; None unless it can be a digit.
 
     It can't where it is too little or too much, or where strokes that the boundary cuts have more than the share
     `most_cut` of it.
     """
     cv2 = opencv()
-    ink = (paper.hull > 0) & (paper.piece == 0)
+    ink = (sheet.hull > 0) & (sheet.piece == 0)
     n_pieces, labels, statistics, _ = cv2.connectedComponentsWithStats(ink.astype(np.uint8), connectivity=8)
-    inner = _inset(paper) > 0
+    inner = _inset(sheet) > 0
     is_cut = np.zeros(n_pieces, np.bool_)
     is_cut[labels[ink & ~inner]] = True
     is_free = ~is_cut
     is_free[0] = False
     areas = np.where(is_free, statistics[:, cv2.CC_STAT_AREA], 0)
     largest, free = statistics[areas.argmax()], int(areas.sum())
-    _, _, width, height = cv2.boundingRect(paper.corners)
+    _, _, width, height = cv2.boundingRect(sheet.corners)
     size = max(largest[cv2.CC_STAT_WIDTH], largest[cv2.CC_STAT_HEIGHT])
-    if not free or size < LEAST_DIGIT * min(width, height) or free > MOST_INK * paper.area:
+    if not free or size < LEAST_DIGIT * min(width, height) or free > MOST_INK * sheet.area:
         return None
     if np.count_nonzero(is_cut[labels] & inner & ink) > most_cut * free:
         return None
     return is_free[labels]  # type: ignore[no-any-return]
 
 
-def _is_bounded(paper: _Paper, shade: Grey) -> bool:
+def _is_bounded(sheet: _Sheet, shade: Grey) -> bool:
     """Return whether another shade is next to the hull's edge."""
     cv2 = opencv()
-    ring = cv2.dilate(paper.hull, np.ones((7, 7), np.uint8)) - cv2.dilate(paper.hull, np.ones((3, 3), np.uint8))
+    ring = cv2.dilate(sheet.hull, np.ones((7, 7), np.uint8)) - cv2.dilate(sheet.hull, np.ones((3, 3), np.uint8))
     edge = cv2.countNonZero(ring)
     near_other = cv2.erode(shade, np.ones((5, 5), np.uint8)) == 0
-    return bool(edge >= 0.1 * paper.side and np.count_nonzero(near_other & (ring > 0)) >= BOUNDED * edge)
+    return bool(edge >= 0.1 * sheet.side and np.count_nonzero(near_other & (ring > 0)) >= BOUNDED * edge)
 
 
-def _n_edges(paper: _Paper) -> int:
+def _n_edges(sheet: _Sheet) -> int:
     """Return how many straight edges the hull has within the picture."""
-    height, width = paper.hull.shape
-    corners = opencv().approxPolyDP(paper.corners, 0.02 * (height + width), True)[:, 0]
+    height, width = sheet.hull.shape
+    corners = opencv().approxPolyDP(sheet.corners, 0.02 * (height + width), True)[:, 0]
     far = np.array([width, height]) - 4
 
     def on_border(one: npt.NDArray[np.int32], other: npt.NDArray[np.int32]) -> bool:
@@ -191,47 +199,47 @@ def _n_edges(paper: _Paper) -> int:
     return sum(not on_border(corners[index - 1], corners[index]) for index in range(len(corners)))
 
 
-def _desk(paper: _Paper, shade: Grey) -> npt.NDArray[np.bool_]:
+def _desk(sheet: _Sheet, shade: Grey) -> npt.NDArray[np.bool_]:
     """Return the mask of what is beyond the hull, of another shade, and wider than a frame."""
     cv2 = opencv()
-    width = paper.frame
-    beyond = ((shade == 0) & (paper.hull == 0)).astype(np.uint8)
+    width = sheet.frame
+    beyond = ((shade == 0) & (sheet.hull == 0)).astype(np.uint8)
     padded = cv2.copyMakeBorder(beyond, *(width,) * 4, cv2.BORDER_REPLICATE)
     opened = cv2.morphologyEx(padded, cv2.MORPH_OPEN, np.ones((width, width), np.uint8))
     return opened[width:-width, width:-width] > 0  # type: ignore[no-any-return]
 
 
-def _strokes_beyond(paper: _Paper, shade: Grey, desk: npt.NDArray[np.bool_]) -> int:
+def _strokes_beyond(sheet: _Sheet, shade: Grey, desk: npt.NDArray[np.bool_]) -> int:
     """Return how many pixels of thin strokes there are further from the hull than a frame is thick."""
     cv2 = opencv()
-    reach = 2 * paper.frame + 1
-    frame = cv2.dilate(paper.hull, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))
+    reach = 2 * sheet.frame + 1
+    frame = cv2.dilate(sheet.hull, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))
     wide = cv2.dilate(desk.astype(np.uint8), np.ones((7, 7), np.uint8))  # with its corners, which opening rounds off
     return int(np.count_nonzero((shade == 0) & (frame == 0) & (wide == 0)))
 
 
-def _ratio_of_widths(paper: _Paper, ink: npt.NDArray[np.bool_]) -> float:
+def _ratio_of_widths(sheet: _Sheet, ink: npt.NDArray[np.bool_]) -> float:
     """Return how wide the paper is in widths of the ink; 0 where it is an 8 whose holes are taken for ink.
 
     In a box, which is known by its shape, ink may be wider than the paper that it leaves.
     """
     cv2 = opencv()
     paper_width, ink_width = (
-        cv2.distanceTransform(np.pad(mask.astype(np.uint8), 1), cv2.DIST_L2, 3).max() for mask in (paper.piece, ink)
+        cv2.distanceTransform(np.pad(mask.astype(np.uint8), 1), cv2.DIST_L2, 3).max() for mask in (sheet.piece, ink)
     )
     ratio = float(paper_width / ink_width)
-    least = NEVER_NARROWER if paper.area >= BOX * _rectangle(paper.corners) else WIDER
+    least = NEVER_NARROWER if sheet.area >= BOX * _rectangle(sheet.corners) else WIDER
     return ratio if ratio >= least else 0
 
 
-def _inset(paper: _Paper) -> Grey:
+def _inset(sheet: _Sheet) -> Grey:
     """Return the hull without the soft edge of its boundary; the picture's own border stays."""
-    margin = max(2, round(MARGIN * paper.side))
+    margin = max(2, round(MARGIN * sheet.side))
     kernel = np.ones((2 * margin + 1, 2 * margin + 1), np.uint8)
-    return opencv().erode(paper.hull, kernel, borderValue=1)  # type: ignore[no-any-return]
+    return opencv().erode(sheet.hull, kernel, borderValue=1)  # type: ignore[no-any-return]
 
 
-def _only(picture: Grey, inside: Grey) -> Grey:
+def _only(picture: Grey, inside: Grey) -> Paper:
     """Return the picture cut to the bounding box of the mask `inside`, with plain paper where that is 0.
 
     The paper's light is a plane fitted to the lighter or darker half of what is inside, whichever is more.
@@ -241,7 +249,7 @@ def _only(picture: Grey, inside: Grey) -> Grey:
     part = picture[top : top + height, left : left + width]
     mask = inside[top : top + height, left : left + width] > 0
     if mask.all():
-        return np.ascontiguousarray(part)
+        return Paper(np.ascontiguousarray(part), top, left)
     threshold, _ = cv2.threshold(part[mask].reshape(-1, 1), 0, 255, cv2.THRESH_OTSU)
     is_light = part > threshold
     is_paper = mask & (is_light if 2 * np.count_nonzero(is_light & mask) >= np.count_nonzero(mask) else ~is_light)
@@ -251,4 +259,4 @@ def _only(picture: Grey, inside: Grey) -> Grey:
     basis = np.stack([np.ones(len(rows)), columns, rows], axis=1)
     level, across, down = np.linalg.lstsq(basis, part[rows, columns].astype(np.float64), rcond=None)[0]
     plane = level + across * np.arange(width) + down * np.arange(height)[:, np.newaxis]
-    return np.where(mask, part, np.rint(plane).clip(0, 255).astype(np.uint8))
+    return Paper(np.where(mask, part, np.rint(plane).clip(0, 255).astype(np.uint8)), top, left)

@@ -7,30 +7,21 @@ import numpy.typing as npt
 
 from fastmnist.errors import DataError, printable
 from fastmnist.images.decode import decode_image
-from fastmnist.images.normalize import CENTRE, normalize
+from fastmnist.images.normalize import Ask, normalize
+from fastmnist.kernels.picture.mnist_form import has_form
 from fastmnist.shapes import SIDE
 
 Images = npt.NDArray[np.uint8]
 
-_ROWS, _COLUMNS = np.divmod(np.arange(SIDE * SIDE), SIDE)
-_MOMENTS = [weights.astype(np.float32) for weights in (np.ones(SIDE * SIDE), _ROWS, _COLUMNS)]
-_BORDER = np.flatnonzero((np.minimum(_ROWS, _COLUMNS) == 0) | (np.maximum(_ROWS, _COLUMNS) == SIDE - 1))
-
 
 def in_mnist_form(images: Images) -> npt.NDArray[np.bool_]:
-    """Return which of the images (n, 28, 28) are already in MNIST's form: bool (n,).
-
-    Their border is black (its median is 0) and their centre of mass lies in [13, 15), in pixel indices, on both axes.
-    """
-    pixels = images.reshape(-1, SIDE * SIDE)
-    exact = pixels.astype(np.float32)  # all sums are integers below 2 ** 24
-    total, *moments = (np.einsum("ij,j->i", exact, weights) for weights in _MOMENTS)
-    is_central = [((CENTRE - 1) * total <= moment) & (moment < (CENTRE + 1) * total) for moment in moments]
-    is_black = 2 * np.count_nonzero(pixels[:, _BORDER], axis=1) < len(_BORDER)
-    return np.asarray(is_central[0] & is_central[1] & is_black)
+    """Return which of the images (n, 28, 28) are already in MNIST's form: bool (n,); see `has_form`."""
+    has_it = np.empty(len(images), np.bool_)
+    has_form(np.ascontiguousarray(images).reshape(-1, SIDE * SIDE), has_it)
+    return has_it
 
 
-def read_digits(paths: Sequence[bytes], preprocess: str, images: Images) -> dict[int, str]:
+def read_digits(paths: Sequence[bytes], preprocess: str, images: Images, ask: Ask | None = None) -> dict[int, str]:
     """Fill `images`, uint8 (m, 28, 28), from the image files `paths` (m), in MNIST's form where `preprocess` says so.
 
     Returns row -> one-line message for the files that can't be used; their images are 0.
@@ -44,15 +35,15 @@ def read_digits(paths: Sequence[bytes], preprocess: str, images: Images) -> dict
                 images[row] = picture
                 small.append(row)
             else:
-                images[row] = to_digit(picture, preprocess, path)
+                images[row] = to_digit(picture, preprocess, path, ask)
         except DataError as error:
             errors[row] = str(error)
             images[row] = 0
-    return errors | normalize_images(images, small, preprocess, lambda row: printable(paths[row]))
+    return errors | normalize_images(images, small, preprocess, lambda row: printable(paths[row]), ask)
 
 
 def normalize_images(
-    images: Images, rows: Iterable[int], preprocess: str, name: Callable[[int], str]
+    images: Images, rows: Iterable[int], preprocess: str, name: Callable[[int], str], ask: Ask | None = None
 ) -> dict[int, str]:
     """Bring the `rows` of `images`, uint8 (m, 28, 28), into MNIST's form in place, as `preprocess` says.
 
@@ -66,14 +57,14 @@ def normalize_images(
         chosen = chosen[~in_mnist_form(images[chosen])]
     for row in chosen.tolist():
         try:
-            images[row] = normalize(images[row])
+            images[row] = normalize(images[row], ask)
         except DataError as error:
             errors[row] = f"{name(row)}: {error}"
             images[row] = 0
     return errors
 
 
-def to_digit(picture: Images, preprocess: str, name: bytes) -> Images:
+def to_digit(picture: Images, preprocess: str, name: bytes, ask: Ask | None = None) -> Images:
     """Return a grey picture, uint8 (height, width), as 28x28 pixels, in MNIST's form where `preprocess` says so.
 
     Raises DataError, which begins with `name`, where that can't be done.
@@ -88,6 +79,6 @@ def to_digit(picture: Images, preprocess: str, name: bytes) -> Images:
             "resize it, or use --preprocess auto for a digit"
         )
     try:
-        return normalize(picture)
+        return normalize(picture, ask)
     except DataError as error:
         raise DataError(f"{printable(name)}: {error}") from None

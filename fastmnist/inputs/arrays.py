@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from fastmnist.errors import DataError
 from fastmnist.images.decode import decode_picture, to_grey
+from fastmnist.images.normalize import Ask
 from fastmnist.images.preprocess import to_digit
 from fastmnist.inputs.batch import Batch
 from fastmnist.inputs.stream import BATCH_SIZE, normalize_batch, open_stream
@@ -30,13 +31,13 @@ ARRAY, BYTES = b"<array>", b"<bytes>"  # what stands for the path of a row
 _EXPECTED = "expected paths, bytes of pictures, or arrays (n, 784), (n, 28, 28), (h, w) or (h, w, 3)"
 
 
-def read_images(images: Images, preprocess: str, *, threads: int = 1) -> Generator[Batch]:
+def read_images(images: Images, preprocess: str, *, threads: int = 1, ask: Ask | None = None) -> Generator[Batch]:
     """Yield the images as batches, none of them empty; what can't be read keeps a row with an entry in `errors`.
 
     Raises DataError for what is no image at all: other types, shapes or values.
     """
     n_rows = 0
-    for batch in _read_each(_as_list(images), preprocess, threads):
+    for batch in _read_each(_as_list(images), preprocess, threads, ask):
         n = len(batch.pixels)
         if n:
             batch.numbers = range(n_rows, n_rows + n)
@@ -102,17 +103,17 @@ def _form(image: Any) -> _Form:
     return _Form.MANY if isinstance(image, np.ndarray) and _holds_many(image) else _Form.PICTURE
 
 
-def _read_each(images: list[Any], preprocess: str, threads: int) -> Iterator[Batch]:
+def _read_each(images: list[Any], preprocess: str, threads: int, ask: Ask | None) -> Iterator[Batch]:
     """Yield batches of the images, a run of one form together; their `numbers` are to be set."""
     with Workers(threads) as workers:
         for form, group in groupby(images, _form):
             if form is _Form.PATH:
-                yield from open_stream(map(as_file, group), preprocess, threads=threads)
+                yield from open_stream(map(as_file, group), preprocess, threads=threads, ask=ask)
             elif form is _Form.PICTURE:
-                yield from _picture_batches(list(group), preprocess, workers)
+                yield from _picture_batches(list(group), preprocess, workers, ask)
             else:
                 for array in group:
-                    yield from _array_batches(_as_uint8(array).reshape(len(array), N_PIXELS), preprocess, workers)
+                    yield from _array_batches(_as_uint8(array).reshape(len(array), N_PIXELS), preprocess, workers, ask)
 
 
 def as_file(path: Any) -> bytes:
@@ -121,32 +122,32 @@ def as_file(path: Any) -> bytes:
     return b"./-" if name == b"-" else name
 
 
-def _array_batches(pixels: Uint8, preprocess: str, workers: Workers) -> Iterator[Batch]:
+def _array_batches(pixels: Uint8, preprocess: str, workers: Workers, ask: Ask | None) -> Iterator[Batch]:
     """Yield the images of an array (n, 784), which is not changed."""
     for first in range(0, len(pixels), BATCH_SIZE):
         part = pixels[first : first + BATCH_SIZE]
         batch = Batch([ARRAY] * len(part), range(first, first + len(part)), range(0), part, {})
         if preprocess == "mnist":
             batch.pixels = part.copy()
-            normalize_batch(batch, workers)
+            normalize_batch(batch, workers, ask)
         yield batch
 
 
-def _picture_batches(pictures: list[Any], preprocess: str, workers: Workers) -> Iterator[Batch]:
+def _picture_batches(pictures: list[Any], preprocess: str, workers: Workers, ask: Ask | None) -> Iterator[Batch]:
     """Yield pictures, arrays or encoded bytes, as rows."""
     for first in range(0, len(pictures), BATCH_SIZE):
         part = pictures[first : first + BATCH_SIZE]
         pixels = np.zeros((len(part), N_PIXELS), np.uint8)
-        errors = workers.share(len(part), partial(_read_pictures, part, preprocess, pixels))
+        errors = workers.share(len(part), partial(_read_pictures, part, preprocess, ask, pixels))
         yield Batch(list(map(_name, part)), [None] * len(part), range(0), pixels, errors)
 
 
-def _read_pictures(pictures: list[Any], preprocess: str, pixels: Uint8, rows: slice) -> dict[int, str]:
+def _read_pictures(pictures: list[Any], preprocess: str, ask: Ask | None, pixels: Uint8, rows: slice) -> dict[int, str]:
     """Fill some rows of `pixels` with the digits in the pictures; return row within `rows` -> message for the rest."""
     errors = {}
     for row, picture in enumerate(pictures[rows]):
         try:
-            pixels[rows][row] = to_digit(_as_grey(picture), preprocess, _name(picture)).ravel()
+            pixels[rows][row] = to_digit(_as_grey(picture), preprocess, _name(picture), ask).ravel()
         except DataError as error:
             errors[row] = str(error)
     return errors

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from fastmnist.errors import DataError
 from fastmnist.images.decode import decode_picture
+from fastmnist.images.normalize import Ask
 from fastmnist.images.preprocess import normalize_images, read_digits, to_digit
 from fastmnist.inputs import emnist
 from fastmnist.inputs.batch import Batch
@@ -32,13 +33,14 @@ def open_stream(
     batch_size: int = BATCH_SIZE,
     threads: int = 1,
     selection: Selection | None = None,
+    ask: Ask | None = None,
 ) -> Generator[Batch]:
     """Yield the images of `inputs` as batches of at most `batch_size` rows, none of them empty.
 
     Inputs are image files, folders, IDX files, tables, and `-` for stdin. What can't be read keeps a row with an
     entry in `Batch.errors`; nothing is raised for it. Folders are walked depth-first in byte order of full paths.
     Image files are brought into MNIST's form as `preprocess` (one of PREPROCESS_MODES) says, images of IDX files and
-    tables only where it is "mnist". Up to `threads` threads do that. Only the rows of the `selection` are read.
+    tables only where it is "mnist". Up to `threads` threads do that, and `ask` helps. Only the rows of the `selection` are read.
     Logged as warnings: empty folders, files of EMNIST, and at the end the kinds of files that were ignored.
     """
     selection = selection or Selection()
@@ -46,19 +48,24 @@ def open_stream(
     with Workers(threads) as workers:
         for kind, group in groupby(find_inputs(inputs, ignored), lambda found: found.kind):
             if kind is Kind.IMAGE:
-                yield from _image_batches(group, preprocess, batch_size, selection, workers)
+                yield from _image_batches(group, preprocess, batch_size, selection, workers, ask)
                 continue
             for found in group:
-                for batch in _file_batches(found, preprocess, batch_size, selection):
+                for batch in _file_batches(found, preprocess, batch_size, selection, ask):
                     if preprocess == "mnist" and found.kind is not Kind.IMAGE and batch.indices[0] is not None:
-                        normalize_batch(batch, workers)
+                        normalize_batch(batch, workers, ask)
                     yield batch
         for note in ignored.notes():
             _log.warning(note)
 
 
 def _image_batches(
-    images: Iterable[Input], preprocess: str, batch_size: int, selection: Selection, workers: Workers
+    images: Iterable[Input],
+    preprocess: str,
+    batch_size: int,
+    selection: Selection,
+    workers: Workers,
+    ask: Ask | None,
 ) -> Iterator[Batch]:
     """Yield the selected image files."""
     images = iter(images)
@@ -66,10 +73,10 @@ def _image_batches(
         taken = selection.take([image.path for image in offered], [None] * len(offered))
         if taken.positions:
             chosen = [offered[position] for position in taken.positions]
-            yield _image_batch(chosen, taken.numbers, preprocess, workers)
+            yield _image_batch(chosen, taken.numbers, preprocess, workers, ask)
 
 
-def _image_batch(images: list[Input], numbers: range, preprocess: str, workers: Workers) -> Batch:
+def _image_batch(images: list[Input], numbers: range, preprocess: str, workers: Workers, ask: Ask | None) -> Batch:
     """Return the digits in the image files."""
     paths = [image.path for image in images]
     pixels = np.zeros((len(images), N_PIXELS), np.uint8)
@@ -77,19 +84,21 @@ def _image_batch(images: list[Input], numbers: range, preprocess: str, workers: 
     unlisted = {row: image.error for row, image in enumerate(images) if image.error is not None}
 
     def read(rows: slice) -> dict[int, str]:
-        return read_digits(paths[rows], preprocess, squares[rows])
+        return read_digits(paths[rows], preprocess, squares[rows], ask)
 
     # A folder that can't be listed also fails as an image; why it can't be listed is the better message.
     return Batch(paths, [None] * len(images), numbers, pixels, workers.share(len(images), read) | unlisted)
 
 
-def _file_batches(found: Input, preprocess: str, batch_size: int, selection: Selection) -> Iterator[Batch]:
+def _file_batches(
+    found: Input, preprocess: str, batch_size: int, selection: Selection, ask: Ask | None
+) -> Iterator[Batch]:
     """Yield the selected images of an IDX file, a table or stdin; a refusal or a read error is one more row."""
     path = found.path
     try:
         source = _open(found)
         if isinstance(source, bytes):
-            image = to_digit(decode_picture(source, path), preprocess, path)
+            image = to_digit(decode_picture(source, path), preprocess, path, ask)
             yield from _single_row(path, selection, image.reshape(1, N_PIXELS), None)
             return
     except DataError as error:
@@ -171,12 +180,12 @@ def _rows_of(pixels: npt.NDArray[np.uint8], positions: range, path: bytes) -> np
     return emnist.upright(pixels) if emnist.is_emnist(path) else pixels
 
 
-def normalize_batch(batch: Batch, workers: Workers) -> None:
+def normalize_batch(batch: Batch, workers: Workers, ask: Ask | None = None) -> None:
     """Bring the images of a batch into MNIST's form in place; those with no digit become errors."""
     images = batch.pixels.reshape(-1, SIDE, SIDE)
 
     def normalize(rows: slice) -> dict[int, str]:
         good = [row - rows.start for row in range(rows.start, min(rows.stop, len(images))) if row not in batch.errors]
-        return normalize_images(images[rows], good, "mnist", lambda row: batch.where(rows.start + row))
+        return normalize_images(images[rows], good, "mnist", lambda row: batch.where(rows.start + row), ask)
 
     batch.errors |= workers.share(len(images), normalize)

@@ -47,7 +47,7 @@ def _announce_compile() -> None:
 def cache_folder() -> Path:
     """Return the folder of compiled kernels: one for each version of their sources, of Numba and of fastmnist."""
     digest = hashlib.sha256(f"{__version__} {numba.__version__}".encode())
-    for source in sorted(Path(__file__).parent.glob("*.py")):
+    for source in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(source.name.encode() + source.read_bytes())
     return platformdirs.user_cache_path("fastmnist") / f"kernels-{digest.hexdigest()[:16]}"
 

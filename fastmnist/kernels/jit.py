@@ -96,6 +96,11 @@ def kernel(function: Callable[..., Any]) -> Kernel:
     return Kernel(function)
 
 
+def serial_kernel(function: Callable[..., Any]) -> Any:
+    """Make a kernel that runs in the thread that calls it, without the interpreter lock: each thread its own work."""
+    return _compile(function, parallel=False)
+
+
 def _choose_device_function() -> Any:
     """Return what compiles device functions: DeviceFunction, or Numba's public `njit` where that does not work."""
     try:

@@ -1,0 +1,92 @@
+"""Connected components of ink, by runs: rows of ink pixels side by side (8-connected, union-find)."""
+
+from fastmnist.kernels.jit import inlined
+
+INSET = 12  # the inner part of a picture begins 1/12 from its border
+
+
+# Columns of `components`: bounding box (right and bottom exclusive), area, area in the inner part, and a state that
+# others give them.
+LEFT, TOP, RIGHT, BOTTOM, AREA, INNER, STATE = range(7)
+
+
+@inlined
+def find_runs(picture, height, width, threshold, runs, parents):
+    """Fill `runs` (n, 4) with the row, start and end of each run of pixels above `threshold`; return how many.
+
+    Runs that touch, also at a corner, have the same root in `parents` (n,).
+    """
+    n, first_above, end_above = 0, 0, 0
+    for y in range(height):
+        row, first_here, above, x = picture[y * width : (y + 1) * width], n, first_above, 0
+        while x < width:
+            if row[x] <= threshold:
+                x += 1
+                continue
+            start = x
+            while x < width and row[x] > threshold:
+                x += 1
+            runs[n, 0], runs[n, 1], runs[n, 2] = y, start, x
+            parents[n] = n
+            while above < end_above and runs[above, 2] < start:
+                above += 1
+            other = above
+            while other < end_above and runs[other, 1] <= x:
+                _join(parents, other, n)
+                other += 1
+            n += 1
+        first_above, end_above = first_here, n
+    return n
+
+
+@inlined
+def _root(parents, run):
+    while parents[run] != run:
+        parents[run] = parents[parents[run]]  # shortens the way
+        run = parents[run]
+    return run
+
+
+@inlined
+def _join(parents, one, other):
+    one, other = _root(parents, one), _root(parents, other)
+    if one < other:
+        parents[other] = one
+    else:
+        parents[one] = other
+
+
+@inlined
+def find_components(runs, n_runs, parents, height, width, components):
+    """Fill `components` (m, 7), and runs[:, 3] with each run's component; return how many."""
+    inset = max(1, min(height, width) // INSET)
+    n = 0
+    for run in range(n_runs):
+        root = _root(parents, run)
+        if root == run:
+            runs[run, 3] = n
+            components[n, LEFT], components[n, TOP] = width, height
+            for column in range(RIGHT, STATE + 1):
+                components[n, column] = 0
+            n += 1
+        runs[run, 3] = runs[root, 3]
+        box, y, start, end = components[runs[run, 3]], runs[run, 0], runs[run, 1], runs[run, 2]
+        box[LEFT], box[RIGHT] = min(box[LEFT], start), max(box[RIGHT], end)
+        box[TOP], box[BOTTOM] = min(box[TOP], y), max(box[BOTTOM], y + 1)
+        box[AREA] += end - start
+        if inset <= y < height - inset:
+            box[INNER] += max(0, min(end, width - inset) - max(start, inset))
+    return n
+
+
+@inlined
+def paint(runs, n_runs, components, state, height, width, margin, mask):
+    """Fill `mask` with 1 where a component with that state is, or `margin` pixels beside it, and 0 elsewhere."""
+    for i in range(height * width):
+        mask[i] = 0
+    for run in range(n_runs):
+        if components[runs[run, 3], STATE] == state:
+            start, end = max(0, runs[run, 1] - margin), min(width, runs[run, 2] + margin)
+            for y in range(max(0, runs[run, 0] - margin), min(height, runs[run, 0] + margin + 1)):
+                for x in range(start, end):
+                    mask[y * width + x] = 1

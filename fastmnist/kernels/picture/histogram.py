@@ -1,0 +1,91 @@
+"""How often each grey occurs, and what that says: medians, and the threshold between two kinds."""
+
+import numpy as np
+
+from fastmnist.kernels.jit import inlined
+
+GREYS = 256
+
+
+@inlined
+def count_greys(picture, n, counts):
+    """Fill counts[:256] with how many of the first n pixels have each grey.
+
+    counts (1024,) int64: four histograms that are added up, because a pixel's count must not wait for its neighbour's.
+    """
+    for i in range(4 * GREYS):
+        counts[i] = 0
+    whole = n // 4 * 4
+    for i in range(0, whole, 4):
+        counts[picture[i]] += 1
+        counts[GREYS + picture[i + 1]] += 1
+        counts[2 * GREYS + picture[i + 2]] += 1
+        counts[3 * GREYS + picture[i + 3]] += 1
+    for i in range(whole, n):
+        counts[picture[i]] += 1
+    for grey in range(GREYS):
+        counts[grey] += counts[GREYS + grey] + counts[2 * GREYS + grey] + counts[3 * GREYS + grey]
+
+
+@inlined
+def threshold_between(counts):
+    """Return the grey that ends the darker of two kinds, by Otsu's criterion (1979), the first of equal ones."""
+    n, total = 0, 0
+    for grey in range(GREYS):
+        n += counts[grey]
+        total += grey * counts[grey]
+    n_below, below, best, threshold = 0, 0, -1.0, 0
+    for grey in range(GREYS):
+        n_below += counts[grey]
+        below += grey * counts[grey]
+        if 0 < n_below < n:
+            distance = below / n_below - (total - below) / (n - n_below)
+            spread = float(n_below) * float(n - n_below) * distance * distance
+            if spread > best:
+                best, threshold = spread, grey
+    return threshold
+
+
+@inlined
+def median_of(counts, first, last):
+    """Return the median of the greys from `first` to `last`, the larger middle one of an even number."""
+    n = 0
+    for grey in range(first, last + 1):
+        n += counts[grey]
+    n_below = 0
+    for grey in range(first, last + 1):
+        n_below += counts[grey]
+        if 2 * n_below > n:
+            return grey
+    return first
+
+
+@inlined
+def deviation_of(counts, first, last, median):
+    """Return the standard deviation of those greys, if they are normal: 1.4826 times the median distance."""
+    n = 0
+    for grey in range(first, last + 1):
+        n += counts[grey]
+    n_near = 0
+    for distance in range(GREYS):
+        if first <= median - distance <= last:
+            n_near += counts[median - distance]
+        if distance and first <= median + distance <= last:
+            n_near += counts[median + distance]
+        if 2 * n_near > n:
+            return 1.4826 * distance
+    return 0.0
+
+
+@inlined
+def upper_percentile(counts, share):
+    """Return the grey that the given share of the pixels is above, at most."""
+    n = 0
+    for grey in range(GREYS):
+        n += counts[grey]
+    n_above = np.int64(0)
+    grey = GREYS - 1
+    while grey > 0 and n_above + counts[grey] <= share * n:
+        n_above += counts[grey]
+        grey -= 1
+    return grey

@@ -1,0 +1,249 @@
+"""Ruled lines, squared paper and underlines: found by following thin runs of ink, and taken off, but not off the digit.
+
+A line is followed in both directions from where it is alone, also under strokes that hide it, by the least squares
+line through what was found of it. Lines from top to bottom are found in the same way, along the other axis.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from fastmnist.kernels.jit import inlined
+from fastmnist.kernels.picture.ink import core
+
+THICKNESS = 0.035  # of the longer side: lines are at most this thick,
+SOFT_EDGES = 2  # and this many pixels for their edges
+FAINT = 0.2  # of the ink's depth, and 3 standard deviations of the noise: lines are deeper
+STEEPEST = 0.1  # rows per column
+MEMORY = 80.0  # columns that the least squares line remembers, so that it follows a curve
+N_SEEDS = 11  # columns in which lines are looked for; a few would fall on lines that run the other way
+GOLDEN = 0.618034  # spreads them evenly, and never at the distance of such lines
+
+BLANK_GAP = 0.15  # of the length: a line that is blank for longer has ended
+RULED_LENGTH = 0.6  # of the picture: ruled lines are longer, as they end at the border,
+AT_END = 0.04  # or this near to it
+RULED_FOUND, RULED_BLANK = 0.5, 0.2  # of its length: what must be seen of a ruled line, and what may be missing
+UNDERLINE = 0.35  # of the picture: underlines are longer
+UNDERLINE_FOUND, UNDERLINE_BLANK = 0.6, 0.05
+BEYOND = 0.08  # of its length: an underline goes on to both sides of the digit; the foot of a 2 does not
+HIGHEST, LOWEST = 1.1, 0.2  # of its length: how high what stands on it is; the stem over the foot of a 1 is higher
+AT_FOOT = 0.12  # of that height: the digit's lowest part, which an underline may touch
+DEEPER = 1.8  # times the line's depth: what is as deep is a stroke on the line
+
+
+class Axis(NamedTuple):
+    """A picture seen so that its lines run from left to right: its columns and rows, and the steps between them."""
+
+    n_columns: int
+    n_rows: int
+    along: int  # from a pixel to that in the next column
+    across: int  # to that in the next row
+
+
+class Track(NamedTuple):
+    """A line that was followed from its seed to one side."""
+
+    n_found: int
+    n_blank: int  # columns without ink, between found ones
+    n_missing: int  # columns without ink, after the last found one
+    last: int  # the last column in which it was found
+    thickness: float  # sum over the columns found
+    depth: float  # likewise
+    slope: float  # rows per column
+    leaves: bool  # whether it left the picture at the top or the bottom
+
+
+class Line(NamedTuple):
+    """A line from column `first` to `last`."""
+
+    first: int
+    last: int
+    half: int  # half its thickness, rows
+    depth: float  # mean over its columns
+
+
+@inlined
+def remove_lines(work, height, width, ink, with_rules):
+    """Take lines out of work.ink, uint8 (height, width); return how many.
+
+    Without `with_rules`, only underlines. work.padded, lengths and row are scratch.
+    """
+    faint = ink.level + max(FAINT * ink.depth, 3 * ink.noise)
+    thickest = int(np.rint(THICKNESS * max(height, width))) + SOFT_EDGES
+    n = _remove_along(work, Axis(width, height, 1, width), faint, core(ink), thickest, with_rules, True)
+    if with_rules:
+        n += _remove_along(work, Axis(height, width, width, 1), faint, core(ink), thickest, True, False)
+    return n
+
+
+@inlined
+def _remove_along(work, axis, faint, stroke, thickest, with_rules, with_underlines):
+    picture, thin, path = work.ink, work.padded, work.row
+    _find_thin_runs(picture, axis, faint, thickest, thin, work.lengths)
+    n = 0
+    for seed in range(1, N_SEEDS + 1):
+        column = int(axis.n_columns * (0.1 + 0.8 * (seed * GOLDEN - math.floor(seed * GOLDEN))))
+        row = 0
+        while row < axis.n_rows:
+            first = row
+            while row < axis.n_rows and thin[row * axis.across + column * axis.along]:
+                row += 1
+            if row == first:
+                row += 1
+                continue
+            start = 0.5 * (first + row - 1)
+            right = _follow(picture, thin, axis, faint, column, start, 0.0, 0, 1, path)
+            left = _follow(picture, thin, axis, faint, column, start, right.slope, right.n_found, -1, path)
+            path[column] = start
+            n_found = right.n_found + left.n_found + 1
+            half = int(np.ceil((right.thickness + left.thickness + row - first) / n_found / 2))
+            line = Line(left.last, right.last, half, (right.depth + left.depth) / max(1, n_found - 1))
+            is_ruled = with_rules and _is_ruled(axis, left, right)
+            if is_ruled or (with_underlines and _is_underline(picture, axis, left, right, line, stroke, path, start)):
+                _erase(picture, axis, line, stroke, path, work.lengths)
+                _clear(thin, axis, line, path)
+                n += 1
+    return n
+
+
+@inlined
+def _find_thin_runs(picture, axis, faint, thickest, thin, lengths):
+    """Fill `thin` with 1 where ink, above `faint`, is at most `thickest` pixels thick across the lines, else with 0."""
+    for i in range(axis.n_rows * axis.n_columns):
+        thin[i] = 0
+    for column in range(axis.n_columns):
+        lengths[column] = 0
+    for row in range(axis.n_rows + 1):
+        for column in range(axis.n_columns):
+            if row < axis.n_rows and picture[row * axis.across + column * axis.along] > faint:
+                lengths[column] += 1
+            elif lengths[column]:
+                if lengths[column] <= thickest:
+                    for above in range(1, lengths[column] + 1):
+                        thin[(row - above) * axis.across + column * axis.along] = 1
+                lengths[column] = 0
+
+
+@inlined
+def _follow(picture, thin, axis, faint, column, row, slope, n_seen, direction, path):
+    """Follow the line through (row, column) to one side; path[column] gets its row. Returns its Track.
+
+    Row and slope are those of the least squares line through what was found, `n_seen` columns of it before, updated
+    column by column (the expanding-memory filter of first degree: Morrison, Introduction to sequential smoothing and
+    prediction, 1969, section 10).
+    """
+    n_found, n_blank, n_missing, last, leaves = 0, 0, 0, column, False
+    thickness, depth, longest_gap = 0.0, 0.0, int(BLANK_GAP * axis.n_columns) + 1
+    column += direction
+    while 0 <= column < axis.n_columns and n_missing <= longest_gap:
+        row += slope * direction
+        nearest = int(np.rint(row))
+        leaves = nearest < 0 or nearest >= axis.n_rows
+        if leaves:
+            break
+        hit = _hit(thin, axis, nearest, column)
+        if hit >= 0:
+            first, end = _run_around(thin, axis, hit, column)
+            middle = 0.5 * (first + end)
+            n = min(n_found + n_seen, MEMORY) + 2
+            far = middle - row
+            row += 2 * (2 * n + 1) / ((n + 1) * (n + 2)) * far
+            slope = min(max(slope + 6 / ((n + 1) * (n + 2)) * far * direction, -STEEPEST), STEEPEST)
+            n_found, n_blank, n_missing, last = n_found + 1, n_blank + n_missing, 0, column
+            thickness += end - first + 1
+            depth += picture[int(middle) * axis.across + column * axis.along]
+        elif picture[nearest * axis.across + column * axis.along] <= faint:
+            n_missing += 1
+        path[column] = row
+        column += direction
+    return Track(n_found, n_blank, n_missing, last, thickness, depth, slope, leaves)
+
+
+@inlined
+def _hit(thin, axis, row, column):
+    """Return the thin pixel at the row or next to it, -1 where there is none."""
+    for nearby in (row, row - 1, row + 1):
+        if 0 <= nearby < axis.n_rows and thin[nearby * axis.across + column * axis.along]:
+            return nearby
+    return -1
+
+
+@inlined
+def _run_around(thin, axis, row, column):
+    first, last = row, row
+    while first > 0 and thin[(first - 1) * axis.across + column * axis.along]:
+        first -= 1
+    while last + 1 < axis.n_rows and thin[(last + 1) * axis.across + column * axis.along]:
+        last += 1
+    return first, last
+
+
+@inlined
+def _is_ruled(axis, left, right):
+    """Return whether a line goes from border to border; strokes may hide parts of it."""
+    length, at_end = right.last - left.last + 1, AT_END * axis.n_columns
+    n_found, n_blank = right.n_found + left.n_found + 1, right.n_blank + left.n_blank
+    if length < RULED_LENGTH * axis.n_columns or n_found < RULED_FOUND * length or n_blank > RULED_BLANK * length:
+        return False
+    return (right.leaves or right.n_missing <= at_end) and (left.leaves or left.n_missing <= at_end)
+
+
+@inlined
+def _is_underline(picture, axis, left, right, line, stroke, path, start):
+    """Return whether a line lies under all other ink, and goes on beyond it to both sides."""
+    length = line.last - line.first + 1
+    n_found, n_blank = right.n_found + left.n_found + 1, right.n_blank + left.n_blank
+    if length < UNDERLINE * axis.n_columns or n_found < UNDERLINE_FOUND * length or n_blank > UNDERLINE_BLANK * length:
+        return False
+    top, bottom, first, last = axis.n_rows, -1, axis.n_columns, -1
+    for row in range(axis.n_rows):
+        for column in range(axis.n_columns):
+            if picture[row * axis.across + column * axis.along] > stroke:
+                on_line = line.first <= column <= line.last and abs(row - path[column]) <= line.half + 0.5
+                if not on_line:
+                    top, bottom, first, last = min(top, row), row, min(first, column), max(last, column)
+    height = bottom - top + 1
+    if bottom < 0 or not LOWEST * length <= height <= HIGHEST * length:
+        return False
+    is_below = start >= bottom - AT_FOOT * height - line.half - 1
+    return is_below and min(first - line.first, line.last - last) >= BEYOND * length
+
+
+@inlined
+def _erase(picture, axis, line, stroke, path, is_line):
+    """Take a line out of the picture, but where a stroke crosses it or lies on it."""
+    for column in range(line.first, line.last + 1):
+        crosses_above, crosses_below, deepest = False, False, 0
+        for near in range(max(line.first, column - line.half), min(line.last, column + line.half) + 1):
+            row = int(np.rint(path[near]))
+            above, below, place = row - line.half - 1, row + line.half + 1, near * axis.along
+            # Beyond the picture there may be a stroke.
+            crosses_above = crosses_above or above < 0 or picture[above * axis.across + place] > stroke
+            crosses_below = crosses_below or below >= axis.n_rows or picture[below * axis.across + place] > stroke
+        first, end = _thickness_at(axis, line, path, column)
+        for row in range(first, end):
+            deepest = max(deepest, picture[row * axis.across + column * axis.along])
+        is_stroke = deepest > stroke and deepest > DEEPER * line.depth
+        is_line[column] = 0 if (crosses_above and crosses_below) or is_stroke else 1
+    for column in range(line.first, line.last + 1):
+        if is_line[column]:
+            first, end = _thickness_at(axis, line, path, column)
+            for row in range(first, end):
+                picture[row * axis.across + column * axis.along] = 0
+
+
+@inlined
+def _clear(thin, axis, line, path):
+    """Take a line out of the thin runs, so that it is followed once."""
+    for column in range(line.first, line.last + 1):
+        first, end = _thickness_at(axis, line, path, column)
+        for row in range(first, end):
+            thin[row * axis.across + column * axis.along] = 0
+
+
+@inlined
+def _thickness_at(axis, line, path, column):
+    """Return the rows of a line in a column, the last exclusive."""
+    row = int(np.rint(path[column]))
+    return max(0, row - line.half), min(axis.n_rows, row + line.half + 1)

@@ -1,0 +1,117 @@
+"""Dilation, erosion and closing by windows, whose cost grows with the logarithm of the window's size."""
+
+import math
+
+import numpy as np
+
+from fastmnist.kernels.jit import inlined
+
+
+@inlined
+def close(picture, height, width, down, across, out, padded, spare):
+    """Fill `out` with `picture` closed by a window of 2 * down + 1 by 2 * across + 1 pixels, cut at the border.
+
+    Whatever is darker than its surroundings and narrower than the window becomes as light as they are. A dark part
+    that reaches the border goes only where it is narrower than half a window.
+    """
+    for i in range(height * width):
+        out[i] = picture[i]
+    # Eroding is dilating the negative; both dilations leave negatives.
+    _dilated_negative(out, height, width, down, across, padded, spare)
+    _dilated_negative(out, height, width, down, across, padded, spare)
+
+
+@inlined
+def _dilated_negative(picture, height, width, down, across, padded, spare):
+    """Replace `picture` by the negative of its dilation."""
+    stride = width + 2 * across
+    n = (height + 2 * down) * stride
+    for i in range(n):
+        padded[i] = 0
+    for y in range(height):
+        row, line = picture[y * width : (y + 1) * width], padded[(y + down) * stride + across :]
+        for x in range(width):
+            line[x] = row[x]
+    # Rows have margins, so windows that begin in a row end in it, and all rows are done in one loop.
+    if _largest_of(padded, spare, 2 * across + 1, 1, n):
+        is_first = _largest_of(padded, spare, 2 * down + 1, stride, n - 2 * across)
+    else:
+        is_first = not _largest_of(spare, padded, 2 * down + 1, stride, n - 2 * across)
+    for y in range(height):
+        row = picture[y * width : (y + 1) * width]
+        line = padded[y * stride : y * stride + width] if is_first else spare[y * stride : y * stride + width]
+        for x in range(width):
+            row[x] = 255 - line[x]
+
+
+@inlined
+def _largest_of(values, spare, n_values, step, n):
+    """Find the largest of each value and the next n_values - 1 that are `step` apart.
+
+    Returns whether the result is in `values`; otherwise it is in `spare`. Windows double until they are large enough.
+    """
+    size, is_first = 1, True
+    while 2 * size <= n_values:
+        n -= size * step
+        if is_first:
+            _larger(values, size * step, n, spare)
+        else:
+            _larger(spare, size * step, n, values)
+        is_first = not is_first
+        size *= 2
+    offset = (n_values - size) * step
+    if is_first:
+        _larger(values, offset, n - offset, spare)
+    else:
+        _larger(spare, offset, n - offset, values)
+    return not is_first
+
+
+@inlined
+def _larger(values, offset, n, out):
+    """Fill `out` with the larger of each value and the one `offset` further on. A loop of its own is vectorised."""
+    first, second = values[:n], values[offset : offset + n]
+    for i in range(n):
+        one, other = first[i], second[i]
+        out[i] = one if one > other else other
+
+
+@inlined
+def change_strokes(digit, height, width, change, thicken, out):
+    """Dilate, or erode, a digit by an ellipse of change + 1 pixels; return the height and width of `out`, with margins.
+
+    digit (height, width) float32 with nothing around it; out float32 with change + 1 more pixels on each side.
+    """
+    size, margin = change + 1, change + 1
+    first = -(size // 2)
+    new_height, new_width = height + 2 * margin, width + 2 * margin
+    for i in range(new_height * new_width):
+        out[i] = 0 if thicken else np.inf
+    radius = size // 2
+    for down in range(first, first + size):
+        # The rows of OpenCV's MORPH_ELLIPSE.
+        reach = int(np.rint(math.sqrt(radius * radius - down * down))) if abs(down) <= radius else 0
+        for across in range(max(first, -reach), min(first + size - 1, reach) + 1):
+            _combine(digit, height, width, down, across, margin, thicken, out)
+    return new_height, new_width
+
+
+@inlined
+def _combine(digit, height, width, down, across, margin, thicken, out):
+    new_width = width + 2 * margin
+    for y in range(height + 2 * margin):
+        line = out[y * new_width : (y + 1) * new_width]
+        source, start = y - margin + down, margin - across
+        is_inside = 0 <= source < height
+        if is_inside:
+            pixels, part = digit[source * width : (source + 1) * width], line[start : start + width]
+            for x in range(width):
+                if thicken:
+                    part[x] = max(part[x], pixels[x])
+                else:
+                    part[x] = min(part[x], pixels[x])
+        if not thicken:
+            for x in range(start if is_inside else new_width):
+                line[x] = 0
+            for x in range(start + width if is_inside else new_width, new_width):
+                line[x] = 0

@@ -1,0 +1,146 @@
+"""A digit's ink -> MNIST's form: its longest side 20 pixels, its centre of mass in the middle of 28x28.
+
+MNIST's digits were cut out of black-and-white scans, scaled to fit 20x20 pixels with their aspect ratio kept, which
+gave them grey edges, and put into 28x28 pixels with their centre of mass in the middle (LeCun et al., Gradient-based
+learning applied to document recognition, 1998, section III.A), moved by whole pixels only (Yadav and Bottou, Cold
+case: the lost MNIST digits, 2019, section 2).
+"""
+
+import math
+
+import numpy as np
+
+from fastmnist.kernels.jit import inlined
+from fastmnist.kernels.picture.morphology import change_strokes
+from fastmnist.kernels.picture.shrink import scale_by_area, scale_linearly
+from fastmnist.shapes import SIDE
+
+BOX = 20  # the longest side of a digit within the 28x28 pixels
+CENTRE = 14  # where the centre of mass goes, rounded: [13.5, 14.5) in pixel indices
+CORE = np.float32(0.5)  # of the ink's depth: the core of a stroke
+EDGE = 0.5  # of the ink's depth: where a digit ends in a large picture
+THIN, THICK = 1.7, 5.0  # stroke widths in the 20x20 box beyond which strokes are changed,
+THICKENED, THINNED = 2.5, 3.8  # and to which widths
+STRAIGHT, DIAGONAL = np.float32(0.955), np.float32(1.3693)  # Borgefors' steps (1986), for a window of 3x3
+
+
+@inlined
+def place(digit, height, width, changed, distances, image):
+    """Fill image (784,) with a digit in MNIST's form; return its stroke width in the 20x20 box, 0 where none is left.
+
+    digit (height, width) float32: 0 for paper, about 1 for full ink; it is overwritten, as are `changed` and
+    `distances`, which have room for more than its pixels.
+    """
+    height, width = _cut(digit, height, width, changed)
+    if height == 0:
+        return 0.0
+    size = max(height, width)
+    stroke = stroke_width(digit, height, width, distances) * BOX / size
+    if size >= 2 * BOX and not THIN <= stroke <= THICK:
+        change = int(np.rint(abs((THICKENED if stroke < THIN else THINNED) - stroke) * size / BOX))
+        height, width = change_strokes(digit, height, width, change, stroke < THIN, changed)
+        for i in range(height * width):
+            digit[i] = changed[i]
+        height, width = _cut(digit, height, width, changed)
+        if height == 0:
+            return 0.0
+    scale = BOX / max(height, width)
+    new_height, new_width = max(1, int(np.rint(height * scale))), max(1, int(np.rint(width * scale)))
+    if scale < 1:
+        scale_by_area(digit, height, width, new_height, new_width, changed, distances)
+    else:
+        scale_linearly(digit, height, width, new_height, new_width, changed)
+    _centre(changed, new_height, new_width, image)
+    return max(stroke, 0.01)
+
+
+@inlined
+def _cut(digit, height, width, spare):
+    """Cut the empty rows and columns around a digit off, in place; return its height and width, 0 where it is empty.
+
+    In a small picture pixels are as large as MNIST's, and a digit ends with its last grey pixel; in a large one the
+    lens blurs the edge, and the digit ends at EDGE of the ink's depth.
+    """
+    top, left, bottom, right = bounds(digit, height, width, CORE)
+    if bottom <= top:
+        return 0, 0
+    edge = np.float32(EDGE * max(0.0, 1 - BOX / max(bottom - top, right - left)))
+    top, left, bottom, right = bounds(digit, height, width, edge)
+    new_width = right - left
+    for y in range(top, bottom):
+        row, line = digit[y * width + left : y * width + right], spare[(y - top) * new_width :]
+        for x in range(new_width):
+            line[x] = row[x]
+    for i in range((bottom - top) * new_width):
+        digit[i] = spare[i]
+    return bottom - top, new_width
+
+
+@inlined
+def bounds(picture, height, width, edge):
+    """Return top, left, bottom and right (exclusive) of what is above `edge`; bottom is 0 where nothing is."""
+    top, left, bottom, right = height, width, 0, 0
+    for y in range(height):
+        row = picture[y * width : (y + 1) * width]
+        x = 0
+        while x < width and row[x] <= edge:
+            x += 1
+        if x < width:
+            top, left, bottom = min(top, y), min(left, x), y + 1
+            x = width
+            while row[x - 1] <= edge:
+                x -= 1
+            right = max(right, x)
+    return top, left, bottom, right
+
+
+@inlined
+def stroke_width(digit, height, width, distances):
+    """Return the mean width of a digit's strokes, in pixels: in a stroke of width w, pixels are w / 4 from its edge.
+
+    Distances are those of a chamfer of 3x3 (Borgefors, Distance transformations in digital images, 1986).
+    """
+    stride = width + 2
+    for i in range((height + 2) * stride):
+        distances[i] = 0
+    for y in range(height):
+        for x in range(width):
+            if digit[y * width + x] > CORE:
+                here = (y + 1) * stride + x + 1
+                straight = min(distances[here - stride], distances[here - 1]) + STRAIGHT
+                diagonal = min(distances[here - stride - 1], distances[here - stride + 1]) + DIAGONAL
+                distances[here] = min(straight, diagonal)
+    total, n = 0.0, 0
+    for y in range(height - 1, -1, -1):
+        for x in range(width - 1, -1, -1):
+            if digit[y * width + x] > CORE:
+                here = (y + 1) * stride + x + 1
+                straight = min(distances[here + stride], distances[here + 1]) + STRAIGHT
+                diagonal = min(distances[here + stride - 1], distances[here + stride + 1]) + DIAGONAL
+                distances[here] = min(distances[here], min(straight, diagonal))
+                total += distances[here]
+                n += 1
+    return 4 * total / max(1, n) - 1
+
+
+@inlined
+def _centre(digit, height, width, image):
+    """Fill image (784,) with the digit's ink at full range and its centre of mass in [13.5, 14.5) on both axes.
+
+    The digit is shifted by whole pixels, and never past the edge.
+    """
+    total, down, across, deepest = 0.0, 0.0, 0.0, np.float32(0)
+    for y in range(height):
+        for x in range(width):
+            ink = digit[y * width + x]
+            total += ink
+            down += ink * y
+            across += ink * x
+            deepest = max(deepest, ink)
+    top = min(max(0, math.ceil(CENTRE - 0.5 - down / total)), SIDE - height)
+    left = min(max(0, math.ceil(CENTRE - 0.5 - across / total)), SIDE - width)
+    for i in range(SIDE * SIDE):
+        image[i] = 0
+    for y in range(height):
+        for x in range(width):
+            image[(top + y) * SIDE + left + x] = np.uint8(np.rint(digit[y * width + x] * (255.0 / deepest)))

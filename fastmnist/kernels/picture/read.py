@@ -1,0 +1,149 @@
+"""A grey picture -> the digit in it, in MNIST's form: the way that every picture goes, step by step."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fastmnist.kernels.jit import inlined, serial_kernel
+from fastmnist.kernels.picture.components import BOTTOM, LEFT, RIGHT, STATE, TOP, find_components, find_runs, paint
+from fastmnist.kernels.picture.frame import without_frame
+from fastmnist.kernels.picture.ink import core, find_ink, judge
+from fastmnist.kernels.picture.light import MIXED, compare_with_light, fit_light, under_even_light
+from fastmnist.kernels.picture.lines import remove_lines
+from fastmnist.kernels.picture.place import place
+from fastmnist.kernels.picture.shrink import block_size, shrink_by_blocks
+from fastmnist.kernels.picture.strokes import STROKE, choose_strokes, looks_like_paper
+from fastmnist.kernels.picture.work import AREA
+
+READ, NO_INK, ONLY_LINES, SEVERAL = range(4)  # what came of reading a picture
+
+LEAST_SIDE = 64  # pixels: in smaller pictures a digit fills most, and strokes are as thin as ruled lines
+SOFT_EDGE = 2  # pixels of a stroke around its core
+WIDE = 0.35  # of the picture: what is wider may stand on an underline
+
+
+class Reading(NamedTuple):
+    """What was decided on the way; lengths are in pixels of the picture as it was read."""
+
+    code: int  # one of those above
+    down: int  # pixels of the picture per pixel as read
+    across: int
+    height: int  # without its frame
+    width: int
+    frame_top: int  # what was cut off above
+    frame_left: int
+    is_dark: bool  # dark ink on light paper
+    unlike_paper: float  # share of the pixels that are far from the light at the border
+    at_border: float  # share of the border's pixels that are ink
+    n_lines: int  # ruled lines and underlines that were taken away
+    n_digits: int  # side by side
+    has_inner: bool  # ink within the box of other ink, or a large area full of ink
+    top: int  # box of the digit, with its soft edge
+    left: int
+    bottom: int
+    right: int
+    n_pieces: int  # of the digit
+    stroke: float  # width of the digit's strokes in the 20x20 box, before it was changed
+
+
+class Strokes(NamedTuple):
+    """The digit's strokes: how many digits they are, and their box; `has_inner` as in Reading."""
+
+    n_digits: int  # 0 where there is no ink
+    n_pieces: int
+    has_inner: bool
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+
+@serial_kernel
+def read(picture, is_turned, work, image):
+    """Fill image (784,) uint8 with the digit in picture (height, width) uint8, in MNIST's form; return the Reading.
+
+    `is_turned`: take the ink to be on the other side of the paper's grey than it looks. The image is only meaningful
+    where the code is READ.
+    """
+    down, across = block_size(picture.shape[0], picture.shape[1], AREA)
+    height, width = shrink_by_blocks(picture, down, across, work.grey, work.sums)
+    height, width, frame_top, frame_left = without_frame(work.grey, height, width, work.spare)
+    is_dark, unlike_paper = _even_light(work, height, width, is_turned)
+    is_small = min(picture.shape[0], picture.shape[1]) < LEAST_SIDE
+    ink, at_border = find_ink(work, height, width, is_dark, is_small)
+    strokes, n_lines, stroke, code = Strokes(0, 0, False, 0, 0, 0, 0), 0, 0.0, NO_INK
+    if ink.is_found:
+        if at_border > 0 and not is_small:
+            n_lines = remove_lines(work, height, width, ink, True)
+        if n_lines == 0:
+            strokes = _find_strokes(work, height, width, ink)
+            if not is_small and strokes.n_digits == 1 and strokes.right - strokes.left > WIDE * width:
+                n_lines = remove_lines(work, height, width, ink, False)
+        code = READ
+        if n_lines > 0:
+            ink = judge(work.ink, height * width, work.counts)
+            code = READ if ink.is_found else ONLY_LINES
+            if ink.is_found:
+                strokes = _find_strokes(work, height, width, ink)
+        if code == READ and strokes.n_digits > 1:
+            code = SEVERAL
+        if code == READ:
+            stroke = _write(work, width, ink, strokes, image) if strokes.n_digits == 1 else 0.0
+            code = READ if stroke > 0 else NO_INK
+    return Reading(
+        code, down, across, height, width, frame_top, frame_left, is_dark, unlike_paper, at_border, n_lines,
+        strokes.n_digits, strokes.has_inner, strokes.top, strokes.left, strokes.bottom, strokes.right,
+        strokes.n_pieces, stroke,
+    )  # fmt: skip
+
+
+@inlined
+def _even_light(work, height, width, is_turned):
+    """Fill work.even with the picture under even light; return whether its ink is dark, and the share unlike paper."""
+    far = fit_light(work.grey, height, width, work.ring, work.light)
+    cubes, unlike_paper = compare_with_light(work.grey, height, width, work.light)
+    is_dark = (cubes < 0) != is_turned
+    if far > MIXED:  # no light of one paper: the picture stays as it is
+        for i in range(1, 4):
+            work.light[i] = 0
+        work.light[0] = 255 if is_dark else 0
+    under_even_light(work.grey, height, width, work.light, is_dark, work.even, work.row)
+    return is_dark, unlike_paper
+
+
+@inlined
+def _find_strokes(work, height, width, ink):
+    """Find the digit's strokes in work.ink, and fill work.mask with 1 where they are and beside them."""
+    components = work.components
+    n_runs = find_runs(work.ink, height, width, core(ink), work.runs, work.parents)
+    n = find_components(work.runs, n_runs, work.parents, height, width, components)
+    if n == 0:
+        return Strokes(0, 0, False, 0, 0, 0, 0)
+    n_digits = choose_strokes(components, n, height, width)
+    paint(work.runs, n_runs, components, STROKE, height, width, SOFT_EDGE, work.mask)
+    top, left, bottom, right, n_pieces = height, width, 0, 0, 0
+    for c in range(n):
+        box = components[c]
+        if box[STATE] == STROKE:
+            top, left = min(top, box[TOP] - SOFT_EDGE), min(left, box[LEFT] - SOFT_EDGE)
+            bottom, right = max(bottom, box[BOTTOM] + SOFT_EDGE), max(right, box[RIGHT] + SOFT_EDGE)
+            n_pieces += 1
+    return Strokes(
+        n_digits, n_pieces, looks_like_paper(components, n, height, width),
+        max(0, top), max(0, left), min(height, bottom), min(width, right),
+    )  # fmt: skip
+
+
+@inlined
+def _write(work, width, ink, strokes, image):
+    """Fill `image` with the strokes in MNIST's form; return their width, 0 where nothing is left."""
+    new_width = strokes.right - strokes.left
+    share, level, least = np.float32(1.0 / ink.depth), np.float32(ink.level), np.float32(3 * ink.noise)
+    for y in range(strokes.top, strokes.bottom):
+        first, end = y * width + strokes.left, y * width + strokes.right
+        pixels, is_stroke = work.ink[first:end], work.mask[first:end]
+        line = work.digit[(y - strokes.top) * new_width :]
+        for x in range(new_width):
+            above = np.float32(pixels[x]) - level
+            line[x] = above * share if above > least and is_stroke[x] else np.float32(0)
+    return place(work.digit, strokes.bottom - strokes.top, new_width, work.changed, work.distances, image)

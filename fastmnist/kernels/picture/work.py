@@ -1,0 +1,66 @@
+"""A thread's working memory for reading pictures."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+# A picture is read at 128x128 pixels at most: a digit that fills a third of it is then still twice as large as MNIST's.
+# At 160x160 scenes are read no better (experiments/scenes.py), and scans of 320x320 cost 1.6 times as much.
+AREA = 128 * 128
+PADDED = 5 * AREA  # with the margins of morphology, in the worst of shapes, a single row
+TILE = 8192  # columns of a picture that are shrunk at a time
+MOST_RING = 512  # pixels of the border that the light is fitted to
+
+
+class Work(NamedTuple):
+    """Arrays for one thread; each step says which it uses."""
+
+    grey: np.ndarray  # (AREA,) uint8: the picture as it is read
+    even: np.ndarray  # (AREA,) uint8: under even light, ink dark
+    paper: np.ndarray  # (AREA,) uint8: without its ink
+    ink: np.ndarray  # (AREA,) uint8: how much ink there is
+    before: np.ndarray  # (AREA,) uint8
+    mask: np.ndarray  # (AREA,) uint8
+    padded: np.ndarray  # (PADDED,) uint8
+    spare: np.ndarray  # (PADDED,) uint8
+    counts: np.ndarray  # (1024,) int64: histograms
+    sums: np.ndarray  # (TILE,) uint32
+    runs: np.ndarray  # (AREA, 4) int32
+    parents: np.ndarray  # (AREA,) int32
+    components: np.ndarray  # (AREA, 7) int32
+    row: np.ndarray  # (AREA,) float32
+    lengths: np.ndarray  # (AREA,) int32
+    digit: np.ndarray  # (PADDED,) float32
+    changed: np.ndarray  # (PADDED,) float32
+    distances: np.ndarray  # (PADDED,) float32
+    ring: np.ndarray  # (MOST_RING, 3) float64
+    light: np.ndarray  # (48,) float64: four factors, then room for equations
+
+
+def make_work():
+    """Return working memory for one thread: 2 MB."""
+    grey, even, paper, ink, before, mask = (np.zeros(AREA, np.uint8) for _ in range(6))
+    padded, spare = (np.zeros(PADDED, np.uint8) for _ in range(2))
+    digit, changed, distances = (np.zeros(PADDED, np.float32) for _ in range(3))
+    return Work(
+        grey=grey,
+        even=even,
+        paper=paper,
+        ink=ink,
+        before=before,
+        mask=mask,
+        padded=padded,
+        spare=spare,
+        counts=np.zeros(1024, np.int64),
+        sums=np.zeros(TILE, np.uint32),
+        runs=np.zeros((AREA, 4), np.int32),
+        parents=np.zeros(AREA, np.int32),
+        components=np.zeros((AREA, 7), np.int32),
+        row=np.zeros(AREA, np.float32),
+        lengths=np.zeros(AREA, np.int32),
+        digit=digit,
+        changed=changed,
+        distances=distances,
+        ring=np.zeros((MOST_RING, 3), np.float64),
+        light=np.zeros(48, np.float64),
+    )
