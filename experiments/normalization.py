@@ -50,7 +50,7 @@ def resized(paths: Sequence[bytes], images: Picture) -> dict[int, str]:
 
 def auto(paths: Sequence[bytes], images: Picture) -> dict[int, str]:
     """Fill `images` as `fastmnist predict` does."""
-    return read_files(paths, "auto", images)
+    return read_files(paths, "auto", images).errors
 
 
 def score(network: Network, pictures: Iterable[Rendering], labels: Labels, readers: list[Reader]) -> list[Score]:

@@ -105,6 +105,10 @@ class Pace:
         best, other = sorted(self._ways, key=lambda way: self._seconds[way])
         return other if self._calls % self.RETRY == 0 else best
 
+    def is_trial(self, threads: int) -> bool:
+        """Return whether using `threads` is a trial rather than the way that is known to be faster."""
+        return any(threads != way and self._seconds.get(way, 0) <= self._seconds.get(threads, 0) for way in self._ways)
+
     def record(self, threads: int, seconds_per_unit: float) -> None:
         """Tell what a call with `threads` cost."""
         self._seconds[threads] = seconds_per_unit

@@ -43,8 +43,9 @@ def predict(
     Image files may have any size and format, and dark or light ink: --preprocess brings them into MNIST's form.
 
     Writes CSV, one row per image in input order: path, index (the position inside an IDX file or table), label,
-    confidence. An image that can't be read keeps its row, with an empty label, and a line on stderr says
-    why; the exit code is then 1.
+    confidence. A file of several pages (TIFF, animations, PDF, HEIC) gives a row for each, its index the page from 0.
+    An image that can't be read keeps its row, with an empty label, and a line on stderr says why; the exit code is
+    then 1, as it is where there are files but no image.
     """
     options = RowOptions(**row_settings)
     check_options(options)
@@ -65,7 +66,8 @@ def predict(
             preview.see(predictions.batch)
             output.write(predictions)
     say(output.summary(time.perf_counter() - start))
-    return 1 if output.n_errors else 0
+    found_nothing = not output.selection.n_offered and output.selection.n_ignored > 0
+    return 1 if output.n_errors or found_nothing else 0
 
 
 def _preprocess(wanted: str | None, of_model: str) -> str:

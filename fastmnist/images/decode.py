@@ -6,6 +6,7 @@ import stat
 import struct
 import threading
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,8 @@ _UNFIT_FORMATS = {
     b"#?RGBE": "Radiance",
     b"PF": "PFM",
     b"Pf": "PFM",
+    b"<svg": "SVG",
+    b"<?xml": "SVG or other XML",
 }
 _EXPECTED = "expected a whole PNG, JPEG, BMP, GIF, TIFF, WebP, AVIF or PNM picture"
 
@@ -57,7 +60,7 @@ def decode_image(path: bytes) -> npt.NDArray[np.uint8]:
 
     Raises DataError for whatever is not a whole picture in a regular file; never blocks on a FIFO.
     """
-    return decode_picture(_read(path), path)
+    return decode_picture(read_file(path), path)
 
 
 def decode_picture(data: bytes, name: bytes) -> npt.NDArray[np.uint8]:
@@ -118,17 +121,25 @@ def _decode_any(data: bytes, name: bytes) -> npt.NDArray[np.uint8] | None:
         if data.startswith(magic):
             raise DataError(f"{printable(name)}: a {unfit} picture, {_EXPECTED}; convert it")
     cv2 = opencv()
-    picture, kinds, blocks = cv2.imdecodeWithMetadata(np.frombuffer(data, np.uint8), flags=cv2.IMREAD_UNCHANGED)
-    if picture is None or picture.dtype not in (np.uint8, np.uint16):
+    decoded, kinds, blocks = cv2.imdecodeWithMetadata(np.frombuffer(data, np.uint8), flags=cv2.IMREAD_UNCHANGED)
+    picture = grey_of(decoded)
+    if picture is None:
         return None
-    picture = _to_8_bits(picture)
-    if picture.ndim == 3:
-        grey = cv2.cvtColor(picture[:, :, :3], cv2.COLOR_BGR2GRAY)
-        picture = _over_background(grey, picture[:, :, 3]) if picture.shape[2] == 4 else grey
     for kind, block in zip(kinds, blocks, strict=True):
         if kind == cv2.IMAGE_METADATA_EXIF:
             picture = _upright(picture, _orientation(np.asarray(block).tobytes()))
-    return picture  # type: ignore[no-any-return]
+    return picture
+
+
+def grey_of(picture: npt.NDArray[Any] | None) -> npt.NDArray[np.uint8] | None:
+    """Return the greys of a picture as OpenCV decodes it unchanged, or None where it is none that can be used."""
+    if picture is None or picture.dtype not in (np.uint8, np.uint16):
+        return None
+    picture = _to_8_bits(picture)
+    if picture.ndim == 2:
+        return picture
+    grey = opencv().cvtColor(picture[:, :, :3], opencv().COLOR_BGR2GRAY)
+    return _over_background(grey, picture[:, :, 3]) if picture.shape[2] == 4 else grey
 
 
 def _to_8_bits(picture: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]) -> npt.NDArray[np.uint8]:
@@ -184,7 +195,7 @@ def _orientation(block: bytes) -> int:
     return 1
 
 
-def _read(path: bytes) -> bytes:
+def read_file(path: bytes) -> bytes:
     """Return the content of the regular file `path`, not empty and at most MAX_FILE_BYTES long.
 
     Every system call releases and retakes the GIL, so this makes as few as possible: 12% more files a second than with

@@ -18,16 +18,13 @@ from fastmnist.images.paper import find_paper
 from fastmnist.kernels.picture import read as reader
 from fastmnist.kernels.picture.read import Reading
 from fastmnist.kernels.picture.work import Work, make_work
-from fastmnist.shapes import IMAGE_SHAPE
+from fastmnist.shapes import IMAGE_SHAPE, SIDE
 
 Grey = npt.NDArray[np.uint8]
 # Given images (n, 28, 28), returns how sure the network is of each: float32 (n,).
 Ask = Callable[[Grey], npt.NDArray[np.float32]]
 
 LARGEST = 640  # pixels: larger pictures are shrunk first, lossless for digits larger than 1/32 of the picture
-UNLIKE_PAPER = 0.3  # of the picture far from the light at its border, or
-AT_BORDER = 0.08  # of the border ink: several things lie there, and the digit's paper may be within the picture
-SMALL = 32  # pixels as read: a digit is read again if it is smaller and the picture has more pixels
 MARGIN = 0.5  # of its size, around a small digit
 
 # What tells strokes from the paper between them: network's confidence, less this much
@@ -73,17 +70,26 @@ def normalize(picture: Grey, ask: Ask | None = None) -> Grey:
     return read_digit(picture, ask).image
 
 
+def normalize_plain(images: Grey) -> npt.NDArray[np.bool_]:
+    """Normalise those of images (n, 28, 28) uint8, in place, that need no second look; return which: bool (n,)."""
+    is_done, image = np.empty(len(images), np.bool_), np.empty(SIDE * SIDE, np.uint8)
+    reader.read_in_place(images.reshape(-1, SIDE * SIDE), _memory.work, image, is_done)
+    return is_done
+
+
 def read_digit(picture: Grey, ask: Ask | None = None) -> Digit:
     """Return what `normalize` does, and how it was read. Raises DataError likewise."""
     picture = _shrunk(picture)
     digit = _read(picture, 0, 0)
+    if digit.reading.is_plain:
+        return digit
     if _may_stand_on_paper(digit.reading):
         paper = find_paper(picture)
         if paper is not None:
             digit = _read(paper.picture, paper.top, paper.left)
     if _is_small(digit.reading):
         digit = _enlarged(digit)
-    if digit.reading.at_border > AT_BORDER:
+    if digit.reading.at_border > reader.AT_BORDER:
         digit = _turned_if_better(digit, ask)
     _refuse(digit.reading)
     return digit
@@ -107,12 +113,12 @@ def _read(part: Grey, top: int, left: int, *, is_turned: bool = False) -> Digit:
 
 def _may_stand_on_paper(reading: Reading) -> bool:
     is_read = reading.code == reader.READ and not reading.has_inner
-    return not is_read or reading.at_border > AT_BORDER or reading.unlike_paper > UNLIKE_PAPER
+    return not is_read or reading.at_border > reader.AT_BORDER or reading.unlike_paper > reader.UNLIKE_PAPER
 
 
 def _is_small(reading: Reading) -> bool:
     size = max(reading.bottom - reading.top, reading.right - reading.left)
-    return reading.code == reader.READ and size < SMALL and max(reading.down, reading.across) > 1
+    return reading.code == reader.READ and size < reader.SMALL and max(reading.down, reading.across) > 1
 
 
 def _enlarged(digit: Digit) -> Digit:

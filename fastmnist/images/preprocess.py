@@ -1,17 +1,20 @@
 """Which pictures are normalised to MNIST's form, and which are left as they are."""
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from fastmnist.errors import DataError, printable
-from fastmnist.images.decode import decode_image
-from fastmnist.images.normalize import Ask, normalize
+from fastmnist.images.decode import decode_picture, read_file
+from fastmnist.images.normalize import Ask, normalize, normalize_plain
+from fastmnist.images.pages import decode_pages, may_have_pages
 from fastmnist.kernels.picture.mnist_form import has_form
 from fastmnist.shapes import SIDE
 
 Images = npt.NDArray[np.uint8]
+Page = Images | str  # a digit (28, 28), or a one-line message
 
 
 def in_mnist_form(images: Images) -> npt.NDArray[np.bool_]:
@@ -21,25 +24,62 @@ def in_mnist_form(images: Images) -> npt.NDArray[np.bool_]:
     return has_it
 
 
-def read_digits(paths: Sequence[bytes], preprocess: str, images: Images, ask: Ask | None = None) -> dict[int, str]:
+class Digits(NamedTuple):
+    """What came of some files: row -> one-line message where one can't be used, and row -> pages where it has many."""
+
+    errors: dict[int, str]
+    pages: dict[int, list[Page]]
+
+
+def read_digits(paths: Sequence[bytes], preprocess: str, images: Images, ask: Ask | None = None) -> Digits:
     """Fill `images`, uint8 (m, 28, 28), from the image files `paths` (m), in MNIST's form where `preprocess` says so.
 
-    Returns row -> one-line message for the files that can't be used; their images are 0.
+    Images of files that can't be used are 0; those of files of several pages are their first.
     """
-    errors: dict[int, str] = {}
+    found = Digits({}, {})
     small = []
     for row, path in enumerate(paths):
         try:
-            picture = decode_image(path)
+            data = read_file(path)
+            if may_have_pages(data):
+                found.pages[row] = to_digits(data, preprocess, path, ask)
+                continue
+            picture = decode_picture(data, path)
             if picture.shape == (SIDE, SIDE):
                 images[row] = picture
                 small.append(row)
             else:
                 images[row] = to_digit(picture, preprocess, path, ask)
         except DataError as error:
-            errors[row] = str(error)
+            found.errors[row] = str(error)
             images[row] = 0
-    return errors | normalize_images(images, small, preprocess, lambda row: printable(paths[row]), ask)
+    found.errors.update(normalize_images(images, small, preprocess, lambda row: printable(paths[row]), ask))
+    for row, (first, *others) in list(found.pages.items()):
+        if isinstance(first, str):
+            found.errors[row] = first
+        else:
+            images[row] = first
+        if not others:
+            del found.pages[row]
+    return found
+
+
+def to_digits(data: bytes, preprocess: str, name: bytes, ask: Ask | None = None) -> list[Page]:
+    """Return the digit of each page that `data` encodes, at least one, or a message that begins with `name`.
+
+    Raises DataError where there is no page at all.
+    """
+    if not may_have_pages(data):
+        return [to_digit(decode_picture(data, name), preprocess, name, ask)]
+    pages: list[Page] = []
+    for page in decode_pages(data, name):
+        try:
+            if isinstance(page, DataError):
+                raise page
+            pages.append(to_digit(page, preprocess, name, ask))
+        except DataError as error:
+            pages.append(str(error))
+    return pages
 
 
 def normalize_images(
@@ -55,7 +95,10 @@ def normalize_images(
         return errors
     if preprocess == "auto":
         chosen = chosen[~in_mnist_form(images[chosen])]
-    for row in chosen.tolist():
+    plain = images[chosen]
+    is_done = normalize_plain(plain)
+    images[chosen[is_done]] = plain[is_done]
+    for row in chosen[~is_done].tolist():
         try:
             images[row] = normalize(images[row], ask)
         except DataError as error:

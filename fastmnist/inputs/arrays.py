@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastmnist.errors import DataError
-from fastmnist.images.decode import decode_picture, to_grey
+from fastmnist.images.decode import to_grey
 from fastmnist.images.normalize import Ask
-from fastmnist.images.preprocess import to_digit
-from fastmnist.inputs.batch import Batch
+from fastmnist.images.preprocess import Page, to_digit, to_digits
+from fastmnist.inputs.batch import Batch, batch_of
 from fastmnist.inputs.stream import BATCH_SIZE, normalize_batch, open_stream
 from fastmnist.inputs.workers import Workers
 from fastmnist.shapes import IMAGE_SHAPE, N_PIXELS
@@ -134,32 +134,32 @@ def _array_batches(pixels: Uint8, preprocess: str, workers: Workers, ask: Ask | 
 
 
 def _picture_batches(pictures: list[Any], preprocess: str, workers: Workers, ask: Ask | None) -> Iterator[Batch]:
-    """Yield pictures, arrays or encoded bytes, as rows."""
+    """Yield pictures, arrays or encoded bytes, as rows; bytes that encode several pages are a row for each."""
     for first in range(0, len(pictures), BATCH_SIZE):
         part = pictures[first : first + BATCH_SIZE]
-        pixels = np.zeros((len(part), N_PIXELS), np.uint8)
-        errors = workers.share(len(part), partial(_read_pictures, part, preprocess, ask, pixels))
-        yield Batch(list(map(_name, part)), [None] * len(part), range(0), pixels, errors)
+        pages: dict[int, list[Page]] = {}
+        workers.share(len(part), partial(_read_pictures, part, preprocess, ask, pages))
+        yield batch_of(list(map(_name, part)), range(len(part)), pages)
 
 
-def _read_pictures(pictures: list[Any], preprocess: str, ask: Ask | None, pixels: Uint8, rows: slice) -> dict[int, str]:
-    """Fill some rows of `pixels` with the digits in the pictures; return row within `rows` -> message for the rest."""
-    errors = {}
-    for row, picture in enumerate(pictures[rows]):
+def _read_pictures(
+    pictures: list[Any], preprocess: str, ask: Ask | None, pages: dict[int, list[Page]], rows: slice
+) -> dict[int, str]:
+    """Put the digits in some of the pictures, or why there are none, into `pages`, by row."""
+    for row, picture in enumerate(pictures[rows], rows.start):
         try:
-            pixels[rows][row] = to_digit(_as_grey(picture), preprocess, _name(picture), ask).ravel()
+            pages[row] = _read_picture(picture, preprocess, ask)
         except DataError as error:
-            errors[row] = str(error)
-    return errors
+            pages[row] = [str(error)]
+    return {}
+
+
+def _read_picture(picture: Any, preprocess: str, ask: Ask | None) -> list[Page]:
+    if isinstance(picture, bytes):
+        return to_digits(picture, preprocess, BYTES, ask)
+    pixels = _as_uint8(picture)
+    return [to_digit(to_grey(pixels) if pixels.ndim == 3 else pixels, preprocess, ARRAY, ask)]
 
 
 def _name(picture: Any) -> bytes:
     return BYTES if isinstance(picture, bytes) else ARRAY
-
-
-def _as_grey(picture: Any) -> Uint8:
-    """Return a picture, an array or encoded bytes, in grey: uint8 (h, w). Raises DataError."""
-    if isinstance(picture, bytes):
-        return decode_picture(picture, _name(picture))
-    pixels = _as_uint8(picture)
-    return to_grey(pixels) if pixels.ndim == 3 else pixels

@@ -18,7 +18,8 @@ _log = logging.getLogger(__name__)
 
 # In folders a file with another suffix is ignored.
 IMAGE_SUFFIXES = frozenset(
-    b"apng avif bmp dib gif hdr jp2 jpe jpeg jpg pam pbm pfm pgm png pnm ppm pxm ras sr tif tiff webp".split()
+    b"apng avif bmp dib gif hdr heic heif jfif jp2 jpe jpeg jpg pam pbm pdf pfm pgm png pnm ppm pxm ras sr svg "
+    b"tif tiff webp".split()
 )
 
 
@@ -52,6 +53,11 @@ class Ignored:
         """Count an IDX file."""
         self.first_idx = self.first_idx or path
         self.idx_files += 1
+
+    @property
+    def n_files(self) -> int:
+        """How many files were ignored."""
+        return self.other_files + self.idx_files
 
     def notes(self) -> Iterator[str]:
         """Yield a line for each kind that was met."""

@@ -25,21 +25,22 @@ class Selection:
     def __init__(self, shard: int = 1, n_shards: int = 1, count_known: CountKnown = _nothing_known) -> None:
         self.n_shards = n_shards
         self._shard, self._count_known = shard, count_known
-        self._n_offered = 0
+        self.n_offered = 0  # rows and files of all shards so far
+        self.n_ignored = 0  # files that are not read, known at the end
 
     def take(self, paths: Sequence[bytes], indices: Sequence[int | None], *, every_shard: bool = False) -> Taken:
         """Return which of the job's next rows to read; `every_shard`: they belong to each of them.
 
         Raises OutputError where the earlier run has written other rows.
         """
-        first = self._n_offered
-        self._n_offered += len(paths)
+        first = self.n_offered
+        self.n_offered += len(paths)
         positions = (
             range(len(paths))
             if every_shard
             else range((self._shard - 1 - first) % self.n_shards, len(paths), self.n_shards)
         )
-        numbers = range(first, self._n_offered)[positions.start :: positions.step]
+        numbers = range(first, self.n_offered)[positions.start :: positions.step]
         chosen = slice(positions.start, None, positions.step)
         n_known = self._count_known(paths[chosen], indices[chosen], numbers)
         return Taken(positions[n_known:], numbers[n_known:])

@@ -8,11 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmnist.errors import DataError
-from fastmnist.images.decode import decode_picture
 from fastmnist.images.normalize import Ask
-from fastmnist.images.preprocess import normalize_images, read_digits, to_digit
+from fastmnist.images.preprocess import Page, normalize_images, read_digits, to_digits
 from fastmnist.inputs import emnist
-from fastmnist.inputs.batch import Batch
+from fastmnist.inputs.batch import Batch, batch_of, with_pages
 from fastmnist.inputs.idx import IdxImages, IdxStream, open_images
 from fastmnist.inputs.paths import Ignored, Input, Kind, find_inputs
 from fastmnist.inputs.selection import Selection
@@ -40,7 +39,8 @@ def open_stream(
     Inputs are image files, folders, IDX files, tables, and `-` for stdin. What can't be read keeps a row with an
     entry in `Batch.errors`; nothing is raised for it. Folders are walked depth-first in byte order of full paths.
     Image files are brought into MNIST's form as `preprocess` (one of PREPROCESS_MODES) says, images of IDX files and
-    tables only where it is "mnist". Up to `threads` threads do that, and `ask` helps. Only the rows of the `selection` are read.
+    tables only where it is "mnist". Up to `threads` threads do that, and may `ask`. Only the rows of the `selection`
+    are read, to which a file of several pages is one, though it gives a row for each.
     Logged as warnings: empty folders, files of EMNIST, and at the end the kinds of files that were ignored.
     """
     selection = selection or Selection()
@@ -55,6 +55,7 @@ def open_stream(
                     if preprocess == "mnist" and found.kind is not Kind.IMAGE and batch.indices[0] is not None:
                         normalize_batch(batch, workers, ask)
                     yield batch
+        selection.n_ignored = ignored.n_files
         for note in ignored.notes():
             _log.warning(note)
 
@@ -83,11 +84,16 @@ def _image_batch(images: list[Input], numbers: range, preprocess: str, workers: 
     squares = pixels.reshape(-1, SIDE, SIDE)
     unlisted = {row: image.error for row, image in enumerate(images) if image.error is not None}
 
+    pages: dict[int, list[Page]] = {}
+
     def read(rows: slice) -> dict[int, str]:
-        return read_digits(paths[rows], preprocess, squares[rows], ask)
+        found = read_digits(paths[rows], preprocess, squares[rows], ask)
+        pages.update({rows.start + row: several for row, several in found.pages.items()})
+        return found.errors
 
     # A folder that can't be listed also fails as an image; why it can't be listed is the better message.
-    return Batch(paths, [None] * len(images), numbers, pixels, workers.share(len(images), read) | unlisted)
+    errors = workers.share(len(images), read) | unlisted
+    return with_pages(Batch(paths, [None] * len(images), numbers, pixels, errors), pages)
 
 
 def _file_batches(
@@ -98,11 +104,10 @@ def _file_batches(
     try:
         source = _open(found)
         if isinstance(source, bytes):
-            image = to_digit(decode_picture(source, path), preprocess, path, ask)
-            yield from _single_row(path, selection, image.reshape(1, N_PIXELS), None)
+            yield from _one_item(path, selection, to_digits(source, preprocess, path, ask))
             return
     except DataError as error:
-        yield from _single_row(path, selection, None, str(error))
+        yield from _one_item(path, selection, [str(error)])
         return
     try:
         if emnist.is_emnist(path):
@@ -113,7 +118,7 @@ def _file_batches(
             yield from _idx_batches(source, path, batch_size, selection)
     except DataError as error:
         # Every shard reports it: each has lost rows.
-        yield from _single_row(path, selection, None, str(error), every_shard=True)
+        yield from _one_item(path, selection, [str(error)], every_shard=True)
 
 
 def _open(found: Input) -> IdxImages | IdxStream | Table | bytes:
@@ -123,19 +128,11 @@ def _open(found: Input) -> IdxImages | IdxStream | Table | bytes:
     return open_table(found.path) if found.kind is Kind.TABLE else open_images(found.path)
 
 
-def _single_row(
-    path: bytes,
-    selection: Selection,
-    pixels: npt.NDArray[np.uint8] | None,
-    error: str | None,
-    *,
-    every_shard: bool = False,
-) -> Iterator[Batch]:
-    """Yield a batch of one row, if it is selected: an image's pixels (1, 784), or an error."""
+def _one_item(path: bytes, selection: Selection, pages: list[Page], *, every_shard: bool = False) -> Iterator[Batch]:
+    """Yield a batch of the pages of one file, if it is selected."""
     taken = selection.take([path], [None], every_shard=every_shard)
     if taken.positions:
-        pixels = np.zeros((1, N_PIXELS), np.uint8) if pixels is None else pixels
-        yield Batch([path], [None], taken.numbers, pixels, {} if error is None else {0: error})
+        yield batch_of([path], taken.numbers, {0: pages})
 
 
 def _idx_batches(images: IdxImages | IdxStream, path: bytes, batch_size: int, selection: Selection) -> Iterator[Batch]:

@@ -9,6 +9,7 @@ from fastmnist.threads import Pace
 
 CHUNK = 128  # files for a thread at a time: about 2 ms of work, against 20 us to hand it over
 CHUNKS_PER_THREAD = 4  # at least, so that no thread waits long for the last one
+TRIAL_SECONDS = 0.05  # for the way, all threads or one, that is not known to be faster: a batch would be too long
 BATCH_SECONDS = 0.5  # rows appear this often, however large the pictures
 
 # Does something for a slice of the rows; returns row within the slice -> message where that failed.
@@ -43,12 +44,24 @@ class Workers:
 
     def share(self, n_rows: int, work: Work) -> dict[int, str]:
         """Call `work` for slices of the `n_rows`, one or more; return the errors of all, by row."""
-        threads = self._pace.choose()
-        size = min(CHUNK, -(-n_rows // (CHUNKS_PER_THREAD * threads))) if threads > 1 else n_rows
-        tasks = [self._pool.submit(_timed, work, slice(row, row + size)) for row in range(0, n_rows, size)]
-        chunks = [task.result() for task in tasks]
+        errors: dict[int, str] = {}
+        first = 0
+        while first < n_rows:
+            threads = self._pace.choose()
+            last = n_rows
+            if self._pace.is_trial(threads):
+                last = min(n_rows, first + max(threads, int(TRIAL_SECONDS / self._seconds_per_row)))
+            errors |= self._share_between(threads, range(first, last), work)
+            first = last
+        return errors
+
+    def _share_between(self, threads: int, rows: range, work: Work) -> dict[int, str]:
+        """Call `work` for slices of the rows in that many threads; return the errors by row."""
+        size = min(CHUNK, -(-len(rows) // (CHUNKS_PER_THREAD * threads))) if threads > 1 else len(rows)
+        slices = [slice(row, min(row + size, rows.stop)) for row in rows[::size]]
+        chunks = [task.result() for task in [self._pool.submit(_timed, work, part) for part in slices]]
         seconds = max(chunk.stop for chunk in chunks) - min(chunk.start for chunk in chunks)
-        self._seconds_per_row = seconds / n_rows
+        self._seconds_per_row = seconds / len(rows)
         self._pace.record(threads, self._seconds_per_row)
         return {row: error for chunk in chunks for row, error in chunk.errors.items()}
 

@@ -35,7 +35,7 @@ class CsvFormat(RowFormat):
         self._failed = b"," * (len(columns) - 3) + b"\n"
         self.header = b",".join(columns) + b"\n"
 
-    def keys(self, paths: Sequence[bytes], indices: Sequence[int | None], numbers: range) -> Iterator[bytes]:
+    def keys(self, paths: Sequence[bytes], indices: Sequence[int | None], numbers: Sequence[int]) -> Iterator[bytes]:
         """Yield the cells of path and index."""
         cell = functools.cache(_path_cell)  # for the rows of one file
         for path, index in zip(paths, indices, strict=True):

@@ -24,7 +24,7 @@ class JsonlFormat(RowFormat):
         keys = [b"confidence"] + [b"probabilities"] * probabilities + [b"review"] * (min_confidence is not None)
         self._failed = b"null" + b"".join(b', "%b": null' % key for key in keys) + b"}\n"
 
-    def keys(self, paths: Sequence[bytes], indices: Sequence[int | None], numbers: range) -> Iterator[bytes]:
+    def keys(self, paths: Sequence[bytes], indices: Sequence[int | None], numbers: Sequence[int]) -> Iterator[bytes]:
         """Yield each object up to the value of its label."""
         for path, index in zip(paths, indices, strict=True):
             shown = b"null" if index is None else b"%d" % index

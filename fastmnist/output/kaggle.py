@@ -16,7 +16,7 @@ class KaggleFormat(RowFormat):
     def __init__(self, class_names: Sequence[str]) -> None:
         self._labels = [quoted(name.encode()) for name in class_names]
 
-    def keys(self, paths: Sequence[bytes], indices: Sequence[int | None], numbers: range) -> Iterator[bytes]:
+    def keys(self, paths: Sequence[bytes], indices: Sequence[int | None], numbers: Sequence[int]) -> Iterator[bytes]:
         """Yield the numbers, counted from 1."""
         return (b"%d," % (number + 1) for number in numbers)
 

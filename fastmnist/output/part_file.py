@@ -61,28 +61,66 @@ class PartFile:
             self._write_job(job)
         self.file.write(header)
 
-    def count_known(self, paths: Sequence[bytes], indices: Sequence[int | None], numbers: range) -> int:
-        """Return how many of these rows, from the first on, are there already (inputs/selection.py: CountKnown).
+    def count_known(self, paths: Sequence[bytes], indices: Sequence[int | None], numbers: Sequence[int]) -> int:
+        """Return how many of these rows or files, from the first on, are there already (see CountKnown).
 
         Raises OutputError where other rows are there.
         """
         if not self._is_reading:
             return 0
         n_known = 0
-        for key in self._format.keys(paths, indices, numbers):
-            row = self._read_row(1 + key.count(b"\n"))
-            if row is None:
+        for position, key in enumerate(self._format.keys(paths, indices, numbers)):
+            is_file = indices[position] is None
+            if not (self._skip_file(key, paths[position], numbers[position]) if is_file else self._skip_row(key)):
                 self._end_reading()
                 break
-            if not row.startswith(key):
-                raise self._refusal(
-                    f"row {self.n_known + n_known + 1} begins {printable(row[: len(key)])!r}, expected "
-                    f"{printable(key)!r}: the inputs have changed"
-                )
-            self.n_failed += row.startswith(self._format.no_label, len(key))
             n_known += 1
-        self.n_known += n_known
         return n_known
+
+    def _skip_row(self, key: bytes) -> bool:
+        """Return whether the next row is there, which begins with `key`. Raises OutputError where another one is."""
+        row = self._read_row(1 + key.count(b"\n"))
+        if row is None:
+            return False
+        if not row.startswith(key):
+            raise self._refusal(
+                f"row {self.n_known + 1} begins {printable(row[: len(key)])!r}, expected "
+                f"{printable(key)!r}: the inputs have changed"
+            )
+        self._count(row, key)
+        return True
+
+    def _skip_file(self, key: bytes, path: bytes, number: int) -> bool:
+        """Return whether all rows of a file are there: one that begins with `key`, or one for each of its pages.
+
+        How many pages there are is not known here: where the part ends with a page, the file is read again.
+        """
+        start, n_known, n_failed = self._end, self.n_known, self.n_failed
+        page = 0
+        while True:
+            end = self._end
+            (page_key,) = self._format.keys([path], [page], [number])
+            row = self._read_row(1 + page_key.count(b"\n"))
+            is_page = row is not None and row.startswith(page_key) and page_key != key
+            if not is_page:
+                break
+            self._count(row or b"", page_key)
+            page += 1
+        self._rewind(end)
+        if page == 0:
+            return self._skip_row(key)
+        if row is None:
+            self._rewind(start)
+            self.n_known, self.n_failed = n_known, n_failed
+        return row is not None
+
+    def _count(self, row: bytes, key: bytes) -> None:
+        self.n_known += 1
+        self.n_failed += row.startswith(self._format.no_label, len(key))
+
+    def _rewind(self, place: int) -> None:
+        self._end = place
+        self.file.seek(place)
 
     def finish(self) -> None:
         """Put the rows on the disk and into their place. Raises OutputError where there are too many rows; OSError."""

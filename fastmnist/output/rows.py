@@ -16,7 +16,7 @@ class RowFormat:
     header = b""
     no_label = b""  # how the values of a row without a label begin
 
-    def keys(self, paths: Sequence[bytes], indices: Sequence[int | None], numbers: range) -> Iterator[bytes]:
+    def keys(self, paths: Sequence[bytes], indices: Sequence[int | None], numbers: Sequence[int]) -> Iterator[bytes]:
         """Yield the beginning of each row, by which it is known again. The arguments are those of a Batch."""
         raise NotImplementedError
 

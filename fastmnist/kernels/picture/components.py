@@ -19,6 +19,8 @@ def find_runs(picture, height, width, threshold, runs, parents):
     n, first_above, end_above = 0, 0, 0
     for y in range(height):
         row, first_here, above, x = picture[y * width : (y + 1) * width], n, first_above, 0
+        if not _has_any(row, width, threshold):
+            x = width
         while x < width:
             if row[x] <= threshold:
                 x += 1
@@ -37,6 +39,15 @@ def find_runs(picture, height, width, threshold, runs, parents):
             n += 1
         first_above, end_above = first_here, n
     return n
+
+
+@inlined
+def _has_any(row, width, threshold):
+    """Return whether a row has any pixel above the threshold; most have none, and this is a vectorised loop."""
+    largest = row[0]
+    for x in range(width):
+        largest = max(largest, row[x])
+    return largest > threshold
 
 
 @inlined

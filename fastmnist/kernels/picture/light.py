@@ -3,6 +3,8 @@
 Which side the ink is on, and whether a large part of the picture is neither, are decided here.
 """
 
+from typing import Any
+
 import numpy as np
 
 from fastmnist.kernels.jit import inlined
@@ -150,7 +152,8 @@ def compare_with_light(picture, height, width, light):
     step = 2 if height * width > 2500 else 1
     for y in range(0, height, step):
         start, slope, bend = _row_of_light(light, y, height)
-        row, cubes = picture[y * width : (y + 1) * width], np.float32(0)
+        row = picture[y * width : (y + 1) * width]
+        cubes: Any = np.float32(0)
         scale = np.float32(2 / max(1, width - 1))
         for x in range(0, width, step):
             place = np.float32(x) * scale - np.float32(1)

@@ -48,8 +48,11 @@ def place(digit, height, width, changed, distances, image):
     new_height, new_width = max(1, int(np.rint(height * scale))), max(1, int(np.rint(width * scale)))
     if scale < 1:
         scale_by_area(digit, height, width, new_height, new_width, changed, distances)
-    else:
+    elif scale > 1:
         scale_linearly(digit, height, width, new_height, new_width, changed)
+    else:
+        for i in range(height * width):
+            changed[i] = digit[i]
     _centre(changed, new_height, new_width, image)
     return max(stroke, 0.01)
 

@@ -14,6 +14,7 @@ from fastmnist.kernels.picture.place import place
 from fastmnist.kernels.picture.shrink import block_size, shrink_by_blocks
 from fastmnist.kernels.picture.strokes import STROKE, choose_strokes, looks_like_paper
 from fastmnist.kernels.picture.work import AREA
+from fastmnist.shapes import SIDE
 
 READ, NO_INK, ONLY_LINES, SEVERAL = range(4)  # what came of reading a picture
 
@@ -22,10 +23,17 @@ SOFT_EDGE = 2  # pixels of a stroke around its core
 WIDE = 0.35  # of the picture: what is wider may stand on an underline
 
 
+# What asks for a second look at the picture:
+UNLIKE_PAPER = 0.3  # of it far from the light at its border, or
+AT_BORDER = 0.08  # of the border ink: the digit's paper may lie within the picture, or be taken for its ink
+SMALL = 32  # pixels as read: a digit is read again if it is smaller and the picture has more pixels
+
+
 class Reading(NamedTuple):
     """What was decided on the way; lengths are in pixels of the picture as it was read."""
 
     code: int  # one of those above
+    is_plain: bool  # nothing asks for a second look
     down: int  # pixels of the picture per pixel as read
     across: int
     height: int  # without its frame
@@ -59,12 +67,30 @@ class Strokes(NamedTuple):
 
 
 @serial_kernel
+def read_in_place(images, work, image, is_done):
+    """Bring images (n, 784) uint8, 28x28 pixels each, into MNIST's form where their readings are plain.
+
+    is_done (n,) bool says which; the others are as they were. image (784,) uint8 is scratch.
+    """
+    for i in range(len(images)):
+        is_done[i] = _read(images[i].reshape(SIDE, SIDE), False, work, image).is_plain
+        if is_done[i]:
+            for pixel in range(SIDE * SIDE):
+                images[i, pixel] = image[pixel]
+
+
+@serial_kernel
 def read(picture, is_turned, work, image):
     """Fill image (784,) uint8 with the digit in picture (height, width) uint8, in MNIST's form; return the Reading.
 
     `is_turned`: take the ink to be on the other side of the paper's grey than it looks. The image is only meaningful
     where the code is READ.
     """
+    return _read(picture, is_turned, work, image)
+
+
+@inlined
+def _read(picture, is_turned, work, image):
     down, across = block_size(picture.shape[0], picture.shape[1], AREA)
     height, width = shrink_by_blocks(picture, down, across, work.grey, work.sums)
     height, width, frame_top, frame_left = without_frame(work.grey, height, width, work.spare)
@@ -90,8 +116,11 @@ def read(picture, is_turned, work, image):
         if code == READ:
             stroke = _write(work, width, ink, strokes, image) if strokes.n_digits == 1 else 0.0
             code = READ if stroke > 0 else NO_INK
+    size = max(strokes.bottom - strokes.top, strokes.right - strokes.left)
+    is_plain = code == READ and not strokes.has_inner and unlike_paper <= UNLIKE_PAPER and at_border <= AT_BORDER
+    is_plain = is_plain and (size >= SMALL or max(down, across) == 1)
     return Reading(
-        code, down, across, height, width, frame_top, frame_left, is_dark, unlike_paper, at_border, n_lines,
+        code, is_plain, down, across, height, width, frame_top, frame_left, is_dark, unlike_paper, at_border, n_lines,
         strokes.n_digits, strokes.has_inner, strokes.top, strokes.left, strokes.bottom, strokes.right,
         strokes.n_pieces, stroke,
     )  # fmt: skip

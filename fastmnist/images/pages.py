@@ -1,0 +1,185 @@
+"""Files of several pages: TIFF, animations, PDF and HEIC. Each page is a picture of its own.
+
+Pages come one after the other, so that memory holds one; an animation, whose frames build on each other, is decoded as
+a whole, within the bound of one picture.
+"""
+
+import math
+import struct
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastmnist.errors import DataError, printable
+from fastmnist.images.decode import MAX_PIXELS, decode_picture, grey_of, opencv, to_grey
+
+Grey = npt.NDArray[np.uint8]
+
+PDF_SCALE = 200 / 72  # 200 dots per inch
+_HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
+_pdfium = threading.Lock()  # PDFium is not made for threads
+
+
+def may_have_pages(data: bytes) -> bool:
+    """Tell by the first bytes whether a file may hold several pages, or is of a kind that only this module reads."""
+    return (
+        data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+        or data[:4] == b"%PDF"
+        or _is_heic(data)
+        or _n_frames(data) > 1
+    )
+
+
+def decode_pages(data: bytes, name: bytes) -> Iterator[Grey | DataError]:
+    """Yield the pictures that `data` encodes, in grey: uint8 (height, width), or why a page can't be read.
+
+    `name` is for the messages. Raises DataError where there is no whole picture at all.
+    """
+    if data[:4] == b"%PDF":
+        yield from _pdf_pages(data, name)
+    elif _is_heic(data):
+        yield from _heic_pages(data, name)
+    elif _n_frames(data) > 1:
+        yield from _frames(data, name)
+    else:
+        yield from _tiff_pages(data, name)
+
+
+def _is_heic(data: bytes) -> bool:
+    return data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS and b"avi" not in data[8:40]
+
+
+def _n_frames(data: bytes) -> int:
+    """Return how many frames an animation has, at most; 0 for what is none."""
+    if data[:4] == b"GIF8":
+        return data.count(b"\x21\xf9\x04")  # their graphic control extensions (GIF89a, section 23)
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return data.count(b"ANMF")
+    place = {b"\x89PNG": data.find(b"acTL", 0, 256), b"avis": data.find(b"stsz", 0, 4096) + 8}
+    kind = b"avis" if data[4:12] == b"ftypavis" else data[:4]
+    start = place.get(kind, -1) + 4
+    return int.from_bytes(data[start : start + 4], "big") if start >= 12 else 0
+
+
+def _tiff_pages(data: bytes, name: bytes) -> Iterator[Grey | DataError]:
+    """Yield the pages of a TIFF file: the first as any picture, the others as long as there are any."""
+    yield decode_picture(data, name)
+    cv2, encoded = opencv(), np.frombuffer(data, np.uint8)
+    for page in range(1, _n_directories(data)):
+        try:
+            is_read, pictures = cv2.imdecodemulti(encoded, cv2.IMREAD_UNCHANGED, range=(page, page + 1))
+            picture = grey_of(pictures[0]) if is_read else None
+        except cv2.error:
+            picture = None
+        yield _unreadable(name, page) if picture is None else picture
+
+
+def _n_directories(data: bytes) -> int:
+    """Return how many pages a TIFF file has: its directories, which tell where the next is (TIFF 6.0, section 2).
+
+    BigTIFF has other numbers and is read as one page.
+    """
+    order = "<" if data[:2] == b"II" else ">"
+    seen: set[int] = set()
+    if data[2:4] not in (b"*\0", b"\0*"):
+        return 1
+    (place,) = struct.unpack_from(f"{order}I", data, 4) if len(data) >= 8 else (0,)
+    while place and place not in seen and place + 2 <= len(data):
+        seen.add(place)
+        (n_entries,) = struct.unpack_from(f"{order}H", data, place)
+        following = place + 2 + 12 * n_entries
+        (place,) = struct.unpack_from(f"{order}I", data, following) if following + 4 <= len(data) else (0,)
+    return len(seen)
+
+
+def _frames(data: bytes, name: bytes) -> Iterator[Grey | DataError]:
+    """Yield the frames of an animation."""
+    first = decode_picture(data, name)
+    n = _n_frames(data)
+    if n * first.size > MAX_PIXELS:
+        height, width = first.shape
+        raise DataError(
+            f"{printable(name)}: {n:,} frames of {width}x{height} pixels, expected at most "
+            f"{MAX_PIXELS // 1_000_000} megapixels in all; make the pictures smaller, or a file of each"
+        )
+    cv2 = opencv()
+    try:
+        is_read, pictures = cv2.imdecodemulti(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        is_read, pictures = False, []
+    if not is_read:
+        yield first
+        return
+    for frame, picture in enumerate(pictures):
+        grey = grey_of(picture)
+        yield _unreadable(name, frame) if grey is None else grey
+
+
+def _pdf_pages(data: bytes, name: bytes) -> Iterator[Grey | DataError]:
+    """Yield the pages of a PDF file at 200 dots per inch, or fewer where a page is too large for that."""
+    pdfium = _extra("pypdfium2", "pdf", "a PDF file", name)
+    with _pdfium:
+        try:
+            document = pdfium.PdfDocument(data)
+            n_pages = len(document)
+        except pdfium.PdfiumError:
+            n_pages = 0
+    if not n_pages:
+        raise DataError(f"{printable(name)}: no page that can be read (damaged, or locked by a password); replace it")
+    try:
+        for number in range(n_pages):
+            yield _pdf_page(pdfium, document, number, name)
+    finally:
+        with _pdfium:
+            document.close()
+
+
+def _pdf_page(pdfium: Any, document: Any, number: int, name: bytes) -> Grey | DataError:
+    with _pdfium:
+        try:
+            page = document[number]
+            width, height = page.get_size()
+            scale = min(PDF_SCALE, math.sqrt(MAX_PIXELS / max(1.0, width * height)))
+            picture = page.render(scale=scale, grayscale=True).to_numpy()
+        except (pdfium.PdfiumError, ValueError, MemoryError):
+            return _unreadable(name, number)
+    return np.ascontiguousarray(picture.reshape(picture.shape[:2]))
+
+
+def _heic_pages(data: bytes, name: bytes) -> Iterator[Grey | DataError]:
+    """Yield the pictures of a HEIC file, upright."""
+    heif = _extra("pillow_heif", "heic", "a HEIC picture", name)
+    try:
+        file = heif.open_heif(data, convert_hdr_to_8bit=True)
+        sizes = [image.size for image in file]
+    except Exception:  # whatever libheif's binding raises for a damaged file
+        raise DataError(f"{printable(name)}: no HEIC picture that can be read (damaged or cut short)") from None
+    for number, (image, (width, height)) in enumerate(zip(file, sizes, strict=True)):
+        if width * height > MAX_PIXELS:
+            yield _unreadable(name, number)
+            continue
+        try:
+            pixels = np.asarray(image)
+        except Exception:  # likewise
+            yield _unreadable(name, number)
+            continue
+        yield to_grey(np.ascontiguousarray(pixels[..., :3])) if pixels.ndim == 3 else np.ascontiguousarray(pixels)
+
+
+def _unreadable(name: bytes, page: int) -> DataError:
+    return DataError(f"{printable(name)}: page {page} can't be read (damaged or too large); replace the file")
+
+
+def _extra(module: str, extra: str, what: str, name: bytes) -> Any:
+    """Import what an extra installs. Raises DataError where it is not installed."""
+    import importlib
+
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        raise DataError(
+            f"{printable(name)}: {what}, which needs the extra '{extra}': pip install 'fastmnist[{extra}]'"
+        ) from None
