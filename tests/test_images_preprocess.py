@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from fastmnist.errors import DataError
-from fastmnist.images.preprocess import in_mnist_form, normalize_images, read_digits, to_digit
+from fastmnist.images.preprocess import colours_to_digit, in_mnist_form, normalize_images, read_digits, to_digit
 from fastmnist.inputs.idx import read_images
 
 
@@ -67,7 +67,7 @@ def files(tmp_path, digits):
 
 def read(files, preprocess):
     images = np.full((len(files), 28, 28), 9, np.uint8)
-    return images, read_digits(files, preprocess, images)
+    return images, read_digits(files, preprocess, images).errors
 
 
 def test_auto_leaves_what_is_in_the_form_and_normalizes_the_rest(files, digits):
@@ -114,3 +114,33 @@ def test_only_the_named_rows_are_normalized(digits):
     errors = normalize_images(images, [1, 3], "mnist", str)
     assert errors == {}
     assert in_mnist_form(images).tolist() == [False, True, False, True]
+
+
+PAIRS = {"red on green": ((0, 0, 220), (0, 112, 0)), "blue on red": ((255, 52, 0), (0, 0, 200))}  # paper, ink: BGR
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_ink_of_another_colour_but_the_same_grey_is_read(pair, suffix, tmp_path, digits):
+    paper, pen = (np.array(colour, float) for colour in PAIRS[pair])
+    ink = np.pad(cv2.resize(digits[0][0], (140, 140), interpolation=cv2.INTER_CUBIC), 30)[..., np.newaxis] / 255
+    coloured = np.rint(paper + (pen - paper) * ink).astype(np.uint8)
+    grey = cv2.cvtColor(coloured, cv2.COLOR_BGR2GRAY)
+    assert np.ptp(grey) < 20
+    path = str(tmp_path / f"a{suffix}")
+    cv2.imwrite(path, coloured)
+    expected = to_digit(np.rint(255 - 255 * ink[..., 0]).astype(np.uint8), "auto", b"plain")
+    images, errors = read([path.encode()], "auto")
+    assert not errors
+    for actual in (images[0], colours_to_digit(coloured[..., ::-1], "auto", b"array")):
+        assert np.abs(actual.astype(int) - expected).mean() < 6
+
+
+def test_the_colours_of_empty_paper_are_no_ink(tmp_path):
+    rng = np.random.default_rng(0)
+    paper = np.clip(225 + rng.normal(0, 3, (120, 120, 3)), 0, 255).astype(np.uint8)
+    path = str(tmp_path / "a.jpg")
+    cv2.imwrite(path, paper)
+    images = np.zeros((1, 28, 28), np.uint8)
+    found = read_digits([path.encode()], "auto", images)
+    assert "no ink found" in found.errors[0]

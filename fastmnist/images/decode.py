@@ -87,6 +87,16 @@ def decode_picture(data: bytes, name: bytes) -> npt.NDArray[np.uint8]:
     return picture
 
 
+def decode_colours(data: bytes) -> npt.NDArray[np.uint8] | None:
+    """Return the picture in `data` in colours, uint8 (height, width, 3), or None where there is none."""
+    cv2 = opencv()
+    try:
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:
+        return None
+    return picture  # type: ignore[no-any-return]
+
+
 def to_grey(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """Return the greys (height, width) of an RGB picture (height, width, 3), as those of a picture file."""
     cv2 = opencv()

@@ -34,6 +34,10 @@ PER_PIECE = 0.2  # for each piece but one
 FIRST_LOOK = 0.05  # more for the polarity that the light tells
 
 
+class NoInkError(DataError):
+    """Nothing stands out from the paper."""
+
+
 class Digit(NamedTuple):
     """What was read, and of which part of the picture, shrunk so that no side is longer than LARGEST."""
 
@@ -153,7 +157,7 @@ def _unlikeness(reading: Reading) -> float:
 def _refuse(reading: Reading) -> None:
     """Raise DataError where no digit was read."""
     if reading.code == reader.NO_INK:
-        raise DataError("no ink found, expected a digit darker or lighter than its background")
+        raise NoInkError("no ink found, expected a digit darker or lighter than its background")
     if reading.code == reader.ONLY_LINES:
         raise DataError("only ruled lines found, expected a digit")
     if reading.code == reader.SEVERAL:

@@ -7,8 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmnist.errors import DataError, printable
-from fastmnist.images.decode import decode_picture, read_file
-from fastmnist.images.normalize import Ask, normalize, normalize_plain
+from fastmnist.images.colour import strongest_contrast
+from fastmnist.images.decode import decode_colours, decode_picture, read_file, to_grey
+from fastmnist.images.normalize import Ask, NoInkError, normalize, normalize_plain
 from fastmnist.images.pages import decode_pages, may_have_pages
 from fastmnist.kernels.picture.mnist_form import has_form
 from fastmnist.shapes import SIDE
@@ -49,7 +50,7 @@ def read_digits(paths: Sequence[bytes], preprocess: str, images: Images, ask: As
                 images[row] = picture
                 small.append(row)
             else:
-                images[row] = to_digit(picture, preprocess, path, ask)
+                images[row] = _to_digit_in_colour(picture, lambda: decode_colours(data), preprocess, path, ask)  # noqa: B023
         except DataError as error:
             found.errors[row] = str(error)
             images[row] = 0
@@ -70,7 +71,7 @@ def to_digits(data: bytes, preprocess: str, name: bytes, ask: Ask | None = None)
     Raises DataError where there is no page at all.
     """
     if not may_have_pages(data):
-        return [to_digit(decode_picture(data, name), preprocess, name, ask)]
+        return [_to_digit_in_colour(decode_picture(data, name), lambda: decode_colours(data), preprocess, name, ask)]
     pages: list[Page] = []
     for page in decode_pages(data, name):
         try:
@@ -107,6 +108,25 @@ def normalize_images(
     return errors
 
 
+def colours_to_digit(picture: Images, preprocess: str, name: bytes, ask: Ask | None = None) -> Images:
+    """Return an RGB picture, uint8 (height, width, 3), as `to_digit` does a grey one."""
+    return _to_digit_in_colour(to_grey(picture), lambda: picture, preprocess, name, ask)
+
+
+def _to_digit_in_colour(
+    picture: Images, colours: Callable[[], Images | None], preprocess: str, name: bytes, ask: Ask | None
+) -> Images:
+    """Return what `to_digit` does; where grey shows no ink, that of the `colours`."""
+    try:
+        return to_digit(picture, preprocess, name, ask)
+    except NoInkError:
+        in_colour = colours()
+        contrast = None if in_colour is None else strongest_contrast(in_colour)
+        if contrast is None:
+            raise
+        return to_digit(contrast, preprocess, name, ask)
+
+
 def to_digit(picture: Images, preprocess: str, name: bytes, ask: Ask | None = None) -> Images:
     """Return a grey picture, uint8 (height, width), as 28x28 pixels, in MNIST's form where `preprocess` says so.
 
@@ -124,4 +144,4 @@ def to_digit(picture: Images, preprocess: str, name: bytes, ask: Ask | None = No
     try:
         return normalize(picture, ask)
     except DataError as error:
-        raise DataError(f"{printable(name)}: {error}") from None
+        raise type(error)(f"{printable(name)}: {error}") from None

@@ -15,9 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastmnist.errors import DataError
-from fastmnist.images.decode import to_grey
 from fastmnist.images.normalize import Ask
-from fastmnist.images.preprocess import Page, to_digit, to_digits
+from fastmnist.images.preprocess import Page, colours_to_digit, to_digit, to_digits
 from fastmnist.inputs.batch import Batch, batch_of
 from fastmnist.inputs.stream import BATCH_SIZE, normalize_batch, open_stream
 from fastmnist.inputs.workers import Workers
@@ -158,7 +157,8 @@ def _read_picture(picture: Any, preprocess: str, ask: Ask | None) -> list[Page]:
     if isinstance(picture, bytes):
         return to_digits(picture, preprocess, BYTES, ask)
     pixels = _as_uint8(picture)
-    return [to_digit(to_grey(pixels) if pixels.ndim == 3 else pixels, preprocess, ARRAY, ask)]
+    read = colours_to_digit if pixels.ndim == 3 else to_digit
+    return [read(pixels, preprocess, ARRAY, ask)]
 
 
 def _name(picture: Any) -> bytes:

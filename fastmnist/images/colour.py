@@ -1,0 +1,30 @@
+"""Ink and paper of different colours but the same grey: the contrast that a grey picture does not have."""
+
+import numpy as np
+import numpy.typing as npt
+
+from fastmnist.images.decode import opencv
+
+Grey = npt.NDArray[np.uint8]
+
+LEAST_SPREAD = 40.0  # levels between the ends: less is the noise of colours in a JPEG
+THUMBNAIL = 64  # pixels: the colours of so many rows and columns tell which way they differ
+
+
+def strongest_contrast(picture: npt.NDArray[np.uint8]) -> Grey | None:
+    """Return a picture of three channels, uint8 (height, width, 3), in the greys in which it differs most.
+
+    These are its colours' first principal component, over the full range. None where the colours hardly differ.
+    """
+    cv2 = opencv()
+    height, width = (min(side, THUMBNAIL) for side in picture.shape[:2])
+    colours = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA).reshape(-1, 3).astype(np.float64)
+    middle = colours.mean(axis=0)
+    _, directions = np.linalg.eigh((colours - middle).T @ (colours - middle))
+    direction = directions[:, -1].astype(np.float32)
+    along: npt.NDArray[np.float32] = (picture.reshape(-1, 3) @ direction).reshape(picture.shape[:2])
+    darkest, lightest = float(along.min()), float(along.max())
+    if lightest - darkest < LEAST_SPREAD:
+        return None
+    greys = (along - darkest) * np.float32(255 / (lightest - darkest))
+    return np.rint(greys).astype(np.uint8)  # type: ignore[no-any-return]
