@@ -25,8 +25,12 @@ def pictures(digits, tmp_path):
 def test_what_the_model_sees_is_written_as_png_named_by_row_and_file(run_cli, pictures, small_model, tmp_path):
     run = run_cli("predict", "pictures", "--model", small_model, "--dump-preprocessed", "seen")
     assert run.code == 1
-    assert sorted(os.listdir(tmp_path / "seen")) == ["0000001-a.png.png", "0000003-c_d.png.png"]
-    for name, expected in zip(sorted(os.listdir(tmp_path / "seen")), pictures, strict=True):
+    names = ["0000001-a.png.png", "0000003-c_d.png.png"]
+    assert sorted(os.listdir(tmp_path / "seen")) == [*names, "0000003-c_d.png.read.png"]
+    how = cv2.imread(str(tmp_path / "seen" / "0000003-c_d.png.read.png"))
+    assert how.shape == (280, 560, 3)
+    assert ((how[:, :280] == (0, 0, 220)).all(axis=2)).sum() > 200  # the digit's box
+    for name, expected in zip(names, pictures, strict=True):
         np.testing.assert_array_equal(cv2.imread(str(tmp_path / "seen" / name), cv2.IMREAD_GRAYSCALE), expected)
     again = run_cli("predict", "pictures", "--model", small_model, "--dump-preprocessed", "seen")
     assert again.errors == ["fastmnist: error: seen: not empty, expected a new folder for pictures; name another one"]
@@ -63,6 +67,8 @@ def test_digits_are_drawn_on_a_terminal_with_three_guesses(pictures, small_model
         line = next(line for line in text.splitlines() if f"{name}:  " in line)
         assert line.count("%") == 3
     assert "Traceback" not in text
+    assert text.count("ink on") == 1  # how the second was read; the first was not touched
+    assert "dark ink on light paper, 140x140 pixels read as" in text
 
 
 def test_preprocessing_is_the_models_unless_another_is_asked_for(run_cli, pictures, small_model, tmp_path):

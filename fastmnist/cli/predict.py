@@ -55,7 +55,7 @@ def predict(
     paths = _inputs(inputs, files_from, null)
     loaded = open_model(model)
     preprocess = _preprocess(preprocess, loaded.preprocess)
-    preview = Preview(loaded.network, loaded.class_names, n_shown, dump)
+    preview = Preview(loaded.network, loaded.class_names, preprocess, n_shown, dump)
     is_countable = on_terminal() and files_from is None and "-" not in inputs
     n_rows = count_rows(inputs) // options.shard[1] if is_countable else None
     start = time.perf_counter()

@@ -12,6 +12,7 @@ from fastmnist.errors import OutputError, printable, reason
 from fastmnist.shapes import SIDE
 
 if TYPE_CHECKING:
+    from fastmnist.images.explain import Explanation
     from fastmnist.inputs.batch import Batch
     from fastmnist.model.network import Network, Uint8
 
@@ -25,11 +26,13 @@ def show_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option(
             "--dump-preprocessed", "dump", type=click.Path(readable=False), metavar="FOLDER",
-            help="Write the images as the model sees them, as PNG files named by row and file.",
+            help="Write the images as the model sees them, as PNG files named by row and file, and beside each of a "
+            "picture how it was read: the part, the strokes that were taken, the digit.",
         ),
         click.option(
             "--show", "n_shown", type=click.IntRange(0), default=0, metavar="N",
-            help="Draw the first N images as the model sees them, with its best guesses (on a terminal).",
+            help="Draw the first N images as the model sees them, with its best guesses and how they were read (on a "
+            "terminal).",
         ),
     ):  # fmt: skip
         command = option(command)
@@ -39,11 +42,13 @@ def show_options(command: Callable[..., Any]) -> Callable[..., Any]:
 class Preview:
     """Shows the images of a job, batch by batch."""
 
-    def __init__(self, network: "Network", class_names: list[str], n_shown: int, dump: str | None) -> None:
+    def __init__(
+        self, network: "Network", class_names: list[str], preprocess: str, n_shown: int, dump: str | None
+    ) -> None:
         """Draw the first `n_shown` images, and write all to the new folder `dump`. Raises OutputError."""
         from fastmnist.output.png import make_folder
 
-        self._network, self._class_names, self._dump = network, class_names, dump
+        self._network, self._class_names, self._preprocess, self._dump = network, class_names, preprocess, dump
         self._n_left = n_shown
         if n_shown and not on_terminal():
             say("--show draws on a terminal only; --dump-preprocessed FOLDER writes PNG files")
@@ -65,18 +70,36 @@ class Preview:
         probabilities = self._network.predict_probabilities(image)[2][0]
         best = probabilities.argsort()[::-1][:GUESSES]
         guesses = "  ".join(f"{self._class_names[label]} {probabilities[label]:.1%}" for label in best)
-        say("\n".join([*_drawn(image[0]), f"{batch.where(row)}:  {guesses}"]))
+        explanation = self._explain(batch, row)
+        how = [] if explanation is None else [explanation.words]
+        say("\n".join([*_drawn(image[0]), f"{batch.where(row)}:  {guesses}", *how]))
+
+    def _explain(self, batch: "Batch", row: int) -> "Explanation | None":
+        """Return how a row was read, None for what is no picture file."""
+        from fastmnist.images.explain import explain_file
+
+        if isinstance(batch.indices, range) or not os.path.isfile(batch.paths[row]):
+            return None
+        return explain_file(batch.paths[row], batch.indices[row], self._preprocess, self._network.confidences)
 
     def _write(self, batch: "Batch", row: int) -> None:
+        from fastmnist.images.explain import as_png
         from fastmnist.output.png import encode_png
 
+        page = None if isinstance(batch.indices, range) else batch.indices[row]
         stem = re.sub(r"[^\w.-]", "_", os.path.basename(printable(batch.paths[row])))[-100:]
-        path = os.path.join(self._dump or "", f"{batch.numbers[row] + 1:07d}-{stem}.png")
-        try:
-            with open(path, "wb") as file:
-                file.write(encode_png(batch.pixels[row].reshape(SIDE, SIDE)))
-        except OSError as error:
-            raise OutputError(f"{printable(path)}: {reason(error)}, expected room for --dump-preprocessed") from None
+        stem = f"{batch.numbers[row] + 1:07d}-{stem}" + ("" if page is None else f"-{page}")
+        files = {".png": encode_png(batch.pixels[row].reshape(SIDE, SIDE))}
+        if explanation := self._explain(batch, row):
+            files[".read.png"] = as_png(explanation)
+        for suffix, content in files.items():
+            path = os.path.join(self._dump or "", stem + suffix)
+            try:
+                with open(path, "wb") as file:
+                    file.write(content)
+            except OSError as error:
+                message = f"{printable(path)}: {reason(error)}, expected room for --dump-preprocessed"
+                raise OutputError(message) from None
 
 
 def _drawn(image: "Uint8") -> list[str]:

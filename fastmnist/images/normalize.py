@@ -46,6 +46,8 @@ class Digit(NamedTuple):
     top: int
     left: int
     part: Grey  # (height, width)
+    is_part: bool  # of a picture that shows more
+    is_turned: bool  # its paper was first taken for its ink
 
 
 class _Memory(threading.local):
@@ -56,11 +58,6 @@ class _Memory(threading.local):
 
 
 _memory = _Memory()
-
-
-def working_memory() -> Work:
-    """Return this thread's working memory, which holds how the last picture was read."""
-    return _memory.work
 
 
 def normalize(picture: Grey, ask: Ask | None = None) -> Grey:
@@ -84,19 +81,25 @@ def normalize_plain(images: Grey) -> npt.NDArray[np.bool_]:
 def read_digit(picture: Grey, ask: Ask | None = None) -> Digit:
     """Return what `normalize` does, and how it was read. Raises DataError likewise."""
     picture = _shrunk(picture)
-    digit = _read(picture, 0, 0)
+    digit = _read(picture)
     if digit.reading.is_plain:
         return digit
     if _may_stand_on_paper(digit.reading):
         paper = find_paper(picture)
         if paper is not None:
-            digit = _read(paper.picture, paper.top, paper.left)
+            digit = _read(paper.picture, paper.top, paper.left, is_part=True)
     if _is_small(digit.reading):
         digit = _enlarged(digit)
     if digit.reading.at_border > reader.AT_BORDER:
         digit = _turned_if_better(digit, ask)
     _refuse(digit.reading)
     return digit
+
+
+def read_again(digit: Digit) -> tuple[Work, Reading]:
+    """Read a digit's part once more; return the working memory, which then holds every step, and the reading."""
+    again = _read(digit.part, is_turned=digit.is_turned)
+    return _memory.work, again.reading
 
 
 def _shrunk(picture: Grey) -> Grey:
@@ -109,10 +112,10 @@ def _shrunk(picture: Grey) -> Grey:
     return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)  # type: ignore[no-any-return]
 
 
-def _read(part: Grey, top: int, left: int, *, is_turned: bool = False) -> Digit:
+def _read(part: Grey, top: int = 0, left: int = 0, *, is_part: bool = False, is_turned: bool = False) -> Digit:
     image = np.empty(IMAGE_SHAPE, np.uint8)
     reading = reader.read(part, is_turned, _memory.work, image.reshape(-1))
-    return Digit(image, reading, top, left, part)
+    return Digit(image, reading, top, left, part, is_part, is_turned)
 
 
 def _may_stand_on_paper(reading: Reading) -> bool:
@@ -133,14 +136,15 @@ def _enlarged(digit: Digit) -> Digit:
     left = max(0, round((reading.frame_left + reading.left - margin) * reading.across))
     bottom = round((reading.frame_top + reading.bottom + margin) * reading.down)
     right = round((reading.frame_left + reading.right + margin) * reading.across)
-    larger = _read(np.ascontiguousarray(digit.part[top:bottom, left:right]), digit.top + top, digit.left + left)
+    part = np.ascontiguousarray(digit.part[top:bottom, left:right])
+    larger = _read(part, digit.top + top, digit.left + left, is_part=True)
     is_same = larger.reading.code == reader.READ and larger.reading.is_dark == reading.is_dark
     return larger if is_same else digit
 
 
 def _turned_if_better(digit: Digit, ask: Ask | None) -> Digit:
     """Return the digit, or what is read if its paper is taken for its ink, whichever is more like a digit."""
-    turned = _read(digit.part, digit.top, digit.left, is_turned=True)
+    turned = _read(digit.part, digit.top, digit.left, is_part=digit.is_part, is_turned=True)
     if turned.reading.code != reader.READ:
         return digit
     if digit.reading.code != reader.READ:

@@ -1,0 +1,97 @@
+"""How a picture was read, for people: in a line of words, and as a picture of what was taken and what was left."""
+
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from fastmnist.errors import DataError
+from fastmnist.images.decode import decode_picture, opencv, read_file
+from fastmnist.images.normalize import Ask, Digit, read_again, read_digit
+from fastmnist.images.pages import decode_pages, may_have_pages
+from fastmnist.images.preprocess import in_mnist_form
+from fastmnist.kernels.picture.read import Reading
+from fastmnist.shapes import IMAGE_SHAPE
+
+HEIGHT = 280  # pixels of the explaining picture: ten times MNIST's
+KEPT, BOX = (60, 160, 0), (0, 0, 220)  # blue, green, red: the strokes that were taken, and the digit's box
+
+
+class Explanation(NamedTuple):
+    """A line of words, and a picture, uint8 (height, width, 3) BGR: what was read, and the digit beside it."""
+
+    words: str
+    picture: npt.NDArray[np.uint8]
+
+
+def explain_file(path: bytes, page: int | None, preprocess: str, ask: Ask | None = None) -> Explanation | None:
+    """Return how a page of a file was brought into MNIST's form, None where it can't be read or is left as it is.
+
+    `page`: its index, None for a file of one.
+    """
+    try:
+        data = read_file(path)
+        if may_have_pages(data):
+            picture = next(islice(decode_pages(data, path), page or 0, None), None)
+        else:
+            picture = decode_picture(data, path)
+        if not isinstance(picture, np.ndarray) or preprocess == "none":
+            return None
+        if preprocess == "auto" and picture.shape == IMAGE_SHAPE and in_mnist_form(picture[np.newaxis])[0]:
+            return None
+        return explain(picture, ask)
+    except DataError:
+        return None
+
+
+def explain(picture: npt.NDArray[np.uint8], ask: Ask | None = None) -> Explanation:
+    """Return how a grey picture (height, width) is read. Raises DataError where `normalize` does."""
+    digit = read_digit(picture, ask)
+    height, width = picture.shape
+    return Explanation(_in_words(digit, f"{width}x{height}"), _drawn(digit))
+
+
+def as_png(explanation: Explanation) -> bytes:
+    """Return an explanation's picture as a PNG file."""
+    return opencv().imencode(".png", explanation.picture)[1].tobytes()  # type: ignore[no-any-return]
+
+
+def _in_words(digit: Digit, size: str) -> str:
+    reading = digit.reading
+    parts = ["dark ink on light paper" if reading.is_dark else "light ink on dark paper"]
+    height, width = digit.part.shape
+    if digit.is_part:
+        parts.append(f"read the part of {width}x{height} at {digit.left},{digit.top} of {size} pixels")
+    elif max(reading.down, reading.across) > 1:
+        parts.append(f"{size} pixels read as {reading.width}x{reading.height}")
+    if reading.frame_top or reading.frame_left:
+        parts.append("frame cut away")
+    if reading.n_lines:
+        parts.append(f"{reading.n_lines} line{'s' * (reading.n_lines > 1)} taken away")
+    if digit.is_turned:
+        parts.append("ink and paper exchanged")
+    parts.append(f"{reading.n_pieces} piece{'s' * (reading.n_pieces > 1)}, strokes {reading.stroke:.1f} of 20 wide")
+    return ", ".join(parts)
+
+
+def _drawn(digit: Digit) -> npt.NDArray[np.uint8]:
+    """Return the part that was read, its strokes in colour and in their box, and the digit beside it."""
+    cv2 = opencv()
+    work, reading = read_again(digit)
+    seen = _as_read(work.grey, reading)
+    picture = np.dstack([seen] * 3)
+    is_stroke = (_as_read(work.mask, reading) > 0) & (_as_read(work.ink, reading) > 0)
+    picture[is_stroke] = (picture[is_stroke] // 2 + np.array(KEPT) // 2).astype(np.uint8)
+    scale = HEIGHT / reading.height
+    width = max(1, round(reading.width * scale))
+    picture = cv2.resize(picture, (width, HEIGHT), interpolation=cv2.INTER_NEAREST)
+    box = reading.left, reading.top, reading.right, reading.bottom
+    left, top, right, bottom = (round(side * scale) for side in box)
+    cv2.rectangle(picture, (left, top), (right, bottom), BOX, 1)
+    beside = cv2.resize(digit.image, (HEIGHT, HEIGHT), interpolation=cv2.INTER_NEAREST)
+    return np.hstack([picture, np.dstack([beside] * 3)])
+
+
+def _as_read(pixels: npt.NDArray[np.uint8], reading: Reading) -> npt.NDArray[np.uint8]:
+    return pixels[: reading.height * reading.width].reshape(reading.height, reading.width)
