@@ -1,8 +1,8 @@
 """What normalising to MNIST's form is worth: accuracy on everyday pictures, resized or normalised.
 
-`python -m experiments.normalization` reads the sets of experiments/rerender.py, MNIST's digits as 28x28 files, and
-scikit-learn's 8x8 digits of 43 other people (where that is installed), with one model. A picture in which no digit is
-found counts as wrong. Nothing is tuned to any of these sets.
+`python -m experiments.normalization` reads the sets of experiments/rerender.py and experiments/scenes.py, MNIST's
+digits as 28x28 files, and scikit-learn's 8x8 digits of 43 other people (where that is installed), with one model. A
+picture in which no digit is found counts as wrong. Nothing is tuned to any of these sets.
 """
 
 import argparse
@@ -20,53 +20,60 @@ import numpy.typing as npt
 
 from bench.machine import available_cores
 from experiments.rerender import SETS, SIDE, Picture, Rendering, read_digits, render_all
+from experiments.scenes import SCENES, render_scenes
 from fastmnist.images.decode import decode_image
 from fastmnist.images.preprocess import read_digits as read_files
 from fastmnist.model.model_file import find_model, load_model
 from fastmnist.model.network import Network
 
-# Fills images, uint8 (n, 28, 28), from n paths; returns row -> message for those that can't be read.
-Reader = Callable[[Sequence[bytes], Picture], dict[int, str]]
+# Fills images, uint8 (n, 28, 28), from n paths, with a network's help; returns row -> message for those that can't be
+# read.
+Reader = Callable[[Sequence[bytes], Picture, Network], dict[int, str]]
 Labels = npt.NDArray[np.uint8]
 
 CHUNK = 512  # pictures that are on the disk at one time
 SHARE = 32  # of them, for a thread at a time
 SKLEARN_SCALE = 6
+SURE = 0.9
 
 
 class Score(NamedTuple):
-    """How one way of reading did: accuracy, and how many pictures it refused."""
+    """How one way of reading did: accuracy, how many pictures it refused, the share wrong and surer than SURE."""
 
     accuracy: float
     refused: int
+    surely_wrong: float
 
 
-def resized(paths: Sequence[bytes], images: Picture) -> dict[int, str]:
+def resized(paths: Sequence[bytes], images: Picture, _network: Network) -> dict[int, str]:
     """Fill `images` with the pictures in files, only resized."""
     for row, path in enumerate(paths):
         images[row] = cv2.resize(decode_image(path), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     return {}
 
 
-def auto(paths: Sequence[bytes], images: Picture) -> dict[int, str]:
+def auto(paths: Sequence[bytes], images: Picture, network: Network) -> dict[int, str]:
     """Fill `images` as `fastmnist predict` does."""
-    return read_files(paths, "auto", images).errors
+    return read_files(paths, "auto", images, network.confidences).errors
 
 
 def score(network: Network, pictures: Iterable[Rendering], labels: Labels, readers: list[Reader]) -> list[Score]:
     """Return what each reader's pixels of the pictures, n of them, make of the labels (n,)."""
-    n_right, n_refused = [0] * len(readers), [0] * len(readers)
+    n_right, n_refused, n_surely = [0] * len(readers), [0] * len(readers), [0] * len(readers)
     rest, first = iter(pictures), 0
     with ThreadPoolExecutor(available_cores()) as pool, TemporaryDirectory() as folder:
         while paths := _written(islice(rest, CHUNK), Path(folder)):
             expected = labels[first : first + len(paths)]
             first += len(paths)
             for which, reader in enumerate(readers):
-                images, is_read = _read(reader, paths, pool)
+                images, is_read = _read(reader, network, paths, pool)
                 n_refused[which] += int((~is_read).sum())
-                predicted, _ = network.predict(images.reshape(len(images), -1))
-                n_right[which] += int((is_read & (predicted == expected)).sum())
-    return [Score(right / first, refused) for right, refused in zip(n_right, n_refused, strict=True)]
+                predicted, confidences = network.predict(images.reshape(len(images), -1))
+                is_right = is_read & (predicted == expected)
+                n_right[which] += int(is_right.sum())
+                n_surely[which] += int((is_read & ~is_right & (confidences > SURE)).sum())
+    counts = zip(n_right, n_refused, n_surely, strict=True)
+    return [Score(right / first, refused, surely / first) for right, refused, surely in counts]
 
 
 def _written(pictures: Iterator[Rendering], folder: Path) -> list[bytes]:
@@ -78,13 +85,15 @@ def _written(pictures: Iterator[Rendering], folder: Path) -> list[bytes]:
     return paths
 
 
-def _read(reader: Reader, paths: list[bytes], pool: ThreadPoolExecutor) -> tuple[Picture, npt.NDArray[np.bool_]]:
+def _read(
+    reader: Reader, network: Network, paths: list[bytes], pool: ThreadPoolExecutor
+) -> tuple[Picture, npt.NDArray[np.bool_]]:
     """Return the images of the files, uint8 (n, 28, 28), and which of them could be read, bool (n,)."""
     images, is_read = np.zeros((len(paths), SIDE, SIDE), np.uint8), np.ones(len(paths), np.bool_)
 
     def read(first: int) -> None:
         rows = slice(first, first + SHARE)
-        is_read[[first + row for row in reader(paths[rows], images[rows])]] = False
+        is_read[[first + row for row in reader(paths[rows], images[rows], network)]] = False
 
     list(pool.map(read, range(0, len(paths), SHARE)))
     return images, is_read
@@ -117,6 +126,8 @@ def sets(folder: str, count: int | None) -> Iterator[tuple[str, Iterable[Renderi
     yield "28x28 files, inverted", as_png(255 - digits), labels
     for name, distortions in SETS.items():
         yield name, render_all(digits, distortions, available_cores()), labels
+    for name in SCENES:
+        yield name, render_scenes(name, digits, available_cores()), labels
     yield "scikit-learn's digits", *sklearn_digits()
 
 
@@ -134,12 +145,14 @@ def main() -> None:
     digits, labels = (array[: arguments.count] for array in read_digits(arguments.data))
     clean = float((network.predict(digits.reshape(len(digits), -1))[0] == labels).mean())
     print(f"model: {path} ({origin}), {clean:.2%} correct on {len(digits):,} clean test digits\n")
-    print("| pictures | resized | auto | below clean | no digit found |\n|---|---:|---:|---:|---:|")
+    print("| pictures | resized | auto | below clean | no digit found | wrong, surer than 0.9 |")
+    print("|---|---:|---:|---:|---:|---:|")
     try:
         for name, pictures, expected in sets(arguments.data, arguments.count):
             plain, ours = score(network, pictures, expected, [resized, auto])
             below = f"{100 * (clean - ours.accuracy):.2f}"
-            print(f"| {name} | {plain.accuracy:.2%} | {ours.accuracy:.2%} | {below} | {ours.refused} |", flush=True)
+            figures = f"{plain.accuracy:.2%} | {ours.accuracy:.2%} | {below} | {ours.refused} | {ours.surely_wrong:.2%}"
+            print(f"| {name} | {figures} |", flush=True)
     except ImportError as error:
         print(f"\nnot installed: {error.name}; the extra 'bench' has it")
 
