@@ -12,7 +12,8 @@ from test_cli_predict import png
 from fastmnist.inputs.idx import write_images, write_labels
 from fastmnist.model.model_file import load_model
 
-EPOCHS = ("--epochs", "20")
+# With so few images every second or third seed leaves the network where it began: half of them right.
+EPOCHS = ("--epochs", "20", "--seed", "1")
 
 
 def write_classes(folder, images, names):

@@ -79,7 +79,13 @@ class Kernel:
 
 @contextmanager
 def using_threads(n: int) -> Iterator[None]:
-    """Let kernels use `n` threads, or all that Numba has, while the context lasts, in this Python thread only."""
+    """Let kernels use `n` threads, or all that Numba has, while the context lasts, in this Python thread only.
+
+    In a forked child there is one anyway, and Numba must not be asked for its threads.
+    """
+    if os.getpid() != _PROCESS:
+        yield
+        return
     before, wanted = numba.get_num_threads(), min(n, numba.config.NUMBA_NUM_THREADS)
     if wanted == before:
         yield
