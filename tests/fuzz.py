@@ -17,13 +17,17 @@ import tempfile
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 from conftest import random_network
 from test_images_decode import colour, encoded
+from test_images_pages import KINDS
+from test_images_pages import pictures as drawn
 
 from fastmnist.cli.quiet import quiet_libraries
-from fastmnist.errors import FastmnistError
+from fastmnist.errors import DataError, FastmnistError
 from fastmnist.images.decode import decode_image
+from fastmnist.images.preprocess import read_digits
 from fastmnist.inputs.idx import open_images, read_labels, write_images, write_labels
 from fastmnist.inputs.stream import open_stream
 from fastmnist.inputs.table import open_table
@@ -102,6 +106,44 @@ def read_picture(path):
     assert pixels.ndim == 2
 
 
+def drawing(rng):
+    """A PNG file of up to 400 pixels a side: rectangles, lines and ellipses of any grey, some with noise."""
+    height, width = ((rng.randint(1, 60), rng.randint(1, 60)), (rng.randint(1, 400), rng.randint(1, 400)))[
+        rng.random() < 0.5
+    ]
+    picture = np.full((height, width), rng.randrange(256), np.uint8)
+
+    def place():
+        return rng.randrange(width), rng.randrange(height)
+
+    for _ in range(rng.randint(0, 8)):
+        grey, thickness = rng.randrange(256), rng.choice([1, 1, 2, 3, 6, 12])
+        shape = rng.randrange(4)
+        if shape == 0:
+            cv2.rectangle(picture, place(), place(), grey, rng.choice([-1, thickness]))
+        elif shape == 1:
+            cv2.line(picture, place(), place(), grey, thickness, cv2.LINE_AA)
+        elif shape == 2:
+            axes = rng.randint(1, 1 + width // 2), rng.randint(1, 1 + height // 2)
+            cv2.ellipse(picture, place(), axes, rng.randrange(180), 0, rng.randint(20, 360), grey, thickness)
+        else:  # ruled paper
+            for row in range(rng.randrange(height), height, rng.randint(5, 60)):
+                cv2.line(picture, (0, row), (width, row + rng.randint(-9, 9)), grey, thickness)
+    if rng.random() < 0.4:
+        noise = np.random.default_rng(rng.randrange(2**32)).normal(0, rng.randint(1, 40), picture.shape)
+        picture = (picture + noise).clip(0, 255).astype(np.uint8)
+    return encoded("png", picture)
+
+
+def read_drawing(path):
+    """Either a digit in MNIST's form, or a refusal."""
+    image = np.zeros((1, 28, 28), np.uint8)
+    errors = read_digits([os.fsencode(path)], "mnist", image).errors
+    if errors:
+        raise DataError(errors[0])
+    assert image.max() == 255
+
+
 def read_any(path):
     """As `predict` does: nothing is raised, and every row has an error or is read."""
     n_rows = 0
@@ -133,6 +175,8 @@ class Targets:
             "picture": ("", pictures, read_picture),
             "model": (".safetensors", [model], self.read_model),
             "any": (".csv", [idx, gzip.compress(idx, mtime=0), rows, *pictures], read_any),
+            "pages": ("", [make(drawn(3)) for make in KINDS.values()], read_any),
+            "drawing": ("", [], read_drawing),
             "unnamed": ("", [idx, gzip.compress(idx, mtime=0), rows, *pictures], read_any),
         }
 
@@ -147,7 +191,7 @@ class Targets:
         suffix, contents, read = self.all[name]
         rng = random.Random(f"{name} {seed} {number}")  # noqa: S311 (no secret)
         path = folder / f"{name}{suffix}"
-        path.write_bytes(mutated(rng.choice(contents), contents, rng))
+        path.write_bytes(mutated(rng.choice(contents), contents, rng) if contents else drawing(rng))
         try:
             read(path)
         except FastmnistError as error:
