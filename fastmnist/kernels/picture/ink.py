@@ -20,6 +20,7 @@ from fastmnist.kernels.picture.histogram import (
 from fastmnist.kernels.picture.morphology import close
 
 MIN_CONTRAST = 0.08 * 255  # of the full range: less is paper, noise or shadow, not ink
+DIM = 64  # grey levels: contrast is relative to no less, or the noise of a black picture would be ink
 MIN_SIGNAL = 6  # minimum signal-to-noise ratio, in standard deviations of the noise
 
 REACH = 0.2  # of the side: how far the window reaches on each side of its middle. Digits of 0.7 of the side have
@@ -50,11 +51,11 @@ def core(ink):
 @inlined
 def contrast(even, paper, n, is_dark, out):
     """Fill `out` with the contrast with the paper: relative to it for dark ink, the difference for light ink."""
-    white, half, one = np.float32(255), np.float32(0.5), np.float32(1)
+    white, half, dim = np.float32(255), np.float32(0.5), np.float32(DIM)
     for i in range(n):
         if is_dark:
             light = np.float32(paper[i])
-            out[i] = np.uint8(np.int32((light - np.float32(even[i])) * (white / max(light, one)) + half))
+            out[i] = np.uint8(np.int32((light - np.float32(even[i])) * (white / max(light, dim)) + half))
         else:
             out[i] = paper[i] - even[i]
 
