@@ -107,10 +107,15 @@ def test_a_truncated_picture_is_an_error_wherever_it_is_cut(tmp_path, kind):
 
 
 @pytest.mark.parametrize(
-    "data", [b"hello", b"\0" * 784, b"<svg/>", b"\x89PNG\r\n\x1a\n", encoded("tiff", np.float32(1) * PICTURE)]
+    "data", [b"hello", b"\0" * 784, b"\x89PNG\r\n\x1a\n", encoded("tiff", np.float32(1) * PICTURE)]
 )
 def test_what_is_no_whole_number_picture_is_refused(tmp_path, data):
     assert "no picture that can be read" in refusal(written(tmp_path, data))
+
+
+@pytest.mark.parametrize("content", [b"<svg/>", b"<?xml version='1.0'?><svg/>"])
+def test_a_drawing_of_lines_and_curves_is_refused_by_name(tmp_path, content):
+    assert "a vector (SVG) picture, expected a whole PNG" in refusal(written(tmp_path, content))
 
 
 @pytest.mark.parametrize(("height", "width"), [(40, 30), (1, 1), (14, 56), (28, 27)])

@@ -8,7 +8,7 @@ import threading
 import numba
 import numpy as np
 import pytest
-from conftest import HANGS_AFTER, cli_environment
+from conftest import HANGS_AFTER, cli_environment, noted
 from numba import prange
 
 from fastmnist.kernels import cache, jit
@@ -137,12 +137,13 @@ def test_a_kernel_bears_the_name_and_the_words_of_its_function(tell_parts):
     assert (kernel.__name__, kernel.__doc__) == ("named", "Do it.")
 
 
-def test_the_first_compilation_is_announced_once(tell_parts, monkeypatch, notes):
+def test_the_first_compilation_is_announced_once(tell_parts, monkeypatch):
     monkeypatch.setattr(cache, "_announced", False)
     out = np.zeros(9, np.int64)
-    tell_parts.serial(out, 2)
-    tell_parts.serial(out, 2)
-    tell_parts.parallel(out, 2)
+    with noted(with_compiling=True) as notes:
+        tell_parts.serial(out, 2)
+        tell_parts.serial(out, 2)
+        tell_parts.parallel(out, 2)
     assert notes == ["compiling kernels: first use of this version, once, some seconds"]
 
 

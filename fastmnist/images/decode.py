@@ -25,8 +25,8 @@ _UNFIT_FORMATS = {
     b"#?RGBE": "Radiance",
     b"PF": "PFM",
     b"Pf": "PFM",
-    b"<svg": "SVG",
-    b"<?xml": "SVG or other XML",
+    b"<svg": "vector (SVG)",
+    b"<?xml": "vector (SVG)",
 }
 _EXPECTED = "expected a whole PNG, JPEG, BMP, GIF, TIFF, WebP, AVIF or PNM picture"
 

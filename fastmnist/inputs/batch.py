@@ -62,7 +62,8 @@ def with_pages(batch: Batch, pages: dict[int, list[Page]]) -> Batch:
             indices.append(index if len(pages.get(row, ())) > 1 else None)
             numbers.append(number)
             pixels.append(np.zeros(N_PIXELS, np.uint8) if isinstance(page, str) else page.reshape(N_PIXELS))
-    return Batch(paths, indices, numbers, np.stack(pixels), errors)
+    is_longer = len(paths) > len(batch.paths)
+    return Batch(paths, indices, numbers if is_longer else batch.numbers, np.stack(pixels), errors)
 
 
 @dataclass(frozen=True)
