@@ -18,7 +18,7 @@ from fastmnist.images.paper import find_paper
 from fastmnist.kernels.picture import read as reader
 from fastmnist.kernels.picture.read import Reading
 from fastmnist.kernels.picture.work import Work, make_work
-from fastmnist.shapes import IMAGE_SHAPE, SIDE
+from fastmnist.shapes import IMAGE_SHAPE, N_PIXELS
 
 Grey = npt.NDArray[np.uint8]
 # Given images (n, 28, 28), returns how sure the network is of each: float32 (n,).
@@ -71,11 +71,14 @@ def normalize(picture: Grey, ask: Ask | None = None) -> Grey:
     return read_digit(picture, ask).image
 
 
-def normalize_plain(images: Grey) -> npt.NDArray[np.bool_]:
-    """Normalise those of images (n, 28, 28) uint8, in place, that need no second look; return which: bool (n,)."""
-    is_done, image = np.empty(len(images), np.bool_), np.empty(SIDE * SIDE, np.uint8)
-    reader.read_in_place(images.reshape(-1, SIDE * SIDE), _memory.work, image, is_done)
-    return is_done
+def normalize_plain(pictures: Grey) -> tuple[Grey, npt.NDArray[np.bool_]]:
+    """Return pictures (n, height, width) in MNIST's form, (n, 28, 28), and which need no second look, bool (n,).
+
+    The images of the others mean nothing.
+    """
+    images, is_plain = np.empty((len(pictures), N_PIXELS), np.uint8), np.empty(len(pictures), np.bool_)
+    reader.read(pictures, False, _memory.work, images, is_plain)
+    return images.reshape(-1, *IMAGE_SHAPE), is_plain
 
 
 def read_digit(picture: Grey, ask: Ask | None = None) -> Digit:
@@ -113,9 +116,9 @@ def _shrunk(picture: Grey) -> Grey:
 
 
 def _read(part: Grey, top: int = 0, left: int = 0, *, is_part: bool = False, is_turned: bool = False) -> Digit:
-    image = np.empty(IMAGE_SHAPE, np.uint8)
-    reading = reader.read(part, is_turned, _memory.work, image.reshape(-1))
-    return Digit(image, reading, top, left, part, is_part, is_turned)
+    image = np.empty((1, N_PIXELS), np.uint8)
+    reading = reader.read(part[np.newaxis], is_turned, _memory.work, image, np.empty(1, np.bool_))
+    return Digit(image.reshape(IMAGE_SHAPE), reading, top, left, part, is_part, is_turned)
 
 
 def _may_stand_on_paper(reading: Reading) -> bool:

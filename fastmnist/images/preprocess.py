@@ -96,10 +96,11 @@ def normalize_images(
         return errors
     if preprocess == "auto":
         chosen = chosen[~in_mnist_form(images[chosen])]
-    plain = images[chosen]
-    is_done = normalize_plain(plain)
-    images[chosen[is_done]] = plain[is_done]
-    for row in chosen[~is_done].tolist():
+    if not len(chosen):
+        return errors
+    plain, is_plain = normalize_plain(images[chosen])
+    images[chosen[is_plain]] = plain[is_plain]
+    for row in chosen[~is_plain].tolist():
         try:
             images[row] = normalize(images[row], ask)
         except DataError as error:

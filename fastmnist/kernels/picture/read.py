@@ -14,7 +14,6 @@ from fastmnist.kernels.picture.place import place
 from fastmnist.kernels.picture.shrink import block_size, shrink_by_blocks
 from fastmnist.kernels.picture.strokes import STROKE, choose_strokes, looks_like_paper
 from fastmnist.kernels.picture.work import AREA
-from fastmnist.shapes import SIDE
 
 READ, NO_INK, ONLY_LINES, SEVERAL = range(4)  # what came of reading a picture
 
@@ -67,30 +66,23 @@ class Strokes(NamedTuple):
 
 
 @serial_kernel
-def read_in_place(images, work, image, is_done):
-    """Bring images (n, 784) uint8, 28x28 pixels each, into MNIST's form where their readings are plain.
+def read(pictures, is_turned, work, images, is_plain):
+    """Fill images (n, 784) uint8 with the digits in pictures (n, height, width) uint8, in MNIST's form.
 
-    is_done (n,) bool says which; the others are as they were. image (784,) uint8 is scratch.
+    `is_turned`: take the ink to be on the other side of the paper's grey than it looks. is_plain (n,) bool gets which
+    pictures need no second look. Returns the Reading of the last picture. An image is only meaningful where the code is
+    READ. (One kernel for one picture and for many: each takes a quarter of a minute to compile.)
     """
-    for i in range(len(images)):
-        is_done[i] = _read(images[i].reshape(SIDE, SIDE), False, work, image).is_plain
-        if is_done[i]:
-            for pixel in range(SIDE * SIDE):
-                images[i, pixel] = image[pixel]
-
-
-@serial_kernel
-def read(picture, is_turned, work, image):
-    """Fill image (784,) uint8 with the digit in picture (height, width) uint8, in MNIST's form; return the Reading.
-
-    `is_turned`: take the ink to be on the other side of the paper's grey than it looks. The image is only meaningful
-    where the code is READ.
-    """
-    return _read(picture, is_turned, work, image)
+    reading = Reading(NO_INK, False, 1, 1, 0, 0, 0, 0, False, 0.0, 0.0, 0, 0, False, 0, 0, 0, 0, 0, 0.0)
+    for i in range(len(pictures)):
+        reading = _read(pictures[i], is_turned, work, images[i])
+        is_plain[i] = reading.is_plain
+    return reading
 
 
 @inlined
 def _read(picture, is_turned, work, image):
+    """Fill image (784,) with the digit in picture (height, width); return its Reading."""
     down, across = block_size(picture.shape[0], picture.shape[1], AREA)
     height, width = shrink_by_blocks(picture, down, across, work.grey, work.sums)
     height, width, frame_top, frame_left = without_frame(work.grey, height, width, work.spare)
