@@ -74,7 +74,7 @@ def test_blocks_are_shrunk_to_their_means(shape, memory):
 
 @compiled
 def run_close(picture, height, width, down, across, work):
-    close(picture, height, width, down, across, work.paper, work.padded, work.spare)
+    close(picture, height, width, down, across, work.paper, work.padded)
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -89,7 +89,7 @@ def share_at_border(picture, height, width, threshold):
 def map_ink(work, height, width, is_dark, reach):
     """Fill work.ink from work.even, with a window that reaches that share of the sides; return its Ink."""
     down, across = max(1, int(height * reach)), max(1, int(width * reach))
-    close(work.even, height, width, down, across, work.paper, work.padded, work.spare)
+    close(work.even, height, width, down, across, work.paper, work.padded)
     contrast(work.even, work.paper, height * width, is_dark, work.ink)
     return judge(work.ink, height * width, work.counts)
 

@@ -71,9 +71,10 @@ def remove_lines(work, height, width, ink, with_rules):
     """
     faint = ink.level + max(FAINT * ink.depth, 3 * ink.noise)
     thickest = int(np.rint(THICKNESS * max(height, width))) + SOFT_EDGES
-    n = _remove_along(work, Axis(width, height, 1, width), faint, core(ink), thickest, with_rules, True)
-    if with_rules:
-        n += _remove_along(work, Axis(height, width, width, 1), faint, core(ink), thickest, True, False)
+    n = 0
+    for is_upright in range(2 if with_rules else 1):
+        axis = Axis(height, width, width, 1) if is_upright else Axis(width, height, 1, width)
+        n += _remove_along(work, axis, faint, core(ink), thickest, with_rules, not is_upright)
     return n
 
 
@@ -93,8 +94,13 @@ def _remove_along(work, axis, faint, stroke, thickest, with_rules, with_underlin
                 row += 1
                 continue
             start = 0.5 * (first + row - 1)
-            right = _follow(picture, thin, axis, faint, column, start, 0.0, 0, 1, path)
-            left = _follow(picture, thin, axis, faint, column, start, right.slope, right.n_found, -1, path)
+            right = left = Track(0, 0, 0, column, 0.0, 0.0, 0.0, False)
+            for direction in (1, -1):
+                track = _follow(picture, thin, axis, faint, column, start, right.slope, right.n_found, direction, path)
+                if direction == 1:
+                    right = track
+                else:
+                    left = track
             path[column] = start
             n_found = right.n_found + left.n_found + 1
             half = int(np.ceil((right.thickness + left.thickness + row - first) / n_found / 2))

@@ -8,21 +8,20 @@ from fastmnist.kernels.jit import inlined
 
 
 @inlined
-def close(picture, height, width, down, across, out, padded, spare):
+def close(picture, height, width, down, across, out, padded):
     """Fill `out` with `picture` closed by a window of 2 * down + 1 by 2 * across + 1 pixels, cut at the border.
 
     Whatever is darker than its surroundings and narrower than the window becomes as light as they are. A dark part
-    that reaches the border goes only where it is narrower than half a window.
+    that reaches the border goes only where it is narrower than half a window. padded (2 * PADDED,) is scratch.
     """
     for i in range(height * width):
         out[i] = picture[i]
-    # Eroding is dilating the negative; both dilations leave negatives.
-    _dilated_negative(out, height, width, down, across, padded, spare)
-    _dilated_negative(out, height, width, down, across, padded, spare)
+    for _ in range(2):  # eroding is dilating the negative, and both dilations leave negatives
+        _dilated_negative(out, height, width, down, across, padded)
 
 
 @inlined
-def _dilated_negative(picture, height, width, down, across, padded, spare):
+def _dilated_negative(picture, height, width, down, across, padded):
     """Replace `picture` by the negative of its dilation."""
     stride = width + 2 * across
     n = (height + 2 * down) * stride
@@ -33,44 +32,25 @@ def _dilated_negative(picture, height, width, down, across, padded, spare):
         for x in range(width):
             line[x] = row[x]
     # Rows have margins, so windows that begin in a row end in it, and all rows are done in one loop.
-    if _largest_of(padded, spare, 2 * across + 1, 1, n):
-        is_first = _largest_of(padded, spare, 2 * down + 1, stride, n - 2 * across)
-    else:
-        is_first = not _largest_of(spare, padded, 2 * down + 1, stride, n - 2 * across)
+    start, other = 0, len(padded) // 2
+    for is_vertical in range(2):
+        n_values, step = (2 * down + 1, stride) if is_vertical else (2 * across + 1, 1)
+        size = 1  # of the windows whose largest value is known: they double until they are large enough
+        while size < n_values:
+            shift = min(size, n_values - size)
+            n -= shift * step
+            _larger(padded[start : start + n], padded[start + shift * step :], n, padded[other : other + n])
+            start, other = other, start
+            size += shift
     for y in range(height):
-        row = picture[y * width : (y + 1) * width]
-        line = padded[y * stride : y * stride + width] if is_first else spare[y * stride : y * stride + width]
+        row, line = picture[y * width : (y + 1) * width], padded[start + y * stride :]
         for x in range(width):
             row[x] = 255 - line[x]
 
 
 @inlined
-def _largest_of(values, spare, n_values, step, n):
-    """Find the largest of each value and the next n_values - 1 that are `step` apart.
-
-    Returns whether the result is in `values`; otherwise it is in `spare`. Windows double until they are large enough.
-    """
-    size, is_first = 1, True
-    while 2 * size <= n_values:
-        n -= size * step
-        if is_first:
-            _larger(values, size * step, n, spare)
-        else:
-            _larger(spare, size * step, n, values)
-        is_first = not is_first
-        size *= 2
-    offset = (n_values - size) * step
-    if is_first:
-        _larger(values, offset, n - offset, spare)
-    else:
-        _larger(spare, offset, n - offset, values)
-    return not is_first
-
-
-@inlined
-def _larger(values, offset, n, out):
-    """Fill `out` with the larger of each value and the one `offset` further on. A loop of its own is vectorised."""
-    first, second = values[:n], values[offset : offset + n]
+def _larger(first, second, n, out):
+    """Fill `out` with the larger of each two of n values. A loop of its own is vectorised."""
     for i in range(n):
         one, other = first[i], second[i]
         out[i] = one if one > other else other

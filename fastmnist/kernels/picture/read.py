@@ -89,25 +89,26 @@ def _read(picture, is_turned, work, image):
     is_dark, unlike_paper = _even_light(work, height, width, is_turned)
     is_small = min(picture.shape[0], picture.shape[1]) < LEAST_SIDE
     ink, at_border = find_ink(work, height, width, is_dark, is_small)
-    strokes, n_lines, stroke, code = Strokes(0, 0, False, 0, 0, 0, 0), 0, 0.0, NO_INK
-    if ink.is_found:
-        if at_border > 0 and not is_small:
-            n_lines = remove_lines(work, height, width, ink, True)
-        if n_lines == 0:
-            strokes = _find_strokes(work, height, width, ink)
-            if not is_small and strokes.n_digits == 1 and strokes.right - strokes.left > WIDE * width:
-                n_lines = remove_lines(work, height, width, ink, False)
-        code = READ
-        if n_lines > 0:
-            ink = judge(work.ink, height * width, work.counts)
-            code = READ if ink.is_found else ONLY_LINES
-            if ink.is_found:
-                strokes = _find_strokes(work, height, width, ink)
-        if code == READ and strokes.n_digits > 1:
-            code = SEVERAL
-        if code == READ:
-            stroke = _write(work, width, ink, strokes, image) if strokes.n_digits == 1 else 0.0
-            code = READ if stroke > 0 else NO_INK
+    strokes, n_lines, stroke = Strokes(0, 0, False, 0, 0, 0, 0), 0, 0.0
+    code = READ if ink.is_found else NO_INK
+    is_lined = at_border > 0 and not is_small
+    for is_second in range(2 if ink.is_found else 0):
+        if is_second or is_lined:
+            n_lines = remove_lines(work, height, width, ink, not is_second)
+            if n_lines > 0:
+                ink = judge(work.ink, height * width, work.counts)
+                if not ink.is_found:
+                    code = ONLY_LINES
+                    break
+        strokes = _find_strokes(work, height, width, ink)
+        may_be_underlined = strokes.n_digits == 1 and strokes.right - strokes.left > WIDE * width
+        if n_lines > 0 or is_small or not may_be_underlined:
+            break
+    if code == READ and strokes.n_digits > 1:
+        code = SEVERAL
+    if code == READ:
+        stroke = _write(work, width, ink, strokes, image) if strokes.n_digits == 1 else 0.0
+        code = READ if stroke > 0 else NO_INK
     size = max(strokes.bottom - strokes.top, strokes.right - strokes.left)
     is_plain = code == READ and not strokes.has_inner and unlike_paper <= UNLIKE_PAPER and at_border <= AT_BORDER
     is_plain = is_plain and (size >= SMALL or max(down, across) == 1)

@@ -21,8 +21,8 @@ class Work(NamedTuple):
     ink: np.ndarray  # (AREA,) uint8: how much ink there is
     before: np.ndarray  # (AREA,) uint8
     mask: np.ndarray  # (AREA,) uint8
-    padded: np.ndarray  # (PADDED,) uint8
-    spare: np.ndarray  # (PADDED,) uint8
+    padded: np.ndarray  # (2 * PADDED,) uint8
+    spare: np.ndarray  # (AREA,) uint8
     counts: np.ndarray  # (1024,) int64: histograms
     sums: np.ndarray  # (TILE,) uint32
     runs: np.ndarray  # (AREA, 4) int32
@@ -39,8 +39,7 @@ class Work(NamedTuple):
 
 def make_work():
     """Return working memory for one thread: 2 MB."""
-    grey, even, paper, ink, before, mask = (np.zeros(AREA, np.uint8) for _ in range(6))
-    padded, spare = (np.zeros(PADDED, np.uint8) for _ in range(2))
+    grey, even, paper, ink, before, mask, spare = (np.zeros(AREA, np.uint8) for _ in range(7))
     digit, changed, distances = (np.zeros(PADDED, np.float32) for _ in range(3))
     return Work(
         grey=grey,
@@ -49,7 +48,7 @@ def make_work():
         ink=ink,
         before=before,
         mask=mask,
-        padded=padded,
+        padded=np.zeros(2 * PADDED, np.uint8),
         spare=spare,
         counts=np.zeros(1024, np.int64),
         sums=np.zeros(TILE, np.uint32),
