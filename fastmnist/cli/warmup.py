@@ -12,6 +12,7 @@ def warmup() -> None:
     """Compile every kernel into the cache, so that no later command has to."""
     import numpy as np
 
+    from fastmnist.images.preprocess import to_digit
     from fastmnist.inputs.batch import Batch, Predictions
     from fastmnist.kernels.cache import cache_folder
     from fastmnist.model.network import Network
@@ -24,6 +25,10 @@ def warmup() -> None:
     start = time.perf_counter()
     network = Network((N_PIXELS, 1, 10))
     pixels, labels, order = np.zeros((1, N_PIXELS), np.uint8), np.zeros(1, np.uint8), np.zeros(1, np.int64)
+    picture = np.full((60, 60), 255, np.uint8)
+    picture[10:50, 28:34] = 0
+    for image in (picture, to_digit(picture, "auto", b"")):
+        to_digit(image, "auto", b"")
     predictions = Predictions(Batch([b""], range(1), range(1), pixels, {}), *network.predict(pixels))
     list(CsvFormat(DIGITS).rows(predictions))
     Augmenter(Augmentation(), 1).distort(pixels, order, 0, 0)
