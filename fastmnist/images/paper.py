@@ -6,6 +6,7 @@ polarity or the ink; it decides from shapes alone. Of 1,000 pictures each (exper
 read right in 99 % where it was 68 %, those on sheets in 99 % where it was 46 %.
 """
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -33,6 +34,7 @@ MOST_INK = 0.6  # of the sheet
 CUT = 0.4  # of the ink inside: if as much crosses the boundary, the digit does
 CUT_BY_SHADOW = 0.05  # the same where the boundary is one straight edge across the picture
 BEYOND = 0.5  # of the ink inside: if as many thin strokes go on beyond the frame, it is a line of squared paper
+PLANE_PIXELS = 5000  # that the light on the paper is fitted to, about
 WIDER, NEVER_NARROWER = 1.3, 0.3  # times the ink's half width: what the paper's must be
 
 
@@ -250,13 +252,14 @@ def _only(picture: Grey, inside: Grey) -> Paper:
     mask = inside[top : top + height, left : left + width] > 0
     if mask.all():
         return Paper(np.ascontiguousarray(part), top, left)
-    threshold, _ = cv2.threshold(part[mask].reshape(-1, 1), 0, 255, cv2.THRESH_OTSU)
-    is_light = part > threshold
-    is_paper = mask & (is_light if 2 * np.count_nonzero(is_light & mask) >= np.count_nonzero(mask) else ~is_light)
-    rows, columns = np.nonzero(is_paper)
-    step = max(1, len(rows) // 5000)
-    rows, columns = rows[::step], columns[::step]
-    basis = np.stack([np.ones(len(rows)), columns, rows], axis=1)
-    level, across, down = np.linalg.lstsq(basis, part[rows, columns].astype(np.float64), rcond=None)[0]
+    # A few thousand pixels tell the light as well as all, in a third of the time.
+    step = max(1, math.isqrt(part.size // PLANE_PIXELS))
+    some, is_inside = part[::step, ::step], mask[::step, ::step]
+    threshold, _ = cv2.threshold(some[is_inside].reshape(-1, 1), 0, 255, cv2.THRESH_OTSU)
+    is_light = some > threshold
+    n_light, n_inside = np.count_nonzero(is_light & is_inside), np.count_nonzero(is_inside)
+    rows, columns = np.nonzero(is_inside & (is_light if 2 * n_light >= n_inside else ~is_light))
+    basis = np.stack([np.ones(len(rows)), columns * step, rows * step], axis=1)
+    level, across, down = np.linalg.lstsq(basis, some[rows, columns].astype(np.float64), rcond=None)[0]
     plane = level + across * np.arange(width) + down * np.arange(height)[:, np.newaxis]
     return Paper(np.where(mask, part, np.rint(plane).clip(0, 255).astype(np.uint8)), top, left)
