@@ -21,6 +21,7 @@ from fastmnist.kernels.picture.lines import remove_lines
 from fastmnist.kernels.picture.mnist_form import has_form
 from fastmnist.kernels.picture.morphology import change_strokes, close
 from fastmnist.kernels.picture.place import bounds, place, stroke_width
+from fastmnist.kernels.picture.read import READ, read
 from fastmnist.kernels.picture.shrink import block_size, scale_by_area, scale_linearly, shrink_by_blocks
 from fastmnist.kernels.picture.work import AREA, make_work
 
@@ -440,6 +441,35 @@ def test_an_underline_is_taken_away_and_a_foot_is_not(kind, memory):
     else:
         assert n == 0
         np.testing.assert_array_equal(left, with_line)
+
+
+LONG = [(1, 1), (1, 20_000), (20_000, 1), (3, 9000), (9000, 3), (40, 6000), (6000, 40), (2, 2), (64, 64), (1000, 1200)]
+
+
+@pytest.mark.parametrize("shape", LONG)
+@pytest.mark.parametrize("kind", ["stroke", "rules", "noise", "blob", "black"])
+def test_pictures_of_any_shape_are_read_within_the_working_memory(shape, kind, memory):
+    rng = np.random.default_rng(11)
+    height, width = shape
+    picture = np.full(shape, 230, np.uint8)
+    if kind == "stroke":
+        picture[height // 3 : height // 3 + max(1, height // 3), width // 3 : width // 3 + max(1, width // 3)] = 20
+        picture[height // 2, width // 8 : -max(1, width // 8)] = 20
+    elif kind == "rules":
+        picture[::9] = 60
+        picture[:, ::11] = 90
+    elif kind == "noise":
+        picture = rng.integers(0, 256, shape).astype(np.uint8)
+    elif kind == "blob":
+        picture[height // 8 : height - height // 8, width // 8 : width - width // 8] = 10
+    else:
+        picture[:] = 0
+    images, is_plain = np.zeros((2, 784), np.uint8), np.zeros(2, np.bool_)
+    for is_turned in (False, True):
+        reading = read(np.stack([picture, picture]), is_turned, memory, images, is_plain)
+        assert (images[0] == images[1]).all() or reading.code != READ
+        assert reading.height * reading.width <= AREA
+        assert reading.code != READ or images[1].max() == 255
 
 
 @compiled

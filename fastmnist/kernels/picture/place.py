@@ -36,8 +36,9 @@ def place(digit, height, width, changed, distances, image):
         return 0.0
     size = max(height, width)
     stroke = stroke_width(digit, height, width, distances) * BOX / size
-    if size >= 2 * BOX and not THIN <= stroke <= THICK:
-        change = int(np.rint(abs((THICKENED if stroke < THIN else THINNED) - stroke) * size / BOX))
+    change = int(np.rint(abs((THICKENED if stroke < THIN else THINNED) - stroke) * size / BOX))
+    has_room = (height + 2 * change + 2) * (width + 2 * change + 2) <= len(changed)  # not in a picture of few rows
+    if size >= 2 * BOX and has_room and not THIN <= stroke <= THICK:
         height, width = change_strokes(digit, height, width, change, stroke < THIN, changed)
         for i in range(height * width):
             digit[i] = changed[i]
