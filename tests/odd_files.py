@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 DIGIT = "digit"  # the outcome of a file that is read; the others' outcomes are parts of their errors
+DIGIT_AND_WHITE = "no ink"  # a part of the error of the second page
 
 TESTS = Path(__file__).parent
 SEVEN = cv2.imread(str(TESTS / "seven.png"), cv2.IMREAD_GRAYSCALE)  # 28x28, light on black
@@ -120,8 +121,6 @@ def contents():
         "grey-alpha-light-ink.png": grey_alpha_png(255),
         "cmyk.jpg": CMYK,
         **{f"exif-{orientation}.jpg": rotated_jpeg(orientation) for orientation in range(1, 9)},
-        "animated.gif": animated_gif(),
-        "two-pages.tiff": two_page_tiff(),
         "UPPER.PNG": encoded("png"),
         "no-suffix": encoded("png"),
         "jpeg-called.png": encoded("jpg"),
@@ -140,14 +139,15 @@ def contents():
         "two-digits.png": (encoded("png", np.hstack([PAPER[:, :90], PAPER[:, 30:]])), "side by side"),
         "two-digits-apart.png": (encoded("png", np.hstack([PAPER, PAPER])), "side by side"),
     }
+    pages = {"animated.gif": (animated_gif(), DIGIT_AND_WHITE), "two-pages.tiff": (two_page_tiff(), DIGIT_AND_WHITE)}
     read = {name: (data, DIGIT) for name, data in digits.items()}
-    return {os.fsencode(name): content for name, content in {**read, **refused}.items()}
+    return {os.fsencode(name): content for name, content in {**read, **pages, **refused}.items()}
 
 
 def write_odd_files(folder):
     """Write all kinds into a new `folder`; return each one's outcome by its path below it, as bytes.
 
-    The outcome is DIGIT, or a part of the error.
+    The outcome is DIGIT, DIGIT_AND_WHITE for a page of each, or a part of the error.
     """
     outcomes = {}
     for name, (data, outcome) in contents().items():

@@ -8,6 +8,8 @@ from odd_files import DIGIT, write_odd_files
 
 from fastmnist.model.model_file import SHIPPED
 
+PAGED = {b"animated.gif", b"two-pages.tiff"}
+
 
 @pytest.fixture
 def run_and_outcomes(run_cli, tmp_path):
@@ -19,9 +21,11 @@ def test_every_odd_file_is_read_for_what_it_shows_or_reported_in_one_line(run_an
     run, outcomes = run_and_outcomes
     rows = list(csv.reader(run.stdout.decode(errors="surrogateescape").splitlines()))[1:]
     paths = [path.encode(errors="surrogateescape").removeprefix(b"odd/") for path, *_ in rows]
-    assert paths == sorted(outcomes)
-    labels = {path: label for path, (_, _, label, _) in zip(paths, rows, strict=True)}
-    assert labels == {path: "7" if outcome == DIGIT else "" for path, outcome in outcomes.items()}
+    expected = []
+    for path, outcome in sorted(outcomes.items()):
+        pages = [("0", "7"), ("1", "")] if path in PAGED else [("", "7" if outcome == DIGIT else "")]
+        expected += [(path, *page) for page in pages]
+    assert [(path, index, label) for path, (_, index, label, _) in zip(paths, rows, strict=True)] == expected
     assert run.code == 1
 
 
@@ -39,4 +43,4 @@ def test_stderr_holds_only_our_own_words(run_and_outcomes):
     ours = re.compile(r"model: .*|compiling kernels: .*|fastmnist: error: odd/.*")
     lines = run.stderr.splitlines()
     assert [line for line in lines[:-1] if not ours.fullmatch(line)] == []
-    assert lines[-1].startswith(f"{len(outcomes)} images, {n_errors} errors, ")
+    assert lines[-1].startswith(f"{len(outcomes) + len(PAGED)} images, {n_errors} errors, ")
