@@ -12,6 +12,7 @@ from pillow_heif import HeifFile
 
 from fastmnist.errors import DataError, OutputError
 from fastmnist.images import pages as module
+from fastmnist.images import preprocess
 from fastmnist.images.pages import decode_pages, may_have_pages
 from fastmnist.inputs.batch import Predictions
 from fastmnist.inputs.selection import Selection
@@ -119,6 +120,12 @@ def test_damaged_pages_are_errors_and_nothing_else(kind):
                 assert isinstance(page, DataError) or page.dtype == np.uint8
         except DataError:
             pass
+
+
+def test_a_file_without_any_page_is_an_error(monkeypatch):
+    monkeypatch.setattr(preprocess, "decode_pages", lambda data, name: iter(()))
+    with pytest.raises(DataError, match="name: no page that can be read"):
+        preprocess.to_digits(tiff(pictures(2)), "auto", b"name")
 
 
 def test_frames_are_bounded_together(monkeypatch):

@@ -80,6 +80,8 @@ def to_digits(data: bytes, preprocess: str, name: bytes, ask: Ask | None = None)
             pages.append(to_digit(page, preprocess, name, ask))
         except DataError as error:
             pages.append(str(error))
+    if not pages:
+        raise DataError(f"{printable(name)}: no page that can be read (damaged or cut short); replace the file")
     return pages
 
 
