@@ -12,7 +12,7 @@ from test_cli_predict import png
 from fastmnist.inputs.idx import write_images, write_labels
 from fastmnist.model.model_file import load_model
 
-# With so few images every second or third seed leaves the network where it began: half of them right.
+# With so few images one of the seeds 0 to 2 leaves the network where it began: half of them right.
 EPOCHS = ("--epochs", "20", "--seed", "1")
 
 

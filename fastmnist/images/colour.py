@@ -7,7 +7,7 @@ from fastmnist.images.decode import opencv
 
 Grey = npt.NDArray[np.uint8]
 
-LEAST_SPREAD = 40.0  # levels between the ends: less is the noise of colours in a JPEG
+LEAST_SPREAD = 40.0  # levels between the ends: less may be the noise of colours in a JPEG
 THUMBNAIL = 64  # pixels: the colours of so many rows and columns tell which way they differ
 
 

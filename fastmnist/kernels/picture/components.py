@@ -43,7 +43,7 @@ def find_runs(picture, height, width, threshold, runs, parents):
 
 @inlined
 def _has_any(row, width, threshold):
-    """Return whether a row has any pixel above the threshold; most have none, and this is a vectorised loop."""
+    """Return whether a row has any pixel above the threshold: a vectorised loop, for the rows without ink."""
     largest = row[0]
     for x in range(width):
         largest = max(largest, row[x])

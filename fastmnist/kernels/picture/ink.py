@@ -23,8 +23,10 @@ MIN_CONTRAST = 0.08 * 255  # of the full range: less is paper, noise or shadow, 
 DIM = 64  # grey levels: contrast is relative to no less, or the noise of a black picture would be ink
 MIN_SIGNAL = 6  # minimum signal-to-noise ratio, in standard deviations of the noise
 
-REACH = 0.2  # of the side: how far the window reaches on each side of its middle. Digits of 0.7 of the side have
-REACH_IN_SMALL = 0.25  # strokes up to 0.25 of it wide; those that fill small pictures 0.35
+REACH = 0.2  # of the side: how far the window reaches on each side of its middle
+REACH_IN_SMALL = (
+    0.25  # the same where the digit fills the picture: with 0.2, 96.2 % of scikit-learn's digits for 96.4 %
+)
 N_NARROWER = 2  # windows that are tried after that, each half of the last
 CLEAN = 0.03  # share of the border's pixels that may be ink before narrower windows are tried
 KEPT = 0.8  # of the deepest ink must remain under a narrower window,

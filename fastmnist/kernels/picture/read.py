@@ -71,7 +71,7 @@ def read(pictures, is_turned, work, images, is_plain):
 
     `is_turned`: take the ink to be on the other side of the paper's grey than it looks. is_plain (n,) bool gets which
     pictures need no second look. Returns the Reading of the last picture. An image is only meaningful where the code is
-    READ. (One kernel for one picture and for many: each takes a quarter of a minute to compile.)
+    READ. (One kernel for one picture and for many: each takes 20 s to compile.)
     """
     reading = Reading(NO_INK, False, 1, 1, 0, 0, 0, 0, False, 0.0, 0.0, 0, 0, False, 0, 0, 0, 0, 0, 0.0)
     for i in range(len(pictures)):

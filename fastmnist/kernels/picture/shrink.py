@@ -51,7 +51,7 @@ def _means(sums, n, across, n_pixels, out):
         for x in range(n):
             out[x] = sums[x]
         return
-    # Multiplying by the inverse is 4 times faster than dividing; the quarter keeps it from rounding below the quotient.
+    # Multiplying by the inverse is vectorised, dividing is not; the quarter keeps it from rounding below the quotient.
     half, inverse = n_pixels // 2 + 0.25, 1.0 / n_pixels
     if across == 2:  # the commonest
         for x in range(n):
