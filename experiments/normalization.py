@@ -21,7 +21,8 @@ import numpy.typing as npt
 from bench.machine import available_cores
 from experiments.rerender import SETS, SIDE, Picture, Rendering, read_digits, render_all
 from experiments.scenes import SCENES, render_scenes
-from fastmnist.images.decode import decode_image
+from fastmnist.images.decode import decode_picture
+from fastmnist.images.files import read_file
 from fastmnist.images.preprocess import read_digits as read_files
 from fastmnist.model.model_file import find_model, load_model
 from fastmnist.model.network import Network
@@ -48,7 +49,8 @@ class Score(NamedTuple):
 def resized(paths: Sequence[bytes], images: Picture, _network: Network) -> dict[int, str]:
     """Fill `images` with the pictures in files, only resized."""
     for row, path in enumerate(paths):
-        images[row] = cv2.resize(decode_image(path), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+        picture = decode_picture(read_file(path), path)
+        images[row] = cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     return {}
 
 

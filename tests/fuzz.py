@@ -26,7 +26,8 @@ from test_images_pages import pictures as drawn
 
 from fastmnist.cli.quiet import quiet_libraries
 from fastmnist.errors import DataError, FastmnistError
-from fastmnist.images.decode import decode_image
+from fastmnist.images.decode import decode_picture
+from fastmnist.images.files import read_file
 from fastmnist.images.preprocess import read_digits
 from fastmnist.inputs.idx import open_images, read_labels, write_images, write_labels
 from fastmnist.inputs.stream import open_stream
@@ -101,7 +102,7 @@ def read_rows(path):
 
 
 def read_picture(path):
-    pixels = decode_image(os.fsencode(path))
+    pixels = decode_picture(read_file(os.fsencode(path)), os.fsencode(path))
     assert pixels.dtype == np.uint8
     assert pixels.ndim == 2
 

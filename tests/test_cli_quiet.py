@@ -11,13 +11,13 @@ from fastmnist.cli.quiet import quiet_libraries
 NOISY = """
 import contextlib, sys
 from fastmnist.cli.quiet import quiet_libraries
-from fastmnist.images.decode import decode_image
+from fastmnist.images.decode import decode_picture
 from fastmnist.errors import DataError
 
 def work():
     print("one", file=sys.stderr)
     try:
-        decode_image(b"noisy.png")
+        decode_picture(open(b"noisy.png", "rb").read(), b"noisy.png")
     except DataError:
         print("caught \\udcff", file=sys.stderr)
 

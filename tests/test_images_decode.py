@@ -10,12 +10,17 @@ import numpy as np
 import pytest
 
 from fastmnist.errors import DataError
-from fastmnist.images import decode as images
-from fastmnist.images.decode import decode_image
+from fastmnist.images import decode, files
+from fastmnist.images.decode import decode_picture
+from fastmnist.images.files import read_file
 
 # Large flat areas, so that JPEG is nearly exact; asymmetric, so that a flip or a transposition shows.
 PICTURE = np.kron(np.random.default_rng(1).integers(0, 256, (7, 7)), np.ones((4, 4))).astype(np.uint8)
 LOSSLESS = ("png", "bmp", "pgm", "pnm", "pam", "tiff", "webp")
+
+
+def decode_image(path):
+    return decode_picture(read_file(path), path)
 
 
 def encoded(suffix, picture=PICTURE, settings=()):
@@ -246,7 +251,7 @@ def test_a_file_over_64_megabytes_is_refused_before_it_is_read(tmp_path, monkeyp
     os.truncate(path, 64 * 1024 * 1024)
     np.testing.assert_array_equal(decode_image(path), PICTURE)  # a BMP doesn't mind what follows it
     os.truncate(path, 64 * 1024 * 1024 + 1)
-    monkeypatch.setattr(images, "decode_picture", None)
+    monkeypatch.setattr(decode, "decode_picture", None)
     message = refusal(path)
     assert "67108865 bytes" in message
     assert "64 MB" in message
@@ -282,7 +287,7 @@ def test_a_file_exchanged_for_a_fifo_after_its_check_does_not_block(tmp_path, mo
         os.mkfifo(name)
         return really_open(name, *args)
 
-    monkeypatch.setattr(images.os, "open", exchange_and_open)
+    monkeypatch.setattr(files.os, "open", exchange_and_open)
     assert "0 bytes, expected" in refusal(path)
 
 
@@ -295,7 +300,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused_or_read_as_it_was(tmp_p
         os.truncate(path, length)
         return really_open(name, *args)
 
-    monkeypatch.setattr(images.os, "open", change_and_open)
+    monkeypatch.setattr(files.os, "open", change_and_open)
     if length == 100:
         assert "it changed meanwhile" in refusal(path)
     else:
@@ -352,8 +357,10 @@ def test_over_50_megapixels_are_refused_from_the_header_in_little_memory(tmp_pat
     paths = [written(tmp_path, png_header(*size), f"{size[0]}.png") for size in sizes]
     script = f"""
 import resource, sys
-from fastmnist.images.decode import decode_image
+from fastmnist.images.decode import decode_picture
+from fastmnist.images.files import read_file
 from fastmnist.errors import DataError
+decode_image = lambda path: decode_picture(read_file(path), path)
 decode_image({written(tmp_path, encoded("png"), "small.png")!r})
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for path in {paths!r}:

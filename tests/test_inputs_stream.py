@@ -286,13 +286,13 @@ def decode_threads():
 def test_closing_early_ends_the_threads_and_at_most_two_batches_were_begun(here, monkeypatch):
     make(here / "in", *(f"{seed:03}.png" for seed in range(100)))
     decoded = []
-    really_decode = preprocess.decode_picture
+    really_decode = preprocess.decode_opaque
 
-    def decode(data, path):
-        decoded.append(path)
-        return really_decode(data, path)
+    def decode(data):
+        decoded.append(data)
+        return really_decode(data)
 
-    monkeypatch.setattr(preprocess, "decode_picture", decode)
+    monkeypatch.setattr(preprocess, "decode_opaque", decode)
     stream = open_stream(["in"], "none", batch_size=10, threads=2)
     next(stream)
     assert decode_threads()
@@ -303,7 +303,7 @@ def test_closing_early_ends_the_threads_and_at_most_two_batches_were_begun(here,
 
 def test_an_unexpected_exception_in_a_thread_comes_out_and_ends_the_threads(here, monkeypatch):
     make(here, "a.png")
-    monkeypatch.setattr(preprocess, "decode_picture", lambda data, path: 1 // 0)
+    monkeypatch.setattr(preprocess, "decode_opaque", lambda data: 1 // 0)
     with pytest.raises(ZeroDivisionError):
         read("a.png", threads=2)
     assert not decode_threads()

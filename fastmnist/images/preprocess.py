@@ -1,5 +1,7 @@
 """Which pictures are normalised to MNIST's form, and which are left as they are."""
 
+import contextlib
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
@@ -8,8 +10,9 @@ import numpy.typing as npt
 
 from fastmnist.errors import DataError, printable
 from fastmnist.images.colour import strongest_contrast
-from fastmnist.images.decode import decode_colours, decode_picture, read_file, to_grey
-from fastmnist.images.normalize import Ask, NoInkError, normalize, normalize_plain
+from fastmnist.images.decode import decode_colours, decode_opaque, decode_picture, opencv, to_grey
+from fastmnist.images.files import TOGETHER_BYTES, File, read_each
+from fastmnist.images.normalize import Ask, NoInkError, normalize, normalize_plain, shrunk
 from fastmnist.images.pages import decode_pages, may_have_pages
 from fastmnist.kernels.picture.mnist_form import has_form
 from fastmnist.shapes import SIDE
@@ -32,37 +35,105 @@ class Digits(NamedTuple):
     pages: dict[int, list[Page]]
 
 
+class _Picture(NamedTuple):
+    """A decoded picture that waits to be read together with others of its shape."""
+
+    row: int
+    grey: Images  # (height, width), no side longer than `normalize` reads
+    data: bytes  # the file
+
+
 def read_digits(paths: Sequence[bytes], preprocess: str, images: Images, ask: Ask | None = None) -> Digits:
     """Fill `images`, uint8 (m, 28, 28), from the image files `paths` (m), in MNIST's form where `preprocess` says so.
 
     Images of files that can't be used are 0; those of files of several pages are their first.
     """
     found = Digits({}, {})
-    small = []
-    for row, path in enumerate(paths):
+    waiting: list[_Picture] = []
+    n_bytes = 0
+    for row, file in enumerate(read_each(paths)):
         try:
-            data = read_file(path)
-            if may_have_pages(data):
-                found.pages[row] = to_digits(data, preprocess, path, ask)
+            grey = _decode(file, paths[row])
+            if grey is None:
+                _take_pages(found, row, to_digits(file.data, preprocess, paths[row], ask), images)
                 continue
-            picture = decode_picture(data, path)
-            if picture.shape == (SIDE, SIDE):
-                images[row] = picture
-                small.append(row)
-            else:
-                images[row] = _to_digit_in_colour(picture, lambda: decode_colours(data), preprocess, path, ask)  # noqa: B023
         except DataError as error:
-            found.errors[row] = str(error)
-            images[row] = 0
-    found.errors.update(normalize_images(images, small, preprocess, lambda row: printable(paths[row]), ask))
-    for row, (first, *others) in list(found.pages.items()):
-        if isinstance(first, str):
-            found.errors[row] = first
-        else:
-            images[row] = first
-        if not others:
-            del found.pages[row]
+            found.errors[row], images[row] = str(error), 0
+            continue
+        waiting.append(_Picture(row, grey if preprocess == "none" else shrunk(grey), file.data))
+        n_bytes += grey.size + len(file.data)
+        if n_bytes > TOGETHER_BYTES:
+            _read_waiting(waiting, paths, preprocess, images, found.errors, ask)
+            waiting, n_bytes = [], 0
+    _read_waiting(waiting, paths, preprocess, images, found.errors, ask)
     return found
+
+
+def _decode(file: File, path: bytes) -> Images | None:
+    """Return the grey picture in a file, None where it may be one of several pages. Raises DataError."""
+    if file.error is not None:
+        raise file.error
+    if file.is_opaque:  # most are; the less Python there is for a file, the less do threads wait for each other
+        with contextlib.suppress(opencv().error):
+            grey = decode_opaque(file.data)
+            if grey is not None:
+                return grey
+    return None if may_have_pages(file.data) else decode_picture(file.data, path)
+
+
+def _take_pages(found: Digits, row: int, pages: list[Page], images: Images) -> None:
+    """Note the pages of a file, at least one."""
+    if isinstance(pages[0], str):
+        found.errors[row], images[row] = pages[0], 0
+    else:
+        images[row] = pages[0]
+    if len(pages) > 1:
+        found.pages[row] = pages
+
+
+def _read_waiting(
+    waiting: list[_Picture],
+    paths: Sequence[bytes],
+    preprocess: str,
+    images: Images,
+    errors: dict[int, str],
+    ask: Ask | None,
+) -> None:
+    """Fill `images` with the digits in pictures that wait, and `errors` with why there is none."""
+    by_shape: dict[tuple[int, ...], list[_Picture]] = {}
+    for picture in waiting:
+        by_shape.setdefault(picture.grey.shape, []).append(picture)
+    for pictures in by_shape.values():
+        digits, is_done = _together(np.stack([picture.grey for picture in pictures]), preprocess)
+        rows = np.array([picture.row for picture in pictures])
+        images[rows[is_done]] = digits[is_done]
+        for index in np.flatnonzero(~is_done).tolist():
+            row, grey, data = pictures[index]
+            try:
+                images[row] = _to_digit_in_colour(
+                    grey, functools.partial(decode_colours, data), preprocess, paths[row], ask
+                )
+            except DataError as error:
+                errors[row], images[row] = str(error), 0
+
+
+def _together(pictures: Images, preprocess: str) -> tuple[Images, npt.NDArray[np.bool_]]:
+    """Return pictures of one shape, (n, height, width), as 28x28 pixels (n, 28, 28), and which are done, bool (n,).
+
+    The others must be read one by one; their images mean nothing.
+    """
+    is_small = pictures.shape[1:] == (SIDE, SIDE)
+    digits = pictures if is_small else np.empty((len(pictures), SIDE, SIDE), np.uint8)
+    is_done = np.full(len(pictures), is_small)
+    if preprocess == "none":
+        return digits, is_done
+    if is_small:
+        is_done = in_mnist_form(pictures) if preprocess == "auto" else np.zeros(len(pictures), np.bool_)
+    left = np.flatnonzero(~is_done)
+    if len(left):
+        digits = digits.copy()
+        digits[left], is_done[left] = normalize_plain(pictures[left])
+    return digits, is_done
 
 
 def to_digits(data: bytes, preprocess: str, name: bytes, ask: Ask | None = None) -> list[Page]:
@@ -94,15 +165,11 @@ def normalize_images(
     """
     errors: dict[int, str] = {}
     chosen = np.fromiter(rows, np.int64)
-    if preprocess == "none" or not len(chosen):
-        return errors
-    if preprocess == "auto":
-        chosen = chosen[~in_mnist_form(images[chosen])]
     if not len(chosen):
         return errors
-    plain, is_plain = normalize_plain(images[chosen])
-    images[chosen[is_plain]] = plain[is_plain]
-    for row in chosen[~is_plain].tolist():
+    digits, is_done = _together(images[chosen], preprocess)
+    images[chosen[is_done]] = digits[is_done]
+    for row in chosen[~is_done].tolist():
         try:
             images[row] = normalize(images[row], ask)
         except DataError as error:

@@ -4,7 +4,7 @@ import io
 import sys
 
 from fastmnist.errors import DataError, reason
-from fastmnist.images.decode import MAX_FILE_BYTES
+from fastmnist.images.files import MAX_FILE_BYTES
 from fastmnist.inputs.files import GZIP_MAGIC, RawStream
 from fastmnist.inputs.idx import IdxStream, is_idx_magic
 

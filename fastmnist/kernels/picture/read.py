@@ -13,7 +13,6 @@ from fastmnist.kernels.picture.lines import remove_lines
 from fastmnist.kernels.picture.place import place
 from fastmnist.kernels.picture.shrink import block_size, shrink_by_blocks
 from fastmnist.kernels.picture.strokes import STROKE, choose_strokes, looks_like_paper
-from fastmnist.kernels.picture.work import AREA
 
 READ, NO_INK, ONLY_LINES, SEVERAL = range(4)  # what came of reading a picture
 
@@ -25,14 +24,16 @@ WIDE = 0.35  # of the picture: what is wider may stand on an underline
 # What asks for a second look at the picture:
 UNLIKE_PAPER = 0.3  # of it far from the light at its border, or
 AT_BORDER = 0.08  # of the border ink: the digit's paper may lie within the picture, or be taken for its ink
-SMALL = 32  # pixels as read: a digit is read again if it is smaller and the picture has more pixels
 
 
 class Reading(NamedTuple):
     """What was decided on the way; lengths are in pixels of the picture as it was read."""
 
     code: int  # one of those above
-    is_plain: bool  # nothing asks for a second look
+    is_plain: bool  # none of the next three: nothing asks for a second look
+    may_stand_on_paper: bool  # that is a part of the picture
+    may_be_turned: bool  # ink and paper may be taken for each other
+    is_small: bool  # the picture has more pixels of the digit than were read
     down: int  # pixels of the picture per pixel as read
     across: int
     height: int  # without its frame
@@ -40,11 +41,9 @@ class Reading(NamedTuple):
     frame_top: int  # what was cut off above
     frame_left: int
     is_dark: bool  # dark ink on light paper
-    unlike_paper: float  # share of the pixels that are far from the light at the border
     at_border: float  # share of the border's pixels that are ink
     n_lines: int  # ruled lines and underlines that were taken away
     n_digits: int  # side by side
-    has_inner: bool  # ink within the box of other ink, or a large area full of ink
     top: int  # box of the digit, with its soft edge
     left: int
     bottom: int
@@ -54,11 +53,11 @@ class Reading(NamedTuple):
 
 
 class Strokes(NamedTuple):
-    """The digit's strokes: how many digits they are, and their box; `has_inner` as in Reading."""
+    """The digit's strokes: how many digits they are, and their box."""
 
     n_digits: int  # 0 where there is no ink
     n_pieces: int
-    has_inner: bool
+    has_inner: bool  # ink within the box of other ink, or a large area full of ink
     top: int
     left: int
     bottom: int
@@ -66,24 +65,26 @@ class Strokes(NamedTuple):
 
 
 @serial_kernel
-def read(pictures, is_turned, work, images, is_plain):
+def read(pictures, area, least_size, is_turned, work, images, is_plain):
     """Fill images (n, 784) uint8 with the digits in pictures (n, height, width) uint8, in MNIST's form.
 
-    `is_turned`: take the ink to be on the other side of the paper's grey than it looks. is_plain (n,) bool gets which
-    pictures need no second look. Returns the Reading of the last picture. An image is only meaningful where the code is
-    READ. (One kernel for one picture and for many: each takes 20 s to compile.)
+    They are read at `area` pixels at most, which is no more than work.AREA; a digit of less than `least_size` pixels is
+    small where the picture has more of it. `is_turned`: take the ink to be on the
+    other side of the paper's grey than it looks. is_plain (n,) bool gets which pictures need no second look. Returns
+    the Reading of the last picture. An image is only meaningful where the code is READ. (One kernel for one picture and
+    for many: each takes 20 s to compile.)
     """
-    reading = Reading(NO_INK, False, 1, 1, 0, 0, 0, 0, False, 0.0, 0.0, 0, 0, False, 0, 0, 0, 0, 0, 0.0)
+    reading = Reading(NO_INK, False, True, False, False, 1, 1, 0, 0, 0, 0, False, 0.0, 0, 0, 0, 0, 0, 0, 0, 0.0)
     for i in range(len(pictures)):
-        reading = _read(pictures[i], is_turned, work, images[i])
+        reading = _read(pictures[i], area, least_size, is_turned, work, images[i])
         is_plain[i] = reading.is_plain
     return reading
 
 
 @inlined
-def _read(picture, is_turned, work, image):
+def _read(picture, area, least_size, is_turned, work, image):
     """Fill image (784,) with the digit in picture (height, width); return its Reading."""
-    down, across = block_size(picture.shape[0], picture.shape[1], AREA)
+    down, across = block_size(picture.shape[0], picture.shape[1], area)
     height, width = shrink_by_blocks(picture, down, across, work.grey, work.sums)
     height, width, frame_top, frame_left = without_frame(work.grey, height, width, work.spare)
     is_dark, unlike_paper = _even_light(work, height, width, is_turned)
@@ -110,11 +111,13 @@ def _read(picture, is_turned, work, image):
         stroke = _write(work, width, ink, strokes, image) if strokes.n_digits == 1 else 0.0
         code = READ if stroke > 0 else NO_INK
     size = max(strokes.bottom - strokes.top, strokes.right - strokes.left)
-    is_plain = code == READ and not strokes.has_inner and unlike_paper <= UNLIKE_PAPER and at_border <= AT_BORDER
-    is_plain = is_plain and (size >= SMALL or max(down, across) == 1)
+    may_be_turned = at_border > AT_BORDER
+    may_stand_on_paper = code != READ or strokes.has_inner or may_be_turned or unlike_paper > UNLIKE_PAPER
+    is_small = code == READ and size < least_size and max(down, across) > 1
+    is_plain = not (may_stand_on_paper or may_be_turned or is_small)
     return Reading(
-        code, is_plain, down, across, height, width, frame_top, frame_left, is_dark, unlike_paper, at_border, n_lines,
-        strokes.n_digits, strokes.has_inner, strokes.top, strokes.left, strokes.bottom, strokes.right,
+        code, is_plain, may_stand_on_paper, may_be_turned, is_small, down, across, height, width, frame_top, frame_left,
+        is_dark, at_border, n_lines, strokes.n_digits, strokes.top, strokes.left, strokes.bottom, strokes.right,
         strokes.n_pieces, stroke,
     )  # fmt: skip
 

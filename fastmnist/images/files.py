@@ -1,0 +1,83 @@
+"""Image files -> their bytes, many at a time."""
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from fastmnist.errors import DataError, printable, reason
+from fastmnist.kernels import read_files as kernel
+from fastmnist.kernels.opaque import find_opaque
+
+MAX_FILE_BYTES = 64 * 1024 * 1024
+TOGETHER_BYTES = 4 * 1024 * 1024  # what is read at a time; larger files are read one by one
+
+
+class File(NamedTuple):
+    """What a file holds, or why it can't be read."""
+
+    data: bytes
+    is_opaque: bool  # known to be one opaque picture of up to 8 bits, JPEG or PNG
+    error: DataError | None = None
+
+
+def read_each(paths: Sequence[bytes]) -> Iterator[File]:
+    """Yield what is in each file of `paths`, as `read_file` returns it."""
+    for path, file in zip(paths, _read_together(paths), strict=True):
+        if file is not None:
+            yield file
+            continue
+        try:
+            yield File(read_file(path), is_opaque=False)
+        except DataError as error:
+            yield File(b"", is_opaque=False, error=error)
+
+
+def _read_together(paths: Sequence[bytes]) -> list[File | None]:
+    """Return each file, None where `read_file` is to read it."""
+    names = b"".join(path + b"\0" for path in paths)
+    if not kernel.IS_AVAILABLE or names.count(b"\0") != len(paths):  # a NUL within a path would cut it
+        return [None] * len(paths)
+    contents, sizes = np.empty(TOGETHER_BYTES, np.uint8), np.empty(len(paths), np.int64)
+    encoded, name_starts = np.frombuffer(names, np.uint8), np.cumsum([0, *(len(path) + 1 for path in paths)])[:-1]
+    kernel.read_files(encoded.ctypes.data, name_starts, contents, np.empty(kernel.STATX_BYTES, np.uint8), sizes)
+    ends = np.cumsum(np.maximum(0, sizes))
+    starts, is_opaque = ends - np.maximum(0, sizes), np.empty(len(paths), np.bool_)
+    find_opaque(contents, starts, sizes, is_opaque)
+    return [
+        None if size == kernel.ERROR else File(contents[start : start + size].tobytes(), known)
+        for start, size, known in zip(starts.tolist(), sizes.tolist(), is_opaque.tolist(), strict=True)
+    ]
+
+
+def read_file(path: bytes) -> bytes:
+    """Return the content of the regular file `path`, not empty and at most MAX_FILE_BYTES long.
+
+    A file replaced or changed in between is safe: opening a FIFO doesn't block, and no more is
+    read than the size that was checked.
+    """
+    try:
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):
+            kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a FIFO, socket or device"
+            raise DataError(f"{printable(path)}: {kind}, expected an image file; name a regular file")
+        size = status.st_size
+        if not 0 < size <= MAX_FILE_BYTES:
+            raise DataError(
+                f"{printable(path)}: {size} bytes, expected an image of 1 to {MAX_FILE_BYTES} bytes "
+                f"({MAX_FILE_BYTES >> 20} MB); replace it"
+            )
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+        try:
+            data = os.read(file, size)
+        finally:
+            os.close(file)
+    except OSError as error:
+        raise DataError(
+            f"{printable(path)}: {reason(error)}, expected an image file; check its name and permissions"
+        ) from error
+    if len(data) != size:
+        raise DataError(f"{printable(path)}: {len(data)} bytes, expected {size}; it changed meanwhile, try again")
+    return data
