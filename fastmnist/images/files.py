@@ -2,6 +2,7 @@
 
 import os
 import stat
+import threading
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ from fastmnist.kernels import read_files as kernel
 from fastmnist.kernels.opaque import find_opaque
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
-TOGETHER_BYTES = 4 * 1024 * 1024  # what is read at a time; larger files are read one by one
+TOGETHER_BYTES = 256 * 1024  # what is read at a time, so that it stays in the cache; larger files are read one by one
 
 
 class File(NamedTuple):
@@ -23,31 +24,46 @@ class File(NamedTuple):
     error: DataError | None = None
 
 
+class _Memory(threading.local):
+    """Working memory, one for each thread that reads."""
+
+    def __init__(self) -> None:
+        self.contents = np.empty(TOGETHER_BYTES, np.uint8)
+        self.status = np.empty(kernel.STATX_BYTES, np.uint8)
+
+
+_memory = _Memory()
+
+
 def read_each(paths: Sequence[bytes]) -> Iterator[File]:
     """Yield what is in each file of `paths`, as `read_file` returns it."""
-    for path, file in zip(paths, _read_together(paths), strict=True):
-        if file is not None:
-            yield file
-            continue
-        try:
-            yield File(read_file(path), is_opaque=False)
-        except DataError as error:
-            yield File(b"", is_opaque=False, error=error)
+    first = 0
+    while first < len(paths):
+        for path, file in zip(paths[first:], _read_together(paths[first:]), strict=False):
+            first += 1
+            yield _read_alone(path) if file is None else file
+
+
+def _read_alone(path: bytes) -> File:
+    try:
+        return File(read_file(path), is_opaque=False)
+    except DataError as error:
+        return File(b"", is_opaque=False, error=error)
 
 
 def _read_together(paths: Sequence[bytes]) -> list[File | None]:
-    """Return each file, None where `read_file` is to read it."""
+    """Return the first files of `paths`, one or more, as many as memory holds; None where `read_file` is to do it."""
     names = b"".join(path + b"\0" for path in paths)
     if not kernel.IS_AVAILABLE or names.count(b"\0") != len(paths):  # a NUL within a path would cut it
         return [None] * len(paths)
-    contents, sizes = np.empty(TOGETHER_BYTES, np.uint8), np.empty(len(paths), np.int64)
-    encoded, name_starts = np.frombuffer(names, np.uint8), np.cumsum([0, *(len(path) + 1 for path in paths)])[:-1]
-    kernel.read_files(encoded.ctypes.data, name_starts, contents, np.empty(kernel.STATX_BYTES, np.uint8), sizes)
-    ends = np.cumsum(np.maximum(0, sizes))
-    starts, is_opaque = ends - np.maximum(0, sizes), np.empty(len(paths), np.bool_)
-    find_opaque(contents, starts, sizes, is_opaque)
+    memory, encoded = _memory, np.frombuffer(names, np.uint8)
+    name_starts, sizes = np.cumsum([0, *(len(path) + 1 for path in paths)])[:-1], np.empty(len(paths), np.int64)
+    n = kernel.read_files(encoded.ctypes.data, name_starts, memory.contents, memory.status, sizes)
+    sizes, is_opaque = sizes[:n], np.empty(n, np.bool_)
+    starts = np.cumsum(np.maximum(0, sizes)) - np.maximum(0, sizes)
+    find_opaque(memory.contents, starts, sizes, is_opaque)
     return [
-        None if size == kernel.ERROR else File(contents[start : start + size].tobytes(), known)
+        None if size == kernel.ERROR else File(memory.contents[start : start + size].tobytes(), known)
         for start, size, known in zip(starts.tolist(), sizes.tolist(), is_opaque.tolist(), strict=True)
     ]
 

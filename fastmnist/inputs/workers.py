@@ -9,6 +9,7 @@ from fastmnist.threads import Pace
 
 CHUNK = 128  # files for a thread at a time: about 2 ms of work, against 20 us to hand it over
 CHUNKS_PER_THREAD = 4  # at least, so that no thread waits long for the last one
+PROBE = 8  # files for a thread to begin with, twice: the first load libraries, the second tell how long one takes
 TRIAL_SECONDS = 0.05  # for the way, all threads or one, that is not known to be faster: a batch would be too long
 BATCH_SECONDS = 0.5  # rows appear this often, however large the pictures
 
@@ -31,6 +32,7 @@ class Workers:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
         self._pace = Pace(threads)
         self._seconds_per_row = 0.001  # to begin with
+        self._n_probes_left = 2
 
     def __enter__(self) -> "Workers":
         return self
@@ -49,7 +51,9 @@ class Workers:
         while first < n_rows:
             threads = self._pace.choose()
             last = n_rows
-            if self._pace.is_trial(threads):
+            if self._n_probes_left:
+                last = min(n_rows, first + PROBE * threads)
+            elif self._pace.is_trial(threads):
                 last = min(n_rows, first + max(threads, int(TRIAL_SECONDS / self._seconds_per_row)))
             errors |= self._share_between(threads, range(first, last), work)
             first = last
@@ -62,7 +66,10 @@ class Workers:
         chunks = [task.result() for task in [self._pool.submit(_timed, work, part) for part in slices]]
         seconds = max(chunk.stop for chunk in chunks) - min(chunk.start for chunk in chunks)
         self._seconds_per_row = seconds / len(rows)
-        self._pace.record(threads, self._seconds_per_row)
+        if self._n_probes_left:
+            self._n_probes_left -= 1
+        else:
+            self._pace.record(threads, self._seconds_per_row)
         return {row: error for chunk in chunks for row, error in chunk.errors.items()}
 
 

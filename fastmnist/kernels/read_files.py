@@ -18,7 +18,7 @@ from fastmnist.kernels.jit import inlined, serial_kernel
 # as glibc 2.28.
 IS_AVAILABLE = sys.platform == "linux" and sys.byteorder == "little" and hasattr(ctypes.CDLL(None), "statx")
 
-ERROR = -1  # in place of a file's size
+ERROR, FULL = -1, -2  # in place of a file's size: it is not read here, or has no room any more
 
 _statx = types.ExternalFunction("statx", types.int32(types.int32, types.intp, types.int32, types.uint32, types.intp))
 _open = types.ExternalFunction("open", types.int32(types.intp, types.int32))
@@ -39,12 +39,17 @@ def read_files(names, name_starts, contents, status, sizes):
     """Read the files whose names begin at address `names` + name_starts (n,) int64, each ended by a zero byte.
 
     Their contents lie one behind the other in `contents` (capacity,) uint8; sizes (n,) int64 gets the bytes of each,
-    ERROR for what is no regular file, is empty, can't be read, or does not fit. `status` is (STATX_BYTES,) uint8.
+    ERROR for what is no regular file, is empty, can't be read, or is larger than `contents`. `status` is
+    (STATX_BYTES,) uint8. Returns how many files that was: `contents` may be full before the last.
     """
     used = 0
     for i in range(len(name_starts)):
-        sizes[i] = _read_file(names + name_starts[i], contents, used, status)
-        used += max(0, sizes[i])
+        size = _read_file(names + name_starts[i], contents, used, status)
+        if size == FULL and used > 0:
+            return i
+        sizes[i] = max(ERROR, size)
+        used += max(0, size)
+    return len(name_starts)
 
 
 @inlined
@@ -57,8 +62,10 @@ def _read_file(name, contents, first, status):
     size = np.int64(0)
     for byte in range(8):
         size |= np.int64(status[_SIZE + byte]) << (8 * byte)
-    if size <= 0 or size > len(contents) - first:
+    if size <= 0:
         return ERROR
+    if size > len(contents) - first:
+        return FULL
     file = _open(name, _FLAGS)
     if file < 0:
         return ERROR
