@@ -21,6 +21,7 @@ from fastmnist.kernels.picture.lines import remove_lines
 from fastmnist.kernels.picture.mnist_form import has_form
 from fastmnist.kernels.picture.morphology import change_strokes, close
 from fastmnist.kernels.picture.place import bounds, place, stroke_width
+from fastmnist.kernels.picture.plane import lay_plane
 from fastmnist.kernels.picture.read import READ, read
 from fastmnist.kernels.picture.shrink import block_size, scale_by_area, scale_linearly, shrink_by_blocks
 from fastmnist.kernels.picture.work import AREA, make_work
@@ -494,6 +495,19 @@ def test_a_digit_is_placed_as_mnist_did(shape, memory):
 
 def test_an_empty_digit_is_placed_nowhere(memory):
     assert run_place(np.zeros(100, np.float32), 10, 10, memory, np.empty(784, np.uint8)) == 0
+
+
+def test_the_plane_is_laid_where_the_mask_is_0():
+    rng = np.random.default_rng(12)
+    for shape in ((1, 1), (1, 9), (30, 40)):
+        picture, inside = rng.integers(0, 256, shape, np.uint8), rng.integers(0, 2, shape, np.uint8)
+        y, x = np.mgrid[: shape[0], : shape[1]]
+        for level, across, down in ((100.0, 1.5, -2.0), (-50.0, 0.0, 0.0), (250.0, 3.0, 3.0)):
+            out = np.empty(shape, np.uint8)
+            lay_plane(picture, inside, level, across, down, out)
+            light = (level + across * x + down * y).clip(0, 255)
+            np.testing.assert_array_equal(out[inside == 1], picture[inside == 1])
+            assert np.abs(out - light)[inside == 0].max(initial=0) <= 0.51
 
 
 def test_the_form_of_images_equals_numpys():

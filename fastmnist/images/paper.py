@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmnist.images.decode import opencv
+from fastmnist.kernels.picture.plane import lay_plane
 
 Grey = npt.NDArray[np.uint8]
 
@@ -214,10 +215,9 @@ def _desk(sheet: _Sheet, shade: Grey) -> npt.NDArray[np.bool_]:
 def _strokes_beyond(sheet: _Sheet, shade: Grey, desk: npt.NDArray[np.bool_]) -> int:
     """Return how many pixels of thin strokes there are further from the hull than a frame is thick."""
     cv2 = opencv()
-    reach = 2 * sheet.frame + 1
-    frame = cv2.dilate(sheet.hull, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))
+    is_far = cv2.distanceTransform(1 - sheet.hull, cv2.DIST_L2, 3) > sheet.frame
     wide = cv2.dilate(desk.astype(np.uint8), np.ones((7, 7), np.uint8))  # with its corners, which opening rounds off
-    return int(np.count_nonzero((shade == 0) & (frame == 0) & (wide == 0)))
+    return int(np.count_nonzero((shade == 0) & is_far & (wide == 0)))
 
 
 def _ratio_of_widths(sheet: _Sheet, ink: npt.NDArray[np.bool_]) -> float:
@@ -249,17 +249,19 @@ def _only(picture: Grey, inside: Grey) -> Paper:
     cv2 = opencv()
     left, top, width, height = cv2.boundingRect(inside)
     part = picture[top : top + height, left : left + width]
-    mask = inside[top : top + height, left : left + width] > 0
+    mask = inside[top : top + height, left : left + width]
     if mask.all():
         return Paper(np.ascontiguousarray(part), top, left)
-    # A few thousand pixels tell the light as well as all: 13.6 ms a sheet on a desk in place of 18.6.
+    # A few thousand pixels tell the light as well as all.
     step = max(1, math.isqrt(part.size // PLANE_PIXELS))
-    some, is_inside = part[::step, ::step], mask[::step, ::step]
+    some, is_inside = part[::step, ::step], mask[::step, ::step] > 0
     threshold, _ = cv2.threshold(some[is_inside].reshape(-1, 1), 0, 255, cv2.THRESH_OTSU)
     is_light = some > threshold
     n_light, n_inside = np.count_nonzero(is_light & is_inside), np.count_nonzero(is_inside)
     rows, columns = np.nonzero(is_inside & (is_light if 2 * n_light >= n_inside else ~is_light))
     basis = np.stack([np.ones(len(rows)), columns * step, rows * step], axis=1)
-    level, across, down = np.linalg.lstsq(basis, some[rows, columns].astype(np.float64), rcond=None)[0]
-    plane = level + across * np.arange(width) + down * np.arange(height)[:, np.newaxis]
-    return Paper(np.where(mask, part, np.rint(plane).clip(0, 255).astype(np.uint8)), top, left)
+    # The normal equations, with a ridge that only a sheet of one row or column needs: 10 times as fast as `lstsq`.
+    level, across, down = np.linalg.solve(basis.T @ basis + 1e-6 * np.eye(3), basis.T @ some[rows, columns])
+    paper = np.empty((height, width), np.uint8)
+    lay_plane(part, mask, level, across, down, paper)
+    return Paper(paper, top, left)
