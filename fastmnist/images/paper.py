@@ -227,7 +227,8 @@ def _ratio_of_widths(sheet: _Sheet, ink: npt.NDArray[np.bool_]) -> float:
     """
     cv2 = opencv()
     paper_width, ink_width = (
-        cv2.distanceTransform(np.pad(mask.astype(np.uint8), 1), cv2.DIST_L2, 3).max() for mask in (sheet.piece, ink)
+        cv2.distanceTransform(cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT), cv2.DIST_L2, 3).max()
+        for mask in (sheet.piece, ink.astype(np.uint8))
     )
     ratio = float(paper_width / ink_width)
     least = NEVER_NARROWER if sheet.area >= BOX * _rectangle(sheet.corners) else WIDER
