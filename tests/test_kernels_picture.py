@@ -467,7 +467,7 @@ def test_pictures_of_any_shape_are_read_within_the_working_memory(shape, kind, m
         picture[:] = 0
     images, is_plain = np.zeros((2, 784), np.uint8), np.zeros(2, np.bool_)
     for is_turned in (False, True):
-        reading = read(np.stack([picture, picture]), AREA, 32, is_turned, memory, images, is_plain)
+        reading = read(np.stack([picture, picture]), AREA, 32, 0, is_turned, memory, images, is_plain)
         assert (images[0] == images[1]).all() or reading.code != READ
         assert reading.height * reading.width <= AREA
         assert reading.code != READ or images[1].max() == 255

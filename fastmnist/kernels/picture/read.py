@@ -10,7 +10,7 @@ from fastmnist.kernels.picture.frame import without_frame
 from fastmnist.kernels.picture.ink import core, find_ink, judge
 from fastmnist.kernels.picture.light import MIXED, compare_with_light, fit_light, under_even_light
 from fastmnist.kernels.picture.lines import remove_lines
-from fastmnist.kernels.picture.place import place
+from fastmnist.kernels.picture.place import BOX, place
 from fastmnist.kernels.picture.shrink import block_size, shrink_by_blocks
 from fastmnist.kernels.picture.strokes import STROKE, choose_strokes, looks_like_paper
 
@@ -65,24 +65,24 @@ class Strokes(NamedTuple):
 
 
 @serial_kernel
-def read(pictures, area, least_size, is_turned, work, images, is_plain):
+def read(pictures, area, least_size, least_stroke, is_turned, work, images, is_plain):
     """Fill images (n, 784) uint8 with the digits in pictures (n, height, width) uint8, in MNIST's form.
 
-    They are read at `area` pixels at most, which is no more than work.AREA; a digit of less than `least_size` pixels is
-    small where the picture has more of it. `is_turned`: take the ink to be on the
-    other side of the paper's grey than it looks. is_plain (n,) bool gets which pictures need no second look. Returns
-    the Reading of the last picture. An image is only meaningful where the code is READ. (One kernel for one picture and
-    for many: each takes 20 s to compile.)
+    They are read at `area` pixels at most, which is no more than work.AREA. A digit of less than `least_size` pixels,
+    or with strokes narrower than `least_stroke`, is small where the picture has more of it. `is_turned`: take the ink
+    to be on the other side of the paper's grey than it looks. is_plain (n,) bool gets which pictures need no second
+    look. Returns the Reading of the last picture. An image is only meaningful where the code is READ. (One kernel for
+    one picture and for many: each takes 20 s to compile.)
     """
     reading = Reading(NO_INK, False, True, False, False, 1, 1, 0, 0, 0, 0, False, 0.0, 0, 0, 0, 0, 0, 0, 0, 0.0)
     for i in range(len(pictures)):
-        reading = _read(pictures[i], area, least_size, is_turned, work, images[i])
+        reading = _read(pictures[i], area, least_size, least_stroke, is_turned, work, images[i])
         is_plain[i] = reading.is_plain
     return reading
 
 
 @inlined
-def _read(picture, area, least_size, is_turned, work, image):
+def _read(picture, area, least_size, least_stroke, is_turned, work, image):
     """Fill image (784,) with the digit in picture (height, width); return its Reading."""
     down, across = block_size(picture.shape[0], picture.shape[1], area)
     height, width = shrink_by_blocks(picture, down, across, work.grey, work.sums)
@@ -113,7 +113,8 @@ def _read(picture, area, least_size, is_turned, work, image):
     size = max(strokes.bottom - strokes.top, strokes.right - strokes.left)
     may_be_turned = at_border > AT_BORDER
     may_stand_on_paper = code != READ or strokes.has_inner or may_be_turned or unlike_paper > UNLIKE_PAPER
-    is_small = code == READ and size < least_size and max(down, across) > 1
+    has_little = size < least_size or stroke * size < least_stroke * BOX
+    is_small = code == READ and has_little and max(down, across) > 1
     is_plain = not (may_stand_on_paper or may_be_turned or is_small)
     return Reading(
         code, is_plain, may_stand_on_paper, may_be_turned, is_small, down, across, height, width, frame_top, frame_left,
