@@ -152,6 +152,7 @@ def train(
     checkpoint: AnyPath | None = None,
     resume: bool = False,
     float16: bool = False,
+    skip_unreadable: bool = False,
     threads: int | None = None,
     **settings: Any,
 ) -> Model:
@@ -164,7 +165,9 @@ def train(
     `recipe` is "seed", "default", "best" or a Recipe, and each of its settings can be given by name, as in
     `hidden=(300, 100), epochs=5`; `augment` takes a mapping of strengths. `on_epoch` is called after each epoch.
     `checkpoint` is written after each epoch; `resume` continues from it, with the same data and settings, to the same
-    model. `float16` halves the model's file. Equal data and settings give equal models, whatever the `threads`.
+    model. `float16` halves the model's file. `skip_unreadable` leaves out images that can't be read. A network that is
+    no better than chance at the end is logged as a warning. Equal data and settings give equal models, whatever the
+    `threads`.
 
     Raises DataError for data that can't be used, TrainingError for settings that can't, or a loss that is not finite.
     """
@@ -176,7 +179,7 @@ def train(
     chosen = recipe_with(recipe, **settings)
     how = Loading(class_names, _known_mode(preprocess), _threads(threads))
     with _limited(threads):
-        whole, test_set = training_sets(images, labels, test, how)
+        whole, test_set = training_sets(images, labels, test, how, skip_unreadable=skip_unreadable)
         run = TrainingRun(whole, test_set, chosen, checkpoint=checkpoint, resume=resume)
         for event in run.events():
             if on_epoch is not None and isinstance(event, loop.EpochDone):

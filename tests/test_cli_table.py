@@ -76,6 +76,20 @@ def test_a_table_with_a_bad_row_or_none_or_no_labels_is_one_error_line(
         assert found in run.errors[0]
 
 
+@pytest.mark.parametrize("command", ["train", "evaluate"])
+def test_a_label_in_the_last_column_is_refused(command, run_cli, small_model, train_set, tmp_path):
+    images, labels = train_set[0][:30], train_set[1][:30]
+    last = np.column_stack([images.reshape(30, -1), labels])
+    (tmp_path / "last.csv").write_text("".join(",".join(map(str, row)) + "\n" for row in last.tolist()))
+    run = run_cli(command, "last.csv", env={"FASTMNIST_MODEL": str(small_model)})
+    assert (run.code, len(run.errors)) == (1, 1)
+    assert (
+        "last.csv: the first column is 0 in all rows and the last one 0 to 9, expected the label in the" in run.stderr
+    )
+    write_table(tmp_path / "zeros.csv", images, [0] * 30)  # one class only, where it belongs
+    assert run_cli("evaluate", "zeros.csv", env={"FASTMNIST_MODEL": str(small_model)}).code == 0
+
+
 def test_emnist_is_turned_upright_for_training_too(train_set, tmp_path):
     images, labels = train_set[0][:20], train_set[1][:20]
     turned = np.ascontiguousarray(images.transpose(0, 2, 1))

@@ -94,7 +94,9 @@ EVERYTHING = (
 def test_any_number_of_threads_gives_the_same_file(settings, run_cli, small_set, tmp_path):
     sums = set()
     for threads in ("1", "2", "4", "2"):
-        run = run_cli("train", small_set, "--epochs", "3", *settings.split(), "--threads", threads)
+        run = run_cli(
+            "train", small_set, "--epochs", "3", *settings.split(), "--threads", threads, "-o", "model.safetensors"
+        )
         assert run.code == 0
         sums.add(sha256(tmp_path / "model.safetensors"))
     assert len(sums) == 1

@@ -248,3 +248,16 @@ def test_nan_shows_in_the_loss(train_in):
             assert np.isnan(train_in(way, network, inputs, labels, **settings())[2][0][0])
         network.biases(0)[0] -= np.float32(1e3)
         array.flat[0] = kept
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_velocities_of_black_pixels_do_not_sink_into_subnormal_numbers(nesterov):
+    network, _, labels = example((100, 17, 10))
+    pixels = np.zeros((len(labels), 100), np.uint8)
+    pixels[:, 0] = 255
+    pixels[0, 1:] = 255  # once, and then only the velocities move their weights
+    trainer = Trainer(network, 2, 0.9, 4096, nesterov=nesterov)
+    trainer.train(pixels, labels, np.concatenate([[0], np.ones(3001, np.int64)]), 0.01, 0.0)
+    for velocities in (trainer.state()["velocities"], trainer.state()["first_velocities"]):
+        moving = np.abs(velocities[velocities != 0])
+        assert moving.min(initial=1) > np.finfo(np.float32).tiny

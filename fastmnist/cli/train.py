@@ -1,8 +1,10 @@
 """`fastmnist train`: train a network on labelled images and save it."""
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from fastmnist.cli.options import (
     class_names_option,
@@ -12,7 +14,7 @@ from fastmnist.cli.options import (
 from fastmnist.cli.terminal import ProgressBar, say
 from fastmnist.cli.train_history import line_of, open_history
 from fastmnist.cli.train_options import recipe_options
-from fastmnist.errors import printable
+from fastmnist.errors import TrainingError, printable
 from fastmnist.training.recipes import RECIPES, recipe_with
 
 if TYPE_CHECKING:
@@ -57,6 +59,9 @@ The recipes, what they reach on MNIST, and the time they take on two cores:
 @click.option(
     "--resume", is_flag=True, help="Resume from --checkpoint, with the same data and settings, to the same result."
 )
+@click.option(
+    "--skip-unreadable", is_flag=True, help="Leave out images that can't be read, each named, instead of stopping."
+)
 @click.option("--show-augmented", type=click.Path(readable=False), metavar="FILE.png",
               help="Write a contact sheet of training images and distorted copies, and do not train.")  # fmt: skip
 def train(
@@ -70,6 +75,7 @@ def train(
     resume: bool,
     show_augmented: str | None,
     float16: bool,
+    skip_unreadable: bool,
     **settings: Any,
 ) -> None:
     """Train a network and save it."""
@@ -85,7 +91,8 @@ def train(
     recipe = recipe_with(recipe_name, **settings)
     check_writable(show_augmented or output)
     with quiet_libraries():
-        images, test_set = training_sets(data, None, None, Loading(class_names, preprocess, n_threads()))
+        how = Loading(class_names, preprocess, n_threads())
+        images, test_set = training_sets(data, None, None, how, skip_unreadable=skip_unreadable)
     if show_augmented:
         _show_augmented(show_augmented, images.pixels, recipe)
         return
@@ -94,8 +101,17 @@ def train(
     model = run.model(float16=float16)
     if test_set is not None and run.evaluation is not None:
         say(f"test accuracy {run.evaluation.accuracy:.2%} on {len(test_set.labels):,} images")
+    if not run.has_learnt and not _is_named("output") and os.path.exists(output):
+        raise TrainingError(
+            f"{printable(output)}: kept as it is, for this network; name another with --output to save it"
+        )
     save_model(output, model)
     say(f"saved {printable(output)}")
+
+
+def _is_named(option: str) -> bool:
+    """Return whether the user gave an option a value."""
+    return click.get_current_context().get_parameter_source(option) is not ParameterSource.DEFAULT
 
 
 def _show(run: "TrainingRun", history_path: str | None) -> None:

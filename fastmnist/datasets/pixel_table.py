@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastmnist.datasets.labelled import Dataset, LabelledImages, Loading, Split, check_labels, label_pixels
+from fastmnist.datasets.labelled import Dataset, LabelledImages, Loading, Split, Uint8, check_labels, label_pixels
 from fastmnist.errors import AnyPath, DataError, printable
 from fastmnist.inputs.table import open_table
 from fastmnist.shapes import DIGITS, N_PIXELS
@@ -35,5 +35,15 @@ class PixelTable(Dataset):
                 raise DataError(rows.errors[min(rows.errors)])
             parts.append((rows.pixels, rows.labels))
         pixels, labels = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        _check_place_of_labels(path, labels, pixels[:, -1], len(how.class_names or DIGITS))
         check_labels(labels, len(how.class_names or DIGITS), path)
         return label_pixels(path, pixels, labels, how)
+
+
+def _check_place_of_labels(path: AnyPath, first: Uint8, last: Uint8, n_classes: int) -> None:
+    """Raise DataError where labels look as if they stood in the last column (n,), not in the first (n,)."""
+    if len(first) > 1 and not first.any() and last.any() and last.max() < n_classes:
+        raise DataError(
+            f"{printable(path)}: the first column is 0 in all rows and the last one 0 to {last.max()}, expected the "
+            "label in the first; move it there"
+        )

@@ -12,6 +12,8 @@ import numpy as np
 from fastmnist.kernels.jit import inlined
 from fastmnist.kernels.simd import LANES, broadcast, fma, load, store, zeros
 
+TRACE = np.float32(1e-25)
+
 
 class StepScalars(NamedTuple):
     """The numbers of an SGD step."""
@@ -29,9 +31,20 @@ def step_vector(weight, gradient, velocity, scalars, lanes):
     step = fma(broadcast(scalars.weight_decay, lanes), weight, gradient)
     if scalars.momentum != 0:
         momentum = broadcast(scalars.momentum, lanes)
-        velocity = fma(momentum, velocity, step)
+        velocity = _without_traces(fma(momentum, velocity, step), lanes)
         step = fma(momentum, velocity, step) if scalars.nesterov else velocity
     return fma(broadcast(-scalars.learning_rate, lanes), step, weight), velocity
+
+
+@inlined
+def _without_traces(velocity, lanes):
+    """Return a vector of velocities, those below the last bit of TRACE as 0; the others are as they were.
+
+    Those of pixels that are always black only shrink. As subnormal numbers, which never get to 0, each costs a slow
+    path of the processor: 3.8 s an epoch in batches of 2, for 0.55 s.
+    """
+    one = broadcast(np.float32(1), lanes)
+    return fma(fma(velocity, one, broadcast(TRACE, lanes)), one, broadcast(-TRACE, lanes))
 
 
 @inlined

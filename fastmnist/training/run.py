@@ -1,5 +1,6 @@
 """A training run from labelled images to a model: its checkpoints, the test at its end, its calibration."""
 
+import logging
 import os
 from collections.abc import Iterator
 
@@ -14,30 +15,43 @@ from fastmnist.inputs.arrays import Images
 from fastmnist.model.calibration import fit_temperature
 from fastmnist.model.model_file import Model, check_storable, round_to_float16
 from fastmnist.output.atomic import check_writable
+from fastmnist.training.chance import why_no_better
 from fastmnist.training.checkpoint import load_checkpoint, save_checkpoint
 from fastmnist.training.loop import BlockDone, EpochDone, Training
 from fastmnist.training.recipes import Recipe
 from fastmnist.version import __version__
 
+_log = logging.getLogger(__name__)
+
 
 def training_sets(
-    images: Images, labels: ArrayLike | None, test: tuple[Images, ArrayLike] | None, how: Loading
+    images: Images,
+    labels: ArrayLike | None,
+    test: tuple[Images, ArrayLike] | None,
+    how: Loading,
+    *,
+    skip_unreadable: bool = False,
 ) -> tuple[LabelledImages, LabelledImages | None]:
     """Return what to train on and what to test with: images and labels, or those of a data set's path; see api.train.
 
-    Raises DataError if an image can't be read: training on the rest would give another model.
+    Images that can't be read are left out and counted with `skip_unreadable`. Raises DataError if there are some
+    without it, as training on the rest would give another model, or if none is left.
     """
+
+    def whole_of(images: LabelledImages, prefix: str, split: Split) -> LabelledImages:
+        return _readable(images, prefix, split) if skip_unreadable else _whole(images, prefix, split)
+
     if labels is None:
         data = path_of(images)
         dataset = open_dataset(data)
-        whole = _whole(_load(dataset, "train", how), f"{printable(data)}: ", "train")
+        whole = whole_of(_load(dataset, "train", how), f"{printable(data)}: ", "train")
     else:
-        dataset, whole = None, _whole(label_images(images, labels, how), "", "train")
+        dataset, whole = None, whole_of(label_images(images, labels, how), "", "train")
     as_trained = how._replace(class_names=whole.class_names, preprocess=whole.preprocess)
     if test is not None:
-        return whole, _whole(label_images(*test, as_trained), "", "test")
+        return whole, whole_of(label_images(*test, as_trained), "", "test")
     if dataset is not None and dataset.has_test:
-        return whole, _whole(_load(dataset, "test", as_trained), f"{printable(data)}: ", "test")
+        return whole, whole_of(_load(dataset, "test", as_trained), f"{printable(data)}: ", "test")
     return whole, None
 
 
@@ -51,8 +65,18 @@ def _whole(images: LabelledImages, prefix: str, split: Split) -> LabelledImages:
         n_errors, n_images = len(images.errors), len(images.labels) + len(images.errors)
         raise DataError(
             f"{prefix}{n_errors:,} of {n_images:,} images of the {split} set can't be read, expected all of them; "
-            f"replace or remove them, the first: {images.errors[0]}"
+            f"replace or remove them, or leave them out with --skip-unreadable; the first: {images.errors[0]}"
         )
+    return images
+
+
+def _readable(images: LabelledImages, prefix: str, split: Split) -> LabelledImages:
+    """Return the images that can be read. Raises DataError if there is none."""
+    if images.errors:
+        n_errors, n_images = len(images.errors), len(images.labels) + len(images.errors)
+        if n_errors == n_images:
+            raise DataError(f"{prefix}none of the {n_images:,} images of the {split} set can be read; replace them")
+        _log.warning(f"{prefix}{n_errors:,} of {n_images:,} images of the {split} set can't be read and are left out")
     return images
 
 
@@ -60,7 +84,7 @@ class TrainingRun:
     """Trains while `events` is iterated; `model` is what came of it.
 
     epochs: the epochs so far, those of an interrupted run included. evaluation: the test's figures, None before
-    `model` was called or without a test set.
+    `model` was called or without a test set. has_learnt: False where `model` found it no better than chance.
     """
 
     def __init__(
@@ -92,6 +116,7 @@ class TrainingRun:
             load_checkpoint(checkpoint, self.training) if resume and checkpoint is not None else []
         )
         self.evaluation: Evaluation | None = None
+        self.has_learnt = True
 
     def events(self) -> Iterator[BlockDone | EpochDone]:
         """Train, yielding after each block of batches and each epoch. Raises TrainingError, OutputError."""
@@ -106,11 +131,16 @@ class TrainingRun:
         """Return the trained model, tested once and calibrated on the images that were held out.
 
         Nothing in it tells dates, durations, paths or thread counts. With `float16` its parameters are rounded, before
-        they are tested. Raises TrainingError where they can't be.
+        they are tested. A network that is no better than chance is logged. Raises TrainingError where the parameters
+        can't be rounded.
         """
         network, images = self.training.network, self._images
         if float16:
             round_to_float16(network)
+        complaint = why_no_better(network, images.pixels, images.labels, images.class_names)
+        if complaint is not None:
+            self.has_learnt = False
+            _log.warning(complaint)
         if self._test_set is not None:
             self.evaluation = evaluate(network, self._test_set.pixels, self._test_set.labels)
         origin = {

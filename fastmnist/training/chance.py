@@ -1,0 +1,36 @@
+"""Whether a trained network does better than chance."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from fastmnist.errors import printable
+from fastmnist.model.network import Network, Uint8
+
+SAMPLE = 10_000  # images are enough to tell
+DEVIATIONS = 3.0  # standard deviations of chance: one in 700 is that far off
+
+
+def why_no_better(network: Network, pixels: Uint8, labels: Uint8, class_names: Sequence[str]) -> str | None:
+    """Return a line that says that a network has learnt nothing from its training images, None where it has.
+
+    pixels (n, 784), labels (n,), n at least 1. It has not where it gives all images one label, or no more of them are
+    right than with the commonest label for all, within the noise of so many images.
+    """
+    step = -(-len(labels) // SAMPLE)
+    pixels, labels = np.ascontiguousarray(pixels[::step]), labels[::step]
+    commonest = int(np.bincount(labels).argmax())
+    share = float(np.mean(labels == commonest))
+    if share == 1:
+        name = printable(class_names[commonest])
+        return f"the network has learnt nothing: all training images are of class {name}; check the labels"
+    predicted = network.predict(pixels)[0]
+    accuracy = float(np.mean(predicted == labels))
+    noise = math.sqrt(share * (1 - share) / len(labels))
+    if accuracy > share + DEVIATIONS * noise and len(np.unique(predicted)) > 1:
+        return None
+    return (
+        f"the network has learnt nothing: {accuracy:.1%} of the training images are right, and {share:.1%} are of one "
+        "class; try a smaller --learning-rate, --initial-scale he or fewer hidden layers, and check the labels"
+    )
