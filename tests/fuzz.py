@@ -211,7 +211,7 @@ def main():
     parser.add_argument("--target", choices=list(Targets().all))
     parser.add_argument("--number", type=int, help="repeat this execution only")
     options = parser.parse_args()
-    faulthandler.enable()
+    faulthandler.enable(os.dup(2))  # libraries are quiet while they read
     targets = Targets()
     names = [options.target] if options.target else list(targets.all)
     folder = Path(tempfile.mkdtemp(prefix="fuzz-"))

@@ -28,7 +28,8 @@ HELP = """Train a network on the training set in folder DATA.
 
 DATA holds the IDX files of MNIST or of a set like it ('fastmnist download DATA' fetches them), or a folder of
 images for each class, within `train/` or by themselves; the folders' names are the classes. It may also be a table of
-pixels (.csv). Where a test set is there too, the accuracy on it is computed once, at the end.
+pixels (.csv), or one that 'fastmnist predict' wrote, with its labels corrected. Where a test set is there too, the
+accuracy on it is computed once, at the end.
 
 The recipes, what they reach on MNIST, and the time they take on two cores:
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmnist.errors import DataError, printable
+from fastmnist.images import apng
 from fastmnist.kernels.opaque import find_opaque
 
 MAX_PIXELS = 50_000_000
@@ -60,6 +61,8 @@ def decode_picture(data: bytes, name: bytes) -> npt.NDArray[np.uint8]:
     16-bit pictures are scaled down; transparent ones are laid over the background that shows them. `name` is for
     the messages. Raises DataError where there is no whole picture, or one of more than MAX_PIXELS.
     """
+    if apng.is_animated(data):
+        data = apng.default_image(data)
     try:
         picture = decode_opaque(data) if _is_opaque(data) else _decode_any(data, name)
     except opencv().error as error:
@@ -80,12 +83,28 @@ def decode_picture(data: bytes, name: bytes) -> npt.NDArray[np.uint8]:
 
 def decode_colours(data: bytes) -> npt.NDArray[np.uint8] | None:
     """Return the picture in `data` in colours, uint8 (height, width, 3), or None where there is none."""
+    return _decode_or_none(apng.default_image(data) if apng.is_animated(data) else data, opencv().IMREAD_COLOR)
+
+
+def decode_transparent(data: bytes) -> npt.NDArray[np.uint8] | None:
+    """Return the picture in `data` as blue, green, red and opacity, uint8 (height, width, 4), or None."""
+    cv2 = opencv()
+    picture = _decode_or_none(data, cv2.IMREAD_UNCHANGED)
+    if picture is None or picture.dtype not in (np.uint8, np.uint16):
+        return None
+    if picture.dtype == np.uint16:
+        picture = (picture >> 8).astype(np.uint8)
+    channels = 1 if picture.ndim == 2 else picture.shape[2]
+    convert = {1: cv2.COLOR_GRAY2BGRA, 3: cv2.COLOR_BGR2BGRA}.get(channels)
+    return picture if convert is None else np.asarray(cv2.cvtColor(picture, convert), np.uint8)
+
+
+def _decode_or_none(data: bytes, how: int) -> npt.NDArray[Any] | None:
     cv2 = opencv()
     try:
-        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        return cv2.imdecode(np.frombuffer(data, np.uint8), how)  # type: ignore[no-any-return]
     except cv2.error:
         return None
-    return picture  # type: ignore[no-any-return]
 
 
 def to_grey(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmnist.errors import DataError, printable
-from fastmnist.images.decode import MAX_PIXELS, decode_picture, grey_of, opencv, to_grey
+from fastmnist.images import apng
+from fastmnist.images.decode import MAX_PIXELS, decode_picture, decode_transparent, grey_of, opencv, to_grey
 
 Grey = npt.NDArray[np.uint8]
 
@@ -58,10 +59,10 @@ def _n_frames(data: bytes) -> int:
         return data.count(b"\x21\xf9\x04")  # their graphic control extensions (GIF89a, section 23)
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return data.count(b"ANMF")
-    place = {b"\x89PNG": data.find(b"acTL", 0, 256), b"avis": data.find(b"stsz", 0, 4096) + 8}
-    kind = b"avis" if data[4:12] == b"ftypavis" else data[:4]
-    start = place.get(kind, -1) + 4
-    return int.from_bytes(data[start : start + 4], "big") if start >= 12 else 0
+    if apng.is_animated(data):
+        return apng.n_frames(data)
+    start = data.find(b"stsz", 0, 4096) + 12 if data[4:12] == b"ftypavis" else 0
+    return int.from_bytes(data[start : start + 4], "big") if start > 11 else 0
 
 
 def _tiff_pages(data: bytes, name: bytes) -> Iterator[Grey | DataError]:
@@ -105,6 +106,9 @@ def _frames(data: bytes, name: bytes) -> Iterator[Grey | DataError]:
             f"{printable(name)}: {n:,} frames of {width}x{height} pixels, expected at most "
             f"{MAX_PIXELS // 1_000_000} megapixels in all; make the pictures smaller, or a file of each"
         )
+    if apng.is_animated(data):
+        yield from _png_frames(data, name, first.shape)
+        return
     cv2 = opencv()
     try:
         is_read, pictures = cv2.imdecodemulti(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -116,6 +120,37 @@ def _frames(data: bytes, name: bytes) -> Iterator[Grey | DataError]:
     for frame, picture in enumerate(pictures):
         grey = grey_of(picture)
         yield _unreadable(name, frame) if grey is None else grey
+
+
+def _png_frames(data: bytes, name: bytes, shape: tuple[int, ...]) -> Iterator[Grey | DataError]:
+    """Yield the frames of an animated PNG file, each laid on a canvas of that shape, which is transparent at first."""
+    canvas, number = np.zeros((*shape, 4), np.uint8), -1
+    for number, frame in enumerate(apng.frames(data)):
+        picture = decode_transparent(frame.file)
+        if picture is None or not (
+            0 < frame.top + len(picture) <= shape[0] and frame.left + picture.shape[1] <= shape[1]
+        ):
+            yield _unreadable(name, number)
+            continue
+        before = canvas.copy() if frame.dispose == apng.PREVIOUS else canvas
+        part = canvas[frame.top : frame.top + len(picture), frame.left : frame.left + picture.shape[1]]
+        part[:] = _over(picture, part) if frame.blend == apng.OVER else picture
+        grey = grey_of(canvas)
+        yield _unreadable(name, number) if grey is None else grey
+        if frame.dispose == apng.BACKGROUND:
+            part[:] = 0
+        canvas = before
+    if number + 1 < apng.n_frames(data):
+        yield _unreadable(name, number + 1)
+
+
+def _over(picture: Grey, below: Grey) -> Grey:
+    """Return a picture laid over another, both uint8 (height, width, 4), the last their opacity."""
+    opacity, opacity_below = picture[..., 3:] / 255, below[..., 3:] / 255
+    together = opacity + opacity_below * (1 - opacity)
+    colours = picture[..., :3] * opacity + below[..., :3] * opacity_below * (1 - opacity)
+    colours = np.divide(colours, together, out=np.zeros_like(colours), where=together > 0)
+    return np.asarray(np.rint(np.concatenate([colours, 255 * together], axis=2)), np.uint8)
 
 
 def _pdf_pages(data: bytes, name: bytes) -> Iterator[Grey | DataError]:

@@ -1,0 +1,158 @@
+"""A table that `predict` wrote, its labels corrected by hand, as a data set."""
+
+import csv
+import io
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+
+from fastmnist.datasets.labelled import Dataset, LabelledImages, Loading, Split
+from fastmnist.errors import AnyPath, DataError, printable, reason
+from fastmnist.inputs.files import READ_ERRORS, expanded, open_regular
+from fastmnist.inputs.stream import open_stream
+from fastmnist.shapes import DIGITS, MAX_CLASSES, N_PIXELS, is_class_name
+
+_log = logging.getLogger(__name__)
+
+_HEADER_BYTES = 4096
+_PART_BYTES, _MOST_PARTS = 1 << 20, 256  # 256 MB at most: three million rows
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class _Key(NamedTuple):
+    """Which image: the path of its file, and its position there, None where the file holds one."""
+
+    path: bytes
+    position: int | None
+
+
+@dataclass(frozen=True)
+class Corrected(Dataset):
+    """The table at `path`, which is its own training and test set. Its paths are relative to the current folder."""
+
+    path: AnyPath
+
+    @property
+    def has_test(self) -> bool:
+        """Whether there is a test set apart from the training set: no."""
+        return False
+
+    def _load(self, split: Split, how: Loading) -> LabelledImages:
+        """Read the images of the rows that have a label, in a shuffled order that is always the same.
+
+        Without `how.class_names` the classes are the digits, or, where other labels are among them, the labels in
+        alphabetical order. Raises DataError for a row that names no image, or a label that is no class.
+        """
+        label_of = self._labels()
+        classes = list(how.class_names or _classes(set(label_of.values())))
+        unknown = next((key for key, label in label_of.items() if label not in classes), None)
+        if unknown is not None:
+            raise DataError(
+                f"{printable(self.path)}: a label '{printable(label_of[unknown])}' for {_name(unknown)}, expected one "
+                f"of {', '.join(classes[:20])}; correct the label"
+            )
+        preprocess = how.preprocess or "auto"
+        pixels, labels, errors = [np.zeros((0, N_PIXELS), np.uint8)], [], {}
+        for batch in open_stream(dict.fromkeys(key.path for key in label_of), preprocess, threads=how.threads):
+            keys = [_Key(*where) for where in zip(batch.paths, batch.indices, strict=True)]
+            errors.update({keys[row]: error for row, error in batch.errors.items()})
+            sound = [row for row, key in enumerate(keys) if key in label_of and row not in batch.errors]
+            pixels.append(batch.pixels[sound])
+            labels += [classes.index(label_of.pop(keys[row])) for row in sound]
+        missing = {key: f"{_name(key)}: no such image; correct the row" for key in label_of if key not in errors}
+        order = np.random.RandomState(0).permutation(len(labels))
+        shuffled = np.concatenate(pixels)[order], np.array(labels, np.uint8)[order]
+        return LabelledImages(*shuffled, classes, list((errors | missing).values()), preprocess)
+
+    def _labels(self) -> dict[_Key, str]:
+        """Return the label of each image that has one. Raises DataError."""
+        label_of: dict[_Key, str] = {}
+        n_empty = 0
+        for line, key, label in self._rows():
+            if not label:
+                n_empty += 1
+            elif label_of.setdefault(key, label) != label:
+                raise DataError(
+                    f"{printable(self.path)}: line {line}: another label for {_name(key)}; remove one of them"
+                )
+        if n_empty:
+            _log.warning(f"{printable(self.path)}: {n_empty:,} rows without a label, left out")
+        if not label_of:
+            raise DataError(f"{printable(self.path)}: no row with a label, expected some; write the labels down")
+        return label_of
+
+    def _rows(self) -> Iterator[tuple[int, _Key, str]]:
+        """Yield line, image and label of each row. Raises DataError."""
+        text = _content(self.path).decode("utf-8", "surrogateescape")
+        header = text.partition("\n")[0]
+        rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=_delimiter(header), strict=True)
+        try:
+            for row in rows:
+                index, label = (row.get("index") or "").strip(), (row["label"] or "").strip()
+                if not row["path"] or not (index.isdecimal() or not index):
+                    raise DataError(
+                        f"{printable(self.path)}: line {rows.line_num}: path '{printable(row['path'] or '')}' and "
+                        f"index '{printable(index)}', expected a file and a number or nothing; correct the row"
+                    )
+                if row["path"] == "-":
+                    raise DataError(
+                        f"{printable(self.path)}: line {rows.line_num}: an image from stdin, expected a file; "
+                        "remove the row, or save the images as files"
+                    )
+                yield (
+                    rows.line_num,
+                    _Key(row["path"].encode("utf-8", "surrogateescape"), int(index) if index else None),
+                    label,
+                )
+        except csv.Error as error:
+            raise DataError(
+                f"{printable(self.path)}: line {rows.line_num}: {error}, expected CSV; correct it"
+            ) from error
+
+
+def is_corrected(path: AnyPath) -> bool:
+    """Tell by its header whether the table at `path` is one that `predict` wrote. Never raises."""
+    try:
+        with open_regular(path) as file:
+            header = (
+                expanded(file).read(_HEADER_BYTES).removeprefix(_BYTE_ORDER_MARK).partition(b"\n")[0].decode("latin-1")
+            )
+    except (DataError, *READ_ERRORS):
+        return False
+    return {"path", "label"} <= {cell.strip('"\r') for cell in header.split(_delimiter(header))}
+
+
+def _content(path: AnyPath) -> bytes:
+    with open_regular(path) as file:
+        try:
+            stream = expanded(file)
+            parts = list(islice(iter(lambda: stream.read(_PART_BYTES), b""), _MOST_PARTS + 1))
+        except READ_ERRORS as error:
+            raise DataError(f"{printable(path)}: {reason(error)}, expected a readable table; get it again") from error
+    if len(parts) > _MOST_PARTS:
+        raise DataError(f"{printable(path)}: too large for a table of corrections; split it")
+    return b"".join(parts).removeprefix(_BYTE_ORDER_MARK)
+
+
+def _delimiter(header: str) -> str:
+    """Return what is between a header's cells: some spreadsheets write semicolons."""
+    return ";" if ";" in header and "," not in header else ","
+
+
+def _classes(labels: set[str]) -> list[str]:
+    """Return the classes that labels are of. Raises DataError."""
+    names = list(DIGITS) if labels <= set(DIGITS) else sorted(labels)
+    for name in names:
+        if not is_class_name(name):
+            raise DataError(f"a label {name!r}, expected printable words that begin with a letter or digit")
+    if len(names) > MAX_CLASSES:
+        raise DataError(f"{len(names):,} different labels, expected at most {MAX_CLASSES}")
+    return names
+
+
+def _name(key: _Key) -> str:
+    return printable(key.path) if key.position is None else f"{printable(key.path)}: image {key.position}"

@@ -1,0 +1,94 @@
+"""Animated PNG files (PNG 3rd edition, section 4.9) as plain ones: OpenCV's reader of damaged animations crashes."""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_OF_ANIMATIONS = (b"acTL", b"fcTL", b"fdAT")
+_CONTROL = ">IIIIIHHBB"  # sequence, width, height, left, top, delay (2), dispose, blend
+BACKGROUND, PREVIOUS = 1, 2  # dispose: what the frame's place shows before the next one
+OVER = 1  # blend: by the frame's transparency
+
+
+class Frame(NamedTuple):
+    """One frame as a PNG file of its own, and where it goes."""
+
+    file: bytes
+    top: int
+    left: int
+    dispose: int
+    blend: int
+
+
+def is_animated(data: bytes) -> bool:
+    """Tell whether a PNG file is an animation."""
+    if not data.startswith(SIGNATURE):
+        return False
+    for kind, _ in _chunks(data):
+        if kind in (b"acTL", b"IDAT"):
+            return kind == b"acTL"
+    return False
+
+
+def n_frames(data: bytes) -> int:
+    """Return how many frames an animated PNG file says it has."""
+    return next((int.from_bytes(content[:4], "big") for kind, content in _chunks(data) if kind == b"acTL"), 0)
+
+
+def default_image(data: bytes) -> bytes:
+    """Return the picture that an animated PNG file shows to who knows no animations, as a file."""
+    return _file((kind, content) for kind, content in _chunks(data) if kind not in _OF_ANIMATIONS)
+
+
+def frames(data: bytes) -> Iterator[Frame]:
+    """Yield the frames of an animated PNG file; the default image is one where a frame's control precedes it."""
+    header: bytes = b""
+    shared: list[tuple[bytes, bytes]] = []  # chunks before the pixels: palette, transparency, gamma
+    control: tuple[int, ...] | None = None
+    pixels: list[bytes] = []
+    for kind, content in [*_chunks(data), (b"IEND", b"")]:
+        if kind in (b"fcTL", b"IEND") and control is not None and pixels:
+            yield _frame(header, shared, control, pixels)
+            control, pixels = None, []
+        if kind == b"IHDR":
+            header = content
+        elif kind == b"fcTL" and len(content) == struct.calcsize(_CONTROL):
+            control = struct.unpack(_CONTROL, content)
+        elif kind == b"IDAT":
+            pixels += [content] if control is not None else []
+        elif kind == b"fdAT":
+            pixels.append(content[4:])
+        elif kind not in (b"acTL", b"IEND") and not pixels:
+            shared.append((kind, content))
+
+
+def _frame(header: bytes, shared: list[tuple[bytes, bytes]], control: tuple[int, ...], pixels: list[bytes]) -> Frame:
+    _, width, height, left, top, _, _, dispose, blend = control
+    own = struct.pack(">II", width, height) + header[8:]
+    file = _file([(b"IHDR", own), *shared, (b"IDAT", b"".join(pixels)), (b"IEND", b"")])
+    return Frame(file, top, left, dispose, blend)
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield kind and content of the chunks that are whole and sound (section 5.3: length, kind, content, CRC)."""
+    place = len(SIGNATURE)
+    while place + 12 <= len(data):
+        (length,) = struct.unpack_from(">I", data, place)
+        kind, content = data[place + 4 : place + 8], data[place + 8 : place + 8 + length]
+        if len(content) < length or data[place + 8 + length : place + 12 + length] != _checksum(kind, content):
+            return
+        yield kind, content
+        place += 12 + length
+
+
+def _file(chunks: "Iterator[tuple[bytes, bytes]] | list[tuple[bytes, bytes]]") -> bytes:
+    parts = [SIGNATURE]
+    for kind, content in chunks:
+        parts += [struct.pack(">I", len(content)), kind, content, _checksum(kind, content)]
+    return b"".join(parts)
+
+
+def _checksum(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", zlib.crc32(content, zlib.crc32(kind)))
