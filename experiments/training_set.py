@@ -55,10 +55,13 @@ def copies_of(digit: Picture, position: int) -> Picture:
     return copies
 
 
-def written(digit: Picture, rng: np.random.Generator) -> Picture:
-    """Return a digit, uint8 (28, 28), as another hand would write it, large: uint8 (height, width)."""
-    slant, turn = rng.uniform(-SLANT, SLANT), math.radians(rng.uniform(-TURN, TURN))
-    stretch = math.exp(rng.uniform(-1, 1) * math.log(STRETCH) / 2)
+def written(digit: Picture, rng: np.random.Generator, strength: float = 1) -> Picture:
+    """Return a digit, uint8 (28, 28), as another hand would write it, large: uint8 (height, width).
+
+    `strength`: how far it may go, 1 for as far as the constants above say.
+    """
+    slant, turn = strength * rng.uniform(-SLANT, SLANT), math.radians(strength * rng.uniform(-TURN, TURN))
+    stretch = math.exp(strength * rng.uniform(-1, 1) * math.log(STRETCH) / 2)
     turned = np.array([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]])
     matrix = LARGE * turned @ np.array([[stretch, -slant], [0, 1 / stretch]])
     side = 2 * SIDE * LARGE  # nothing is lost
@@ -66,7 +69,7 @@ def written(digit: Picture, rng: np.random.Generator) -> Picture:
     large = np.asarray(
         cv2.warpAffine(digit, np.column_stack([matrix, middle]), (side, side), flags=cv2.INTER_CUBIC), np.uint8
     )
-    return _cut(_with_strokes(_cut(large), rng.uniform(*STROKES)))
+    return _cut(_with_strokes(_cut(large), rng.uniform(*STROKES) ** strength))
 
 
 def _cut(large: Picture) -> Picture:

@@ -145,7 +145,8 @@ def train(
     labels: ArrayLike | None = None,
     *,
     test: tuple[Images, ArrayLike] | None = None,
-    recipe: "str | Recipe" = "default",
+    start: "AnyPath | model_file.Model | None" = None,
+    recipe: "str | Recipe | None" = None,
     class_names: Sequence[str] | None = None,
     preprocess: str | None = None,
     on_epoch: Callable[["EpochDone"], object] | None = None,
@@ -162,8 +163,12 @@ def train(
     or `images` alone is the path of a data set, as the command `train` takes it: a folder of IDX files or of class
     folders, or a table. `test` is evaluated once, at the end; a data set's own test set is, without being named.
 
-    `recipe` is "seed", "default", "best" or a Recipe, and each of its settings can be given by name, as in
-    `hidden=(300, 100), epochs=5`; `augment` takes a mapping of strengths. `on_epoch` is called after each epoch.
+    `start` is a model that is trained further, or its file, "shipped" for the package's: the result has its hidden
+    layers, its classes before new ones, and its preprocessing.
+
+    `recipe` is "seed", "default", "best", "tune" or a Recipe ("default", or "tune" with `start`), and each of its
+    settings can be given by name, as in `hidden=(300, 100), epochs=5`; `augment` takes a mapping of strengths.
+    `on_epoch` is called after each epoch.
     `checkpoint` is written after each epoch; `resume` continues from it, with the same data and settings, to the same
     model. `float16` halves the model's file. `skip_unreadable` leaves out images that can't be read. A network that is
     no better than chance at the end is logged as a warning. Equal data and settings give equal models, whatever the
@@ -176,11 +181,13 @@ def train(
     from fastmnist.training.recipes import recipe_with
     from fastmnist.training.run import TrainingRun, training_sets
 
-    chosen = recipe_with(recipe, **settings)
-    how = Loading(class_names, _known_mode(preprocess), _threads(threads))
+    first = load(start) if isinstance(start, str | bytes | os.PathLike) else start
+    chosen = recipe_with(recipe or ("default" if first is None else "tune"), **settings)
+    mode = _known_mode(preprocess) or (None if first is None else first.preprocess)
+    how = Loading(class_names, mode, _threads(threads))
     with _limited(threads):
         whole, test_set = training_sets(images, labels, test, how, skip_unreadable=skip_unreadable)
-        run = TrainingRun(whole, test_set, chosen, checkpoint=checkpoint, resume=resume)
+        run = TrainingRun(whole, test_set, chosen, start=first, checkpoint=checkpoint, resume=resume)
         for event in run.events():
             if on_epoch is not None and isinstance(event, loop.EpochDone):
                 on_epoch(event)

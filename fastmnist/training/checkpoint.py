@@ -101,11 +101,7 @@ def _kind(training: Training) -> Kind:
 
 def _origin(training: Training) -> dict[str, Any]:
     """Return what must be equal for a run to be resumed."""
-    return {
-        "fastmnist_version": __version__,
-        "recipe": training.recipe.as_metadata(),
-        "train_data_sha256": training.data_sha256(),
-    }
+    return {"fastmnist_version": __version__, **training.origin()}
 
 
 def _difference(what: str, found: Any, expected: Any) -> str:
@@ -116,6 +112,8 @@ def _difference(what: str, found: Any, expected: Any) -> str:
                 return f"made with {_setting(name, found)}, expected {_setting(name, expected)}"
     if what == "train_data_sha256":
         return "made with other training data"
+    if what == "start_sha256":
+        return "made from another model"
     return f"made with {what} {printable(str(found))}, expected {expected}"
 
 

@@ -4,7 +4,7 @@ import hashlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from fastmnist.model.network import Float32, Network, Order, Uint8
 from fastmnist.shapes import N_PIXELS
 from fastmnist.training.augmentation import Augmenter
 from fastmnist.training.recipes import HE, Recipe
+from fastmnist.training.start import begin_with
 from fastmnist.training.trainer import Trainer
 
 # A compiled call cannot be interrupted and shows no progress, so one does this much and no more: a few hundredths of a
@@ -58,10 +59,18 @@ class Training:
     labels of the validation split, (0, n_in) and (0,) without one.
     """
 
-    def __init__(self, pixels: Uint8 | Float32, labels: Uint8, recipe: Recipe, n_classes: int = 10) -> None:
+    def __init__(
+        self,
+        pixels: Uint8 | Float32,
+        labels: Uint8,
+        recipe: Recipe,
+        n_classes: int = 10,
+        start: Network | None = None,
+    ) -> None:
         """Take pixels (n_samples, n_in) and labels (n_samples,), n_samples at least 1.
 
-        Raises TrainingError for a network that no model file may hold, and for settings that do not fit the data.
+        With `start`, training begins with its parameters; its layers are the recipe's. Raises TrainingError for a
+        network that no model file may hold, and for settings that do not fit the data.
         """
         n_samples = len(pixels) - recipe.validation
         if n_samples < 1:
@@ -76,6 +85,10 @@ class Training:
         self.network = trained = Network.random(layer_sizes, recipe.seed, scale)
         if recipe.average:
             trained = Network.random(layer_sizes, recipe.seed, scale)
+        self.start = start
+        if start is not None:
+            begin_with(self.network, start)
+            begin_with(trained, start)
         max_samples = _samples_per_call(trained.parameters.size, recipe.batch_size)
         self._trainer = Trainer(
             trained,
@@ -95,6 +108,13 @@ class Training:
             pixels, labels = self._all
             self._data_sha256 = hashlib.sha256(pixels.tobytes() + labels.tobytes()).hexdigest()
         return self._data_sha256
+
+    def origin(self) -> dict[str, Any]:
+        """Return what decides what comes of the training: recipe, data, and the parameters that it began with."""
+        known: dict[str, Any] = {"recipe": self.recipe.as_metadata(), "train_data_sha256": self.data_sha256()}
+        if self.start is not None:
+            known["start_sha256"] = hashlib.sha256(self.start.parameters.tobytes()).hexdigest()
+        return known
 
     def state(self) -> dict[str, Float32]:
         """Return all that training has changed, as views: restoring a copy resumes training exactly."""

@@ -19,6 +19,7 @@ from fastmnist.training.chance import why_no_better
 from fastmnist.training.checkpoint import load_checkpoint, save_checkpoint
 from fastmnist.training.loop import BlockDone, EpochDone, Training
 from fastmnist.training.recipes import Recipe
+from fastmnist.training.start import mean_with, with_classes_of
 from fastmnist.version import __version__
 
 _log = logging.getLogger(__name__)
@@ -93,10 +94,13 @@ class TrainingRun:
         test_set: LabelledImages | None,
         recipe: Recipe,
         *,
+        start: Model | None = None,
         checkpoint: AnyPath | None = None,
         resume: bool = False,
     ) -> None:
         """Train on `images`; write a `checkpoint` after each epoch, and `resume` from it what was interrupted.
+
+        With `start`, train that model further: the result has its hidden layers, and its classes before new ones.
 
         Raises TrainingError for settings that do not fit the data or the checkpoint, and where there is a checkpoint
         already but not `resume`: a forgotten --resume must not overwrite hours of work.
@@ -109,9 +113,16 @@ class TrainingRun:
                 )
         elif resume:
             raise TrainingError("no checkpoint named, expected the file to resume from")
+        if start is None and recipe.keep:
+            raise TrainingError("keep without a model to start from: name one with --from")
+        if start is not None:
+            recipe = recipe.with_settings(hidden=start.trained.layer_sizes[1:-1])
+            images = with_classes_of(images, start.class_names)
+            test_set = None if test_set is None else with_classes_of(test_set, images.class_names)
         check_storable((), images.class_names)
-        self._images, self._test_set, self._checkpoint = images, test_set, checkpoint
-        self.training = Training(images.pixels, images.labels, recipe, len(images.class_names))
+        self._images, self._test_set, self._checkpoint, self._start = images, test_set, checkpoint, start
+        begin = None if start is None else start.trained
+        self.training = Training(images.pixels, images.labels, recipe, len(images.class_names), begin)
         self.epochs: list[EpochDone] = (
             load_checkpoint(checkpoint, self.training) if resume and checkpoint is not None else []
         )
@@ -134,7 +145,9 @@ class TrainingRun:
         they are tested. A network that is no better than chance is logged. Raises TrainingError where the parameters
         can't be rounded.
         """
-        network, images = self.training.network, self._images
+        network, images, start = self.training.network, self._images, self._start
+        if start is not None:
+            network = mean_with(network, start.trained, self.training.recipe.keep)
         if float16:
             round_to_float16(network)
         complaint = why_no_better(network, images.pixels, images.labels, images.class_names)
@@ -145,14 +158,15 @@ class TrainingRun:
             self.evaluation = evaluate(network, self._test_set.pixels, self._test_set.labels)
         origin = {
             "fastmnist_version": __version__,
-            "recipe": self.training.recipe.as_metadata(),
-            "train_data_sha256": self.training.data_sha256(),
+            **self.training.origin(),
             "train_loss": self.epochs[-1].train_loss,
             "train_accuracy": self.epochs[-1].train_accuracy,
             "test_accuracy": self.evaluation.accuracy if self.evaluation else None,
         }
         stored_as = "float16" if float16 else "float32"
         model = Model(network, images.class_names, images.preprocess, stored_as=stored_as, origin=origin)
+        if start is not None:
+            model.temperature = start.temperature
         if self.training.recipe.validation:
             pixels, labels = self.training.held_out
             model.origin["validation_accuracy"] = evaluate(network, pixels, labels).accuracy
