@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fastmnist.errors import TrainingError
-from fastmnist.training.recipes import BEST, DEFAULT, RECIPES, SEED, Augmentation
+from fastmnist.training.recipes import BEST, DEFAULT, RECIPES, SEED, TUNE, Augmentation
 
 
 def test_the_seed_recipe_is_the_notebooks():
@@ -25,7 +25,7 @@ def test_the_seed_recipe_is_the_notebooks():
 
 
 def test_recipes_are_known_by_their_names():
-    assert RECIPES == {"seed": SEED, "default": DEFAULT, "best": BEST}
+    assert RECIPES == {"seed": SEED, "default": DEFAULT, "best": BEST, "tune": TUNE}
     assert all(recipe.name == name for name, recipe in RECIPES.items())
 
 
@@ -38,12 +38,13 @@ def test_metadata_tells_every_setting_that_is_on():
         warmup=2,
         label_smoothing=0.1,
         average=3,
+        keep=0.2,
         augment=Augmentation(rotation=5, smoothness=4),
         validation=7,
     )
     told = recipe.as_metadata()
     assert set(told) - set(SEED.as_metadata()) == {
-        "nesterov", "schedule", "warmup", "label_smoothing", "average", "augment", "validation",
+        "nesterov", "schedule", "warmup", "label_smoothing", "average", "keep", "augment", "validation",
     }  # fmt: skip
     assert told["augment"] == {"rotation": 5, "smoothness": 4}
     assert (told["schedule"], told["warmup"], told["validation"]) == ("cosine", 2, 7)
