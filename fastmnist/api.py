@@ -182,7 +182,7 @@ def train(
     from fastmnist.training.run import TrainingRun, training_sets
 
     first = load(start) if isinstance(start, str | bytes | os.PathLike) else start
-    chosen = recipe_with(recipe or ("default" if first is None else "tune"), **settings)
+    chosen = recipe_with(recipe, goes_on=first is not None, **settings)
     mode = _known_mode(preprocess) or (None if first is None else first.preprocess)
     how = Loading(class_names, mode, _threads(threads))
     with _limited(threads):

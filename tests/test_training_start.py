@@ -130,6 +130,7 @@ def test_the_shipped_model_learns_a_hand_and_forgets_next_to_nothing(digits):
     ("options", "told"),
     [
         (("--from", "missing.safetensors"), "missing.safetensors: no such file"),
+        (("--from", "shipped", "--hidden", "9"), "hidden layers for a model that has its own: leave out --hidden"),
         (("--keep", "0.5"), "keep without a model to start from: name one with --from"),
         (("--recipe", "tune"), "keep without a model to start from: name one with --from"),
     ],

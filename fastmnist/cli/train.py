@@ -95,7 +95,7 @@ def train(
     if resume and checkpoint is None:
         raise click.UsageError("--resume needs --checkpoint FILE, the file to resume from")
     first = None if start is None else load_model(find_model(start)[0])
-    recipe = recipe_with(recipe_name or ("default" if start is None else "tune"), **settings)
+    recipe = recipe_with(recipe_name, goes_on=start is not None, **settings)
     check_writable(show_augmented or output)
     with quiet_libraries():
         how = Loading(class_names, preprocess or (None if first is None else first.preprocess), n_threads())

@@ -172,9 +172,19 @@ Settings = TypeVar("Settings", Recipe, Augmentation)
 
 
 def recipe_with(
-    recipe: str | Recipe, *, augment: Mapping[str, float] | Augmentation | None = None, **settings: Any
+    recipe: str | Recipe | None,
+    *,
+    goes_on: bool = False,
+    augment: Mapping[str, float] | Augmentation | None = None,
+    **settings: Any,
 ) -> Recipe:
-    """Return a recipe, named or your own, with the settings that are not None replaced. Raises TrainingError."""
+    """Return a recipe, named or your own, with the settings that are not None replaced. Raises TrainingError.
+
+    `goes_on`: a model is trained further, which has hidden layers of its own. None: "tune" for that, else "default".
+    """
+    if goes_on and settings.get("hidden") is not None:
+        raise TrainingError("hidden layers for a model that has its own: leave out --hidden, or --from")
+    recipe = recipe or ("tune" if goes_on else "default")
     if isinstance(recipe, str):
         if recipe not in RECIPES:
             raise TrainingError(f"recipe {recipe!r}, expected one of {', '.join(RECIPES)}")
