@@ -14,7 +14,7 @@ HASWELL = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2,+fma"}
 GENERIC = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
 # Four parts on fewer threads run one after the other in places, where one may use what it must not have seen yet.
 FOUR_THREADS = {"NUMBA_NUM_THREADS": "4"}
-SERIAL = {"test_kernels_picture.py"}  # kernels that are serial in all builds
+SERIAL = {"test_kernels_picture.py", "test_kernels_picture_lines.py"}  # kernels that are serial in all builds
 
 # Compiled again: the assembly of a kernel from the cache cannot be looked at.
 ASSEMBLY = """

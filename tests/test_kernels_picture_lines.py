@@ -1,0 +1,222 @@
+"""Steps of the picture reader that take things away, and the whole of it: frames, lines, placing, MNIST's form."""
+
+import cv2
+import numpy as np
+import pytest
+from drawn_strokes import strokes
+from vector_functions import compiled
+
+from fastmnist.kernels.picture.frame import without_frame
+from fastmnist.kernels.picture.ink import judge
+from fastmnist.kernels.picture.lines import remove_lines
+from fastmnist.kernels.picture.mnist_form import has_form
+from fastmnist.kernels.picture.place import place
+from fastmnist.kernels.picture.plane import lay_plane
+from fastmnist.kernels.picture.read import READ, read
+from fastmnist.kernels.picture.work import AREA, make_work
+
+
+@pytest.fixture
+def memory():
+    return make_work()
+
+
+@compiled
+def run_frame(picture, height, width, work):
+    return without_frame(picture, height, width, work.spare)
+
+
+@pytest.mark.parametrize("thickness", [(0, 0, 0, 0), (3, 0, 0, 0), (0, 5, 0, 0), (0, 0, 7, 2), (1, 1, 1, 1)])
+@pytest.mark.parametrize("grey", [20, 250])
+def test_frames_are_cut_away_at_any_side(thickness, grey, memory):
+    above, right, below, left = thickness
+    picture = np.full((90, 80), 130, np.uint8)
+    picture[40:50, 30:40] = 60
+    framed = np.full_like(picture, grey)
+    framed[above : 90 - below, left : 80 - right] = picture[above : 90 - below, left : 80 - right]
+    flat = framed.ravel().copy()
+    height, width, top, start = run_frame(flat, 90, 80, memory)
+    margin = {"vertical": 90 // 12 // 4, "horizontal": 80 // 12 // 4}
+    assert top == (above + margin["vertical"] if above else 0)
+    assert start == (left + margin["horizontal"] if left else 0)
+    np.testing.assert_array_equal(
+        flat[: height * width].reshape(height, width), framed[top : top + height, start : start + width]
+    )
+    assert set(np.unique(flat[: height * width])) == {60, 130}
+
+
+@compiled
+def run_lines(height, width, with_rules, work):
+    ink = judge(work.ink, height * width, work.counts)
+    return remove_lines(work, height, width, ink, with_rules)
+
+
+def without_lines(picture, memory, *, with_rules=True):
+    """The map of ink after its lines were taken out, and how many."""
+    memory.ink[: picture.size] = picture.ravel()
+    n = run_lines(*picture.shape, with_rules, memory)
+    return memory.ink[: picture.size].reshape(picture.shape).copy(), n
+
+
+def ruled(shape, degrees, distance, depth, thickness):
+    """Ruled lines at an angle, in a map of ink."""
+    height, width = shape
+    picture, slope = np.zeros(shape, np.uint8), np.tan(np.radians(degrees))
+    for row in np.arange(distance / 2 - width, height + width, distance):
+        ends = (0, row - slope * width / 2), (width, row + slope * width / 2)
+        points = [tuple(round(16 * value) for value in end) for end in ends]
+        cv2.line(picture, *points, depth, thickness, cv2.LINE_AA, 4)
+    return picture
+
+
+@pytest.mark.parametrize("degrees", [0, 1.5, -3, 4.6])
+@pytest.mark.parametrize("thickness", [1, 2])
+@pytest.mark.parametrize("turned", [False, True])
+def test_rules_are_taken_off_a_digit_and_the_digit_stays(degrees, thickness, turned, memory):
+    digit = np.zeros((120, 110), np.uint8)
+    cv2.ellipse(digit, (55, 60), (22, 34), 0, 0, 360, 220, 9, cv2.LINE_AA)
+    lines = ruled(digit.shape, degrees, 24, 110, thickness)
+    picture = np.maximum(digit, lines)
+    if turned:
+        picture, digit = np.ascontiguousarray(picture.T), np.ascontiguousarray(digit.T)
+    left, n = without_lines(picture, memory)
+    assert n >= 4
+    is_digit = cv2.dilate((digit > 0).astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
+    # What is cut off by the corners is left, and is dropped with the margin.
+    is_line = ~is_digit & np.pad(np.ones((94, 94), np.bool_), ((13, 13), (8, 8)) if not turned else ((8, 8), (13, 13)))
+    assert np.count_nonzero(left[is_line] > 60) < 0.04 * np.count_nonzero(picture[is_line] > 60)
+    assert np.count_nonzero(left[digit > 200] > 100) > 0.9 * np.count_nonzero(digit > 200)
+
+
+@pytest.mark.parametrize("thickness", [1, 2, 3])
+@pytest.mark.parametrize("length", [0.5, 0.7, 0.85])
+@pytest.mark.parametrize("shape", [(120, 120), (80, 200), (200, 80)])
+def test_a_thin_stroke_that_ends_within_the_picture_is_not_a_rule(shape, length, thickness, memory):
+    height, width = shape
+    for is_upright in (True, False):
+        picture = np.zeros(shape, np.uint8)
+        long, middle = (height, width // 2) if is_upright else (width, height // 2)
+        first = round((1 - length) / 2 * long)
+        stroke = slice(first, long - first), slice(middle, middle + thickness)
+        picture[stroke if is_upright else stroke[::-1]] = 200
+        picture[10:30, 10:30] = 200  # a thick part of the digit
+        left, n = without_lines(picture, memory)
+        assert n == 0
+        np.testing.assert_array_equal(left, picture)
+
+
+def standing(kind):
+    """A digit on a line that ends within the picture, and the digit alone."""
+    digit = np.zeros((110, 148), np.uint8)
+    if kind == "8":
+        cv2.ellipse(digit, (75, 30), (13, 16), 0, 0, 360, 220, 5)
+        cv2.ellipse(digit, (75, 62), (16, 17), 0, 0, 360, 220, 5)
+    elif kind == "foot of a 2":
+        cv2.polylines(digit, [np.array([[55, 25], [75, 12], [90, 30], [52, 82]])], False, 220, 5)
+    else:  # a 1, whose foot is shorter than the stem is high
+        cv2.line(digit, (75, 12), (75, 84), 220, 5)
+    with_line = digit.copy()
+    ends = {"8": (18, 132), "foot of a 2": (52, 110), "foot of a 1": (50, 100)}[kind]
+    cv2.line(with_line, (ends[0], 83), (ends[1], 83), 220, 4)
+    return with_line, digit
+
+
+@pytest.mark.parametrize("kind", ["8", "foot of a 2", "foot of a 1"])
+def test_an_underline_is_taken_away_and_a_foot_is_not(kind, memory):
+    with_line, digit = standing(kind)
+    left, n = without_lines(with_line, memory, with_rules=False)
+    if kind == "8":
+        assert n == 1
+        assert np.count_nonzero((left > 0) != (digit > 0)) < 0.08 * np.count_nonzero(digit)
+    else:
+        assert n == 0
+        np.testing.assert_array_equal(left, with_line)
+
+
+LONG = [(1, 1), (1, 20_000), (20_000, 1), (3, 9000), (9000, 3), (40, 6000), (6000, 40), (2, 2), (64, 64), (1000, 1200)]
+
+
+@pytest.mark.parametrize("shape", LONG)
+@pytest.mark.parametrize("kind", ["stroke", "rules", "noise", "blob", "black"])
+def test_pictures_of_any_shape_are_read_within_the_working_memory(shape, kind, memory):
+    rng = np.random.default_rng(11)
+    height, width = shape
+    picture = np.full(shape, 230, np.uint8)
+    if kind == "stroke":
+        picture[height // 3 : height // 3 + max(1, height // 3), width // 3 : width // 3 + max(1, width // 3)] = 20
+        picture[height // 2, width // 8 : -max(1, width // 8)] = 20
+    elif kind == "rules":
+        picture[::9] = 60
+        picture[:, ::11] = 90
+    elif kind == "noise":
+        picture = rng.integers(0, 256, shape).astype(np.uint8)
+    elif kind == "blob":
+        picture[height // 8 : height - height // 8, width // 8 : width - width // 8] = 10
+    else:
+        picture[:] = 0
+    images, is_plain = np.zeros((2, 784), np.uint8), np.zeros(2, np.bool_)
+    for is_turned in (False, True):
+        reading = read(np.stack([picture, picture]), AREA, 32, 0, is_turned, memory, images, is_plain)
+        assert (images[0] == images[1]).all() or reading.code != READ
+        assert reading.height * reading.width <= AREA
+        assert reading.code != READ or images[1].max() == 255
+
+
+@compiled
+def run_place(digit, height, width, work, image):
+    work.digit[: height * width] = digit
+    return place(work.digit, height, width, work.changed, work.distances, image)
+
+
+@pytest.mark.parametrize("shape", [(90, 70), (30, 40), (12, 9)])
+def test_a_digit_is_placed_as_mnist_did(shape, memory):
+    digit = cv2.GaussianBlur(np.pad(strokes(shape, 9, n=3), 4).astype(np.float32), (0, 0), 0.7)
+    image = np.empty(784, np.uint8)
+    assert run_place(digit.ravel(), *digit.shape, memory, image) > 0
+    image = image.reshape(28, 28).astype(float)
+    rows, columns = np.nonzero(image)
+    assert 18 <= max(np.ptp(rows), np.ptp(columns)) + 1 <= 20  # a soft edge may round to 0
+    assert image.max() == 255
+    y, x = np.mgrid[:28, :28]
+    for place_of_mass in ((image * y).sum() / image.sum(), (image * x).sum() / image.sum()):
+        assert 13.45 <= place_of_mass < 14.55
+
+
+def test_an_empty_digit_is_placed_nowhere(memory):
+    assert run_place(np.zeros(100, np.float32), 10, 10, memory, np.empty(784, np.uint8)) == 0
+
+
+def test_the_plane_is_laid_where_the_mask_is_0():
+    rng = np.random.default_rng(12)
+    for shape in ((1, 1), (1, 9), (30, 40)):
+        picture, inside = rng.integers(0, 256, shape, np.uint8), rng.integers(0, 2, shape, np.uint8)
+        y, x = np.mgrid[: shape[0], : shape[1]]
+        for level, across, down in ((100.0, 1.5, -2.0), (-50.0, 0.0, 0.0), (250.0, 3.0, 3.0)):
+            out = np.empty(shape, np.uint8)
+            lay_plane(picture, inside, level, across, down, out)
+            light = (level + across * x + down * y).clip(0, 255)
+            np.testing.assert_array_equal(out[inside == 1], picture[inside == 1])
+            assert np.abs(out - light)[inside == 0].max(initial=0) <= 0.51
+
+
+def test_the_form_of_images_equals_numpys():
+    rng = np.random.default_rng(10)
+    images = np.zeros((300, 28, 28), np.uint8)
+    for image in images:
+        size = rng.integers(8, 25)
+        top, left = np.clip((28 - size) // 2 + rng.integers(-2, 3, 2), 0, 28 - size)
+        image[top : top + size, left : left + size] = rng.integers(0, 256, (size, size)) * (rng.random() < 0.9)
+        image[0] = rng.integers(0, 2, 28) * (rng.random() < 0.3)
+    actual = np.empty(len(images), np.bool_)
+    has_form(images.reshape(-1, 784), actual)
+    expected = []
+    for image in images.astype(int):
+        border = np.concatenate([image[0], image[-1], image[1:-1, 0], image[1:-1, -1]])
+        y, x = np.mgrid[:28, :28]
+        total = image.sum()
+        is_central = all(13 * total <= (image * axis).sum() < 15 * total for axis in (y, x))
+        rows, columns = np.nonzero(image > 127)
+        size = max(np.ptp(rows), np.ptp(columns)) + 1 if len(rows) else 0
+        expected.append(np.median(border) == 0 and is_central and 12 <= size <= 22)
+    np.testing.assert_array_equal(actual, expected)
+    assert 20 < np.count_nonzero(actual) < 280
