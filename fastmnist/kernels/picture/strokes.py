@@ -13,6 +13,7 @@ ROW = 1.2  # and the row that they form is wider than that times the height, whe
 LEAST_BOX = 0.12  # of the picture: what lies within the box of a component that large may be a digit in a frame
 FULL, FULL_BOX, FULL_OF_BOX = 0.35, 0.3, 0.6  # of the picture, of the picture, of its box: a sheet rather than a stroke
 
+BAR = 6  # times as long as broad: a frame's side
 HOLLOW = 0.2  # of its box: a frame, or a thin pen's 0
 LONG = 0.6  # of the picture's side: what is that long and touches the border may be a frame's side
 
@@ -115,6 +116,9 @@ def _is_before(components, one, other):
 def _gather(components, n, largest):
     """Make STROKEs of the largest component and of all pieces near it; a stroke may be connected through another."""
     box = components[largest]
+    for c in range(n):
+        if components[c, STATE] == PIECE and c != largest and _is_frame_part(components[c], box):
+            components[c, STATE] = FOREIGN
     reach = REACH * max(box[RIGHT] - box[LEFT], box[BOTTOM] - box[TOP])
     box[STATE] = STROKE
     has_grown = True
@@ -124,6 +128,22 @@ def _gather(components, n, largest):
             if components[c, STATE] == PIECE and _is_near_stroke(components, n, c, reach):
                 components[c, STATE] = STROKE
                 has_grown = True
+
+
+@inlined
+def _is_frame_part(piece, digit):
+    """Return whether a piece is left of a frame: a bar beside the digit and longer than it, or a corner around it."""
+    across, down = piece[RIGHT] - piece[LEFT], piece[BOTTOM] - piece[TOP]
+    spans_across = piece[LEFT] <= digit[LEFT] and digit[RIGHT] <= piece[RIGHT]
+    spans_down = piece[TOP] <= digit[TOP] and digit[BOTTOM] <= piece[BOTTOM]
+    size = max(digit[RIGHT] - digit[LEFT], digit[BOTTOM] - digit[TOP])
+    if spans_across and spans_down:
+        return piece[AREA] < HOLLOW * across * down
+    is_beside_down = piece[BOTTOM] <= digit[TOP] or digit[BOTTOM] <= piece[TOP]
+    is_beside_across = piece[RIGHT] <= digit[LEFT] or digit[RIGHT] <= piece[LEFT]
+    if spans_across and is_beside_down:
+        return across >= size and across >= BAR * down
+    return spans_down and is_beside_across and down >= size and down >= BAR * across
 
 
 @inlined
