@@ -58,6 +58,26 @@ def test_a_box_is_taken_away_and_the_digit_stays(label, inset, thickness, colour
     assert difference(normalize(picture), normalize(plain)) < 6
 
 
+@pytest.mark.parametrize("label", [0, 1, 4, 5, 7])
+@pytest.mark.parametrize("sides", ["above", "above and right", "left and below", "below"])
+@pytest.mark.parametrize("frame", [40, 150])
+@pytest.mark.parametrize("inset", [2, 9])
+def test_what_is_seen_of_a_box_of_one_or_two_sides_is_taken_away(label, sides, frame, inset, digits):
+    plain = written(digit_of(digits, label))
+    picture = plain.copy()
+    near, far = slice(inset, inset + 4), slice(-inset - 4, -inset)
+    first, last = (inset if "left" in sides else None), (-inset if "right" in sides else None)  # the rest is beyond
+    if "above" in sides:
+        picture[near, first:last] = frame
+    if "below" in sides:
+        picture[far, first:last] = frame
+    if "right" in sides:
+        picture[inset:, far] = frame
+    if "left" in sides:
+        picture[:-inset, near] = frame
+    assert difference(normalize(as_picture(picture)), normalize(as_picture(plain))) < 6
+
+
 @pytest.mark.parametrize("desk", [60, 250])
 @pytest.mark.parametrize("angle", [-9, 0, 4])
 @pytest.mark.parametrize("n_sides", [2, 4])

@@ -6,6 +6,7 @@ import pytest
 from drawn_strokes import strokes
 from vector_functions import compiled
 
+from fastmnist.kernels.picture.components import find_components, find_runs, paint
 from fastmnist.kernels.picture.frame import without_frame
 from fastmnist.kernels.picture.ink import judge
 from fastmnist.kernels.picture.lines import remove_lines
@@ -13,6 +14,7 @@ from fastmnist.kernels.picture.mnist_form import has_form
 from fastmnist.kernels.picture.place import place
 from fastmnist.kernels.picture.plane import lay_plane
 from fastmnist.kernels.picture.read import READ, read
+from fastmnist.kernels.picture.strokes import STROKE, choose_strokes
 from fastmnist.kernels.picture.work import AREA, make_work
 
 
@@ -43,6 +45,52 @@ def test_frames_are_cut_away_at_any_side(thickness, grey, memory):
         flat[: height * width].reshape(height, width), framed[top : top + height, start : start + width]
     )
     assert set(np.unique(flat[: height * width])) == {60, 130}
+
+
+@compiled
+def run_choose(picture, height, width, work):
+    n_runs = find_runs(picture, height, width, 0, work.runs, work.parents)
+    n = find_components(work.runs, n_runs, work.parents, height, width, work.components)
+    n_digits = choose_strokes(work.components, n, height, width)
+    paint(work.runs, n_runs, work.components, STROKE, height, width, 0, work.mask)
+    return n_digits
+
+
+def chosen(ink, memory):
+    """The strokes that are taken for the digit's."""
+    assert run_choose(ink.ravel(), *ink.shape, memory) == 1
+    return memory.mask[: ink.size].reshape(ink.shape)
+
+
+def bars(*boxes):
+    """Ink of 100x100 pixels in boxes: top, bottom, left, right."""
+    ink = np.zeros((100, 100), np.uint8)
+    for top, bottom, left, right in boxes:
+        ink[top:bottom, left:right] = 1
+    return ink
+
+
+SEVEN = ((30, 36, 35, 65), (30, 80, 59, 65))
+FIVE = ((36, 42, 40, 60), (36, 80, 40, 46), (74, 80, 40, 60), (56, 80, 55, 61), (54, 60, 40, 61))
+FRAMES = {
+    "above": ((14, 18, 5, 95),),
+    "right": ((5, 95, 80, 84),),
+    "both": ((12, 16, 5, 95), (5, 95, 84, 88)),
+    "a corner": ((12, 18, 5, 95), (12, 95, 90, 95)),
+    "the other corner": ((88, 94, 5, 95), (5, 94, 5, 11)),
+}
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+@pytest.mark.parametrize("digit", [SEVEN, FIVE], ids=["7", "5"])
+def test_what_is_left_of_a_frame_is_no_stroke(digit, frame, memory):
+    np.testing.assert_array_equal(chosen(bars(*digit, *FRAMES[frame]), memory), bars(*digit))
+
+
+@pytest.mark.parametrize("part", [(25, 31, 40, 75), (84, 88, 38, 64)], ids=["top of a 5", "foot"])
+def test_parts_of_a_digit_stay(part, memory):
+    digit = bars(*FIVE, part)
+    np.testing.assert_array_equal(chosen(digit, memory), digit)
 
 
 @compiled

@@ -13,6 +13,7 @@ ROW = 1.2  # and the row that they form is wider than that times the height, whe
 LEAST_BOX = 0.12  # of the picture: what lies within the box of a component that large may be a digit in a frame
 FULL, FULL_BOX, FULL_OF_BOX = 0.35, 0.3, 0.6  # of the picture, of the picture, of its box: a sheet rather than a stroke
 
+IN_CORNER = 0.3  # of a frame's corner: what is within its box and as large may be the digit
 BAR = 6  # times as long as broad: a frame's side
 HOLLOW = 0.2  # of its box: a frame, or a thin pen's 0
 LONG = 0.6  # of the picture's side: what is that long and touches the border may be a frame's side
@@ -28,6 +29,9 @@ def choose_strokes(components, n, height, width):
     """
     _leave_margin(components, n, height, width)
     largest = _largest(components, n)
+    if _is_corner(components, n, largest):
+        components[largest, STATE] = FOREIGN
+        largest = _largest(components, n)
     tallest = 0
     for c in range(n):
         box = components[c]
@@ -73,6 +77,23 @@ def _largest(components, n):
         if components[c, STATE] == PIECE and is_larger:
             largest = c
     return largest
+
+
+@inlined
+def _is_corner(components, n, largest):
+    """Return whether the largest piece is the corner of a frame, with a digit within its box."""
+    box = components[largest]
+    across, down = box[RIGHT] - box[LEFT], box[BOTTOM] - box[TOP]
+    if box[AREA] >= HOLLOW * across * down:
+        return False
+    for c in range(n):
+        other = components[c]
+        is_across = box[LEFT] <= other[LEFT] and other[RIGHT] <= box[RIGHT]
+        is_within = is_across and box[TOP] <= other[TOP] and other[BOTTOM] <= box[BOTTOM]
+        size = max(other[RIGHT] - other[LEFT], other[BOTTOM] - other[TOP])
+        if c != largest and other[STATE] == PIECE and is_within and size >= IN_CORNER * max(across, down):
+            return True
+    return False
 
 
 @inlined
