@@ -51,17 +51,26 @@ def _means(sums, n, across, n_pixels, out):
         for x in range(n):
             out[x] = sums[x]
         return
-    # Multiplying by the inverse is vectorised, dividing is not; the quarter keeps it from rounding below the quotient.
+    # Multiplying by the inverse is vectorised, dividing is not; converting signed integers is, unsigned ones are not.
+    # The quarter keeps it from rounding below the quotient.
     half, inverse = n_pixels // 2 + 0.25, 1.0 / n_pixels
-    if across == 2:  # the commonest
+    if across == 2:  # the commonest ones as constants, which are vectorised
         for x in range(n):
-            out[x] = np.uint8(np.int32((float(sums[2 * x] + sums[2 * x + 1]) + half) * inverse))
+            out[x] = np.uint8(np.int32((float(np.int32(sums[2 * x] + sums[2 * x + 1])) + half) * inverse))
+    elif across == 3:
+        for x in range(n):
+            total = sums[3 * x] + sums[3 * x + 1] + sums[3 * x + 2]
+            out[x] = np.uint8(np.int32((float(np.int32(total)) + half) * inverse))
+    elif across == 4:
+        for x in range(n):
+            total = sums[4 * x] + sums[4 * x + 1] + sums[4 * x + 2] + sums[4 * x + 3]
+            out[x] = np.uint8(np.int32((float(np.int32(total)) + half) * inverse))
     else:
         for x in range(n):
             total = np.uint32(0)
             for i in range(across):
                 total += sums[x * across + i]
-            out[x] = np.uint8(np.int32((float(total) + half) * inverse))
+            out[x] = np.uint8(np.int32((float(np.int32(total)) + half) * inverse))
 
 
 @inlined
