@@ -107,7 +107,9 @@ class Pace:
 
     def is_trial(self, threads: int) -> bool:
         """Return whether using `threads` is a trial rather than the way that is known to be faster."""
-        return any(threads != way and self._seconds.get(way, 0) <= self._seconds.get(threads, 0) for way in self._ways)
+        return threads not in self._seconds or any(
+            threads != way and self._seconds.get(way, 0) <= self._seconds[threads] for way in self._ways
+        )
 
     def record(self, threads: int, seconds_per_unit: float) -> None:
         """Tell what a call with `threads` cost."""

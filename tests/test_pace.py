@@ -46,3 +46,12 @@ def test_the_faster_way_is_left_when_it_grows_slow(pace):
 
 def test_with_one_thread_there_is_nothing_to_choose():
     assert set(run_pace(Pace(1), {1: 1.0}, 40)) == {1}
+
+
+def test_a_way_that_is_unknown_or_slower_is_a_trial(pace):
+    assert pace.is_trial(4)
+    pace.record(4, 1.0)
+    assert pace.is_trial(1)
+    pace.record(1, 3.0)
+    assert pace.is_trial(1)
+    assert not pace.is_trial(4)
