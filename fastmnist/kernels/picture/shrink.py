@@ -74,24 +74,31 @@ def _means(sums, n, across, n_pixels, out):
 
 
 @inlined
-def scale_by_area(picture, height, width, new_height, new_width, out, row):
-    """Fill `out` with picture (height, width) float32 at a smaller size: each pixel is the mean of what it covers."""
+def scale_by_area(picture, height, width, new_height, new_width, out, rows):
+    """Fill `out` with picture (height, width) float32 at a smaller size: each pixel is the mean of what it covers.
+
+    rows (new_height * width,) float32 is scratch.
+    """
     across, down = width / new_width, height / new_height
-    for i in range(new_height * new_width):
-        out[i] = 0
+    for i in range(new_height * width):
+        rows[i] = 0
     for y in range(height):
-        _row_by_area(picture[y * width : (y + 1) * width], width, across, new_width, row)
+        pixels = picture[y * width : (y + 1) * width]
         first = y / down
         last = (y + 1) / down
         above = min(int(first), new_height - 1)
-        share = min(last, above + 1.0) - first
-        line = out[above * new_width : (above + 1) * new_width]
-        for x in range(new_width):
-            line[x] += np.float32(share) * row[x]
+        _add_share(pixels, width, min(last, above + 1.0) - first, rows[above * width :])
         if last > above + 1 and above + 1 < new_height:
-            line = out[(above + 1) * new_width : (above + 2) * new_width]
-            for x in range(new_width):
-                line[x] += np.float32(last - (above + 1)) * row[x]
+            _add_share(pixels, width, last - (above + 1), rows[(above + 1) * width :])
+    for y in range(new_height):
+        _row_by_area(rows[y * width : (y + 1) * width], width, across, new_width, out[y * new_width :])
+
+
+@inlined
+def _add_share(pixels, n, share, out):
+    share = np.float32(share)
+    for x in range(n):
+        out[x] += share * pixels[x]
 
 
 @inlined
