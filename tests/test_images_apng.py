@@ -92,8 +92,9 @@ def test_parts_of_the_picture_are_laid_where_they_belong():
         np.testing.assert_array_equal(second, expected)
         expected = expected if dispose == NONE else before
         expected[3:6, 0:2] = 9
-        if dispose != apng.BACKGROUND:  # a transparent place takes the colour that shows the rest
-            np.testing.assert_array_equal(third, expected)
+        if dispose == apng.BACKGROUND:  # a transparent place takes the colour that shows the rest
+            third[1:3, 4:7] = expected[1:3, 4:7] = 0
+        np.testing.assert_array_equal(third, expected)
 
 
 def test_transparent_frames_are_laid_over_what_is_there():
@@ -120,6 +121,18 @@ def test_too_many_frames_are_refused_before_they_are_read():
     full = np.full((60, 80, 1), 50, np.uint8)
     with pytest.raises(DataError, match="4,000,000,000 frames of 80x60 pixels"):
         pages(by_hand(full, [(full, 0, 0, NONE, SOURCE)], 4_000_000_000))
+
+
+@pytest.mark.parametrize("kind", [b"IHDR", b"acTL", b"fcTL"])
+def test_opencv_is_given_no_animation_whatever_is_damaged(kind):
+    data = bytearray(animated([drawn(1), drawn(2)]))
+    place = data.index(kind)
+    data[place + 4] ^= 1  # its checksum is wrong
+    assert apng.is_animated(bytes(data))
+    assert b"acTL" not in apng.default_image(bytes(data))
+    with pytest.raises(DataError, match=r"a\.png: no picture"):
+        decode_picture(bytes(data), b"a.png")
+    assert decode_colours(bytes(data)) is None
 
 
 def test_one_frame_is_a_picture_and_a_plain_file_is_none():

@@ -2,7 +2,7 @@
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -23,13 +23,8 @@ class Frame(NamedTuple):
 
 
 def is_animated(data: bytes) -> bool:
-    """Tell whether a PNG file is an animation."""
-    if not data.startswith(SIGNATURE):
-        return False
-    for kind, _ in _chunks(data):
-        if kind in (b"acTL", b"IDAT"):
-            return kind == b"acTL"
-    return False
+    """Tell whether a PNG file may be an animation, sound or damaged: OpenCV is given none."""
+    return data.startswith(SIGNATURE) and b"acTL" in data
 
 
 def n_frames(data: bytes) -> int:
@@ -39,12 +34,12 @@ def n_frames(data: bytes) -> int:
 
 def default_image(data: bytes) -> bytes:
     """Return the picture that an animated PNG file shows to who knows no animations, as a file."""
-    return _file((kind, content) for kind, content in _chunks(data) if kind not in _OF_ANIMATIONS)
+    return png_file((kind, content) for kind, content in _chunks(data) if kind not in _OF_ANIMATIONS)
 
 
 def frames(data: bytes) -> Iterator[Frame]:
     """Yield the frames of an animated PNG file; the default image is one where a frame's control precedes it."""
-    header: bytes = b""
+    header = b""
     shared: list[tuple[bytes, bytes]] = []  # chunks before the pixels: palette, transparency, gamma
     control: tuple[int, ...] | None = None
     pixels: list[bytes] = []
@@ -67,7 +62,7 @@ def frames(data: bytes) -> Iterator[Frame]:
 def _frame(header: bytes, shared: list[tuple[bytes, bytes]], control: tuple[int, ...], pixels: list[bytes]) -> Frame:
     _, width, height, left, top, _, _, dispose, blend = control
     own = struct.pack(">II", width, height) + header[8:]
-    file = _file([(b"IHDR", own), *shared, (b"IDAT", b"".join(pixels)), (b"IEND", b"")])
+    file = png_file([(b"IHDR", own), *shared, (b"IDAT", b"".join(pixels)), (b"IEND", b"")])
     return Frame(file, top, left, dispose, blend)
 
 
@@ -83,7 +78,8 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         place += 12 + length
 
 
-def _file(chunks: "Iterator[tuple[bytes, bytes]] | list[tuple[bytes, bytes]]") -> bytes:
+def png_file(chunks: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Return a PNG file of these chunks, each its kind and content."""
     parts = [SIGNATURE]
     for kind, content in chunks:
         parts += [struct.pack(">I", len(content)), kind, content, _checksum(kind, content)]

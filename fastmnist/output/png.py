@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmnist.errors import AnyPath, OutputError, printable, reason
+from fastmnist.images.apng import png_file
 from fastmnist.output.atomic import atomic_file
 
 Uint8 = npt.NDArray[np.uint8]
@@ -38,11 +39,7 @@ def encode_png(picture: Uint8) -> bytes:
     rows = np.column_stack([np.zeros(height, np.uint8), picture])
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes(), 9)), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, content) for kind, content in chunks)
-
-
-def _chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+    return png_file(chunks)
 
 
 def sheet(pictures: Uint8) -> Uint8:
