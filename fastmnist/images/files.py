@@ -29,6 +29,8 @@ class _Memory(threading.local):
 
     def __init__(self) -> None:
         self.contents = np.empty(TOGETHER_BYTES, np.uint8)
+        self.read_only = self.contents.view()  # as the bytes of one file are: kernels are compiled for either
+        self.read_only.flags.writeable = False
         self.status = np.empty(kernel.STATX_BYTES, np.uint8)
 
 
@@ -61,7 +63,7 @@ def _read_together(paths: Sequence[bytes]) -> list[File | None]:
     n = kernel.read_files(encoded.ctypes.data, name_starts, memory.contents, memory.status, sizes)
     sizes, is_opaque = sizes[:n], np.empty(n, np.bool_)
     starts = np.cumsum(np.maximum(0, sizes)) - np.maximum(0, sizes)
-    find_opaque(memory.contents, starts, sizes, is_opaque)
+    find_opaque(memory.read_only, starts, sizes, is_opaque)
     return [
         None if size == kernel.ERROR else File(memory.contents[start : start + size].tobytes(), known)
         for start, size, known in zip(starts.tolist(), sizes.tolist(), is_opaque.tolist(), strict=True)

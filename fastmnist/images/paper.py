@@ -264,5 +264,6 @@ def _only(picture: Grey, inside: Grey) -> Paper:
     # The normal equations, with a ridge that only a sheet of one row or column needs: 10 times as fast as `lstsq`.
     level, across, down = np.linalg.solve(basis.T @ basis + 1e-6 * np.eye(3), basis.T @ some[rows, columns])
     paper = np.empty((height, width), np.uint8)
-    lay_plane(part, mask, level, across, down, paper)
+    # Contiguous, so that the kernel is compiled for one layout only.
+    lay_plane(np.ascontiguousarray(part), np.ascontiguousarray(mask), level, across, down, paper)
     return Paper(paper, top, left)
