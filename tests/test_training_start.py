@@ -85,6 +85,12 @@ def test_new_classes_come_after_those_of_the_model(start, own):
     assert np.mean(right) > 0.9
 
 
+def test_more_classes_than_a_label_has_room_for_are_refused(start, digits):
+    names = [f"n{number}" for number in range(247)]
+    with pytest.raises(fastmnist.DataError, match="257 class names, expected 2 to 256"):
+        fastmnist.train(digits[0][:247], names, start=start, epochs=1)
+
+
 def test_pictures_of_some_of_the_classes_are_enough(start, own):
     for name in "012345":
         (own / name).rename(own.parent / name)

@@ -1,16 +1,15 @@
 """Labelled images given in Python as a data set."""
 
 import os
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastmnist.datasets.labelled import LabelledImages, Loading, check_labels, label_pixels
+from fastmnist.datasets.labelled import LabelledImages, Loading, check_labels, class_names_of, label_pixels
 from fastmnist.errors import AnyPath, DataError
 from fastmnist.inputs.arrays import ARRAY, Images, as_pixels, check_array, read_images
-from fastmnist.shapes import DIGITS, MAX_CLASSES, N_PIXELS, is_class_name
+from fastmnist.shapes import MAX_CLASSES, N_PIXELS
 
 Uint8 = NDArray[np.uint8]
 
@@ -24,7 +23,8 @@ def label_images(images: Images, labels: ArrayLike, how: Loading) -> LabelledIma
     names = np.asarray(labels)
     if names.ndim != 1:
         raise DataError(f"labels of shape {names.shape}, expected (n,)")
-    class_names = _class_names(names, how.class_names)
+    found = set(names.tolist()) if names.dtype.kind == "U" else set()
+    class_names = class_names_of(found, how.class_names)
     indices = _indices(names, class_names)
     pixels = _pixels_of(images)
     if pixels is not None:
@@ -70,19 +70,6 @@ def _check_count(n_images: int, n_labels: int) -> None:
         raise DataError(f"{n_images:,} images and {n_labels:,} labels, expected as many")
     if not n_images:
         raise DataError("no images, expected at least one")
-
-
-def _class_names(labels: NDArray[Any], given: Sequence[str] | None) -> list[str]:
-    if given is None:
-        found = set(labels.tolist()) if labels.dtype.kind == "U" else set()
-        given = DIGITS if found <= set(DIGITS) else sorted(found)
-    names = list(given)
-    for name in names:
-        if not is_class_name(name):
-            raise DataError(f"a class called {name!r}, expected printable words that begin with a letter or digit")
-    if not 2 <= len(names) == len(set(names)) <= MAX_CLASSES:
-        raise DataError(f"{len(names)} class names, expected 2 to {MAX_CLASSES}, all different")
-    return names
 
 
 def _indices(labels: NDArray[Any], class_names: list[str]) -> Uint8:

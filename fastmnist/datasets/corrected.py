@@ -1,5 +1,6 @@
 """A table that `predict` wrote, its labels corrected by hand, as a data set."""
 
+import codecs
 import csv
 import io
 import logging
@@ -10,17 +11,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastmnist.datasets.labelled import Dataset, LabelledImages, Loading, Split
-from fastmnist.errors import AnyPath, DataError, printable, reason
-from fastmnist.inputs.files import READ_ERRORS, expanded, open_regular
+from fastmnist.datasets.labelled import Dataset, LabelledImages, Loading, Split, class_names_of
+from fastmnist.errors import AnyPath, DataError, printable
 from fastmnist.inputs.stream import open_stream
-from fastmnist.shapes import DIGITS, MAX_CLASSES, N_PIXELS, is_class_name
+from fastmnist.inputs.table import open_content
+from fastmnist.shapes import N_PIXELS
 
 _log = logging.getLogger(__name__)
 
 _HEADER_BYTES = 4096
 _PART_BYTES, _MOST_PARTS = 1 << 20, 256  # 256 MB at most: three million rows
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class _Key(NamedTuple):
@@ -48,7 +48,7 @@ class Corrected(Dataset):
         alphabetical order. Raises DataError for a row that names no image, or a label that is no class.
         """
         label_of = self._labels()
-        classes = list(how.class_names or _classes(set(label_of.values())))
+        classes = class_names_of(set(label_of.values()), how.class_names)
         unknown = next((key for key, label in label_of.items() if label not in classes), None)
         if unknown is not None:
             raise DataError(
@@ -117,41 +117,25 @@ class Corrected(Dataset):
 def is_corrected(path: AnyPath) -> bool:
     """Tell by its header whether the table at `path` is one that `predict` wrote. Never raises."""
     try:
-        with open_regular(path) as file:
-            header = (
-                expanded(file).read(_HEADER_BYTES).removeprefix(_BYTE_ORDER_MARK).partition(b"\n")[0].decode("latin-1")
-            )
-    except (DataError, *READ_ERRORS):
+        with open_content(path) as content:
+            line = content.read(_HEADER_BYTES).removeprefix(codecs.BOM_UTF8).partition(b"\n")[0]
+    except DataError:
         return False
+    header = line.decode("latin-1")
     return {"path", "label"} <= {cell.strip('"\r') for cell in header.split(_delimiter(header))}
 
 
 def _content(path: AnyPath) -> bytes:
-    with open_regular(path) as file:
-        try:
-            stream = expanded(file)
-            parts = list(islice(iter(lambda: stream.read(_PART_BYTES), b""), _MOST_PARTS + 1))
-        except READ_ERRORS as error:
-            raise DataError(f"{printable(path)}: {reason(error)}, expected a readable table; get it again") from error
+    with open_content(path) as content:
+        parts = list(islice(iter(lambda: content.read(_PART_BYTES), b""), _MOST_PARTS + 1))
     if len(parts) > _MOST_PARTS:
         raise DataError(f"{printable(path)}: too large for a table of corrections; split it")
-    return b"".join(parts).removeprefix(_BYTE_ORDER_MARK)
+    return b"".join(parts).removeprefix(codecs.BOM_UTF8)
 
 
 def _delimiter(header: str) -> str:
     """Return what is between a header's cells: some spreadsheets write semicolons."""
     return ";" if ";" in header and "," not in header else ","
-
-
-def _classes(labels: set[str]) -> list[str]:
-    """Return the classes that labels are of. Raises DataError."""
-    names = list(DIGITS) if labels <= set(DIGITS) else sorted(labels)
-    for name in names:
-        if not is_class_name(name):
-            raise DataError(f"a label {name!r}, expected printable words that begin with a letter or digit")
-    if len(names) > MAX_CLASSES:
-        raise DataError(f"{len(names):,} different labels, expected at most {MAX_CLASSES}")
-    return names
 
 
 def _name(key: _Key) -> str:

@@ -11,7 +11,7 @@ from fastmnist.errors import AnyPath, DataError, printable
 from fastmnist.images.preprocess import in_mnist_form, normalize_images
 from fastmnist.inputs import emnist
 from fastmnist.inputs.workers import Workers
-from fastmnist.shapes import DIGITS, IMAGE_SHAPE
+from fastmnist.shapes import DIGITS, IMAGE_SHAPE, MAX_CLASSES, is_class_name
 
 _log = logging.getLogger(__name__)
 
@@ -91,6 +91,20 @@ def label_pixels(path: AnyPath, pixels: Uint8, labels: Uint8, how: Loading) -> L
     if how.preprocess == "mnist":
         return _normalized(path, pixels, labels, classes, how.threads)
     return LabelledImages(pixels, labels, classes, [], how.preprocess or _preprocess_for(pixels))
+
+
+def class_names_of(labels: set[str], given: Sequence[str] | None) -> list[str]:
+    """Return the classes: those that are `given`, or the digits if all labels are some, or the labels in order.
+
+    Raises DataError for names that can't be such.
+    """
+    names = list(given if given is not None else DIGITS if labels <= set(DIGITS) else sorted(labels))
+    for name in names:
+        if not is_class_name(name):
+            raise DataError(f"a class called {name!r}, expected printable words that begin with a letter or digit")
+    if not 2 <= len(names) == len(set(names)) <= MAX_CLASSES:
+        raise DataError(f"{len(names)} class names, expected 2 to {MAX_CLASSES}, all different")
+    return names
 
 
 def check_labels(labels: Uint8, n_classes: int, path: AnyPath) -> None:

@@ -4,6 +4,7 @@ A first line without any number is a header. Lines stream in constant memory, fr
 that is not a row costs only itself: its index is kept, with an error.
 """
 
+import codecs
 import contextlib
 import gzip
 import os
@@ -22,7 +23,6 @@ MAX_LINE_BYTES = 64 * 1024  # 785 numbers of three digits take 3,140
 _BLOCK_BYTES = 2 << 20  # some 1,150 rows; of nothing but empty lines it takes 80 MB
 _MAX_LINES = 4096  # parsed at a time: a block of the shortest lines would become 800 times as large
 _SHOWN_BYTES = 20  # of a bad cell
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _LABEL_NAMES = frozenset({b"label", b"labels", b"class", b"target", b"digit", b"y"})
 
 
@@ -50,7 +50,7 @@ class Table:
     def batches(self) -> Iterator[TableRows]:
         """Yield all rows in order. Raises DataError if the file can't be read to its end."""
         n_lines = n_rows = 0
-        with _open(self.path) as stream:
+        with open_content(self.path) as stream:
             for block in _line_blocks(stream):
                 text = np.frombuffer(block, np.uint8)
                 starts, ends = _lines(text)
@@ -115,7 +115,7 @@ def open_table(path: AnyPath) -> Table:
 
     Raises DataError if the file is unreadable, a damaged gzip file, or no table of 784 pixels.
     """
-    with _open(path) as stream:
+    with open_content(path) as stream:
         blocks = _line_blocks(stream)
         line = next(blocks, b"").partition(b"\n")[0].removesuffix(b"\r")
         table = _describe(path, line)
@@ -166,7 +166,7 @@ def _is_number(cell: bytes) -> bool:
 
 
 @contextlib.contextmanager
-def _open(path: AnyPath) -> Iterator[ByteStream]:
+def open_content(path: AnyPath) -> Iterator[ByteStream]:
     """Yield the file's content, expanded where it is gzip. Every reading error becomes a DataError."""
     with open_regular(path) as file:
         try:
@@ -180,7 +180,7 @@ def _open(path: AnyPath) -> Iterator[ByteStream]:
 def _line_blocks(stream: ByteStream) -> Iterator[bytes]:
     """Yield the content in blocks of whole lines; of a line that is too long, the beginning or more of it."""
     rest = b""
-    block = stream.read(_BLOCK_BYTES).removeprefix(_BYTE_ORDER_MARK)
+    block = stream.read(_BLOCK_BYTES).removeprefix(codecs.BOM_UTF8)
     while block:
         lines, newline, tail = block.rpartition(b"\n")
         if newline:

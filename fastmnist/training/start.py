@@ -4,13 +4,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fastmnist.datasets.labelled import LabelledImages
+from fastmnist.datasets.labelled import LabelledImages, class_names_of
 from fastmnist.model.network import Network
 
 
 def with_classes_of(images: LabelledImages, class_names: Sequence[str]) -> LabelledImages:
-    """Return images whose classes are `class_names`, in that order, followed by those that are new."""
-    names = list(class_names) + [name for name in images.class_names if name not in class_names]
+    """Return images whose classes are `class_names`, in that order, followed by those that are new.
+
+    Raises DataError where these are too many.
+    """
+    new = [name for name in images.class_names if name not in class_names]
+    names = class_names_of(set(), [*class_names, *new])
     positions = np.array([names.index(name) for name in images.class_names], np.uint8)
     return images._replace(labels=positions[images.labels], class_names=names)
 
