@@ -169,6 +169,7 @@ def train(
     `recipe` is "seed", "default", "best", "tune" or a Recipe ("default", or "tune" with `start`), and each of its
     settings can be given by name, as in `hidden=(300, 100), epochs=5`; `augment` takes a mapping of strengths.
     `on_epoch` is called after each epoch.
+
     `checkpoint` is written after each epoch; `resume` continues from it, with the same data and settings, to the same
     model. `float16` halves the model's file. `skip_unreadable` leaves out images that can't be read. A network that is
     no better than chance at the end is logged as a warning. Equal data and settings give equal models, whatever the
@@ -183,10 +184,9 @@ def train(
 
     first = load(start) if isinstance(start, str | bytes | os.PathLike) else start
     chosen = recipe_with(recipe, goes_on=first is not None, **settings)
-    mode = _known_mode(preprocess) or (None if first is None else first.preprocess)
-    how = Loading(class_names, mode, _threads(threads))
+    how = Loading(class_names, _known_mode(preprocess), _threads(threads))
     with _limited(threads):
-        whole, test_set = training_sets(images, labels, test, how, skip_unreadable=skip_unreadable)
+        whole, test_set = training_sets(images, labels, test, how, start=first, skip_unreadable=skip_unreadable)
         run = TrainingRun(whole, test_set, chosen, start=first, checkpoint=checkpoint, resume=resume)
         for event in run.events():
             if on_epoch is not None and isinstance(event, loop.EpochDone):

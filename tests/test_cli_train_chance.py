@@ -35,7 +35,7 @@ def test_it_takes_no_other_models_place_unless_it_is_told_to(run_cli, small_set,
     run = run_cli("train", small_set, *SEED, *AT_CHANCE[0].split())
     assert run.code == 1
     assert "learnt nothing" in run.stderr
-    assert run.stderr.splitlines()[-1].startswith("fastmnist: error: model.safetensors: kept as it is")
+    assert run.stderr.splitlines()[-1].startswith("fastmnist: error: model.safetensors: a model is there, and is kept")
     assert (tmp_path / "model.safetensors").read_bytes() == b"hours of work"
     run = run_cli("train", small_set, *SEED, *AT_CHANCE[0].split(), "-o", "model.safetensors")
     assert run.code == 0

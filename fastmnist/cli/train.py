@@ -98,8 +98,8 @@ def train(
     recipe = recipe_with(recipe_name, goes_on=start is not None, **settings)
     check_writable(show_augmented or output)
     with quiet_libraries():
-        how = Loading(class_names, preprocess or (None if first is None else first.preprocess), n_threads())
-        images, test_set = training_sets(data, None, None, how, skip_unreadable=skip_unreadable)
+        how = Loading(class_names, preprocess, n_threads())
+        images, test_set = training_sets(data, None, None, how, start=first, skip_unreadable=skip_unreadable)
     if show_augmented:
         _show_augmented(show_augmented, images.pixels, recipe)
         return
@@ -110,7 +110,7 @@ def train(
         say(f"test accuracy {run.evaluation.accuracy:.2%} on {len(test_set.labels):,} images")
     if not run.has_learnt and not _is_named("output") and os.path.exists(output):
         raise TrainingError(
-            f"{printable(output)}: kept as it is, for this network; name another with --output to save it"
+            f"{printable(output)}: a model is there, and is kept; name another file with --output to save this one"
         )
     save_model(output, model)
     say(f"saved {printable(output)}")

@@ -1,5 +1,6 @@
 """The training loop: epochs of compiled blocks of batches, reported as events. Never prints."""
 
+import copy
 import hashlib
 import time
 from collections.abc import Iterator
@@ -83,12 +84,11 @@ class Training:
         check_storable(layer_sizes)
         scale = None if recipe.initial_scale == HE else float(recipe.initial_scale)
         self.network = trained = Network.random(layer_sizes, recipe.seed, scale)
-        if recipe.average:
-            trained = Network.random(layer_sizes, recipe.seed, scale)
         self.start = start
         if start is not None:
-            begin_with(self.network, start)
             begin_with(trained, start)
+        if recipe.average:
+            trained = copy.deepcopy(trained)
         max_samples = _samples_per_call(trained.parameters.size, recipe.batch_size)
         self._trainer = Trainer(
             trained,

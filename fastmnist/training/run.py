@@ -31,28 +31,29 @@ def training_sets(
     test: tuple[Images, ArrayLike] | None,
     how: Loading,
     *,
+    start: Model | None = None,
     skip_unreadable: bool = False,
 ) -> tuple[LabelledImages, LabelledImages | None]:
     """Return what to train on and what to test with: images and labels, or those of a data set's path; see api.train.
 
-    Images that can't be read are left out and counted with `skip_unreadable`. Raises DataError if there are some
-    without it, as training on the rest would give another model, or if none is left.
+    Images are read as those of `start` were, unless `how` says otherwise. What can't be read is left out and counted
+    with `skip_unreadable`. Raises DataError for it otherwise, as training on the rest would give another model, and
+    where nothing is left.
     """
-
-    def whole_of(images: LabelledImages, prefix: str, split: Split) -> LabelledImages:
-        return _readable(images, prefix, split) if skip_unreadable else _whole(images, prefix, split)
-
+    if start is not None and how.preprocess is None:
+        how = how._replace(preprocess=start.preprocess)
     if labels is None:
         data = path_of(images)
-        dataset = open_dataset(data)
-        whole = whole_of(_load(dataset, "train", how), f"{printable(data)}: ", "train")
+        dataset, prefix = open_dataset(data), f"{printable(data)}: "
+        whole = _whole(_load(dataset, "train", how), prefix, "train", skip_unreadable)
     else:
-        dataset, whole = None, whole_of(label_images(images, labels, how), "", "train")
+        dataset, prefix = None, ""
+        whole = _whole(label_images(images, labels, how), prefix, "train", skip_unreadable)
     as_trained = how._replace(class_names=whole.class_names, preprocess=whole.preprocess)
     if test is not None:
-        return whole, whole_of(label_images(*test, as_trained), "", "test")
+        return whole, _whole(label_images(*test, as_trained), "", "test", skip_unreadable)
     if dataset is not None and dataset.has_test:
-        return whole, whole_of(_load(dataset, "test", as_trained), f"{printable(data)}: ", "test")
+        return whole, _whole(_load(dataset, "test", as_trained), prefix, "test", skip_unreadable)
     return whole, None
 
 
@@ -60,24 +61,20 @@ def _load(dataset: Dataset, split: Split, how: Loading) -> LabelledImages:
     return dataset.load(split, how.class_names, how.preprocess, threads=how.threads)
 
 
-def _whole(images: LabelledImages, prefix: str, split: Split) -> LabelledImages:
-    """Return the images. Raises DataError if any of them could not be read."""
-    if images.errors:
-        n_errors, n_images = len(images.errors), len(images.labels) + len(images.errors)
+def _whole(images: LabelledImages, prefix: str, split: Split, skip_unreadable: bool) -> LabelledImages:
+    """Return the images. Raises DataError if any of them, or with `skip_unreadable` all, could not be read."""
+    if not images.errors:
+        return images
+    n_errors, n_images = len(images.errors), len(images.labels) + len(images.errors)
+    found = f"{prefix}{n_errors:,} of {n_images:,} images of the {split} set can't be read"
+    if not skip_unreadable:
         raise DataError(
-            f"{prefix}{n_errors:,} of {n_images:,} images of the {split} set can't be read, expected all of them; "
-            f"replace or remove them, or leave them out with --skip-unreadable; the first: {images.errors[0]}"
+            f"{found}, expected all of them; replace or remove them, or leave them out with --skip-unreadable; "
+            f"the first: {images.errors[0]}"
         )
-    return images
-
-
-def _readable(images: LabelledImages, prefix: str, split: Split) -> LabelledImages:
-    """Return the images that can be read. Raises DataError if there is none."""
-    if images.errors:
-        n_errors, n_images = len(images.errors), len(images.labels) + len(images.errors)
-        if n_errors == n_images:
-            raise DataError(f"{prefix}none of the {n_images:,} images of the {split} set can be read; replace them")
-        _log.warning(f"{prefix}{n_errors:,} of {n_images:,} images of the {split} set can't be read and are left out")
+    if n_errors == n_images:
+        raise DataError(f"{found}, expected some; replace them")
+    _log.warning(f"{found} and are left out")
     return images
 
 
