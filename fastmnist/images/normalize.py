@@ -34,8 +34,8 @@ class Scale(NamedTuple):
 
 
 FULL = Scale(AREA, 32, 0)
-# Where all is plain and the digit large, less is enough: pictures of 320x320 pixels take 90 us for 190. (With digits of
-# 32 pixels too the loss is a third higher; the width of thin strokes can't be told.)
+# Where all is plain and the digit large, less is enough: 320x320 pixels take 130 us for 200. (With digits of 32 pixels
+# too the loss is a third higher; the width of thin strokes can't be told.)
 PLAIN = Scale(100 * 100, 40, 5)
 LARGEST = 640  # pixels: larger pictures are shrunk first, lossless for digits larger than 1/32 of the picture
 MARGIN = 0.5  # of its size, around a small digit

@@ -40,8 +40,8 @@ def step_vector(weight, gradient, velocity, scalars, lanes):
 def _without_traces(velocity, lanes):
     """Return a vector of velocities, those below the last bit of TRACE as 0; the others are as they were.
 
-    Those of pixels that are always black only shrink. As subnormal numbers, which never get to 0, each costs a slow
-    path of the processor: 3.8 s an epoch in batches of 2, for 0.55 s.
+    Those of pixels that are black from then on only shrink, and as subnormal numbers never get to 0: 0.9 times the
+    smallest is rounded to itself. Some processors take a slow path for each of these.
     """
     one = broadcast(np.float32(1), lanes)
     return fma(fma(velocity, one, broadcast(TRACE, lanes)), one, broadcast(-TRACE, lanes))

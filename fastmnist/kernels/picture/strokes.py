@@ -51,6 +51,13 @@ def _is_inside(box, height, width):
 
 
 @inlined
+def _is_within(inner, outer):
+    """Return whether the box of one piece lies in that of another."""
+    is_across = outer[LEFT] <= inner[LEFT] and inner[RIGHT] <= outer[RIGHT]
+    return is_across and outer[TOP] <= inner[TOP] and inner[BOTTOM] <= outer[BOTTOM]
+
+
+@inlined
 def _leave_margin(components, n, height, width):
     """Make PIECEs of all but what touches the border and isn't a digit: frames, lines and neighbours."""
     largest, n_pieces = 0, 0
@@ -88,10 +95,8 @@ def _is_corner(components, n, largest):
         return False
     for c in range(n):
         other = components[c]
-        is_across = box[LEFT] <= other[LEFT] and other[RIGHT] <= box[RIGHT]
-        is_within = is_across and box[TOP] <= other[TOP] and other[BOTTOM] <= box[BOTTOM]
         size = max(other[RIGHT] - other[LEFT], other[BOTTOM] - other[TOP])
-        if c != largest and other[STATE] == PIECE and is_within and size >= IN_CORNER * max(across, down):
+        if c != largest and other[STATE] == PIECE and _is_within(other, box) and size >= IN_CORNER * max(across, down):
             return True
     return False
 
@@ -208,8 +213,6 @@ def _encloses(components, n, outer):
     box = components[outer]
     for c in range(n):
         other = components[c]
-        if c != outer and other[AREA] >= max(4, SPECK * box[AREA]):
-            is_across = box[LEFT] <= other[LEFT] and other[RIGHT] <= box[RIGHT]
-            if is_across and box[TOP] <= other[TOP] and other[BOTTOM] <= box[BOTTOM]:
-                return True
+        if c != outer and other[AREA] >= max(4, SPECK * box[AREA]) and _is_within(other, box):
+            return True
     return False
