@@ -91,7 +91,7 @@ def sheet(digits: Picture, labels: Picture) -> Picture:
         tile = np.full((SIDE + 24, 3 * SIDE + 90, 3), 255, np.uint8)
         said = "refused"
         try:
-            shown = explain(picture, model.network.confidences).picture
+            shown = explain(picture, model.confidences).picture
             result = model.predict(picture)
             said = f"{result.labels[0]} ({result.confidences[0]:.2f})"
         except DataError:

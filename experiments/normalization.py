@@ -9,6 +9,7 @@ import argparse
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,6 +27,7 @@ from fastmnist.images.files import read_file
 from fastmnist.images.preprocess import read_digits as read_files
 from fastmnist.model.model_file import find_model, load_model
 from fastmnist.model.network import Network
+from fastmnist.shapes import DIGITS
 
 # Fills images, uint8 (n, 28, 28), from n paths, with a network's help; returns row -> message for those that can't be
 # read.
@@ -56,7 +58,7 @@ def resized(paths: Sequence[bytes], images: Picture, _network: Network) -> dict[
 
 def auto(paths: Sequence[bytes], images: Picture, network: Network) -> dict[int, str]:
     """Fill `images` as `fastmnist predict` does."""
-    return read_files(paths, "auto", images, network.confidences).errors
+    return read_files(paths, "auto", images, partial(network.confidences, n_classes=len(DIGITS))).errors
 
 
 def score(network: Network, pictures: Iterable[Rendering], labels: Labels, readers: list[Reader]) -> list[Score]:

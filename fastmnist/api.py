@@ -38,10 +38,12 @@ if TYPE_CHECKING:
 class Result:
     """What a model says of n images, a row for each.
 
-    indices: intp (n,), the class of each image as a position in `class_names`, -1 for an image that can't be read.
-    confidences: float32 (n,), the probability of that class, NaN for an image that can't be read.
-    probabilities: float32 (n, n_classes), those of all classes, NaN likewise.
-    errors: for each image None, or in one line why it can't be read.
+    An image has no label where it can't be read, or where it is none of the classes to a model that tells no digit.
+
+    indices: intp (n,), the class of each image as a position in `class_names`, -1 for an image without a label.
+    confidences: float32 (n,), the probability of that class, NaN for an image without a label.
+    probabilities: float32 (n, n_classes), those of all classes, NaN likewise; with "no digit" they sum to less than 1.
+    errors: for each image None, or in one line why it has no label.
     paths: the path of each image, "<array>" or "<bytes>" where it has none.
     positions: the position of each image inside its file or array, None where that holds one image.
     """
@@ -56,7 +58,7 @@ class Result:
 
     @cached_property
     def labels(self) -> NDArray[np.str_]:
-        """The class name of each image, str (n,), "" for an image that can't be read."""
+        """The class name of each image, str (n,), "" for an image without a label."""
         return np.array([*self.class_names, ""])[self.indices]
 
     def __len__(self) -> int:
@@ -75,10 +77,10 @@ class Model(model_file.Model):
         `preprocess` says how pictures are brought into MNIST's form, "auto", "mnist" or "none", by default as the model
         was trained; `threads` limits the threads.
 
-        An image that can't be read is a row with an error. Raises DataError for what is not an image: another type,
-        shape or range of values.
+        An image that can't be read is a row with an error, and so is one that is none of the classes to a model that
+        tells no digit. Raises DataError for what is not an image: another type, shape or range of values.
         """
-        batches = read_given(images, self._mode(preprocess), threads=_threads(threads), ask=self.network.confidences)
+        batches = read_given(images, self._mode(preprocess), threads=_threads(threads), ask=self.confidences)
         return _joined([self._result(part) for part in _predict(self, batches, threads, True)], self.class_names)
 
     def predict_files(
@@ -107,7 +109,7 @@ class Model(model_file.Model):
             self._mode(preprocess),
             threads=_threads(threads),
             selection=selection,
-            ask=self.network.confidences,
+            ask=self.confidences,
         )
         return _predict(self, batches, threads, probabilities)
 
@@ -123,9 +125,10 @@ class Model(model_file.Model):
         indices, confidences = predictions.labels.astype(np.intp), predictions.confidences.copy()
         probabilities = predictions.probabilities
         assert probabilities is not None  # noqa: S101  # it was requested
-        failed = list(batch.errors)
+        every_error = predictions.errors
+        failed = list(every_error)
         indices[failed], confidences[failed], probabilities[failed] = -1, np.nan, np.nan
-        errors = [batch.errors.get(row) for row in range(len(indices))]
+        errors = [every_error.get(row) for row in range(len(indices))]
         paths = [os.fsdecode(path) for path in batch.paths]
         return Result(indices, confidences, probabilities, errors, paths, list(batch.indices), self.class_names)
 
@@ -199,8 +202,8 @@ def evaluate(
 ) -> "Evaluation":
     """Return how good a model is on `images` and `labels`, or on the test set of a data set's path; see `train`.
 
-    Images that can't be read are left out and counted. Raises DataError for data that can't be used or where no image
-    is left, ModelError for a model whose outputs are not numbers.
+    Images that can't be read are left out and counted; one that is taken for no digit is wrong. Raises DataError for
+    data that can't be used or where no image is left, ModelError for a model whose outputs are not numbers.
     """
     from fastmnist.datasets.arrays import label_images, path_of
     from fastmnist.datasets.dataset import open_dataset
@@ -222,7 +225,7 @@ def evaluate_labelled(model: model_file.Model, images: "LabelledImages", data: A
     if not len(images.labels):
         prefix = "" if data is None else f"{printable(data)}: "
         raise DataError(f"{prefix}none of {n_errors:,} images can be read, expected some; replace them")
-    result = evaluation.evaluate(model.network, images.pixels, images.labels)
+    result = evaluation.evaluate(model.network, images.pixels, images.labels, tells_no_digit=model.tells_no_digit)
     return dataclasses.replace(result, n_errors=n_errors)
 
 
@@ -244,7 +247,7 @@ def _predict(
     model: model_file.Model, batches: Generator[Batch], threads: int | None, probabilities: bool
 ) -> Iterator[Predictions]:
     """Yield the predictions; between two of them the threads are not limited."""
-    parts = prediction.predict(model.network, batches, probabilities=probabilities)
+    parts = prediction.predict(model, batches, probabilities=probabilities)
     while True:
         with _limited(threads):
             part = next(parts, None)

@@ -7,23 +7,33 @@ import numpy as np
 
 from fastmnist.errors import ModelError
 from fastmnist.inputs.batch import Batch, Predictions
-from fastmnist.model.network import Network
+from fastmnist.model.model_file import Model
+from fastmnist.shapes import NO_DIGIT
 
 
-def predict(network: Network, batches: Generator[Batch], *, probabilities: bool = False) -> Iterator[Predictions]:
+def predict(model: Model, batches: Generator[Batch], *, probabilities: bool = False) -> Iterator[Predictions]:
     """Yield the predictions for the images of the batches, in order.
 
-    An image that can't be read stays a row of `batch.errors`. Raises ModelError for a network whose weights are so
-    large that its probabilities are not numbers.
+    An image that can't be read stays a row of `batch.errors`, one that looks like none of the classes becomes one of
+    `refusals`. Raises ModelError for a network whose weights are so large that its probabilities are not numbers.
     """
+    network, n_classes = model.network, len(model.class_names)
     for batch in _read_ahead(batches):
         if probabilities:
-            predictions = Predictions(batch, *network.predict_probabilities(batch.pixels))
+            labels, confidences, of_all = network.predict_probabilities(batch.pixels)
+            of_classes = np.ascontiguousarray(of_all[:, :n_classes])
         else:
-            predictions = Predictions(batch, *network.predict(batch.pixels))
-        if not np.isfinite(predictions.confidences).all():
+            labels, confidences = network.predict(batch.pixels)
+            of_classes = None
+        if not np.isfinite(confidences).all():
             raise ModelError("the model's probabilities are not numbers: its weights are too large; train a new one")
-        yield predictions
+        refused = np.flatnonzero(labels == n_classes).tolist()
+        refusals = {row: _refusal(batch, row, confidences[row]) for row in refused if row not in batch.errors}
+        yield Predictions(batch, labels, confidences, of_classes, refusals)
+
+
+def _refusal(batch: Batch, row: int, probability: np.float32) -> str:
+    return f"{batch.where(row)}: {NO_DIGIT}: it looks like nothing the model knows ({probability:.2f})"
 
 
 def _read_ahead(batches: Generator[Batch]) -> Iterator[Batch]:

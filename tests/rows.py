@@ -6,7 +6,15 @@ from fastmnist.inputs.batch import Batch, Predictions
 
 
 def predictions_of(
-    paths, indices=None, labels=None, confidences=None, failed=(), probabilities=None, first_number=0, step=1
+    paths,
+    indices=None,
+    labels=None,
+    confidences=None,
+    failed=(),
+    probabilities=None,
+    first_number=0,
+    step=1,
+    refused=(),
 ):
     """Predictions for rows of `paths`; of one path and a range of `indices`, a row for each of them."""
     if isinstance(indices, range):
@@ -19,6 +27,7 @@ def predictions_of(
         np.zeros(n, np.uint8) if labels is None else np.array(labels, np.uint8),
         np.ones(n, np.float32) if confidences is None else np.array(confidences, np.float32),
         probabilities,
+        dict.fromkeys(refused, "it looks like nothing"),
     )
 
 

@@ -148,3 +148,23 @@ def test_the_kernel_makes_the_same_rows_as_keys_and_values():
     row_format = CsvFormat(DIGITS)
     rows = predictions_of([b"a,b"], range(12, 14), labels=[1, 2], confidences=[0.5, 1])
     assert b"".join(row_format.rows(rows)) == b"".join(RowFormat.rows(row_format, rows))
+
+
+@given(st.data(), st.integers(1, 70), st.integers(1, 3), st.sampled_from([DIGITS, ("a",), ('say "a, b"', "bc")]))
+def test_the_kernel_leaves_the_cells_of_a_label_without_a_name_empty(data, n, step, names):
+    labels = data.draw(st.lists(st.integers(0, len(names)), min_size=n, max_size=n))
+    confidences = data.draw(st.lists(st.floats(0, 1, width=32), min_size=n, max_size=n))
+    refused = [row for row, label in enumerate(labels) if label == len(names)]
+    indices = range(8, 8 + n * step, step)
+    rows = predictions_of([b"a,b"], indices, labels=labels, confidences=confidences, refused=refused)
+    row_format = CsvFormat(names)
+    pieces = list(row_format.rows(rows))
+    assert all(isinstance(piece, memoryview) for piece in pieces)  # by the kernel
+    assert b"".join(pieces) == b"".join(RowFormat.rows(row_format, rows))
+    for row, line in enumerate(b"".join(pieces).splitlines()):
+        assert (line == b'"a,b",%d,,' % indices[row]) == (row in refused)
+
+
+def test_rows_of_which_one_cannot_be_read_are_not_the_kernels():
+    rows = predictions_of([b"t"], range(3), labels=[2, 2, 0], failed={0}, refused={1})
+    assert b"".join(CsvFormat(["a", "b"]).rows(rows)) == b"t,0,,\nt,1,,\nt,2,a,1.000000\n"

@@ -8,6 +8,7 @@ import click
 from fastmnist.cli import options
 from fastmnist.cli.terminal import put
 from fastmnist.errors import FastmnistError, printable, reason
+from fastmnist.shapes import NO_DIGIT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,4 +102,5 @@ def _model(option: str | None) -> tuple[str, bool]:
     except FastmnistError as error:
         return f"{error} ({origin})", False
     sizes = "-".join(map(str, loaded.trained.layer_sizes))
-    return f"{printable(path)} ({origin}): {sizes}, classes {', '.join(loaded.class_names)}", True
+    names = ", ".join(loaded.class_names) + f" and {NO_DIGIT}" * loaded.tells_no_digit
+    return f"{printable(path)} ({origin}): {sizes}, classes {names}", True

@@ -10,7 +10,7 @@ import click
 from fastmnist.cli.options import model_option, open_model, threads_option
 from fastmnist.cli.terminal import put, say
 from fastmnist.errors import printable
-from fastmnist.shapes import SIDE
+from fastmnist.shapes import NO_DIGIT, SIDE
 
 if TYPE_CHECKING:
     from fastmnist.evaluation import Evaluation
@@ -28,7 +28,8 @@ def evaluate(data: str, model: str | None, as_json: bool, errors: str | None) ->
     """Print how good a model is on the test set in folder DATA.
 
     Accuracy, loss, calibration error, per-class table, confusion matrix and the most frequent confusions. The
-    calibration error is how far the confidences of `predict` and the accuracy are apart, on average; 0 is best.
+    calibration error is how far the confidences of `predict` and the accuracy are apart, on average; 0 is best. An
+    image that the model takes for no digit is one that it got wrong, with a column of its own.
 
     DATA holds IDX files, or a folder of images for each class, named like the model's classes, within `test/` or by
     themselves. An image that can't be read is left out of the figures, and a line on stderr says why; the exit
@@ -59,12 +60,13 @@ def write_misclassified(
 ) -> int:
     """Write each image whose prediction is not its label as INDEX-true-NAME-read-NAME.png; return how many.
 
-    pixels (n, 784), labels (n,), predictions (n,). Characters in names that file systems may not like become `_`.
+    pixels (n, 784), labels (n,), predictions (n,). Characters in names that file systems may not like become `_`; NAME
+    is no_digit for an image that was taken for none.
     Raises OutputError when a file can't be written.
     """
     from fastmnist.output.png import write_png
 
-    names = [re.sub(r"[^\w.-]", "_", name) for name in class_names]
+    names = [re.sub(r"[^\w.-]", "_", name) for name in [*class_names, NO_DIGIT]]
     misclassified = (predictions != labels).nonzero()[0]
     for index in misclassified:
         name = f"{index:05d}-true-{names[labels[index]]}-read-{names[predictions[index]]}.png"
@@ -79,20 +81,35 @@ def _report(result: "Evaluation", names: list[str]) -> str:
     lines = [
         f"accuracy {result.accuracy:.2%} ({result.n_samples:,} images{left_out})   loss {result.loss:.4f}   "
         f"calibration error {result.calibration_error:.4f}",
+        *(
+            []
+            if result.refused is None
+            else [f"{result.n_refused:,} images taken for {NO_DIGIT}, which count as wrong"]
+        ),
         "",
         f"{'class':>{width}}{'precision':>11}{'recall':>9}{'f1':>9}{'images':>9}",
     ]
     for label, name in enumerate(names):
         lines.append(
             f"{name:>{width}}{result.precision[label]:>11.4f}{result.recall[label]:>9.4f}"
-            f"{result.f1[label]:>9.4f}{result.confusion[label].sum():>9}"
+            f"{result.f1[label]:>9.4f}{result.class_sizes[label]:>9}"
         )
     lines += ["", "confusion matrix: a row per true class, a column per predicted class"]
-    column = max(6, *(len(name) + 1 for name in names))
-    lines.append(" " * width + "".join(f"{name:>{column}}" for name in names))
+    lines += _confusion_matrix(result, names, width)
+    if result.top_confusions:
+        said_names = [*names, NO_DIGIT]
+        lines += ["", "most frequent confusions"]
+        lines += [f"{names[true]} read as {said_names[said]}: {count}" for true, said, count in result.top_confusions]
+    return "\n".join(lines)
+
+
+def _confusion_matrix(result: "Evaluation", names: list[str], width: int) -> list[str]:
+    """Return the matrix's lines, the first column `width` wide and the last one that of the refused images."""
+    column, last = max(6, *(len(name) + 1 for name in names)), len(NO_DIGIT) + 2
+    lines = [" " * width + "".join(f"{name:>{column}}" for name in names)]
     for label, name in enumerate(names):
         lines.append(f"{name:>{width}}" + "".join(f"{count:>{column}}" for count in result.confusion[label]))
-    if result.top_confusions:
-        lines += ["", "most frequent confusions"]
-        lines += [f"{names[true]} read as {names[said]}: {count}" for true, said, count in result.top_confusions]
-    return "\n".join(lines)
+    if result.refused is None:
+        return lines
+    cells = [NO_DIGIT, *result.refused.tolist()]
+    return [f"{line}{cell:>{last}}" for line, cell in zip(lines, cells, strict=True)]

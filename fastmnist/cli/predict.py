@@ -44,7 +44,8 @@ def predict(
 
     Writes CSV, one row per image in input order: path, index (the position inside an IDX file or table), label,
     confidence. A file of several pages (TIFF, animations, PDF, HEIC) gives a row for each, its index the page from 0.
-    An image that can't be read keeps its row, with an empty label, and a line on stderr says why; the exit code is
+    An image that can't be read keeps its row, with an empty label, and a line on stderr says why; so does one that
+    looks like no digit at all, where the model was trained to tell (`no_digit` in `fastmnist info`). The exit code is
     then 1, as it is where there are files but no image.
     """
     options = RowOptions(**row_settings)
@@ -55,7 +56,7 @@ def predict(
     paths = _inputs(inputs, files_from, null)
     loaded = open_model(model)
     preprocess = _preprocess(preprocess, loaded.preprocess)
-    preview = Preview(loaded.network, loaded.class_names, preprocess, n_shown, dump)
+    preview = Preview(loaded, preprocess, n_shown, dump)
     is_countable = on_terminal() and files_from is None and "-" not in inputs
     n_rows = count_rows(inputs) // options.shard[1] if is_countable else None
     start = time.perf_counter()

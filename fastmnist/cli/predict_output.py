@@ -97,7 +97,7 @@ class RowOutput:
 
     def write(self, predictions: "Predictions") -> None:
         """Write the rows of a batch, and a line on stderr for each error."""
-        errors = predictions.batch.errors
+        errors = predictions.errors
         for row in sorted(errors):
             say(f"fastmnist: error: {errors[row]}")
         for piece in self._format.rows(predictions):

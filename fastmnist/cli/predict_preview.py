@@ -9,12 +9,13 @@ import click
 
 from fastmnist.cli.terminal import on_terminal, say
 from fastmnist.errors import OutputError, printable, reason
-from fastmnist.shapes import SIDE
+from fastmnist.shapes import NO_DIGIT, SIDE
 
 if TYPE_CHECKING:
     from fastmnist.images.explain import Explanation
     from fastmnist.inputs.batch import Batch
-    from fastmnist.model.network import Network, Uint8
+    from fastmnist.model.model_file import Model
+    from fastmnist.model.network import Uint8
 
 GUESSES = 3
 BLACK = 232  # the first of the 24 greys among a terminal's 256 colours
@@ -42,13 +43,11 @@ def show_options(command: Callable[..., Any]) -> Callable[..., Any]:
 class Preview:
     """Shows the images of a job, batch by batch."""
 
-    def __init__(
-        self, network: "Network", class_names: list[str], preprocess: str, n_shown: int, dump: str | None
-    ) -> None:
+    def __init__(self, model: "Model", preprocess: str, n_shown: int, dump: str | None) -> None:
         """Draw the first `n_shown` images, and write all to the new folder `dump`. Raises OutputError."""
         from fastmnist.output.png import make_folder
 
-        self._network, self._class_names, self._preprocess, self._dump = network, class_names, preprocess, dump
+        self._model, self._preprocess, self._dump = model, preprocess, dump
         self._n_left = n_shown
         if n_shown and not on_terminal():
             say("--show draws on a terminal only; --dump-preprocessed FOLDER writes PNG files")
@@ -67,9 +66,10 @@ class Preview:
 
     def _draw(self, batch: "Batch", row: int) -> None:
         image = batch.pixels[row : row + 1]
-        probabilities = self._network.predict_probabilities(image)[2][0]
+        probabilities = self._model.network.predict_probabilities(image)[2][0]
+        names = [*self._model.class_names, NO_DIGIT]
         best = probabilities.argsort()[::-1][:GUESSES]
-        guesses = "  ".join(f"{self._class_names[label]} {probabilities[label]:.1%}" for label in best)
+        guesses = "  ".join(f"{names[label]} {probabilities[label]:.1%}" for label in best)
         explanation = self._explain(batch, row)
         how = [] if explanation is None else [explanation.words]
         say("\n".join([*_drawn(image[0]), f"{batch.where(row)}:  {guesses}", *how]))
@@ -80,7 +80,7 @@ class Preview:
 
         if isinstance(batch.indices, range) or not os.path.isfile(batch.paths[row]):
             return None
-        return explain_file(batch.paths[row], batch.indices[row], self._preprocess, self._network.confidences)
+        return explain_file(batch.paths[row], batch.indices[row], self._preprocess, self._model.confidences)
 
     def _write(self, batch: "Batch", row: int) -> None:
         from fastmnist.images.explain import as_png

@@ -28,7 +28,7 @@ def warmup() -> None:
     pixels, labels, order = np.zeros((1, N_PIXELS), np.uint8), np.zeros(1, np.uint8), np.zeros(1, np.int64)
     _read_all_kinds()
     predictions = Predictions(Batch([b""], range(1), range(1), pixels, {}), *network.predict(pixels))
-    network.confidences(pixels)  # the serial build: pictures that could be turned ask for it
+    network.confidences(pixels, n_classes=10)  # the serial build: pictures that could be turned ask for it
     list(CsvFormat(DIGITS).rows(predictions))
     Augmenter(Augmentation(), 1).distort(pixels, order, 0, 0)
     Trainer(network, batch_size=1, momentum=0, max_samples=1).train(pixels, labels, order, 0.1, 0)

@@ -1,7 +1,7 @@
 """A run of rows on its way from files to predictions: what is read, and what the network says of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -68,12 +68,20 @@ def with_pages(batch: Batch, pages: dict[int, list[Page]]) -> Batch:
 
 @dataclass(frozen=True)
 class Predictions:
-    """A batch with the most probable label and its probability for each row; rows in `batch.errors` have none.
+    """A batch with the most probable label and its probability for each row; rows in `errors` have none.
 
-    labels: uint8 (m,). confidences: float32 (m,). probabilities: float32 (m, n_classes) if requested, else None.
+    labels: uint8 (m,), the number of classes where an image looks like none of them. confidences: float32 (m,).
+    probabilities: float32 (m, n_classes) if requested, else None.
+    refusals: row -> one-line message, where an image can be read and looks like none of the classes.
     """
 
     batch: Batch
     labels: npt.NDArray[np.uint8]
     confidences: npt.NDArray[np.float32]
     probabilities: npt.NDArray[np.float32] | None = None
+    refusals: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def errors(self) -> dict[int, str]:
+        """All rows without a label, row -> one-line message."""
+        return self.batch.errors | self.refusals if self.refusals else self.batch.errors

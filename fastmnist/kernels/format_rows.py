@@ -34,7 +34,8 @@ def format_rows(path, first_index, step, labels, confidences, names, name_ends, 
     """Fill each part's row of `out` (n_parts, capacity) uint8 with CSV rows, `lengths` (n_parts,) with their bytes.
 
     Row k is path, first_index + k * step, the name of its label and its confidence in six decimals, rounded to even
-    like Python's. `path` is the bytes of the first cell; name l is names[name_ends[l - 1] : name_ends[l]].
+    like Python's. `path` is the bytes of the first cell; name l is names[name_ends[l - 1] : name_ends[l]]. A label that
+    has no name leaves both cells empty.
     """
     for part in prange(n_parts):
         _format_part(
@@ -57,14 +58,18 @@ def _format_part(path, first_index, step, labels, confidences, names, name_ends,
         text[place] = comma
         place += np.uint64(1)
         label = labels[row]
-        for position in range(name_ends[label - 1] if label > 0 else 0, name_ends[label]):
-            text[place] = names[position]
-            place += np.uint64(1)
+        is_named = label < len(name_ends)
+        if is_named:
+            for position in range(name_ends[label - 1] if label > 0 else 0, name_ends[label]):
+                text[place] = names[position]
+                place += np.uint64(1)
         text[place] = comma
-        millionths = np.int64(np.rint(np.float64(confidences[row]) * 1e6))  # exact: 24 + 20 bits
-        place = put_digits(text, place + np.uint64(1), millionths // 1000000, 1)
-        text[place] = point
-        place = put_digits(text, place + np.uint64(1), millionths % 1000000, DECIMALS)
+        place += np.uint64(1)
+        if is_named:
+            millionths = np.int64(np.rint(np.float64(confidences[row]) * 1e6))  # exact: 24 + 20 bits
+            place = put_digits(text, place, millionths // 1000000, 1)
+            text[place] = point
+            place = put_digits(text, place + np.uint64(1), millionths % 1000000, DECIMALS)
         text[place] = newline
         place += np.uint64(1)
     lengths[part] = place

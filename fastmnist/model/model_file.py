@@ -2,7 +2,8 @@
 
 The tensors are named and laid out as those of torch.nn.Sequential(Linear, ReLU, Linear, ...): `0.weight` (n_out, n_in),
 `0.bias` (n_out,), `2.weight`, ... Their inputs are pixels / 255. They are the weights as they were trained: where the
-metadata has a temperature, whoever reads the file divides the logits by it.
+metadata has a temperature, whoever reads the file divides the logits by it. Where it says `no_digit`, there is one
+output more than class names, the last: the image is of none of the classes.
 """
 
 import json
@@ -18,7 +19,7 @@ import numpy as np
 
 from fastmnist.errors import AnyPath, ModelError, TrainingError, printable
 from fastmnist.model.calibration import calibrated
-from fastmnist.model.network import Network
+from fastmnist.model.network import Float32, Network, Uint8
 from fastmnist.model.tensor_file import (
     MAX_OVERHEAD,
     Kind,
@@ -44,7 +45,8 @@ class Model:
     """A network and what is known about it.
 
     trained: the network as it was trained and is stored; `network` is the one to predict with.
-    class_names: the name of each class, written as the label of a prediction.
+    class_names: the name of each class, written as the label of a prediction. A network with one output more tells no
+        digit too, by the last.
     preprocess: how image files are brought into the form of the training images, one of PREPROCESS_MODES.
     temperature: what calibrates the confidences (calibration.py), None if it was never fitted.
     stored_as: the dtype of the parameters in the file, float32 or float16.
@@ -64,6 +66,18 @@ class Model:
         return self.trained if self.temperature is None else calibrated(self.trained, self.temperature)
 
     @property
+    def tells_no_digit(self) -> bool:
+        """Whether an image may be of none of the classes."""
+        return self.trained.n_classes == len(self.class_names) + 1
+
+    def confidences(self, images: Uint8) -> Float32:
+        """Return how sure the network is that each of the images (n, 28, 28) is of a class: float32 (n,).
+
+        It is the most probable class's probability, never that of "no digit".
+        """
+        return self.network.confidences(images, len(self.class_names))
+
+    @property
     def checksum(self) -> str | None:
         """The SHA-256 of the file it was loaded from."""
         return self.origin.get("checksum")
@@ -81,6 +95,8 @@ class Model:
             facts["temperature_folded"] = False  # into the last layer of the file: it is not
         if self.stored_as != "float32":
             facts["stored_as"] = self.stored_as
+        if self.tells_no_digit:
+            facts["no_digit"] = True
         return {**self.origin, **facts}
 
 
@@ -166,7 +182,7 @@ def _load(path: Path) -> Model:
     facts = {
         name: metadata[name] for name in ("class_names", "preprocess", "temperature", "stored_as") if name in metadata
     }
-    rest = metadata.keys() - facts.keys() - {"temperature_folded"}
+    rest = metadata.keys() - facts.keys() - {"temperature_folded", "no_digit"}
     return Model(network, origin={name: metadata[name] for name in rest}, **facts)
 
 
@@ -175,8 +191,13 @@ def _network_of(tensors: Tensors, metadata: dict[str, Any]) -> Network:
     sizes = _sizes_of(tensors, metadata.get("stored_as", "float32"))
     if sizes[0] != N_PIXELS:
         raise UnsoundError(f"{sizes[0]} inputs, expected {N_PIXELS}")
-    if not _is_names(metadata.get("class_names"), sizes[-1]):
-        raise UnsoundError(f"class names that do not fit {sizes[-1]} classes")
+    tells_no_digit = metadata.get("no_digit", False)
+    if not isinstance(tells_no_digit, bool):
+        raise UnsoundError("whether it tells no digit is neither true nor false")
+    n_names = sizes[-1] - tells_no_digit
+    if not _is_names(metadata.get("class_names"), n_names) or (tells_no_digit and not n_names):
+        besides = ' and "no digit"' if tells_no_digit else ""
+        raise UnsoundError(f"class names that do not fit {n_names} classes{besides}")
     if metadata.get("preprocess") not in PREPROCESS_MODES:
         raise UnsoundError(
             f"preprocessing {printable(str(metadata.get('preprocess')))}, expected {', '.join(PREPROCESS_MODES)}: "

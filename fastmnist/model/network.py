@@ -25,9 +25,9 @@ NO_VELOCITIES: Float32 = np.zeros(0, np.float32)
 class Network:
     """Dense layers with ReLU between them and softmax at the end.
 
-    `layer_sizes` is (n_in, hidden..., n_classes), with one hidden layer or more. All parameters lie in one flat
-    float32 buffer, `parameters`, as `layers` says (kernels/layout.py): rows are zero-padded to whole vectors, so use
-    `weights` and `biases` to look at them.
+    `layer_sizes` is (n_in, hidden..., n_classes), with one hidden layer or more; "no digit" is a class here. All
+    parameters lie in one flat float32 buffer, `parameters`, as `layers` says (kernels/layout.py): rows are zero-padded
+    to whole vectors, so use `weights` and `biases` to look at them.
 
     Any number of threads may call a network at once, and so may forked children: a call has its own working memory.
     Networks can be copied and pickled; the copy has parameters of its own, also where it is loaded memory-mapped.
@@ -78,7 +78,7 @@ class Network:
 
     @property
     def n_classes(self) -> int:
-        """The number of classes (10 for MNIST)."""
+        """The number of outputs: 10 for MNIST, one more where the model tells no digit too."""
         return self.layer_sizes[-1]
 
     def weights(self, layer: int) -> Float32:
@@ -100,10 +100,12 @@ class Network:
         """Return each sample's most probable class (n_samples,) and its probability (n_samples,)."""
         return self._classify(inputs)[:2]
 
-    def confidences(self, images: Uint8) -> Float32:
-        """Return how sure the network is of each of the images (n, 28, 28): the most probable class's probability."""
+    def confidences(self, images: Uint8, n_classes: int) -> Float32:
+        """Return the probability of the most probable of the first `n_classes` classes for images (n, 28, 28)."""
         with jit.using_threads(1):  # a few images; waking threads from many others took 40 ms
-            return self.predict(images.reshape(len(images), -1))[1]
+            probabilities = self.predict_probabilities(images.reshape(len(images), -1))[2]
+        most: Float32 = probabilities[:, :n_classes].max(axis=1)
+        return most
 
     def predict_probabilities(self, inputs: Uint8 | Float32) -> tuple[Uint8, Float32, Float32]:
         """Return what `predict` does, and the probabilities of all classes (n_samples, n_classes)."""

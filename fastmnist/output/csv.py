@@ -42,9 +42,10 @@ class CsvFormat(RowFormat):
             yield b"%b,," % _path_cell(path) if index is None else b"%b,%d," % (cell(path), index)
 
     def values(self, predictions: Predictions) -> Iterator[bytes]:
-        """Yield the other cells; those of a row that failed are empty."""
-        confidences, failed = predictions.confidences, predictions.batch.errors
-        columns = [[self._labels[label] for label in predictions.labels.tolist()], six_decimals(confidences).tolist()]
+        """Yield the other cells; those of a row without a label are empty."""
+        confidences, failed = predictions.confidences, predictions.errors
+        labels = [*self._labels, b""]
+        columns = [[labels[label] for label in predictions.labels.tolist()], six_decimals(confidences).tolist()]
         if self._probabilities and predictions.probabilities is not None:
             columns += six_decimals(predictions.probabilities).T.tolist()
         if self._min_confidence is not None:
@@ -53,7 +54,10 @@ class CsvFormat(RowFormat):
             yield self._failed if row in failed else b",".join(cells) + b"\n"
 
     def rows(self, predictions: Predictions) -> Iterable[bytes | memoryview]:
-        """Return the rows; those of an IDX file are made twelve times as fast as others, by a kernel."""
+        """Return the rows; those of an IDX file are made twelve times as fast as others, by a kernel.
+
+        It knows rows without a label by their labels, which say nothing of what can't be read.
+        """
         batch = predictions.batch
         if self._is_plain and isinstance(batch.indices, range) and batch.indices and not batch.errors:
             return self._rows_of_one_file(_path_cell(batch.paths[0]), batch.indices, predictions)

@@ -5,12 +5,14 @@ from collections.abc import Iterator, Sequence
 
 from fastmnist.inputs.batch import Predictions
 from fastmnist.output.rows import RowFormat, six_decimals
+from fastmnist.shapes import NO_DIGIT
 
 
 class JsonlFormat(RowFormat):
     """The keys path, index, label and confidence, and on request probabilities and review.
 
-    What a row does not have is null: the index of an image file; all but path and index of a row that failed.
+    What a row does not have is null: the index of an image file; all but path and index of a row without a label. Such
+    a row alone has the key error: "no digit" where the image looks like none of the classes, or why it can't be read.
     """
 
     no_label = b"null"
@@ -22,7 +24,7 @@ class JsonlFormat(RowFormat):
         self._labels = [json.dumps(name).encode() for name in class_names]
         self._probabilities, self._min_confidence = probabilities, min_confidence
         keys = [b"confidence"] + [b"probabilities"] * probabilities + [b"review"] * (min_confidence is not None)
-        self._failed = b"null" + b"".join(b', "%b": null' % key for key in keys) + b"}\n"
+        self._failed = b"null" + b"".join(b', "%b": null' % key for key in keys) + b', "error": %b}\n'
 
     def keys(self, paths: Sequence[bytes], indices: Sequence[int | None], numbers: Sequence[int]) -> Iterator[bytes]:
         """Yield each object up to the value of its label."""
@@ -40,9 +42,12 @@ class JsonlFormat(RowFormat):
         if self._probabilities and predictions.probabilities is not None:
             of_all_classes = six_decimals(predictions.probabilities).tolist()
             ends = [self._object(row) + end for row, end in zip(of_all_classes, ends, strict=True)]
+        errors = predictions.batch.errors | dict.fromkeys(predictions.refusals, NO_DIGIT)
         for row, (label, confidence, end) in enumerate(zip(labels, confidences, ends, strict=True)):
-            good = b'%b, "confidence": %b%b' % (self._labels[label], confidence, end)
-            yield self._failed if row in predictions.batch.errors else good
+            if row in errors:
+                yield self._failed % json.dumps(errors[row]).encode()
+            else:
+                yield b'%b, "confidence": %b%b' % (self._labels[label], confidence, end)
 
     def _object(self, probabilities: list[bytes]) -> bytes:
         pairs = zip(self._labels, probabilities, strict=True)

@@ -8,7 +8,7 @@ from fastmnist.output.rows import RowFormat
 
 
 class KaggleFormat(RowFormat):
-    """The number of a row among all rows of the job, and its label, empty where it failed."""
+    """The number of a row among all rows of the job, and its label, empty where it has none."""
 
     header = b"ImageId,Label\n"
     no_label = b"\n"
@@ -22,5 +22,6 @@ class KaggleFormat(RowFormat):
 
     def values(self, predictions: Predictions) -> Iterator[bytes]:
         """Yield the labels."""
+        errors = predictions.errors
         for row, label in enumerate(predictions.labels.tolist()):
-            yield b"\n" if row in predictions.batch.errors else self._labels[label] + b"\n"
+            yield b"\n" if row in errors else self._labels[label] + b"\n"
