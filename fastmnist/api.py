@@ -148,6 +148,7 @@ def train(
     labels: ArrayLike | None = None,
     *,
     test: tuple[Images, ArrayLike] | None = None,
+    no_digit: Images | None = None,
     start: "AnyPath | model_file.Model | None" = None,
     recipe: "str | Recipe | None" = None,
     class_names: Sequence[str] | None = None,
@@ -166,8 +167,11 @@ def train(
     or `images` alone is the path of a data set, as the command `train` takes it: a folder of IDX files or of class
     folders, or a table. `test` is evaluated once, at the end; a data set's own test set is, without being named.
 
+    `no_digit` are images of none of the classes, as `Model.predict` takes them. The model then tells no digit: an image
+    that looks like none of the classes gets no label.
+
     `start` is a model that is trained further, or its file, "shipped" for the package's: the result has its hidden
-    layers, its classes before new ones, and its preprocessing.
+    layers, its classes before new ones, and its preprocessing, and tells no digit if it does.
 
     `recipe` is "seed", "default", "best", "tune" or a Recipe ("default", or "tune" with `start`), and each of its
     settings can be given by name, as in `hidden=(300, 100), epochs=5`; `augment` takes a mapping of strengths.
@@ -189,7 +193,9 @@ def train(
     chosen = recipe_with(recipe, goes_on=first is not None, **settings)
     how = Loading(class_names, _known_mode(preprocess), _threads(threads))
     with _limited(threads):
-        whole, test_set = training_sets(images, labels, test, how, start=first, skip_unreadable=skip_unreadable)
+        whole, test_set = training_sets(
+            images, labels, test, how, start=first, no_digit=no_digit, skip_unreadable=skip_unreadable
+        )
         run = TrainingRun(whole, test_set, chosen, start=first, checkpoint=checkpoint, resume=resume)
         for event in run.events():
             if on_epoch is not None and isinstance(event, loop.EpochDone):

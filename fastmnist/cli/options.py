@@ -8,7 +8,7 @@ import click
 
 from fastmnist.cli.terminal import say
 from fastmnist.errors import printable
-from fastmnist.shapes import MAX_CLASSES, PREPROCESS_MODES, is_class_name
+from fastmnist.shapes import MAX_CLASSES, PREPROCESS_MODES, is_class_name, is_no_digit
 
 if TYPE_CHECKING:
     from fastmnist.api import Model
@@ -78,6 +78,9 @@ def _class_names(context: click.Context, option: click.Parameter, value: str | N
     for name in names:
         if not is_class_name(name):
             message = f"{name!r}: expected printable words that begin with a letter or digit"
+            raise click.BadParameter(message, context, option)
+        if is_no_digit(name):
+            message = f"{name!r}: expected classes alone; images of none of them are given with --no-digit"
             raise click.BadParameter(message, context, option)
     if not 2 <= len(set(names)) == len(names) <= MAX_CLASSES:
         message = f"{len(names)} names: expected 2 to {MAX_CLASSES}, all different"

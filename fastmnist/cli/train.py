@@ -45,6 +45,9 @@ The recipes, what they reach on MNIST, and the time they take on two cores:
 @click.argument("data", type=click.Path(readable=False))
 @click.option("--from", "start", type=click.Path(readable=False), metavar="MODEL",
               help="Train a model further, shipped or a file, as on a few pictures of your own.")  # fmt: skip
+@click.option("--no-digit", type=click.Path(readable=False), metavar="PATH",
+              help="Images of none of the classes: a picture, folder, IDX file or table. The model learns to tell "
+                   "such images, and predict gives them no label.")  # fmt: skip
 @click.option("--recipe", "recipe_name", type=click.Choice(list(RECIPES)),
               help="Named settings; each can be overridden by the options below.  "
                    "[default: default; with --from: tune]")  # fmt: skip
@@ -82,6 +85,7 @@ def train(
     show_augmented: str | None,
     float16: bool,
     skip_unreadable: bool,
+    no_digit: str | None,
     **settings: Any,
 ) -> None:
     """Train a network and save it."""
@@ -99,9 +103,11 @@ def train(
     check_writable(show_augmented or output)
     with quiet_libraries():
         how = Loading(class_names, preprocess, n_threads())
-        images, test_set = training_sets(data, None, None, how, start=first, skip_unreadable=skip_unreadable)
+        images, test_set = training_sets(
+            data, None, None, how, start=first, no_digit=no_digit, skip_unreadable=skip_unreadable
+        )
     if show_augmented:
-        _show_augmented(show_augmented, images.pixels, recipe)
+        _show_augmented(show_augmented, images.pixels[images.n_no_digit :], recipe)
         return
     run = TrainingRun(images, test_set, recipe, start=first, checkpoint=checkpoint, resume=resume)
     _show(run, history)

@@ -7,12 +7,12 @@ from typing import NamedTuple
 import numpy as np
 
 from fastmnist.datasets.idx_files import no_split
-from fastmnist.datasets.labelled import Dataset, LabelledImages, Loading, Split, listed
+from fastmnist.datasets.labelled import NO_DIGIT_APART, Dataset, LabelledImages, Loading, Split, listed
 from fastmnist.errors import AnyPath, DataError, printable, reason
 from fastmnist.inputs.files import folders_within
 from fastmnist.inputs.paths import find_inputs
 from fastmnist.inputs.stream import open_stream
-from fastmnist.shapes import MAX_CLASSES, N_PIXELS, is_class_name
+from fastmnist.shapes import MAX_CLASSES, N_PIXELS, is_class_name, is_no_digit
 
 _SPLIT_NAMES: dict[bytes, Split] = {b"train": "train", b"training": "train", b"test": "test", b"testing": "test"}
 _LISTED = 20  # class names in a message
@@ -127,6 +127,10 @@ def _own_names(folders: _Classes) -> list[str]:
             raise DataError(
                 f"{printable(os.path.join(folders.top, os.fsencode(name)))}: not a class name, expected printable "
                 "words that begin with a letter or digit; rename the folder"
+            )
+        if is_no_digit(name):
+            raise DataError(
+                f"{printable(os.path.join(folders.top, os.fsencode(name)))}: {NO_DIGIT_APART}; move the folder away"
             )
     if not 2 <= len(names) <= MAX_CLASSES:
         raise DataError(

@@ -11,7 +11,7 @@ from fastmnist.errors import AnyPath, DataError, printable
 from fastmnist.images.preprocess import in_mnist_form, normalize_images
 from fastmnist.inputs import emnist
 from fastmnist.inputs.workers import Workers
-from fastmnist.shapes import DIGITS, IMAGE_SHAPE, MAX_CLASSES, is_class_name
+from fastmnist.shapes import DIGITS, IMAGE_SHAPE, MAX_CLASSES, is_class_name, is_no_digit
 
 _log = logging.getLogger(__name__)
 
@@ -20,12 +20,14 @@ Split = Literal["train", "test"]
 
 SAMPLE, SHARE = 1000, 0.95  # the first SAMPLE images are in MNIST's form if this share of them is
 MAX_LISTED = 8  # names in a message
+NO_DIGIT_APART = "expected classes alone; images of none of them are given to train apart, with --no-digit"
 
 
 class LabelledImages(NamedTuple):
     """One split of a data set.
 
-    pixels: uint8 (n, 784), n > 0 unless there are errors. labels: uint8 (n,), positions in `class_names`.
+    pixels: uint8 (n, 784), n > 0 unless there are errors. labels: uint8 (n,), positions in `class_names`; those of
+        the first `n_no_digit`, which are none of the classes, are the number of the classes.
     errors: a line for each image that can't be read and is not among the n.
     preprocess: how image files are brought into the form of these images, one of PREPROCESS_MODES.
     """
@@ -35,6 +37,7 @@ class LabelledImages(NamedTuple):
     class_names: list[str]
     errors: list[str]
     preprocess: str
+    n_no_digit: int = 0
 
 
 class Loading(NamedTuple):
@@ -93,17 +96,20 @@ def label_pixels(path: AnyPath, pixels: Uint8, labels: Uint8, how: Loading) -> L
     return LabelledImages(pixels, labels, classes, [], how.preprocess or _preprocess_for(pixels))
 
 
-def class_names_of(labels: set[str], given: Sequence[str] | None) -> list[str]:
+def class_names_of(labels: set[str], given: Sequence[str] | None, most: int = MAX_CLASSES) -> list[str]:
     """Return the classes: those that are `given`, or the digits if all labels are some, or the labels in order.
 
-    Raises DataError for names that can't be such.
+    Raises DataError for names that can't be such, or more than `most`.
     """
     names = list(given if given is not None else DIGITS if labels <= set(DIGITS) else sorted(labels))
     for name in names:
         if not is_class_name(name):
             raise DataError(f"a class called {name!r}, expected printable words that begin with a letter or digit")
-    if not 2 <= len(names) == len(set(names)) <= MAX_CLASSES:
-        raise DataError(f"{len(names)} class names, expected 2 to {MAX_CLASSES}, all different")
+    for name in [*names, *sorted(labels)]:
+        if is_no_digit(name):
+            raise DataError(f"a class called {name!r}, {NO_DIGIT_APART}")
+    if not 2 <= len(names) == len(set(names)) <= most:
+        raise DataError(f"{len(names)} class names, expected 2 to {most}, all different")
     return names
 
 

@@ -67,11 +67,14 @@ class Training:
         recipe: Recipe,
         n_classes: int = 10,
         start: Network | None = None,
+        *,
+        start_tells_no_digit: bool = False,
     ) -> None:
         """Take pixels (n_samples, n_in) and labels (n_samples,), n_samples at least 1.
 
-        With `start`, training begins with its parameters; its layers are the recipe's. Raises TrainingError for a
-        network that no model file may hold, and for settings that do not fit the data.
+        With `start`, training begins with its parameters; its layers are the recipe's, and its last output stays the
+        last one where that is "no digit". Raises TrainingError for a network that no model file may hold, and for
+        settings that do not fit the data.
         """
         n_samples = len(pixels) - recipe.validation
         if n_samples < 1:
@@ -86,7 +89,7 @@ class Training:
         self.network = trained = Network.random(layer_sizes, recipe.seed, scale)
         self.start = start
         if start is not None:
-            begin_with(trained, start)
+            begin_with(trained, start, tells_no_digit=start_tells_no_digit)
         if recipe.average:
             trained = copy.deepcopy(trained)
         max_samples = _samples_per_call(trained.parameters.size, recipe.batch_size)
@@ -105,8 +108,10 @@ class Training:
     def data_sha256(self) -> str:
         """Return the SHA-256 of the training pixels and labels, those held out included."""
         if not self._data_sha256:
-            pixels, labels = self._all
-            self._data_sha256 = hashlib.sha256(pixels.tobytes() + labels.tobytes()).hexdigest()
+            digest = hashlib.sha256()
+            for array in self._all:
+                digest.update(np.ascontiguousarray(array).data)  # without a copy: they may be large
+            self._data_sha256 = digest.hexdigest()
         return self._data_sha256
 
     def origin(self) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from numpy.typing import ArrayLike
 
 from fastmnist.datasets.arrays import label_images, path_of
 from fastmnist.datasets.dataset import open_dataset
-from fastmnist.datasets.labelled import Dataset, LabelledImages, Loading, Split
+from fastmnist.datasets.labelled import Dataset, LabelledImages, Loading, Split, class_names_of
+from fastmnist.datasets.no_digit import with_no_digit
 from fastmnist.errors import AnyPath, DataError, TrainingError, printable
 from fastmnist.evaluation import Evaluation, evaluate
 from fastmnist.inputs.arrays import Images
@@ -24,6 +25,8 @@ from fastmnist.version import __version__
 
 _log = logging.getLogger(__name__)
 
+_TRAIN, _TEST, _NO_DIGIT = "images of the train set", "images of the test set", "images of no digit"
+
 
 def training_sets(
     images: Images,
@@ -32,28 +35,35 @@ def training_sets(
     how: Loading,
     *,
     start: Model | None = None,
+    no_digit: Images | None = None,
     skip_unreadable: bool = False,
 ) -> tuple[LabelledImages, LabelledImages | None]:
     """Return what to train on and what to test with: images and labels, or those of a data set's path; see api.train.
 
-    Images are read as those of `start` were, unless `how` says otherwise. What can't be read is left out and counted
-    with `skip_unreadable`. Raises DataError for it otherwise, as training on the rest would give another model, and
-    where nothing is left.
+    Images are read as those of `start` were, unless `how` says otherwise. Those of `no_digit` are read likewise and
+    come before the others of the training set, in the same arrays. What can't be read is left out and counted with
+    `skip_unreadable`. Raises DataError for it otherwise, as training on the rest would give another model, and where
+    nothing is left.
     """
     if start is not None and how.preprocess is None:
         how = how._replace(preprocess=start.preprocess)
+    if how.class_names is not None:
+        class_names_of(set(), how.class_names)
     if labels is None:
         data = path_of(images)
         dataset, prefix = open_dataset(data), f"{printable(data)}: "
-        whole = _whole(_load(dataset, "train", how), prefix, "train", skip_unreadable)
+        whole = _whole(_load(dataset, "train", how), prefix, _TRAIN, skip_unreadable)
     else:
         dataset, prefix = None, ""
-        whole = _whole(label_images(images, labels, how), prefix, "train", skip_unreadable)
+        whole = _whole(label_images(images, labels, how), prefix, _TRAIN, skip_unreadable)
+    if no_digit is not None:
+        source = f"{printable(no_digit)}: " if isinstance(no_digit, str | os.PathLike) else ""
+        whole = _whole(with_no_digit(whole, no_digit, how.threads), source, _NO_DIGIT, skip_unreadable)
     as_trained = how._replace(class_names=whole.class_names, preprocess=whole.preprocess)
     if test is not None:
-        return whole, _whole(label_images(*test, as_trained), "", "test", skip_unreadable)
+        return whole, _whole(label_images(*test, as_trained), "", _TEST, skip_unreadable)
     if dataset is not None and dataset.has_test:
-        return whole, _whole(_load(dataset, "test", as_trained), prefix, "test", skip_unreadable)
+        return whole, _whole(_load(dataset, "test", as_trained), prefix, _TEST, skip_unreadable)
     return whole, None
 
 
@@ -61,12 +71,16 @@ def _load(dataset: Dataset, split: Split, how: Loading) -> LabelledImages:
     return dataset.load(split, how.class_names, how.preprocess, threads=how.threads)
 
 
-def _whole(images: LabelledImages, prefix: str, split: Split, skip_unreadable: bool) -> LabelledImages:
-    """Return the images. Raises DataError if any of them, or with `skip_unreadable` all, could not be read."""
+def _whole(images: LabelledImages, prefix: str, what: str, skip_unreadable: bool) -> LabelledImages:
+    """Return the images. Raises DataError if any of them, or with `skip_unreadable` all, could not be read.
+
+    `images.errors` are of `what`: one of the sets, or the images of no digit.
+    """
     if not images.errors:
         return images
-    n_errors, n_images = len(images.errors), len(images.labels) + len(images.errors)
-    found = f"{prefix}{n_errors:,} of {n_images:,} images of the {split} set can't be read"
+    n_read = images.n_no_digit if what == _NO_DIGIT else len(images.labels)
+    n_errors, n_images = len(images.errors), n_read + len(images.errors)
+    found = f"{prefix}{n_errors:,} of {n_images:,} {what} can't be read"
     if not skip_unreadable:
         raise DataError(
             f"{found}, expected all of them; replace or remove them, or leave them out with --skip-unreadable; "
@@ -97,7 +111,8 @@ class TrainingRun:
     ) -> None:
         """Train on `images`; write a `checkpoint` after each epoch, and `resume` from it what was interrupted.
 
-        With `start`, train that model further: the result has its hidden layers, and its classes before new ones.
+        With `start`, train that model further: the result has its hidden layers, its classes before new ones, and
+        tells no digit where it does. So does that of images some of which are of no digit.
 
         Raises TrainingError for settings that do not fit the data or the checkpoint, and where there is a checkpoint
         already but not `resume`: a forgotten --resume must not overwrite hours of work.
@@ -112,14 +127,26 @@ class TrainingRun:
             raise TrainingError("no checkpoint named, expected the file to resume from")
         if start is None and recipe.keep:
             raise TrainingError("keep without a model to start from: name one with --from")
+        tells_no_digit = images.n_no_digit > 0
         if start is not None:
             recipe = recipe.with_settings(hidden=start.trained.layer_sizes[1:-1])
-            images = with_classes_of(images, start.class_names)
+            images = with_classes_of(images, start.class_names, tells_no_digit=start.tells_no_digit)
+            tells_no_digit |= start.tells_no_digit
             test_set = None if test_set is None else with_classes_of(test_set, images.class_names)
         check_storable((), images.class_names)
         self._images, self._test_set, self._checkpoint, self._start = images, test_set, checkpoint, start
-        begin = None if start is None else start.trained
-        self.training = Training(images.pixels, images.labels, recipe, len(images.class_names), begin)
+        n_labelled = len(images.labels) - images.n_no_digit
+        if images.n_no_digit and recipe.validation >= n_labelled:
+            raise TrainingError(f"{recipe.validation} of {n_labelled} images held out: expected fewer --validation")
+        self._tells_no_digit = tells_no_digit
+        self.training = Training(
+            images.pixels,
+            images.labels,
+            recipe,
+            len(images.class_names) + tells_no_digit,
+            None if start is None else start.trained,
+            start_tells_no_digit=start is not None and start.tells_no_digit,
+        )
         self.epochs: list[EpochDone] = (
             load_checkpoint(checkpoint, self.training) if resume and checkpoint is not None else []
         )
@@ -144,15 +171,18 @@ class TrainingRun:
         """
         network, images, start = self.training.network, self._images, self._start
         if start is not None:
-            network = mean_with(network, start.trained, self.training.recipe.keep)
+            keep = self.training.recipe.keep
+            network = mean_with(network, start.trained, keep, tells_no_digit=start.tells_no_digit)
         if float16:
             round_to_float16(network)
-        complaint = why_no_better(network, images.pixels, images.labels, images.class_names)
+        labelled = slice(images.n_no_digit, None)
+        complaint = why_no_better(network, images.pixels[labelled], images.labels[labelled], images.class_names)
         if complaint is not None:
             self.has_learnt = False
             _log.warning(complaint)
         if self._test_set is not None:
-            self.evaluation = evaluate(network, self._test_set.pixels, self._test_set.labels)
+            tested = self._test_set.pixels, self._test_set.labels
+            self.evaluation = evaluate(network, *tested, tells_no_digit=self._tells_no_digit)
         origin = {
             "fastmnist_version": __version__,
             **self.training.origin(),
@@ -166,6 +196,7 @@ class TrainingRun:
             model.temperature = start.temperature
         if self.training.recipe.validation:
             pixels, labels = self.training.held_out
-            model.origin["validation_accuracy"] = evaluate(network, pixels, labels).accuracy
+            figures = evaluate(network, pixels, labels, tells_no_digit=self._tells_no_digit)
+            model.origin["validation_accuracy"] = figures.accuracy
             model.temperature = fit_temperature(network.logits(pixels), labels)
         return model

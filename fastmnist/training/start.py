@@ -3,44 +3,63 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastmnist.datasets.labelled import LabelledImages, class_names_of
 from fastmnist.model.network import Network
+from fastmnist.shapes import MAX_CLASSES
 
 
-def with_classes_of(images: LabelledImages, class_names: Sequence[str]) -> LabelledImages:
+def with_classes_of(
+    images: LabelledImages, class_names: Sequence[str], *, tells_no_digit: bool = False
+) -> LabelledImages:
     """Return images whose classes are `class_names`, in that order, followed by those that are new.
 
-    Raises DataError where these are too many.
+    Raises DataError where these are too many, of which "no digit" is one where images or the model need it.
     """
     new = [name for name in images.class_names if name not in class_names]
-    names = class_names_of(set(), [*class_names, *new])
-    positions = np.array([names.index(name) for name in images.class_names], np.uint8)
-    return images._replace(labels=positions[images.labels], class_names=names)
+    most = MAX_CLASSES - (tells_no_digit or images.n_no_digit > 0)
+    names = class_names_of(set(), [*class_names, *new], most)
+    positions = [names.index(name) for name in images.class_names]
+    if images.n_no_digit:
+        positions.append(len(names))
+    return images._replace(labels=np.array(positions, np.uint8)[images.labels], class_names=names)
 
 
-def begin_with(network: Network, start: Network) -> None:
+def begin_with(network: Network, start: Network, *, tells_no_digit: bool = False) -> None:
     """Give a network the parameters of one of the same layers, which may have fewer classes; new ones stay as they are.
 
-    Raises ValueError for other layers.
+    Where `start` `tells_no_digit`, its last output is that, and becomes the last of `network`. Raises ValueError for
+    other layers.
     """
     if network.layer_sizes[:-1] != start.layer_sizes[:-1] or network.n_classes < start.n_classes:
         raise ValueError(f"layers {start.layer_sizes}, expected those of {network.layer_sizes}")
     for layer in range(start.n_layers):
-        n_out = start.layer_sizes[layer + 1]
-        network.weights(layer)[:, :n_out] = start.weights(layer)
-        network.biases(layer)[:n_out] = start.biases(layer)
+        units = _units(network, start, layer, tells_no_digit)
+        network.weights(layer)[:, units] = start.weights(layer)
+        network.biases(layer)[units] = start.biases(layer)
 
 
-def mean_with(network: Network, start: Network, keep: float) -> Network:
-    """Return the mean of two networks' weights, `keep` of `start`'s; new classes have `network`'s alone."""
+def mean_with(network: Network, start: Network, keep: float, *, tells_no_digit: bool = False) -> Network:
+    """Return the mean of two networks' weights, `keep` of `start`'s; new classes have `network`'s alone.
+
+    `tells_no_digit` is that of `begin_with`.
+    """
     mean = Network(network.layer_sizes)
     begin_with(mean, network)
     for layer in range(start.n_layers):
-        n_out = start.layer_sizes[layer + 1]
+        units = _units(network, start, layer, tells_no_digit)
         for ours, others in (
-            (mean.weights(layer)[:, :n_out], start.weights(layer)),
-            (mean.biases(layer)[:n_out], start.biases(layer)),
+            (mean.weights(layer), start.weights(layer)),
+            (mean.biases(layer), start.biases(layer)),
         ):
-            ours += np.float32(keep) * (others - ours)
+            ours[..., units] += np.float32(keep) * (others - ours[..., units])
     return mean
+
+
+def _units(network: Network, start: Network, layer: int, tells_no_digit: bool) -> NDArray[np.intp]:
+    """Return where the units of a layer of `start` are in `network`."""
+    units = np.arange(start.layer_sizes[layer + 1])
+    if tells_no_digit and layer == start.n_layers - 1:
+        units[-1] = network.n_classes - 1
+    return units
