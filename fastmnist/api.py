@@ -42,7 +42,7 @@ class Result:
 
     indices: intp (n,), the class of each image as a position in `class_names`, -1 for an image without a label.
     confidences: float32 (n,), the probability of that class, NaN for an image without a label.
-    probabilities: float32 (n, n_classes), those of all classes, NaN likewise; with "no digit" they sum to less than 1.
+    probabilities: float32 (n, n_classes), those of all classes, NaN likewise; with "no digit" they sum to at most 1.
     errors: for each image None, or in one line why it has no label.
     paths: the path of each image, "<array>" or "<bytes>" where it has none.
     positions: the position of each image inside its file or array, None where that holds one image.

@@ -46,7 +46,7 @@ def predict(
     confidence. A file of several pages (TIFF, animations, PDF, HEIC) gives a row for each, its index the page from 0.
     An image that can't be read keeps its row, with an empty label, and a line on stderr says why; so does one that
     looks like no digit at all, where the model was trained to tell (`no_digit` in `fastmnist info`). The exit code is
-    then 1, as it is where there are files but no image.
+    then 1, as it is where there are files but no image. JSON Lines say why in the key `error` of such a row.
     """
     options = RowOptions(**row_settings)
     check_options(options)
