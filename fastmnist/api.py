@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 class Result:
     """What a model says of n images, a row for each.
 
-    An image has no label where it can't be read, or where it is none of the classes to a model that tells no digit.
+    An image has no label where it can't be read, or where a model that can refuse says that it is no digit.
 
     indices: intp (n,), the class of each image as a position in `class_names`, -1 for an image without a label.
     confidences: float32 (n,), the probability of that class, NaN for an image without a label.
@@ -77,8 +77,8 @@ class Model(model_file.Model):
         `preprocess` says how pictures are brought into MNIST's form, "auto", "mnist" or "none", by default as the model
         was trained; `threads` limits the threads.
 
-        An image that can't be read is a row with an error, and so is one that is none of the classes to a model that
-        tells no digit. Raises DataError for what is not an image: another type, shape or range of values.
+        An image that can't be read is a row with an error, and so is one that the model says is no digit, if it can
+        refuse. Raises DataError for what is not an image: another type, shape or range of values.
         """
         batches = read_given(images, self._mode(preprocess), threads=_threads(threads), ask=self.confidences)
         return _joined([self._result(part) for part in _predict(self, batches, threads, True)], self.class_names)
@@ -167,11 +167,11 @@ def train(
     or `images` alone is the path of a data set, as the command `train` takes it: a folder of IDX files or of class
     folders, or a table. `test` is evaluated once, at the end; a data set's own test set is, without being named.
 
-    `no_digit` are images of none of the classes, as `Model.predict` takes them. The model then tells no digit: an image
+    `no_digit` are images of none of the classes, as `Model.predict` takes them. The model can then refuse: an image
     that looks like none of the classes gets no label.
 
     `start` is a model that is trained further, or its file, "shipped" for the package's: the result has its hidden
-    layers, its classes before new ones, and its preprocessing, and tells no digit if it does.
+    layers, its classes before new ones, and its preprocessing, and can refuse if it can.
 
     `recipe` is "seed", "default", "best", "tune" or a Recipe ("default", or "tune" with `start`), and each of its
     settings can be given by name, as in `hidden=(300, 100), epochs=5`; `augment` takes a mapping of strengths.
@@ -231,7 +231,7 @@ def evaluate_labelled(model: model_file.Model, images: "LabelledImages", data: A
     if not len(images.labels):
         prefix = "" if data is None else f"{printable(data)}: "
         raise DataError(f"{prefix}none of {n_errors:,} images can be read, expected some; replace them")
-    result = evaluation.evaluate(model.network, images.pixels, images.labels, tells_no_digit=model.tells_no_digit)
+    result = evaluation.evaluate(model.network, images.pixels, images.labels, can_refuse=model.can_refuse)
     return dataclasses.replace(result, n_errors=n_errors)
 
 

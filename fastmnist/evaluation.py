@@ -19,8 +19,8 @@ class Evaluation:
     """The figures of one evaluation.
 
     `confusion[true, predicted]` counts samples, int64 (n_classes, n_classes). `refused`, int64 (n_classes,), counts
-    those of each true class that the model takes for no digit, which is wrong; None for a model that tells no such
-    thing. `predictions` (n_samples,) are the predicted classes, n_classes for a refusal.
+    those of each true class that the model takes for no digit, which is wrong; None for a model that can't
+    refuse. `predictions` (n_samples,) are the predicted classes, n_classes for a refusal.
     `n_errors` counts images that can't be read and are left out.
     `loss` is the mean cross-entropy, over all outputs.
     `calibration_error` is the expected one: samples are put into bins of equal width by their confidence, and the
@@ -86,7 +86,7 @@ class Evaluation:
         return [cell for cell in cells if cell[2]]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the same figures for JSON; `refused` is there for a model that tells no digit."""
+        """Return the same figures for JSON; `refused` is there for a model that can refuse."""
         return {
             "n_samples": self.n_samples,
             "accuracy": self.accuracy,
@@ -106,14 +106,14 @@ def _share(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.floa
     return np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)
 
 
-def evaluate(network: Network, pixels: Uint8 | Float32, labels: Uint8, *, tells_no_digit: bool = False) -> Evaluation:
+def evaluate(network: Network, pixels: Uint8 | Float32, labels: Uint8, *, can_refuse: bool = False) -> Evaluation:
     """Return the figures of `network` on pixels (n_samples, n_in), n_samples at least 1, and labels (n_samples,).
 
-    Where it `tells_no_digit`, its last output is no class: labels are below it, and an image it is given to is refused.
+    Where it `can_refuse`, its last output is no class: labels are below it, and an image it is given to is refused.
 
     Raises ModelError for a network whose weights are so large that its outputs are not numbers.
     """
-    n_classes = network.n_classes - tells_no_digit
+    n_classes = network.n_classes - can_refuse
     counts = np.zeros((n_classes, network.n_classes), np.int64)
     predictions = np.empty(len(pixels), np.uint8)
     loss, excess = 0.0, np.zeros(N_BINS)
@@ -139,5 +139,5 @@ def evaluate(network: Network, pixels: Uint8 | Float32, labels: Uint8, *, tells_
         confusion,
         calibration_error,
         predictions,
-        refused=refused if tells_no_digit else None,
+        refused=refused if can_refuse else None,
     )

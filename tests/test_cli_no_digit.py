@@ -1,4 +1,4 @@
-"""The commands with a model that tells no digit."""
+"""The commands with a model that can refuse."""
 
 import csv
 import json
@@ -171,14 +171,14 @@ def test_a_model_is_trained_with_pictures_of_no_digit_and_goes_on(run_cli, own, 
     assert run.code == 0, run.stderr
     assert "training 784-32-3 on 60 images" in run.stderr
     model = load_model(tmp_path / "model.safetensors")
-    assert (model.tells_no_digit, model.class_names) == (True, ["bottom", "top"])
+    assert (model.can_refuse, model.class_names) == (True, ["bottom", "top"])
     whole = (tmp_path / "model.safetensors").read_bytes()
     resumed = run_cli(*own, "--checkpoint", "c", "--resume", "-o", "resumed.safetensors")
     assert resumed.code == 0, resumed.stderr
     assert (tmp_path / "resumed.safetensors").read_bytes() == whole
     further = run_cli("train", "own", "--from", "model.safetensors", "--epochs", "1", "-o", "further.safetensors")
     assert further.code == 0, further.stderr
-    assert load_model(tmp_path / "further.safetensors").tells_no_digit
+    assert load_model(tmp_path / "further.safetensors").can_refuse
 
 
 def test_the_command_writes_what_the_library_returns(run_cli, tmp_path):

@@ -1,4 +1,4 @@
-"""Models that tell no digit: their files, what they predict, their figures, how they are trained."""
+"""Models that can refuse: their files, what they predict, their figures, how they are trained."""
 
 import pickle
 
@@ -75,28 +75,28 @@ def test_no_digit_is_known_in_any_spelling():
 def test_what_a_model_tells_is_saved_and_loaded(tmp_path):
     save_model(tmp_path / "m", halves_model(temperature=2.0, origin={"note": "x"}))
     model = load_model(tmp_path / "m")
-    assert (model.tells_no_digit, model.class_names, model.temperature) == (True, ["top", "bottom"], 2.0)
+    assert (model.can_refuse, model.class_names, model.temperature) == (True, ["top", "bottom"], 2.0)
     assert model.metadata["no_digit"] is True
     assert "no_digit" not in model.origin
-    assert pickle.loads(pickle.dumps(model)).tells_no_digit
+    assert pickle.loads(pickle.dumps(model)).can_refuse
     save_model(tmp_path / "again", model)
     plain = Model(random_network((784, 2, 2)), ["top", "bottom"], "none")
-    assert not plain.tells_no_digit
+    assert not plain.can_refuse
     assert "no_digit" not in plain.metadata
 
 
 def test_255_classes_and_no_digit_are_as_many_as_there_may_be(tmp_path):
     names = [f"c{number}" for number in range(255)]
     save_model(tmp_path / "m", Model(random_network((784, 1, 256)), names, "none"))
-    assert load_model(tmp_path / "m").tells_no_digit
+    assert load_model(tmp_path / "m").can_refuse
 
 
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"no_digit": "yes"}, "whether it tells no digit is neither true nor false"),
-        ({"no_digit": 1}, "whether it tells no digit is neither true nor false"),
-        ({"no_digit": None}, "whether it tells no digit is neither true nor false"),
+        ({"no_digit": "yes"}, "whether it can refuse is neither true nor false"),
+        ({"no_digit": 1}, "whether it can refuse is neither true nor false"),
+        ({"no_digit": None}, "whether it can refuse is neither true nor false"),
         ({"no_digit": False}, "class names that do not fit 3 classes"),
         ({"class_names": ["a", "b", "c"]}, 'class names that do not fit 2 classes and "no digit"'),
         ({"class_names": ["a"]}, 'class names that do not fit 2 classes and "no digit"'),
@@ -209,7 +209,7 @@ def test_the_figures_are_those_of_plain_numpy():
     kinds, true = "ttb-b-tbt-", np.array([0, 1, 1, 0, 1, 1, 0, 0, 0, 1], np.uint8)
     model, pixels = halves_model(), images_of(kinds).reshape(10, 784)
     predicted = np.array(["tb-".index(kind) for kind in kinds])
-    figures = evaluate(model.network, pixels, true, tells_no_digit=True)
+    figures = evaluate(model.network, pixels, true, can_refuse=True)
     confusion = [[int(((true == row) & (predicted == column)).sum()) for column in range(3)] for row in range(2)]
     assert np.column_stack([figures.confusion, figures.refused]).tolist() == confusion
     assert figures.confusion.dtype == figures.refused.dtype == np.int64
@@ -263,7 +263,7 @@ def trained(**changes):
 
 def test_a_model_learns_to_tell_no_digit():
     model = trained()
-    assert (model.trained.n_classes, model.class_names, model.tells_no_digit) == (3, ["bottom", "top"], True)
+    assert (model.trained.n_classes, model.class_names, model.can_refuse) == (3, ["bottom", "top"], True)
     assert model.predict(images_of("tb--bt", seed=2)).labels.tolist() == labels_of("tb--bt")
 
 
@@ -334,7 +334,7 @@ def test_whether_anything_was_learnt_is_asked_of_the_labelled_images(notes):
 def test_without_such_images_nothing_changes():
     images, labels = images_of(KINDS), labels_of(KINDS)
     model = fastmnist.train(images, labels, **SETTINGS)
-    assert (model.trained.n_classes, model.tells_no_digit) == (2, False)
+    assert (model.trained.n_classes, model.can_refuse) == (2, False)
 
 
 def test_a_checkpoint_is_of_its_images_of_no_digit(tmp_path):
@@ -407,13 +407,13 @@ def test_as_many_classes_as_labels_have_room_for_leave_none_for_no_digit():
 def test_the_last_output_stays_the_last_one():
     start, network = random_network((784, 20, 4), 1), random_network((784, 20, 6), 2)
     before = network.weights(1).copy()
-    begin_with(network, start, tells_no_digit=True)
+    begin_with(network, start, can_refuse=True)
     np.testing.assert_array_equal(network.weights(0), start.weights(0))
     np.testing.assert_array_equal(network.weights(1)[:, [0, 1, 2, 5]], start.weights(1))
     np.testing.assert_array_equal(network.biases(1)[[0, 1, 2, 5]], start.biases(1))
     np.testing.assert_array_equal(network.weights(1)[:, [3, 4]], before[:, [3, 4]])
     network = random_network((784, 20, 6), 2)
-    mean = mean_with(network, start, 0.25, tells_no_digit=True)
+    mean = mean_with(network, start, 0.25, can_refuse=True)
     for ours, others, theirs in (
         (mean.weights(1), network.weights(1), start.weights(1)),
         (mean.biases(1), network.biases(1), start.biases(1)),
@@ -435,7 +435,7 @@ def test_a_model_trained_further_goes_on_telling_no_digit(others):
     images, labels = np.concatenate([images_of("tb" * 10, seed=4), columns]), labels_of("tb" * 10) + ["a new one"] * 20
     model = fastmnist.train(images, labels, start=start, no_digit=others, **{**FURTHER, "epochs": 60})
     assert (model.class_names, model.trained.n_classes) == (["bottom", "top", "a new one"], 4)
-    assert model.tells_no_digit
+    assert model.can_refuse
     seen = np.concatenate([images_of("tb--", seed=6), columns[:1]])
     assert model.predict(seen).labels.tolist() == ["top", "bottom", "", "", "a new one"]
 
@@ -445,7 +445,7 @@ def test_a_plain_model_learns_to_tell_no_digit():
     model = fastmnist.train(
         images_of("tb" * 10, 4), labels_of("tb" * 10), start=plain, no_digit=OTHERS, **{**FURTHER, "epochs": 60}
     )
-    assert (model.tells_no_digit, model.trained.n_classes) == (True, 3)
+    assert (model.can_refuse, model.trained.n_classes) == (True, 3)
     assert model.predict(images_of("tb--", seed=6)).labels.tolist() == labels_of("tb--")
 
 

@@ -102,5 +102,5 @@ def _model(option: str | None) -> tuple[str, bool]:
     except FastmnistError as error:
         return f"{error} ({origin})", False
     sizes = "-".join(map(str, loaded.trained.layer_sizes))
-    names = ", ".join(loaded.class_names) + f" and {NO_DIGIT}" * loaded.tells_no_digit
+    names = ", ".join(loaded.class_names) + f" and {NO_DIGIT}" * loaded.can_refuse
     return f"{printable(path)} ({origin}): {sizes}, classes {names}", True

@@ -66,7 +66,7 @@ class Model:
         return self.trained if self.temperature is None else calibrated(self.trained, self.temperature)
 
     @property
-    def tells_no_digit(self) -> bool:
+    def can_refuse(self) -> bool:
         """Whether an image may be of none of the classes."""
         return self.trained.n_classes == len(self.class_names) + 1
 
@@ -95,7 +95,7 @@ class Model:
             facts["temperature_folded"] = False  # into the last layer of the file: it is not
         if self.stored_as != "float32":
             facts["stored_as"] = self.stored_as
-        if self.tells_no_digit:
+        if self.can_refuse:
             facts["no_digit"] = True
         return {**self.origin, **facts}
 
@@ -191,12 +191,12 @@ def _network_of(tensors: Tensors, metadata: dict[str, Any]) -> Network:
     sizes = _sizes_of(tensors, metadata.get("stored_as", "float32"))
     if sizes[0] != N_PIXELS:
         raise UnsoundError(f"{sizes[0]} inputs, expected {N_PIXELS}")
-    tells_no_digit = metadata.get("no_digit", False)
-    if not isinstance(tells_no_digit, bool):
-        raise UnsoundError("whether it tells no digit is neither true nor false")
-    n_names = sizes[-1] - tells_no_digit
-    if not _is_names(metadata.get("class_names"), n_names) or (tells_no_digit and not n_names):
-        besides = ' and "no digit"' if tells_no_digit else ""
+    can_refuse = metadata.get("no_digit", False)
+    if not isinstance(can_refuse, bool):
+        raise UnsoundError("whether it can refuse is neither true nor false")
+    n_names = sizes[-1] - can_refuse
+    if not _is_names(metadata.get("class_names"), n_names) or (can_refuse and not n_names):
+        besides = ' and "no digit"' if can_refuse else ""
         raise UnsoundError(f"class names that do not fit {n_names} classes{besides}")
     if metadata.get("preprocess") not in PREPROCESS_MODES:
         raise UnsoundError(

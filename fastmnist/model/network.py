@@ -78,7 +78,7 @@ class Network:
 
     @property
     def n_classes(self) -> int:
-        """The number of outputs: 10 for MNIST, one more where the model tells no digit too."""
+        """The number of outputs: 10 for MNIST, one more where the model can refuse."""
         return self.layer_sizes[-1]
 
     def weights(self, layer: int) -> Float32:

@@ -68,7 +68,7 @@ class Training:
         n_classes: int = 10,
         start: Network | None = None,
         *,
-        start_tells_no_digit: bool = False,
+        start_can_refuse: bool = False,
     ) -> None:
         """Take pixels (n_samples, n_in) and labels (n_samples,), n_samples at least 1.
 
@@ -89,7 +89,7 @@ class Training:
         self.network = trained = Network.random(layer_sizes, recipe.seed, scale)
         self.start = start
         if start is not None:
-            begin_with(trained, start, tells_no_digit=start_tells_no_digit)
+            begin_with(trained, start, can_refuse=start_can_refuse)
         if recipe.average:
             trained = copy.deepcopy(trained)
         max_samples = _samples_per_call(trained.parameters.size, recipe.batch_size)

@@ -112,7 +112,7 @@ class TrainingRun:
         """Train on `images`; write a `checkpoint` after each epoch, and `resume` from it what was interrupted.
 
         With `start`, train that model further: the result has its hidden layers, its classes before new ones, and
-        tells no digit where it does. So does that of images some of which are of no digit.
+        can refuse where that model can, or where some of the images are of no digit.
 
         Raises TrainingError for settings that do not fit the data or the checkpoint, and where there is a checkpoint
         already but not `resume`: a forgotten --resume must not overwrite hours of work.
@@ -127,25 +127,25 @@ class TrainingRun:
             raise TrainingError("no checkpoint named, expected the file to resume from")
         if start is None and recipe.keep:
             raise TrainingError("keep without a model to start from: name one with --from")
-        tells_no_digit = images.n_no_digit > 0
+        can_refuse = images.n_no_digit > 0
         if start is not None:
             recipe = recipe.with_settings(hidden=start.trained.layer_sizes[1:-1])
-            images = with_classes_of(images, start.class_names, tells_no_digit=start.tells_no_digit)
-            tells_no_digit |= start.tells_no_digit
+            images = with_classes_of(images, start.class_names, can_refuse=start.can_refuse)
+            can_refuse |= start.can_refuse
             test_set = None if test_set is None else with_classes_of(test_set, images.class_names)
         check_storable((), images.class_names)
         self._images, self._test_set, self._checkpoint, self._start = images, test_set, checkpoint, start
         n_labelled = len(images.labels) - images.n_no_digit
         if images.n_no_digit and recipe.validation >= n_labelled:
             raise TrainingError(f"{recipe.validation} of {n_labelled} images held out: expected fewer --validation")
-        self._tells_no_digit = tells_no_digit
+        self._can_refuse = can_refuse
         self.training = Training(
             images.pixels,
             images.labels,
             recipe,
-            len(images.class_names) + tells_no_digit,
+            len(images.class_names) + can_refuse,
             None if start is None else start.trained,
-            start_tells_no_digit=start is not None and start.tells_no_digit,
+            start_can_refuse=start is not None and start.can_refuse,
         )
         self.epochs: list[EpochDone] = (
             load_checkpoint(checkpoint, self.training) if resume and checkpoint is not None else []
@@ -172,7 +172,7 @@ class TrainingRun:
         network, images, start = self.training.network, self._images, self._start
         if start is not None:
             keep = self.training.recipe.keep
-            network = mean_with(network, start.trained, keep, tells_no_digit=start.tells_no_digit)
+            network = mean_with(network, start.trained, keep, can_refuse=start.can_refuse)
         if float16:
             round_to_float16(network)
         labelled = slice(images.n_no_digit, None)
@@ -182,7 +182,7 @@ class TrainingRun:
             _log.warning(complaint)
         if self._test_set is not None:
             tested = self._test_set.pixels, self._test_set.labels
-            self.evaluation = evaluate(network, *tested, tells_no_digit=self._tells_no_digit)
+            self.evaluation = evaluate(network, *tested, can_refuse=self._can_refuse)
         origin = {
             "fastmnist_version": __version__,
             **self.training.origin(),
@@ -196,7 +196,7 @@ class TrainingRun:
             model.temperature = start.temperature
         if self.training.recipe.validation:
             pixels, labels = self.training.held_out
-            figures = evaluate(network, pixels, labels, tells_no_digit=self._tells_no_digit)
+            figures = evaluate(network, pixels, labels, can_refuse=self._can_refuse)
             model.origin["validation_accuracy"] = figures.accuracy
             model.temperature = fit_temperature(network.logits(pixels), labels)
         return model

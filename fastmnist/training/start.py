@@ -10,15 +10,13 @@ from fastmnist.model.network import Network
 from fastmnist.shapes import MAX_CLASSES
 
 
-def with_classes_of(
-    images: LabelledImages, class_names: Sequence[str], *, tells_no_digit: bool = False
-) -> LabelledImages:
+def with_classes_of(images: LabelledImages, class_names: Sequence[str], *, can_refuse: bool = False) -> LabelledImages:
     """Return images whose classes are `class_names`, in that order, followed by those that are new.
 
     Raises DataError where these are too many, of which "no digit" is one where images or the model need it.
     """
     new = [name for name in images.class_names if name not in class_names]
-    most = MAX_CLASSES - (tells_no_digit or images.n_no_digit > 0)
+    most = MAX_CLASSES - (can_refuse or images.n_no_digit > 0)
     names = class_names_of(set(), [*class_names, *new], most)
     positions = [names.index(name) for name in images.class_names]
     if images.n_no_digit:
@@ -26,29 +24,29 @@ def with_classes_of(
     return images._replace(labels=np.array(positions, np.uint8)[images.labels], class_names=names)
 
 
-def begin_with(network: Network, start: Network, *, tells_no_digit: bool = False) -> None:
+def begin_with(network: Network, start: Network, *, can_refuse: bool = False) -> None:
     """Give a network the parameters of one of the same layers, which may have fewer classes; new ones stay as they are.
 
-    Where `start` `tells_no_digit`, its last output is that, and becomes the last of `network`. Raises ValueError for
+    If `start` can refuse, its last output is that, and becomes the last of `network`. Raises ValueError for
     other layers.
     """
     if network.layer_sizes[:-1] != start.layer_sizes[:-1] or network.n_classes < start.n_classes:
         raise ValueError(f"layers {start.layer_sizes}, expected those of {network.layer_sizes}")
     for layer in range(start.n_layers):
-        units = _units(network, start, layer, tells_no_digit)
+        units = _units(network, start, layer, can_refuse)
         network.weights(layer)[:, units] = start.weights(layer)
         network.biases(layer)[units] = start.biases(layer)
 
 
-def mean_with(network: Network, start: Network, keep: float, *, tells_no_digit: bool = False) -> Network:
+def mean_with(network: Network, start: Network, keep: float, *, can_refuse: bool = False) -> Network:
     """Return the mean of two networks' weights, `keep` of `start`'s; new classes have `network`'s alone.
 
-    `tells_no_digit` is that of `begin_with`.
+    `can_refuse` is that of `begin_with`.
     """
     mean = Network(network.layer_sizes)
     begin_with(mean, network)
     for layer in range(start.n_layers):
-        units = _units(network, start, layer, tells_no_digit)
+        units = _units(network, start, layer, can_refuse)
         for ours, others in (
             (mean.weights(layer), start.weights(layer)),
             (mean.biases(layer), start.biases(layer)),
@@ -57,9 +55,9 @@ def mean_with(network: Network, start: Network, keep: float, *, tells_no_digit: 
     return mean
 
 
-def _units(network: Network, start: Network, layer: int, tells_no_digit: bool) -> NDArray[np.intp]:
+def _units(network: Network, start: Network, layer: int, can_refuse: bool) -> NDArray[np.intp]:
     """Return where the units of a layer of `start` are in `network`."""
     units = np.arange(start.layer_sizes[layer + 1])
-    if tells_no_digit and layer == start.n_layers - 1:
+    if can_refuse and layer == start.n_layers - 1:
         units[-1] = network.n_classes - 1
     return units
