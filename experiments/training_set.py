@@ -89,10 +89,13 @@ def _with_strokes(large: Picture, factor: float) -> Picture:
     return (cv2.dilate if factor > 1 else cv2.erode)(padded, kernel).astype(np.uint8)
 
 
-def scanned(large: Picture, rng: np.random.Generator) -> Picture:
-    """Return a drawn digit as a picture of it, uint8 of any size: coarse or fine, dark on light or light on dark."""
+def scanned(large: Picture, rng: np.random.Generator, coarse: float = COARSE) -> Picture:
+    """Return a drawn digit as a picture of it, uint8 of any size: coarse or fine, dark on light or light on dark.
+
+    `coarse` is the chance of a coarse scan.
+    """
     margins = rng.uniform(0, MARGIN * max(large.shape), 4).astype(int)
-    if rng.random() < COARSE:
+    if rng.random() < coarse:
         if rng.random() < 0.5:  # of ink or no ink, as fax machines see it
             large = np.where(large > 127, 255, 0).astype(np.uint8)
         side = float(rng.integers(*COARSE_SIDES, endpoint=True))
