@@ -15,7 +15,7 @@ import numpy as np
 
 from bench.machine import available_cores
 from experiments.figures import DIGITS, LETTERS, SIGNS
-from experiments.pen import Picture, drawn, scribble
+from experiments.pen import Picture, cut, drawn, scribble
 from experiments.training_set import scanned, written
 from fastmnist.datasets.dataset import open_dataset
 from fastmnist.errors import DataError
@@ -73,7 +73,7 @@ def half(rng: np.random.Generator, digits: Picture) -> Picture:
     digit = rng.choice(list(UPPER_HALVES if is_upper else LOWER_HALVES))
     figure = drawn(_way(DIGITS[digit], rng), rng)
     rows = round(len(figure) * rng.uniform(0.35, 0.5))
-    return _cut(figure[:rows] if is_upper else figure[-rows:])
+    return cut(figure[:rows] if is_upper else figure[-rows:])
 
 
 def blot(rng: np.random.Generator, digits: Picture) -> Picture:
@@ -89,7 +89,7 @@ def blot(rng: np.random.Generator, digits: Picture) -> Picture:
     else:
         cloud = cv2.GaussianBlur(rng.standard_normal((120, 120)), (0, 0), rng.uniform(5, 20))
         blank = np.where(cloud > np.quantile(cloud, rng.uniform(0.4, 0.85)), 255, 0).astype(np.uint8)
-    return np.pad(_cut(blank), round(rng.uniform(0.2, 0.5) * height))
+    return np.pad(cut(blank), round(rng.uniform(0.2, 0.5) * height))
 
 
 def lines(rng: np.random.Generator, digits: Picture) -> Picture:
@@ -100,7 +100,7 @@ def lines(rng: np.random.Generator, digits: Picture) -> Picture:
         left, right = rng.uniform(0, 40), rng.uniform(90, 140)
         ends = [(round(left), round(y - rise / 2)), (round(right), round(y + rise / 2))]
         cv2.line(large, ends[0], ends[1], 255, thick, cv2.LINE_AA)
-    return _cut(large)
+    return cut(large)
 
 
 def noise(rng: np.random.Generator, digits: Picture) -> Picture:
@@ -171,11 +171,6 @@ def _digit(rng: np.random.Generator, digits: Picture, names: str) -> Picture:
 def _high(figure: Picture, height: int) -> Picture:
     width = max(8, round(figure.shape[1] * height / len(figure)))
     return np.asarray(cv2.resize(figure, (width, height)), np.uint8)
-
-
-def _cut(figure: Picture) -> Picture:
-    left, top, width, height = cv2.boundingRect((figure > 100).astype(np.uint8))
-    return figure[top : top + height, left : left + width] if width else figure
 
 
 def main() -> None:

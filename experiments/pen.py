@@ -45,8 +45,13 @@ def inked(curves: list[Points], pen: float) -> Picture:
     for curve in curves:
         sixteenths = np.rint((curve - low) * 16).astype(np.int32).reshape(-1, 1, 2)
         cv2.polylines(canvas, [sixteenths], False, 255, max(1, round(pen)), cv2.LINE_AA, 4)
-    left, top, width, height = cv2.boundingRect((canvas > 100).astype(np.uint8))
-    return canvas[top : top + height, left : left + width]
+    return cut(canvas)
+
+
+def cut(picture: Picture) -> Picture:
+    """Return a picture, light on dark, without the empty rows and columns around its ink; all of it without ink."""
+    left, top, width, height = cv2.boundingRect((picture > 100).astype(np.uint8))
+    return picture[top : top + height, left : left + width] if width else picture
 
 
 def _points(stroke: str) -> Points:

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import pty
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -139,6 +140,27 @@ def cli_environment(**changes):
 def cli_command(*arguments, warnings="error"):
     """The command line of `fastmnist ARGUMENTS`, which fails on any warning unless told otherwise."""
     return [sys.executable, "-W", warnings, "-m", "fastmnist", *arguments]
+
+
+def shown_on_terminal(*arguments, cwd):
+    """Run `fastmnist ARGUMENTS` with stderr on a terminal; return its exit code and what the terminal got."""
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        cli_command(*arguments), cwd=cwd, env=cli_environment(TERM="xterm"), stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=follower,
+    )  # fmt: skip
+    os.close(follower)
+    shown = b""
+    while True:
+        try:
+            part = os.read(leader, 65536)
+        except OSError:  # Linux's way to say that the other end is closed
+            break
+        if not part:
+            break
+        shown += part
+    os.close(leader)
+    return process.wait(), shown.decode()
 
 
 @pytest.fixture

@@ -3,14 +3,12 @@
 import csv
 import json
 import os
-import pty
 import re
-import subprocess
 
 import cv2
 import numpy as np
 import pytest
-from conftest import cli_command, cli_environment
+from conftest import shown_on_terminal
 from test_no_digit import KINDS as LABELLED
 from test_no_digit import LABELS, OTHERS, REFUSED, SETTINGS, TOLD, halves_model, images_of, labels_of, trained
 
@@ -93,25 +91,10 @@ def test_shards_are_all_rows(run_cli, halves):
 
 
 def test_a_picture_of_no_digit_is_shown_as_such(halves):
-    leader, follower = pty.openpty()
-    process = subprocess.Popen(
-        cli_command("predict", "folder/black.png", "--model", "m.safetensors", "--show", "1"),
-        cwd=halves, env=cli_environment(TERM="xterm"), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-        stderr=follower,
-    )  # fmt: skip
-    os.close(follower)
-    shown = b""
-    while True:
-        try:
-            part = os.read(leader, 65536)
-        except OSError:  # Linux's way to say that the other end is closed
-            break
-        if not part:
-            break
-        shown += part
-    os.close(leader)
-    assert process.wait() == 1
-    assert f"folder/black.png:  no digit {REFUSED:.1%}  " in shown.decode()
+    arguments = "predict", "folder/black.png", "--model", "m.safetensors", "--show", "1"
+    code, shown = shown_on_terminal(*arguments, cwd=halves)
+    assert code == 1
+    assert f"folder/black.png:  no digit {REFUSED:.1%}  " in shown
 
 
 def test_evaluate_shows_refusals_in_a_column_of_their_own(run_cli, halves):

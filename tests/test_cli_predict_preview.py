@@ -1,11 +1,9 @@
 import os
-import pty
-import subprocess
 
 import cv2
 import numpy as np
 import pytest
-from conftest import cli_command, cli_environment
+from conftest import shown_on_terminal
 
 from fastmnist.images.normalize import normalize
 
@@ -43,25 +41,8 @@ def test_no_terminal_is_drawn_on_where_there_is_none(run_cli, pictures, small_mo
 
 
 def test_digits_are_drawn_on_a_terminal_with_three_guesses(pictures, small_model, tmp_path):
-    leader, follower = pty.openpty()
-    process = subprocess.Popen(
-        cli_command("predict", "pictures", "--model", small_model, "--show", "2"),
-        cwd=tmp_path, env=cli_environment(TERM="xterm"), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-        stderr=follower,
-    )  # fmt: skip
-    os.close(follower)
-    shown = b""
-    while True:
-        try:
-            part = os.read(leader, 65536)
-        except OSError:  # Linux's way to say that the other end is closed
-            break
-        if not part:
-            break
-        shown += part
-    os.close(leader)
-    assert process.wait() == 1
-    text = shown.decode()
+    code, text = shown_on_terminal("predict", "pictures", "--model", small_model, "--show", "2", cwd=tmp_path)
+    assert code == 1
     assert text.count("▀") == 2 * 28 * 14
     for name in ("pictures/a.png", "pictures/c d.png"):
         line = next(line for line in text.splitlines() if f"{name}:  " in line)
