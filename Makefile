@@ -82,7 +82,9 @@ bench-smoke: install
 model: install
 	$(BIN)/fastmnist download data/
 	$(BIN)/python -m experiments.training_set data/ build/training_set/
-	$(BIN)/fastmnist train build/training_set/ --recipe best --epochs 250 --validation 4000 --float16 \
+	$(BIN)/python -m experiments.no_digits data/ build/no_digits-idx3-ubyte
+	$(BIN)/fastmnist train build/training_set/ --no-digit build/no_digits-idx3-ubyte --recipe best --epochs 400 \
+		--validation 4000 --float16 \
 		--output fastmnist/model/shipped.safetensors
 
 dist: install

@@ -1,7 +1,7 @@
 """Images of what is no digit: `python -m experiments.no_digits DATA OUT` writes them for `train --no-digit OUT`.
 
 Letters, signs, joined digits and halves of some, blots, lines, noise, drawn with a pen, scanned, and brought to MNIST's
-form by the product's own normaliser. What many people write as they write a digit is left out: O, l, S, Z, half an 8.
+form by the product's own normaliser; and digits that stand close together, which that would tell apart. What many people write as they write a digit is left out: O, l, S, Z, half an 8.
 Everything is drawn from the seed 0 and the number of the image.
 """
 
@@ -20,12 +20,13 @@ from experiments.training_set import scanned, written
 from fastmnist.datasets.dataset import open_dataset
 from fastmnist.errors import DataError
 from fastmnist.images.normalize import normalize
+from fastmnist.numbers.glyphs import place_glyph
 from fastmnist.inputs.idx import write_images
 from fastmnist.shapes import IMAGE_SHAPE, SIDE
 
 # Halves that are no digits: the upper one of a 3 is a 7.
 UPPER_HALVES, LOWER_HALVES = "05", "0235"
-SEED, COUNT = 0, 25_000
+SEED, COUNT = 0, 40_000
 COARSE = 0.0  # share of the coarse scans: of seven pixels, a letter is what a digit is
 _TRIES = 20  # at a picture that the normaliser does not refuse
 
@@ -53,7 +54,7 @@ def joined(rng: np.random.Generator, digits: Picture) -> Picture:
 
 
 def _row(parts: list[Picture], gap: int) -> Picture:
-    """Return pictures side by side, `gap` pixels apart, but never one behind another."""
+    """Return pictures side by side, so many pixels apart, or so far into each other, but never one behind another."""
     lefts = [0]
     for part in parts[:-1]:
         lefts.append(lefts[-1] + max(part.shape[1] + gap, 2 * part.shape[1] // 3))
@@ -65,6 +66,13 @@ def _row(parts: list[Picture], gap: int) -> Picture:
         place = row[top : top + len(part), x : x + part.shape[1]]
         np.maximum(place, part, out=place)
     return row
+
+
+def apart(rng: np.random.Generator, digits: Picture) -> Picture:
+    """Return two or three digits that stand close together, in MNIST's form."""
+    parts = [_high(_digit(rng, digits, "0123456789"), 120) for _ in range(2 + (rng.random() < 0.2))]
+    image, _ = place_glyph(_row(parts, int(rng.integers(4, 40))))
+    return image
 
 
 def half(rng: np.random.Generator, digits: Picture) -> Picture:
@@ -130,8 +138,8 @@ def plain(rng: np.random.Generator, digits: Picture) -> Picture:
 Kind = Callable[[np.random.Generator, Picture], Picture]
 
 # What is drawn, and as an image in MNIST's form; how often.
-SCANNED: dict[Kind, float] = {letter: 0.38, sign: 0.2, joined: 0.17, half: 0.06, blot: 0.05, lines: 0.04}
-AS_IS: dict[Kind, float] = {noise: 0.08, plain: 0.02}
+SCANNED: dict[Kind, float] = {letter: 0.36, sign: 0.2, joined: 0.15, half: 0.05, blot: 0.05, lines: 0.04}
+AS_IS: dict[Kind, float] = {apart: 0.06, noise: 0.07, plain: 0.02}
 KINDS = {**SCANNED, **AS_IS}
 
 

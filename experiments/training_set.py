@@ -1,14 +1,16 @@
 """MNIST's training digits as other people write and scan them: `python -m experiments.training_set DATA OUT`.
 
-The model that ships is trained on these (`make model`). OUT gets the IDX files that `fastmnist train OUT` takes: each
-training digit, followed by copies of it, drawn larger with strokes of another width, another slant, turn and
-proportion; then as a sharp or a coarse scan, of any contrast, dark on light or light on dark; and brought to MNIST's
-form by the product's own normaliser. Everything is drawn from the seed 0 and the digit's position. The digits keep
-their order, so that `--validation` of so many times COPIES + 1 images holds out digits with all their copies. Of the
-test set nothing is used; its files are copied as they are.
+The model that ships is trained on these (`make model`). OUT gets the IDX files that `fastmnist train OUT` takes: first
+digits drawn with a pen as people of several schools write them (figures.py); then each training digit, followed by
+copies of it, drawn larger with strokes of another width, another slant, turn and proportion. Drawn digits and copies
+are seen as a sharp or a coarse scan, of any contrast, dark on light or light on dark, and brought to MNIST's form by the
+product's own normaliser. Everything is drawn from the seed 0 and the digit's position. The training digits keep their
+order, so that `--validation` of so many times COPIES + 1 images holds out digits with all their copies. Of the test set
+nothing is used; its files are copied as they are.
 """
 
 import argparse
+import contextlib
 import math
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +19,8 @@ import cv2
 import numpy as np
 
 from bench.machine import available_cores
+from experiments.figures import DIGITS
+from experiments.pen import drawn
 from experiments.rerender import SIDE, Picture
 from fastmnist.datasets.dataset import open_dataset
 from fastmnist.datasets.labelled import Split
@@ -26,10 +30,11 @@ from fastmnist.inputs.idx import write_images, write_labels
 
 SEED = 0
 COPIES = 1
+DRAWN = 20_000  # digits drawn with a pen
 LARGE = 6  # a digit is drawn this many times as large
-SLANT, TURN, STRETCH = 0.35, 12.0, 1.3  # at most: columns per row, degrees, width to height
-STROKES = 0.6, 1.6  # times the width of the strokes
-COARSE = 0.75  # share of the coarse scans
+SLANT, TURN, STRETCH = 0.45, 12.0, 1.45  # at most: columns per row, degrees, width to height
+STROKES = 0.55, 1.7  # times the width of the strokes
+COARSE, COARSE_DRAWN = 0.75, 0.3  # share of the coarse scans: of copies, of drawn digits
 COARSE_SIDES, FINE_SIDES = (7, 14), (20, 120)  # a digit's longest side in pixels, of a coarse and a fine scan
 UPSCALES = 8  # a coarse scan is scaled up by 1 to this factor
 BLUR = 0.04  # sigma, at most, of a fine scan: times the digit's side
@@ -119,6 +124,22 @@ def _shrunk(large: Picture, scale: float) -> Picture:
     return np.asarray(cv2.resize(large, (width, height), interpolation=interpolation), np.uint8)
 
 
+def drawn_digit(position: int) -> Picture:
+    """Return a digit that is drawn with a pen, position modulo 10, in MNIST's form: uint8 (28, 28)."""
+    rng = np.random.default_rng([SEED, position, COPIES])  # numbers that no copy draws
+    ways = DIGITS[str(position % len(DIGITS))]
+    while True:
+        with contextlib.suppress(DataError):  # one scan in a hundred is too coarse to be read
+            return normalize(scanned(drawn(ways[rng.integers(len(ways))], rng), rng, COARSE_DRAWN))
+
+
+def drawn_digits(count: int) -> Picture:
+    """Return so many drawn digits, uint8 (count, 28, 28), of the classes 0 to 9 in turn."""
+    cv2.setNumThreads(1)
+    with ThreadPoolExecutor(available_cores()) as pool:
+        return np.array(list(pool.map(drawn_digit, range(count))))
+
+
 def with_copies(digits: Picture) -> Picture:
     """Return digits, uint8 (n, 28, 28), each followed by its copies: uint8 (n * (COPIES + 1), 28, 28)."""
     cv2.setNumThreads(1)
@@ -149,7 +170,9 @@ def main() -> None:
         pixels, labels = open_dataset(arguments.data).load(split)[:2]
         digits = pixels.reshape(-1, SIDE, SIDE)
         if split == "train":
-            digits, labels = with_copies(digits), labels.repeat(1 + COPIES)
+            pen = drawn_digits(DRAWN)
+            digits = np.concatenate([pen, with_copies(digits)])
+            labels = np.concatenate([np.arange(DRAWN) % len(DIGITS), labels.repeat(1 + COPIES)]).astype(np.uint8)
         write_images(arguments.out / f"{prefix}-images-idx3-ubyte", digits)
         write_labels(arguments.out / f"{prefix}-labels-idx1-ubyte", labels)
         print(f"{len(digits):,} {split} images written to {arguments.out}")

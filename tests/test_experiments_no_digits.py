@@ -32,7 +32,8 @@ def test_the_shares_are_all(some):
 
 
 def test_what_is_scanned_is_in_mnists_form(some):
-    images = [no_digits.no_digit(0, number, some, kind) for kind in no_digits.SCANNED for number in range(10)]
+    kinds = [*no_digits.SCANNED, no_digits.apart]
+    images = [no_digits.no_digit(0, number, some, kind) for kind in kinds for number in range(10)]
     assert in_mnist_form(np.array(images)).mean() > 0.9
 
 

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+import fastmnist
 from experiments import held_out, training_set
 from fastmnist.datasets.dataset import open_dataset
 from fastmnist.errors import DataError
@@ -53,15 +54,43 @@ def test_strokes_grow_and_shrink_by_a_factor():
         assert across == pytest.approx(20 * factor, abs=3)
 
 
-def test_the_folder_has_the_digits_with_copies_and_the_test_set_as_it_was(small_set, tmp_path, monkeypatch, capsys):
+def test_drawn_digits_are_in_mnists_form_and_of_every_class_in_turn():
+    drawn = training_set.drawn_digits(60)
+    np.testing.assert_array_equal(drawn[7], training_set.drawn_digit(7))
+    assert in_mnist_form(drawn).mean() > 0.95
+    assert len({digit.tobytes() for digit in drawn}) == 60
+    labels = fastmnist.load("shipped").predict(drawn).indices
+    assert (labels == np.arange(60) % 10).mean() > 0.9
+
+
+def test_what_the_normaliser_refuses_is_drawn_anew(monkeypatch):
+    refused = []
+
+    def refuse_once(picture):
+        if not refused:
+            refused.append(picture)
+            raise DataError("no ink")
+        return np.full((28, 28), 7, np.uint8)
+
+    monkeypatch.setattr(training_set, "normalize", refuse_once)
+    assert (training_set.drawn_digit(3) == 7).all()
+    assert len(refused) == 1
+
+
+def test_the_folder_has_drawn_digits_digits_with_copies_and_the_test_set_as_it_was(
+    small_set, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(training_set, "DRAWN", 25)
     monkeypatch.setattr(sys, "argv", ["training_set", str(small_set), str(tmp_path / "out")])
     training_set.main()
-    assert capsys.readouterr().out.splitlines()[0].startswith(f"{1000 * EACH:,} train images")
+    assert capsys.readouterr().out.splitlines()[0].startswith(f"{25 + 1000 * EACH:,} train images")
     (pixels, labels), (made, made_labels) = (
         open_dataset(folder).load("train")[:2] for folder in (small_set, tmp_path / "out")
     )
-    np.testing.assert_array_equal(made[::EACH], pixels)
-    np.testing.assert_array_equal(made_labels, labels.repeat(EACH))
+    np.testing.assert_array_equal(made[:25].reshape(-1, 28, 28), training_set.drawn_digits(25))
+    np.testing.assert_array_equal(made_labels[:25], np.arange(25) % 10)
+    np.testing.assert_array_equal(made[25::EACH], pixels)
+    np.testing.assert_array_equal(made_labels[25:], labels.repeat(EACH))
     for expected, actual in zip(
         open_dataset(small_set).load("test")[:2], open_dataset(tmp_path / "out").load("test")[:2], strict=True
     ):

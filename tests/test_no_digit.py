@@ -32,7 +32,7 @@ from fastmnist.training.start import begin_with, mean_with
 SETTINGS = {
     "recipe": "seed",
     "hidden": (32,),
-    "epochs": 12,
+    "epochs": 60,
     "learning_rate": 0.03,
     "batch_size": 8,
     "initial_scale": "he",
@@ -295,6 +295,26 @@ def test_they_are_read_as_the_labelled_images_are():
     assert (whole.pixels[0] != square.ravel()).any()
 
 
+def model_of(run):
+    for _ in run.events():
+        pass
+    return run.model()
+
+
+def test_a_model_expects_few_images_of_no_digit():
+    expecting = {}
+    for count in (20, 40):
+        run = TrainingRun(*training_sets(images_of(KINDS), labels_of(KINDS), None, Loading(None, None, 1),
+                                         no_digit=OTHERS[:count]), recipe_with("seed", hidden=(4,)))  # fmt: skip
+        before = run.training.network.parameters.copy()
+        expecting[count] = model_of(run)
+        trained_bias = run.training.network.biases(1)
+        shift = expecting[count].trained.biases(1) - trained_bias
+        np.testing.assert_allclose(shift, [0, 0, np.log(0.05 / 0.95) - np.log(count / 60)], rtol=1e-5)
+        assert (before != run.training.network.parameters).any()
+        np.testing.assert_array_equal(run.model().trained.parameters, expecting[count].trained.parameters)
+
+
 def test_the_images_held_out_are_labelled_ones():
     images, labels = images_of(KINDS), labels_of(KINDS)
     whole, _ = training_sets(images, labels, None, Loading(None, None, 1), no_digit=OTHERS)
@@ -431,7 +451,7 @@ FURTHER = {"recipe": "tune", "epochs": 10, "learning_rate": 0.02, "augment": {"e
 def test_a_model_trained_further_goes_on_telling_no_digit(others):
     start = trained()
     columns = images_of("-" * 20, seed=5)
-    columns[:, :, 10:14] = 255
+    columns[:, :, 8:20] = 255
     images, labels = np.concatenate([images_of("tb" * 10, seed=4), columns]), labels_of("tb" * 10) + ["a new one"] * 20
     model = fastmnist.train(images, labels, start=start, no_digit=others, **{**FURTHER, "epochs": 60})
     assert (model.class_names, model.trained.n_classes) == (["bottom", "top", "a new one"], 4)

@@ -10,6 +10,7 @@ import numpy as np
 from fastmnist.model.network import Float32, Network, Uint8
 
 LOWEST, HIGHEST = 0.05, 20.0  # where every sample is right, the best temperature would be 0
+NO_DIGIT_SHARE = 0.05  # of the images that a model is shown: most people show it digits
 _HALVINGS = 60  # of the range's logarithm: as exact as a float64 is
 
 
@@ -43,3 +44,17 @@ def calibrated(network: Network, temperature: float) -> Network:
     scaled.weights(network.n_layers - 1)[:] /= np.float32(temperature)
     scaled.biases(network.n_layers - 1)[:] /= np.float32(temperature)
     return scaled
+
+
+def expecting_few_of_no_digit(network: Network, share: float) -> Network:
+    """Return a network that expects one image in 20 to be no digit, where `share` of those it learnt from were.
+
+    The prior odds are in the bias of its last output (Saerens, Latinne and Decaestecker 2002, Adjusting the Outputs of
+    a Classifier to New a Priori Probabilities, section 2.2). It then learns what no digit is from as many images as
+    there are, and still gives digits the benefit of the doubt.
+    """
+    changed = Network(network.layer_sizes)
+    changed.parameters[:] = network.parameters
+    odds = NO_DIGIT_SHARE / (1 - NO_DIGIT_SHARE) / (share / (1 - share))
+    changed.biases(network.n_layers - 1)[-1] += np.float32(np.log(odds))
+    return changed

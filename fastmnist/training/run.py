@@ -13,7 +13,7 @@ from fastmnist.datasets.no_digit import with_no_digit
 from fastmnist.errors import AnyPath, DataError, TrainingError, printable
 from fastmnist.evaluation import Evaluation, evaluate
 from fastmnist.inputs.arrays import Images
-from fastmnist.model.calibration import fit_temperature
+from fastmnist.model.calibration import expecting_few_of_no_digit, fit_temperature
 from fastmnist.model.model_file import Model, check_storable, round_to_float16
 from fastmnist.output.atomic import check_writable
 from fastmnist.training.chance import why_no_better
@@ -173,6 +173,8 @@ class TrainingRun:
         if start is not None:
             keep = self.training.recipe.keep
             network = mean_with(network, start.trained, keep, can_refuse=start.can_refuse)
+        if images.n_no_digit:
+            network = expecting_few_of_no_digit(network, images.n_no_digit / len(self.training.labels))
         if float16:
             round_to_float16(network)
         labelled = slice(images.n_no_digit, None)

@@ -1,0 +1,1 @@
+"""Pictures of numbers: which ink is a digit, in which order, and what they say together."""
