@@ -9,7 +9,7 @@ from vector_functions import compiled
 from fastmnist.kernels.picture.components import find_components, find_runs, paint
 from fastmnist.kernels.picture.frame import without_frame
 from fastmnist.kernels.picture.ink import judge
-from fastmnist.kernels.picture.lines import remove_lines
+from fastmnist.kernels.picture.lines import remove_lines, thickest_line
 from fastmnist.kernels.picture.mnist_form import has_form
 from fastmnist.kernels.picture.place import place
 from fastmnist.kernels.picture.plane import lay_plane
@@ -96,7 +96,7 @@ def test_parts_of_a_digit_stay(part, memory):
 @compiled
 def run_lines(height, width, with_rules, work):
     ink = judge(work.ink, height * width, work.counts)
-    return remove_lines(work, height, width, ink, with_rules)
+    return remove_lines(work, height, width, ink, thickest_line(max(height, width)), with_rules)
 
 
 def without_lines(picture, memory, *, with_rules=True):

@@ -447,13 +447,18 @@ def test_the_last_output_stays_the_last_one():
 FURTHER = {"recipe": "tune", "epochs": 10, "learning_rate": 0.02, "augment": {"elastic": 0}}
 
 
-@pytest.mark.parametrize("others", [None, OTHERS])
-def test_a_model_trained_further_goes_on_telling_no_digit(others):
-    start = trained()
+def test_a_model_trained_further_goes_on_telling_no_digit():
+    images, labels = images_of("tb" * 10, seed=4), labels_of("tb" * 10)
+    model = fastmnist.train(images, labels, start=trained(), **{**FURTHER, "epochs": 60})
+    assert (model.class_names, model.trained.n_classes, model.can_refuse) == (["bottom", "top"], 3, True)
+    assert model.predict(images_of("tb--", seed=6)).labels.tolist() == labels_of("tb--")
+
+
+def test_new_classes_come_before_no_digit():
     columns = images_of("-" * 20, seed=5)
-    columns[:, :, 8:20] = 255
+    columns[:, :, 10:14] = 255
     images, labels = np.concatenate([images_of("tb" * 10, seed=4), columns]), labels_of("tb" * 10) + ["a new one"] * 20
-    model = fastmnist.train(images, labels, start=start, no_digit=others, **{**FURTHER, "epochs": 60})
+    model = fastmnist.train(images, labels, start=trained(), no_digit=OTHERS, **{**FURTHER, "epochs": 60})
     assert (model.class_names, model.trained.n_classes) == (["bottom", "top", "a new one"], 4)
     assert model.can_refuse
     seen = np.concatenate([images_of("tb--", seed=6), columns[:1]])

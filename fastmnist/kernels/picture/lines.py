@@ -32,6 +32,12 @@ AT_FOOT = 0.12  # of that height: the digit's lowest part, which an underline ma
 DEEPER = 1.8  # times the line's depth: what is as deep is a stroke on the line
 
 
+@inlined
+def thickest_line(size):
+    """Return how thick a line may be, in pixels, where `size` is the picture's longer side."""
+    return int(np.rint(THICKNESS * size)) + SOFT_EDGES
+
+
 class Axis(NamedTuple):
     """A picture seen so that its lines run from left to right: its columns and rows, and the steps between them."""
 
@@ -64,13 +70,12 @@ class Line(NamedTuple):
 
 
 @inlined
-def remove_lines(work, height, width, ink, with_rules):
-    """Take lines out of work.ink, uint8 (height, width); return how many.
+def remove_lines(work, height, width, ink, thickest, with_rules):
+    """Take lines, at most so thick, out of work.ink, uint8 (height, width); return how many.
 
     Without `with_rules`, only underlines. work.padded, lengths and row are scratch.
     """
     faint = ink.level + max(FAINT * ink.depth, 3 * ink.noise)
-    thickest = int(np.rint(THICKNESS * max(height, width))) + SOFT_EDGES
     n = 0
     for is_upright in range(2 if with_rules else 1):
         axis = Axis(height, width, width, 1) if is_upright else Axis(width, height, 1, width)

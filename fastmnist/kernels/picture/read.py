@@ -9,7 +9,7 @@ from fastmnist.kernels.picture.components import BOTTOM, LEFT, RIGHT, STATE, TOP
 from fastmnist.kernels.picture.frame import without_frame
 from fastmnist.kernels.picture.ink import core, find_ink, judge
 from fastmnist.kernels.picture.light import MIXED, compare_with_light, fit_light, under_even_light
-from fastmnist.kernels.picture.lines import remove_lines
+from fastmnist.kernels.picture.lines import remove_lines, thickest_line
 from fastmnist.kernels.picture.place import BOX, place
 from fastmnist.kernels.picture.shrink import block_size, shrink_by_blocks
 from fastmnist.kernels.picture.strokes import STROKE, choose_strokes, looks_like_paper
@@ -95,7 +95,8 @@ def _read(picture, area, least_size, least_stroke, is_turned, work, image):
     is_lined = at_border > 0 and not is_small
     for is_second in range(2 if ink.is_found else 0):
         if is_second or is_lined:
-            n_lines = remove_lines(work, height, width, ink, not is_second)
+            thickest = thickest_line(max(height, width))
+            n_lines = remove_lines(work, height, width, ink, thickest, not is_second)
             if n_lines > 0:
                 ink = judge(work.ink, height * width, work.counts)
                 if not ink.is_found:

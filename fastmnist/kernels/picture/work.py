@@ -7,7 +7,7 @@ import numpy as np
 # A picture is read at 128x128 pixels at most: a digit that fills a third of it is then still twice as large as MNIST's.
 # At 160x160 scenes are read no better (experiments/scenes.py), and scans of 320x320 cost 1.6 times as much.
 AREA = 128 * 128
-PADDED = 5 * AREA  # with the margins of morphology, in the worst of shapes, a single row
+MARGINS = 5  # times the pixels: room for the margins of morphology, in the worst of shapes, a single row
 TILE = 8192  # columns of a picture that are shrunk at a time
 MOST_RING = 512  # pixels of the border that the light is fitted to
 
@@ -21,7 +21,7 @@ class Work(NamedTuple):
     ink: np.ndarray  # (AREA,) uint8: how much ink there is
     before: np.ndarray  # (AREA,) uint8
     mask: np.ndarray  # (AREA,) uint8
-    padded: np.ndarray  # (2 * PADDED,) uint8
+    padded: np.ndarray  # (2 * MARGINS * AREA,) uint8
     spare: np.ndarray  # (AREA,) uint8
     counts: np.ndarray  # (1024,) int64: histograms
     sums: np.ndarray  # (TILE,) uint32
@@ -30,17 +30,17 @@ class Work(NamedTuple):
     components: np.ndarray  # (AREA, 7) int32
     row: np.ndarray  # (AREA,) float32
     lengths: np.ndarray  # (AREA,) int32
-    digit: np.ndarray  # (PADDED,) float32
-    changed: np.ndarray  # (PADDED,) float32
-    distances: np.ndarray  # (PADDED,) float32
+    digit: np.ndarray  # (MARGINS * AREA,) float32
+    changed: np.ndarray  # (MARGINS * AREA,) float32
+    distances: np.ndarray  # (MARGINS * AREA,) float32
     ring: np.ndarray  # (MOST_RING, 3) float64
     light: np.ndarray  # (48,) float64: four factors, then room for equations
 
 
-def make_work():
-    """Return working memory for one thread: 2 MB."""
-    grey, even, paper, ink, before, mask, spare = (np.zeros(AREA, np.uint8) for _ in range(7))
-    digit, changed, distances = (np.zeros(PADDED, np.float32) for _ in range(3))
+def make_work(area=AREA):
+    """Return working memory for one thread, for pictures of `area` pixels: 2 MB."""
+    grey, even, paper, ink, before, mask, spare = (np.zeros(area, np.uint8) for _ in range(7))
+    digit, changed, distances = (np.zeros(MARGINS * area, np.float32) for _ in range(3))
     return Work(
         grey=grey,
         even=even,
@@ -48,15 +48,15 @@ def make_work():
         ink=ink,
         before=before,
         mask=mask,
-        padded=np.zeros(2 * PADDED, np.uint8),
+        padded=np.zeros(2 * MARGINS * area, np.uint8),
         spare=spare,
         counts=np.zeros(1024, np.int64),
         sums=np.zeros(TILE, np.uint32),
-        runs=np.zeros((AREA, 4), np.int32),
-        parents=np.zeros(AREA, np.int32),
-        components=np.zeros((AREA, 7), np.int32),
-        row=np.zeros(AREA, np.float32),
-        lengths=np.zeros(AREA, np.int32),
+        runs=np.zeros((area, 4), np.int32),
+        parents=np.zeros(area, np.int32),
+        components=np.zeros((area, 7), np.int32),
+        row=np.zeros(area, np.float32),
+        lengths=np.zeros(area, np.int32),
         digit=digit,
         changed=changed,
         distances=distances,

@@ -1,0 +1,1 @@
+"""Reading numbers: where strokes may part, and the best way through the pieces."""

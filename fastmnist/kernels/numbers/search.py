@@ -1,0 +1,73 @@
+"""The best way through the pieces of a line, and how much better it is than all others: dynamic programming.
+
+A line is cut before and after each piece; an arc leads from one cut to a later one, and reads the pieces between as one
+glyph, or leaves them out. A way is a row of arcs from the first cut to the last. (Matan, Burges, LeCun and Denker 1992,
+Multi-digit recognition using a space displacement neural network; LeCun, Bottou, Bengio and Haffner 1998, section V.)
+"""
+
+import numpy as np
+
+from fastmnist.kernels.jit import inlined, serial_kernel
+
+NEVER = -np.inf
+
+
+@serial_kernel
+def find_best_way(starts, ends, scores, counts, least, most, table, before, way):
+    """Fill `way` (n_arcs,) int64 with the arcs of the best way, from the last to the first; return how many.
+
+    It is 0 where no way reads `least` to `most` glyphs. Arc i leads from cut starts[i] to cut ends[i], later than that;
+    its logarithmic score is scores[i], float64, and it reads counts[i] glyphs, 0 or 1. Arcs are in the order of their
+    ends. table, before: (n_cuts, most + 1) float64 and int64, scratch.
+    """
+    n_cuts = len(table)
+    table[:] = NEVER
+    table[0, 0] = 0.0
+    for arc in range(len(starts)):
+        start, end, step = starts[arc], ends[arc], counts[arc]
+        for count in range(step, most + 1):
+            score = table[start, count - step] + scores[arc]
+            if score > table[end, count]:
+                table[end, count], before[end, count] = score, arc
+    count = _best_count(table[n_cuts - 1], least, most)
+    if count < 0:
+        return 0
+    n, cut = 0, n_cuts - 1
+    while cut > 0:
+        arc = before[cut, count]
+        way[n] = arc
+        n += 1
+        cut, count = starts[arc], count - counts[arc]
+    return n
+
+
+@inlined
+def _best_count(scores, least, most):
+    best = -1
+    for count in range(least, most + 1):
+        if scores[count] > NEVER and (best < 0 or scores[count] > scores[best]):
+            best = count
+    return best
+
+
+@serial_kernel
+def add_all_ways(starts, ends, scores, counts, least, most, table):
+    """Return the logarithm of the sum of all ways' scores that read `least` to `most` glyphs, see `find_best_way`."""
+    n_cuts = len(table)
+    table[:] = NEVER
+    table[0, 0] = 0.0
+    for arc in range(len(starts)):
+        start, end, step = starts[arc], ends[arc], counts[arc]
+        for count in range(step, most + 1):
+            table[end, count] = _log_sum(table[end, count], table[start, count - step] + scores[arc])
+    total = NEVER
+    for count in range(least, most + 1):
+        total = _log_sum(total, table[n_cuts - 1, count])
+    return total
+
+
+@inlined
+def _log_sum(one, other):
+    """Return log(exp(one) + exp(other))."""
+    high, low = max(one, other), min(one, other)
+    return high if low == NEVER else high + np.log1p(np.exp(low - high))

@@ -1,0 +1,14 @@
+"""Ruled lines across a page, taken out of its ink."""
+
+from fastmnist.kernels.jit import serial_kernel
+from fastmnist.kernels.picture.ink import Ink
+from fastmnist.kernels.picture.lines import remove_lines
+
+
+@serial_kernel
+def remove_rules(work, height, width, thickest):
+    """Take ruled lines, at most so thick, out of work.ink, (height * width,) uint8 up to 255; return how many.
+
+    work.padded (2 * height * width,), and work.lengths and work.row, as long as the longer side, are scratch.
+    """
+    return remove_lines(work, height, width, Ink(True, 0, 255, 0.0), thickest, True)

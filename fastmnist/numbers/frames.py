@@ -1,0 +1,117 @@
+"""Ruled lines and printed boxes: taken out of a page's ink, and where the boxes' insides were."""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from fastmnist.images.decode import opencv
+from fastmnist.kernels.picture.rules import remove_rules
+from fastmnist.kernels.picture.work import make_work
+
+Grey = npt.NDArray[np.uint8]
+
+THICKEST_RULE = 0.02  # of the picture's shorter side, and
+SOFT_EDGES = 3  # pixels
+FAINT = 0.25  # of the ink's depth: boxes are often printed in a lighter shade
+LEAST_CELL = 14  # pixels of a box's shorter side
+RECTANGULAR = 0.92  # of the smallest rectangle around it: the inside of a box has more, that of a 0 less
+ASKEW = 8.0  # degrees, at most
+INSET = 2  # pixels of a box's soft edge
+BESIDE = 0.7  # of their height: boxes of a row overlap as much from top to bottom,
+NEAR, ASIDE = 0.8, 0.2  # and are at most so far apart, or, askew, so far into each other
+
+
+class Cell(NamedTuple):
+    """The inside of a printed box: its edges, right and bottom exclusive."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def height(self) -> int:
+        """Its height in pixels."""
+        return self.bottom - self.top
+
+
+def without_rules(ink: Grey) -> Grey:
+    """Return a page's ink, uint8 (height, width), without the lines that it is ruled or squared with."""
+    height, width = ink.shape
+    tiny = make_work(1)
+    work = tiny._replace(
+        ink=ink.ravel().copy(),
+        padded=np.zeros(2 * ink.size, np.uint8),
+        lengths=np.zeros(max(ink.shape), np.int32),
+        row=np.zeros(max(ink.shape), np.float32),
+    )
+    thickest = round(THICKEST_RULE * min(ink.shape)) + SOFT_EDGES
+    return work.ink.reshape(ink.shape) if remove_rules(work, height, width, thickest) else ink
+
+
+def without_boxes(ink: Grey) -> tuple[Grey, list[list[Cell]]]:
+    """Return the ink without printed boxes, and the rows of their insides, from left to right.
+
+    A box is ink around a hole that is as good as rectangular; a digit that touches the box stays.
+    """
+    cv2 = opencv()
+    is_ink = (ink > FAINT * 255).astype(np.uint8)
+    contours, nesting = cv2.findContours(is_ink, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    hulls: dict[int, list[npt.NDArray[np.int32]]] = {}  # of the holes, by the contour around them
+    for contour, (_, _, _, outer) in zip(contours, nesting[0] if len(contours) else [], strict=True):
+        if outer >= 0 and _is_box(hull := cv2.convexHull(contour)):
+            hulls.setdefault(int(outer), []).append(hull)
+    rows: list[list[Cell]] = []
+    inside, frames, labels = np.zeros_like(is_ink), [], cv2.connectedComponents(is_ink)[1]
+    for outer, holes in hulls.items():
+        of_frame = _rows([_cell(hull) for hull in holes])
+        if len(of_frame) > 1 and _n_sides(contours[outer], ink.shape) > 2:
+            continue  # squared paper
+        rows += of_frame
+        cv2.fillPoly(inside, holes, 1)
+        cv2.polylines(inside, holes, True, 0, 2 * INSET + 1)  # in it lie the holes' edges
+        x, y = contours[outer][0][0]
+        frames.append(labels[y, x])
+    if not rows:
+        return ink, []
+    around = np.ones((2 * INSET + 1,) * 2, np.uint8)
+    is_frame = np.isin(labels, frames) & (inside == 0)
+    others = cv2.dilate(((is_ink > 0) & ~is_frame).astype(np.uint8), around)
+    gone = (cv2.dilate(is_frame.astype(np.uint8), around) > 0) & (is_frame | (others == 0))
+    return np.where(gone, 0, ink).astype(np.uint8), _rows([cell for row in rows for cell in row])
+
+
+def _cell(hull: npt.NDArray[np.int32]) -> Cell:
+    left, top, width, height = opencv().boundingRect(hull)
+    return Cell(left, top, left + width, top + height)
+
+
+def _n_sides(contour: npt.NDArray[np.int32], shape: tuple[int, ...]) -> int:
+    """Return how many of the picture's sides a contour touches."""
+    left, top, width, height = opencv().boundingRect(contour)
+    return sum((left == 0, top == 0, left + width == shape[1], top + height == shape[0]))
+
+
+def _is_box(hull: npt.NDArray[np.int32]) -> bool:
+    cv2 = opencv()
+    _, (width, height), angle = cv2.minAreaRect(hull)
+    askew = min(angle % 90, 90 - angle % 90)
+    is_large = min(width, height) >= LEAST_CELL
+    return bool(is_large and askew <= ASKEW and cv2.contourArea(hull) >= RECTANGULAR * width * height)
+
+
+def _rows(cells: list[Cell]) -> list[list[Cell]]:
+    """Return boxes beside each other in rows, from left to right."""
+    rows: list[list[Cell]] = []
+    for cell in sorted(cells):
+        for row in rows:
+            last = row[-1]
+            overlap = min(last.bottom, cell.bottom) - max(last.top, cell.top)
+            is_beside = overlap > BESIDE * min(last.height, cell.height) and cell.left >= last.right - ASIDE * last.height
+            if is_beside and cell.left - last.right < NEAR * last.height:
+                row.append(cell)
+                break
+        else:
+            rows.append([cell])
+    return rows

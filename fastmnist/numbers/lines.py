@@ -1,0 +1,150 @@
+"""Which pieces of ink stand in one line: each goes on with the next to its right that is about as high up."""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from fastmnist.images.decode import opencv
+
+Grey = npt.NDArray[np.uint8]
+
+INSET = 1 / 12  # of the picture's shorter side: the inner part of a picture begins there
+INNER_SHARE = 0.4  # of its area: what touches the border with less of it in the inner part is no digit
+SPECK = 0.02  # of a digit's height squared: less area is a speck
+LOW = 0.4  # of a digit's height: what is lower is a mark, such as a point, a dash or the bar of a broken 5
+OVERLAP = 0.35  # of the lower one's height: pieces that overlap as much stand side by side
+WIDE_GAP = 1.6  # times the digits' height: another number begins
+NEAR_MARK = 0.5  # of a digit's height: a mark nearer than that may be a stroke of a digit
+
+
+class Part(NamedTuple):
+    """A connected piece of ink: its label in the map of labels, its box, right and bottom exclusive, and its area."""
+
+    label: int
+    left: int
+    top: int
+    right: int
+    bottom: int
+    area: int
+
+    @property
+    def height(self) -> int:
+        """Its height in pixels."""
+        return self.bottom - self.top
+
+    @property
+    def width(self) -> int:
+        """Its width in pixels."""
+        return self.right - self.left
+
+
+class Line(NamedTuple):
+    """Parts of one number, from left to right; `height` is that of its digits."""
+
+    parts: list[Part]
+    height: float
+
+
+def connected_parts(core: Grey) -> tuple[npt.NDArray[np.int32], list[Part]]:
+    """Return which piece each pixel of `core`, uint8 (height, width), is of, from 1, and the pieces."""
+    _, labels, stats, _ = opencv().connectedComponentsWithStats(core, connectivity=8, ltype=4)
+    boxes = stats[1:].tolist()
+    return labels, [Part(n + 1, x, y, x + w, y + h, area) for n, (x, y, w, h, area) in enumerate(boxes)]
+
+
+def without_margin(parts: list[Part], labels: npt.NDArray[np.int32]) -> list[Part]:
+    """Return parts without those at the picture's border: shadows, frames and neighbours that are cut off.
+
+    Of a digit that touches the border more lies further in; `labels` is the map of the parts.
+    """
+    height, width = labels.shape
+    inset = max(1, round(INSET * min(height, width)))
+    inner = labels[inset : height - inset, inset : width - inset]
+    n_inner = np.bincount(inner.ravel(), minlength=len(parts) + 1)
+    at_border = [
+        part
+        for part in parts
+        if (part.left == 0 or part.top == 0 or part.right == width or part.bottom == height)
+        and n_inner[part.label] < INNER_SHARE * part.area
+    ]
+    return [part for part in parts if part not in at_border] if len(at_border) < len(parts) else parts
+
+
+def digit_height(parts: list[Part]) -> float:
+    """Return how high digits are: the median height of what is at least half as high as the higher ones.
+
+    The weight of a part is its height, so that a few digits outweigh many specks.
+    """
+    heights = np.sort([part.height for part in parts])
+    weights = np.cumsum(heights.astype(float))
+    typical = heights[np.searchsorted(weights, 0.5 * weights[-1])]
+    return float(np.median(heights[heights >= 0.5 * typical]))
+
+
+def find_lines(parts: list[Part]) -> list[Line]:
+    """Return the lines that parts of similar size stand in, in any order."""
+    if not parts:
+        return []
+    height = digit_height(parts)
+    digits = [part for part in parts if part.height >= LOW * height]
+    marks = [part for part in parts if part.height < LOW * height and part.area >= SPECK * height * height]
+    groups = _chains(sorted(digits, key=lambda part: part.left))
+    return [_with_marks(Line(sorted(group, key=_middle), digit_height(group)), marks) for group in groups]
+
+
+def line_of(parts: list[Part], least_height: float) -> Line | None:
+    """Return all parts as one line, whose digits are `least_height` pixels high or more; None without ink."""
+    if not parts:
+        return None
+    height = max(least_height, digit_height(parts))
+    parts = [part for part in parts if part.area >= SPECK * height * height]
+    return Line(sorted(parts, key=_middle), height) if parts else None
+
+
+def _middle(part: Part) -> float:
+    return (part.left + part.right) / 2
+
+
+def _chains(parts: list[Part]) -> list[list[Part]]:
+    """Return parts, sorted by their left sides, in groups: each goes on with the nearest to its right beside it."""
+    group_of = list(range(len(parts)))
+    tallest = max((part.height for part in parts), default=0)
+
+    def root(n: int) -> int:
+        while group_of[n] != n:
+            n = group_of[n]
+        return n
+
+    for here, part in enumerate(parts):
+        for other in range(here + 1, len(parts)):
+            gap = parts[other].left - part.right
+            if gap > WIDE_GAP * tallest:
+                break
+            if gap < WIDE_GAP * max(part.height, parts[other].height) and _are_beside(part, parts[other]):
+                group_of[root(other)] = root(here)
+                break
+    groups: dict[int, list[Part]] = {}
+    for n, part in enumerate(parts):
+        groups.setdefault(root(n), []).append(part)
+    return list(groups.values())
+
+
+def _are_beside(one: Part, other: Part) -> bool:
+    overlap = min(one.bottom, other.bottom) - max(one.top, other.top)
+    return overlap > OVERLAP * min(one.height, other.height)
+
+
+def _with_marks(line: Line, marks: list[Part]) -> Line:
+    """Return a line with the marks that may be strokes of its digits."""
+    reach = NEAR_MARK * line.height
+    near = [
+        mark
+        for mark in marks
+        if any(
+            max(part.left - mark.right, mark.left - part.right, 0) < reach
+            and max(part.top - mark.bottom, mark.top - part.bottom, 0) < reach
+            for part in line.parts
+        )
+    ]
+    return Line(sorted([*line.parts, *near], key=_middle), line.height)

@@ -1,0 +1,80 @@
+"""The ink of a picture that may show many digits: light evened, paper taken away, no larger than it need be."""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from fastmnist.images.decode import opencv
+
+Grey = npt.NDArray[np.uint8]
+
+LONGEST = 1600  # pixels: larger pictures are shrunk first; digits of a hundred in a line are still 16 wide
+LEAST_SIDE = 64  # pixels: smaller pictures are enlarged first, at most by
+MOST_ENLARGED = 4
+LOOK = 200  # pixels of the longest side are enough to tell whether the ink is dark
+WINDOW, MOST_WINDOW = 0.4, 81  # of the shorter side, and in pixels: what is narrower is ink, what is wider is paper
+DIM = 64  # grey levels: contrast is relative to no less, or the noise of a black picture would be ink
+MIN_CONTRAST, MIN_SIGNAL = 0.08 * 255, 6.0  # of ink: at least, and in standard deviations of the noise
+FAINT = 3.0  # standard deviations of the noise: less is paper
+DEEP = 0.5  # of the ink's depth: the core of a stroke has more
+
+
+class Page(NamedTuple):
+    """The ink of a picture, uint8 (height, width), 0 for paper and 255 for full ink.
+
+    scale: pixels of the picture for each of `ink`.
+    """
+
+    ink: Grey
+    scale: float
+
+
+def core_of(ink: Grey) -> Grey:
+    """Return where the cores of strokes are in a page's ink: 1, else 0."""
+    return (ink > DEEP * 255).astype(np.uint8)
+
+
+def find_ink(picture: Grey) -> Page | None:
+    """Return the ink of a grey picture (height, width), None where nothing stands out from the paper."""
+    cv2 = opencv()
+    sized, scale = _sized(picture)
+    dark = sized if _is_dark(sized) else 255 - sized
+    window = min(MOST_WINDOW, max(3, round(WINDOW * min(dark.shape)))) | 1
+    smooth = cv2.GaussianBlur(dark, (3, 3), 0)
+    paper = cv2.morphologyEx(smooth, cv2.MORPH_CLOSE, np.ones((window, window), np.uint8)).astype(np.float32)
+    contrast = np.clip((paper - dark) * (255 / np.maximum(paper, DIM)), 0, 255).astype(np.uint8)
+    threshold = int(cv2.threshold(contrast, 0, 255, cv2.THRESH_OTSU)[0])
+    is_ink = contrast > threshold
+    if not is_ink.any():
+        return None
+    level = float(np.median(contrast[~is_ink]))
+    noise = 1.4826 * float(np.median(np.abs(contrast[~is_ink] - level)))
+    depth = float(np.median(contrast[is_ink])) - level
+    if depth < max(MIN_CONTRAST, MIN_SIGNAL * noise):
+        return None
+    ink = np.clip((contrast - level) * (255 / depth), 0, 255)
+    ink[contrast <= level + FAINT * noise] = 0
+    return Page(ink.astype(np.uint8), scale)
+
+
+def _sized(picture: Grey) -> tuple[Grey, float]:
+    """Return the picture at a size to work with, and pixels of it for each of those."""
+    cv2 = opencv()
+    longest, shortest = max(picture.shape), min(picture.shape)
+    larger = min(MOST_ENLARGED, LEAST_SIDE / shortest, LONGEST / longest)
+    if longest <= LONGEST and larger <= 1:
+        return picture, 1.0
+    scale = larger if longest <= LONGEST else LONGEST / longest
+    size = max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale))
+    how = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
+    return np.asarray(cv2.resize(picture, size, interpolation=how), np.uint8), 1 / scale
+
+
+def _is_dark(picture: Grey) -> bool:
+    """Return whether the ink is darker than the paper, which is what most of any large window shows."""
+    cv2 = opencv()
+    shrink = min(1.0, LOOK / max(picture.shape))
+    small = cv2.resize(picture, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA) if shrink < 1 else picture
+    around = cv2.medianBlur(np.ascontiguousarray(small), min(*small.shape, 255) // 2 * 2 + 1)
+    return float(((small.astype(np.float32) - around) ** 3).sum()) <= 0

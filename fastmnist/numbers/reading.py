@@ -1,0 +1,175 @@
+"""A picture -> the numbers in it: its ink, its lines, their pieces, and the best way through these."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from fastmnist.errors import DataError
+from fastmnist.numbers.frames import Cell, without_boxes, without_rules
+from fastmnist.numbers.lines import Line, Part, connected_parts, find_lines, line_of, without_margin
+from fastmnist.numbers.page import Page, core_of, find_ink
+from fastmnist.numbers.pieces import cut
+from fastmnist.numbers.ways import best_way, find_ways, images_of, with_doubt
+
+Grey = npt.NDArray[np.uint8]
+# Given images (n, 28, 28), returns how probable each class is, and last that it is none: float32 (n, n_classes + 1).
+Probabilities = Callable[[Grey], npt.NDArray[np.float32]]
+
+UNKNOWN, BLANK = "?", " "  # a glyph that is no digit, and an empty box
+IN_BOX = 0.5  # of a box's height: what a digit in it has, if it is not higher
+MOST_PARTS = 4000  # pieces of ink: more are a photograph, or noise
+
+
+class Box(NamedTuple):
+    """Where something is in a picture, in its pixels; right and bottom exclusive."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+
+class Digit(NamedTuple):
+    """A glyph: its class, "?" where it is none, how sure the network is of that, and where it is."""
+
+    label: str
+    confidence: float
+    box: Box
+
+
+class Number(NamedTuple):
+    """A number: its text, how sure that is as a whole, its digits from left to right, and where it is.
+
+    The text has a "?" for a glyph that is no digit, and a space for an empty box in a row of boxes. `line` is that of
+    the page, from 0.
+    """
+
+    text: str
+    confidence: float
+    digits: list[Digit]
+    box: Box
+    line: int
+
+
+class _Segment(NamedTuple):
+    """What stands in a printed box, or a number without boxes; no line where a box is empty."""
+
+    line: Line | None
+    is_in_box: bool
+
+
+class _Inked(NamedTuple):
+    """A page's ink without rules and boxes, its map of parts, and its numbers, as segments from left to right."""
+
+    page: Page
+    part_of: npt.NDArray[np.int32]
+    numbers: list[list[_Segment]]
+
+
+def read_numbers(
+    picture: Grey, ask: Probabilities, class_names: Sequence[str], length: tuple[int, int] | None = None
+) -> list[Number]:
+    """Return the numbers in a grey picture (height, width), in reading order.
+
+    `length`: how many digits each has, from the first to the second. Raises DataError, without a file's name, where
+    there are more pieces of ink than a page of numbers has.
+    """
+    page = find_ink(picture)
+    if page is None:
+        return []
+    inked = _find_numbers(page)
+    found = [number for segments in inked.numbers if (number := _read(segments, inked, ask, class_names, length))]
+    return _in_order(found)
+
+
+def _find_numbers(page: Page) -> _Inked:
+    ink, rows = without_boxes(page.ink)
+    ink = without_rules(ink)
+    part_of, parts = connected_parts(core_of(ink))
+    if len(parts) > MOST_PARTS:
+        raise DataError(f"{len(parts):,} pieces of ink, expected a page of numbers, with {MOST_PARTS:,} at most")
+    parts = without_margin(parts, part_of)
+    outside = [part for part in parts if not any(_is_in(part, cell) for row in rows for cell in row)]
+    numbers = [[_Segment(line, False)] for line in find_lines(outside)]
+    for row in rows:
+        segments = [
+            _Segment(line_of([part for part in parts if _is_in(part, cell)], IN_BOX * cell.height), True)
+            for cell in row
+        ]
+        if any(segment.line for segment in segments):
+            numbers.append(segments)
+    return _Inked(page._replace(ink=ink), part_of, numbers)
+
+
+def _is_in(part: Part, cell: Cell) -> bool:
+    x, y = (part.left + part.right) / 2, (part.top + part.bottom) / 2
+    return cell.left <= x < cell.right and cell.top <= y < cell.bottom
+
+
+def _read(
+    segments: list[_Segment],
+    inked: _Inked,
+    ask: Probabilities,
+    class_names: Sequence[str],
+    length: tuple[int, int] | None,
+) -> Number | None:
+    """Return what the segments of a number say, None where there is no digit."""
+    text, confidence, digits = "", 1.0, []
+    for segment in segments:
+        if segment.line is None:
+            text += BLANK
+            continue
+        read = _read_line(segment.line, inked, ask, class_names, (1, 1) if segment.is_in_box else length)
+        text += "".join(digit.label for digit in read[0])
+        digits += read[0]
+        confidence *= read[1]
+    if not digits:
+        return None
+    return Number(text, confidence, digits, _around([digit.box for digit in digits]), 0)
+
+
+def _read_line(
+    line: Line,
+    inked: _Inked,
+    ask: Probabilities,
+    class_names: Sequence[str],
+    length: tuple[int, int] | None,
+) -> tuple[list[Digit], float]:
+    """Return the digits of a line, and how sure they are as a whole; none where it can't have so many."""
+    pieces = cut(line, inked.page.ink, inked.part_of)
+    ways = find_ways(pieces, line.height)
+    doubted = with_doubt(ask(images_of(pieces, ways)))
+    chosen = best_way(ways, doubted, length)
+    if chosen is None:
+        return [], 0.0
+    digits = []
+    for arc in chosen.arcs:
+        best = int(doubted[arc].argmax())
+        label = class_names[best] if best < len(class_names) else UNKNOWN
+        top, left, bottom, right = ways.glyphs[arc, 2:].tolist()
+        edges = left + pieces.left, top + pieces.top, right + pieces.left, bottom + pieces.top
+        box = Box(*(round(edge * inked.page.scale) for edge in edges))
+        digits.append(Digit(label, float(doubted[arc, best] / doubted[arc].sum()), box))
+    return digits, chosen.share
+
+
+def _around(boxes: list[Box]) -> Box:
+    lefts, tops, rights, bottoms = zip(*boxes, strict=True)
+    return Box(min(lefts), min(tops), max(rights), max(bottoms))
+
+
+def _in_order(numbers: list[Number]) -> list[Number]:
+    """Return numbers from top to bottom, and those of a line from left to right, with their lines."""
+    left = sorted(numbers, key=lambda number: number.box.top)
+    ordered: list[Number] = []
+    line = 0
+    while left:
+        top, bottom = left[0].box.top, left[0].box.bottom
+        middle = [(number, (number.box.top + number.box.bottom) / 2) for number in left]
+        row = [number for number, y in middle if number is left[0] or top <= y < bottom]
+        ordered += [number._replace(line=line) for number in sorted(row, key=lambda number: number.box.left)]
+        left = [number for number in left if number not in row]
+        line += 1
+    return ordered

@@ -1,0 +1,122 @@
+"""The ways to group a line's pieces into glyphs, and the best of them: as the network reads it, and as digits stand."""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from fastmnist.kernels.numbers.search import add_all_ways, find_best_way
+from fastmnist.numbers.glyphs import to_mnist_form
+from fastmnist.numbers.pieces import Pieces
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+MOST_PIECES = 5  # of a glyph
+WIDEST = 1.6  # times the digits' height: glyphs of several pieces are at most so wide
+MARK = 0.4  # of the digits' height: pieces that are lower may be left out, as a point or a dash is
+LEAST = 1e-9  # probability of anything
+
+
+class Weights(NamedTuple):
+    """What a way costs beside the network's doubt, in natural logarithms; chosen on training digits."""
+
+    per_cut: float = 2.0  # for ink that is cut, as much as digits are high
+    per_gap: float = 3.0  # for a gap within a glyph, as wide as digits are high
+    per_glyph: float = 0.0  # for each glyph
+    low: float = 8.0  # for a low glyph, times the square of what it lacks to
+    height: float = 0.75  # of the digits' height
+    unknown: float = 3.0  # for a glyph that is no digit
+    left_out: float = 0.5  # for a mark
+
+
+WEIGHTS = Weights()
+
+
+class Ways(NamedTuple):
+    """All arcs between a line's cuts, in the order of their ends; a way is a row of them.
+
+    starts, ends, counts: int64 (n,), see kernels/numbers/search.py; an arc without a glyph leaves a mark out.
+    shapes: float64 (n, 3), the ink cut at its end, the gaps within, and its height, in parts of the digits' height.
+    glyphs: int32 (n, 6), see glyphs.py.
+    """
+
+    starts: Integers
+    ends: Integers
+    counts: Integers
+    shapes: Floats
+    glyphs: npt.NDArray[np.int32]
+
+
+class Chosen(NamedTuple):
+    """The arcs of the best way that read a glyph, from left to right, and the share that it has of all ways."""
+
+    arcs: list[int]
+    share: float
+
+
+def find_ways(pieces: Pieces, height: float) -> Ways:
+    """Return all ways through pieces, one or more, of a line whose digits are so high."""
+    arcs: list[tuple[int, int, int]] = []
+    shapes: list[tuple[float, float, float]] = []
+    glyphs: list[tuple[int, ...]] = []
+    boxes, crossed = pieces.boxes.tolist(), pieces.crossed.tolist()
+    for end in range(1, len(boxes) + 1):
+        top, left, bottom, right = boxes[end - 1]
+        if bottom - top < MARK * height:
+            arcs.append((end - 1, end, 0))
+            shapes.append((crossed[end], 0.0, 0.0))
+            glyphs.append((end - 1, end - 1, top, left, bottom, right))
+        gaps = 0
+        for start in range(end - 1, max(-1, end - 1 - MOST_PIECES), -1):
+            y, x, low, far = boxes[start]
+            gaps += max(0, left - far)
+            top, left, bottom, right = min(top, y), min(left, x), max(bottom, low), max(right, far)
+            if start < end - 1 and right - left > WIDEST * height:
+                break
+            arcs.append((start, end, 1))
+            shapes.append((crossed[end], gaps / height, (bottom - top) / height))
+            glyphs.append((start, end - 1, top, left, bottom, right))
+    starts, ends, counts = np.array(arcs, np.int64).T.copy()
+    return Ways(starts, ends, counts, np.array(shapes), np.array(glyphs, np.int32))
+
+
+def images_of(pieces: Pieces, ways: Ways) -> npt.NDArray[np.uint8]:
+    """Return the glyph of each arc in MNIST's form, uint8 (n, 28, 28)."""
+    return to_mnist_form(pieces.ink, pieces.labels, ways.glyphs).images
+
+
+def with_doubt(probabilities: npt.NDArray[np.float32], weights: Weights = WEIGHTS) -> Floats:
+    """Return what the network says of glyphs, (n, n_classes + 1), the last less likely: a number has digits."""
+    doubted = np.maximum(probabilities.astype(np.float64), LEAST)
+    doubted[:, -1] *= np.exp(-weights.unknown)
+    return doubted
+
+
+def best_way(
+    ways: Ways, doubted: Floats, length: tuple[int, int] | None = None, weights: Weights = WEIGHTS
+) -> Chosen | None:
+    """Return the best way, with as many glyphs as `length` says, from its first to its second; None where none has.
+
+    doubted: float64 (n, n_classes + 1), what `with_doubt` returns of each arc's glyph.
+    """
+    n_cuts, costs, is_glyph = int(ways.ends[-1]) + 1, _costs(ways, weights), ways.counts > 0
+    best = np.where(is_glyph, np.log(doubted.max(axis=1)), 0.0) - costs
+    each = np.where(is_glyph, np.log(doubted.sum(axis=1)), 0.0) - costs
+    least, most = length or (1, n_cuts - 1)
+    most = min(most, n_cuts - 1)
+    table, before = np.empty((n_cuts, most + 1)), np.empty((n_cuts, most + 1), np.int64)
+    way = np.empty(len(best), np.int64)
+    n = find_best_way(ways.starts, ways.ends, best, ways.counts, least, most, table, before, way)
+    if n == 0:
+        return None
+    arcs = way[:n][::-1]
+    together = add_all_ways(ways.starts, ways.ends, each, ways.counts, least, most, table)
+    return Chosen(arcs[is_glyph[arcs]].tolist(), float(np.exp(best[arcs].sum() - together)))
+
+
+def _costs(ways: Ways, weights: Weights) -> Floats:
+    crossed, gaps, heights = ways.shapes.T
+    of_glyph = weights.per_gap * gaps + weights.per_glyph + weights.low * np.maximum(0, weights.height - heights) ** 2
+    costs: Floats = weights.per_cut * crossed + np.where(ways.counts > 0, of_glyph, weights.left_out)
+    return costs
