@@ -1,7 +1,8 @@
 """Images of what is no digit: `python -m experiments.no_digits DATA OUT` writes them for `train --no-digit OUT`.
 
 Letters, signs, joined digits and halves of some, blots, lines, noise, drawn with a pen, scanned, and brought to MNIST's
-form by the product's own normaliser; and digits that stand close together, which that would tell apart. What many people write as they write a digit is left out: O, l, S, Z, half an 8.
+form by the product's own normaliser; and digits that stand close together, which that would tell apart. What many
+people write as they write a digit is left out: O, l, S, Z, half an 8.
 Everything is drawn from the seed 0 and the number of the image.
 """
 
@@ -20,8 +21,8 @@ from experiments.training_set import scanned, written
 from fastmnist.datasets.dataset import open_dataset
 from fastmnist.errors import DataError
 from fastmnist.images.normalize import normalize
-from fastmnist.numbers.glyphs import place_glyph
 from fastmnist.inputs.idx import write_images
+from fastmnist.numbers.glyphs import place_glyph
 from fastmnist.shapes import IMAGE_SHAPE, SIDE
 
 # Halves that are no digits: the upper one of a 3 is a 7.

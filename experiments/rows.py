@@ -1,8 +1,9 @@
 """Numbers as people write them, drawn from MNIST's test digits: `python -m experiments.rows DATA FOLDER --set clear`.
 
-A picture shows a row of one to ten digits: clear of each other, touching, on paper under uneven light, in printed boxes
-or on a ruled line; or it is a page of three to eight rows. Everything is drawn from the seed 0 and the picture's number,
-so a set is always the same. FOLDER gets the pictures and numbers.csv: the file, and the text of each of its lines.
+A picture shows a row of one to ten digits: clear of each other, touching, on paper under uneven light, in printed
+boxes or on a ruled line; or it is a page of three to eight rows. Everything is drawn from the seed 0 and the picture's
+number, so a set is always the same. FOLDER gets the pictures and numbers.csv, the text of each
+of their lines.
 """
 
 import argparse
@@ -109,7 +110,7 @@ def _lit(picture: Floats, rng: Rng) -> Floats:
         angle, softness = rng.uniform(0, 2 * math.pi), math.exp(rng.uniform(math.log(2), math.log(0.3 * width)))
         distance = (x * width * math.cos(angle) + y * height * math.sin(angle)) - rng.uniform(-0.2, 0.2) * width
         lit *= 1 - rng.uniform(0.1, 0.4) / (1 + np.exp(np.clip(-distance / softness * 2, -50, 50)))
-    return lit.astype(np.float32)
+    return np.asarray(lit, np.float32)
 
 
 def _turned(picture: Floats, degrees: float) -> Floats:
@@ -123,7 +124,7 @@ def _turned(picture: Floats, degrees: float) -> Floats:
     matrix = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1)
     matrix[:, 2] += (size[0] - width) / 2, (size[1] - height) / 2
     turned = cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return turned.astype(np.float32, copy=False)
+    return np.asarray(turned, np.float32)
 
 
 def clear(digits: Digits, rng: Rng) -> Numbers:
@@ -182,7 +183,9 @@ def ruled(digits: Digits, rng: Rng) -> Numbers:
     line = np.full(scene.shape, sheet, np.float32)
     y = round(16 * (margins[0] + len(row.ink) * rng.uniform(0.95, 1.08)))
     thick = max(1, round(len(row.ink) * rng.uniform(0.01, 0.04)))
-    cv2.line(line, (-160, y), (16 * scene.shape[1] + 160, y), float(sheet - rng.uniform(30, 120)), thick, cv2.LINE_AA, 4)
+    cv2.line(
+        line, (-160, y), (16 * scene.shape[1] + 160, y), float(sheet - rng.uniform(30, 120)), thick, cv2.LINE_AA, 4
+    )
     scene = np.minimum(scene, line)
     return Numbers(_photographed(_turned(scene, rng.uniform(-2, 2)), rng), [row.text])
 

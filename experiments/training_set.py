@@ -3,10 +3,10 @@
 The model that ships is trained on these (`make model`). OUT gets the IDX files that `fastmnist train OUT` takes: first
 digits drawn with a pen as people of several schools write them (figures.py); then each training digit, followed by
 copies of it, drawn larger with strokes of another width, another slant, turn and proportion. Drawn digits and copies
-are seen as a sharp or a coarse scan, of any contrast, dark on light or light on dark, and brought to MNIST's form by the
-product's own normaliser. Everything is drawn from the seed 0 and the digit's position. The training digits keep their
-order, so that `--validation` of so many times COPIES + 1 images holds out digits with all their copies. Of the test set
-nothing is used; its files are copied as they are.
+are seen as a sharp or a coarse scan, of any contrast, dark on light or light on dark, and brought to MNIST's form by
+the product's own normaliser. Everything is drawn from the seed 0 and the digit's position. The training digits keep
+their order, so that `--validation` of so many times COPIES + 1 images holds out digits with all their copies. Of the
+test set nothing is used; its files are copied as they are.
 """
 
 import argparse

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastmnist import prediction
+from fastmnist import prediction, reading
 from fastmnist.errors import AnyPath, DataError, printable
-from fastmnist.inputs.arrays import Images, as_file
+from fastmnist.inputs.arrays import Image, Images, as_file
 from fastmnist.inputs.arrays import read_images as read_given
 from fastmnist.inputs.batch import Batch, Predictions
 from fastmnist.inputs.selection import Selection
@@ -24,6 +24,7 @@ from fastmnist.inputs.stream import open_stream
 from fastmnist.kernels.jit import n_threads, using_threads
 from fastmnist.model import model_file
 from fastmnist.model.model_file import find_model, load_model, save_model
+from fastmnist.numbers.reading import PageRead
 from fastmnist.shapes import IMAGE_SHAPE, PREPROCESS_MODES
 
 # `predict` needs neither data sets nor training, which takes 55 ms or more to import: their functions import them.
@@ -112,6 +113,39 @@ class Model(model_file.Model):
             ask=self.confidences,
         )
         return _predict(self, batches, threads, probabilities)
+
+    def read(
+        self,
+        pictures: "Image | Sequence[Image]",
+        *,
+        length: int | tuple[int, int] | None = None,
+        threads: int | None = None,
+    ) -> list["PageRead"]:
+        """Return the numbers in pictures, each with any number of digits and lines, page by page.
+
+        `pictures` is a path, a picture file's bytes, an array (h, w) or (h, w, 3) RGB, uint8 or floats from 0 to 1, or
+        a list of these; a folder's path stands for its pictures. `length` is how many digits each number has, or the
+        least and the most. `threads` limits the threads.
+
+        A picture that can't be read, or shows no number, is a page with an error. Raises DataError for what is no
+        picture, and for an impossible length.
+        """
+        return list(reading.read(self, pictures, length, _threads(threads)))
+
+    def read_files(
+        self,
+        paths: AnyPath | Iterable[AnyPath],
+        *,
+        length: int | tuple[int, int] | None = None,
+        threads: int | None = None,
+        selection: Selection | None = None,
+    ) -> Iterator["PageRead"]:
+        """Yield what `read` returns, page by page, in constant memory and in input order.
+
+        `paths` are pictures and folders, as many as you like; `selection` picks pictures.
+        """
+        given = [paths] if isinstance(paths, str | bytes | os.PathLike) else paths
+        return reading.read_files(self, map(as_file, given), length, _threads(threads), selection)
 
     def save(self, path: AnyPath) -> None:
         """Write the model file, atomically. Equal models give equal bytes. Raises OutputError."""

@@ -21,6 +21,7 @@ COMMANDS = {
     "download": "Fetch a data set, verified by checksum.",
     "train": "Train a network on labelled images.",
     "predict": "Name the digit in each image, as CSV.",
+    "read": "Read the numbers in each picture, as CSV.",
     "evaluate": "Print accuracy, per-class table and confusion matrix.",
     "info": "Print what a model file says about itself.",
     "warmup": "Compile all kernels now, not at first use.",
@@ -36,6 +37,7 @@ HELP = """Train and run fully connected handwritten-digit recognisers on a CPU, 
   fastmnist download data/              fetch MNIST, verified
   fastmnist train data/                 train a network -> model.safetensors
   fastmnist predict images/ > out.csv   name the digits of folders, image files, IDX files
+  fastmnist read photos/ > numbers.csv  read rows and pages of digits
   fastmnist evaluate data/              accuracy, per-class table, confusion matrix
 """  # click keeps the lines of a paragraph that begins with \b
 

@@ -1,11 +1,11 @@
 """`fastmnist predict`: name the digit in each image, as rows."""
 
 import time
-from collections.abc import Iterable
 from typing import Any
 
 import click
 
+from fastmnist.cli.inputs import all_inputs, inputs_argument, list_options
 from fastmnist.cli.options import model_option, open_model, preprocess_option, threads_option
 from fastmnist.cli.predict_output import RowOptions, check_options, open_output, row_options
 from fastmnist.cli.predict_preview import Preview, show_options
@@ -13,15 +13,9 @@ from fastmnist.cli.terminal import on_terminal, say
 
 
 @click.command()
-@click.argument("inputs", nargs=-1, metavar="INPUT...", type=click.Path(readable=False))
+@inputs_argument("INPUT")
 @model_option
-@click.option(
-    "--files-from",
-    metavar="LIST",
-    type=click.Path(readable=False),
-    help="Take more inputs from a file, a path a line; - is stdin.",
-)
-@click.option("-0", "--null", is_flag=True, help="The paths in LIST end with a NUL each, as `find -print0` has them.")
+@list_options
 @preprocess_option("as the model was trained")
 @show_options
 @row_options
@@ -53,7 +47,7 @@ def predict(
     from fastmnist.cli.quiet import quiet_libraries
     from fastmnist.inputs.paths import count_rows
 
-    paths = _inputs(inputs, files_from, null)
+    paths = all_inputs("INPUT", inputs, files_from, null)
     loaded = open_model(model)
     preprocess = _preprocess(preprocess, loaded.preprocess)
     preview = Preview(loaded, preprocess, n_shown, dump)
@@ -76,18 +70,3 @@ def _preprocess(wanted: str | None, of_model: str) -> str:
     if wanted is not None and wanted != of_model:
         say(f"--preprocess {wanted} instead of {of_model}, which the model was trained with")
     return wanted or of_model
-
-
-def _inputs(inputs: tuple[str, ...], files_from: str | None, null: bool) -> Iterable[str | bytes]:
-    """Return all inputs: those of the command line, and then those of the list."""
-    from itertools import chain
-
-    from fastmnist.inputs.file_list import read_list
-
-    if not inputs and files_from is None:
-        raise click.UsageError("Missing argument 'INPUT...'")
-    if null and files_from is None:
-        raise click.UsageError("--null needs --files-from")
-    if inputs.count("-") + (files_from == "-") > 1:
-        raise click.UsageError("stdin can be read once: one - is too many")
-    return inputs if files_from is None else chain(inputs, read_list(files_from, b"\0" if null else b"\n"))

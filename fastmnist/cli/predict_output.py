@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import click
 
@@ -44,14 +44,30 @@ class RowOptions:
     resume: bool
 
 
+def job_options(what: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add --output, --shard and --resume, for rows of `what`."""
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in (
+            click.option("--resume", is_flag=True, help="Resume from FILE.part, which an interrupted run left."),
+            click.option(
+                "--shard", default="1/1", callback=_shard, metavar="I/N",
+                help=f"Only every N-th {what}, from the I-th on: shards 1/N to N/N together are all {what}s.",
+            ),
+            click.option(
+                "-o", "--output", metavar="FILE", type=click.Path(readable=False),
+                help="File to write, all or nothing.  [default: stdout]",
+            ),
+        ):  # fmt: skip
+            command = option(command)
+        return command
+
+    return add
+
+
 def row_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of RowOptions, which come to the command one by one."""
     for option in (
-        click.option("--resume", is_flag=True, help="Resume from FILE.part, which an interrupted run left."),
-        click.option(
-            "--shard", default="1/1", callback=_shard, metavar="I/N",
-            help="Only every N-th row, from the I-th on: shards 1/N to N/N together are all rows.",
-        ),
         click.option(
             "--min-confidence", type=click.FloatRange(0, 1), metavar="X",
             help="Add a column `review`: yes for confidences below X.",
@@ -61,28 +77,26 @@ def row_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--format", "form", type=click.Choice(["csv", "jsonl", "kaggle"]), default="csv", show_default=True,
             help="CSV, JSON Lines, or ImageId,Label as Kaggle wants it.",
         ),
-        click.option(
-            "-o", "--output", metavar="FILE", type=click.Path(readable=False),
-            help="File to write, all or nothing.  [default: stdout]",
-        ),
+        job_options("row"),
     ):  # fmt: skip
         command = option(command)
     return command
 
 
+class Target(NamedTuple):
+    """Where rows go, which of them, and what is there already: None where nothing can be."""
+
+    stream: BinaryIO
+    selection: "Selection"
+    part: "PartFile | None"
+
+
 class RowOutput:
     """Where the rows go: writes and counts them."""
 
-    def __init__(
-        self,
-        stream: BinaryIO,
-        row_format: "RowFormat",
-        selection: "Selection",
-        part: "PartFile | None",
-        bar: ProgressBar,
-    ) -> None:
-        self.selection = selection
-        self._stream, self._format, self._part, self._bar = stream, row_format, part, bar
+    def __init__(self, target: Target, row_format: "RowFormat", bar: ProgressBar) -> None:
+        self.selection = target.selection
+        self._stream, self._format, self._part, self._bar = target.stream, row_format, target.part, bar
         self._n_written = self._n_failed = 0
 
     @property
@@ -121,38 +135,56 @@ def open_output(options: RowOptions, model: "Model", job: dict[str, Any], n_rows
 
     A part file is resumed only by an equal job: the same model, options, and whatever else `job` names.
     """
+    row_format = _row_format(options, model)
+    job = {
+        "model": model.checksum,
+        "--format": options.form,
+        "--probabilities": options.probabilities,
+        "--min-confidence": options.min_confidence,
+        **job,
+    }
+    with (
+        ProgressBar(n_rows, "predicting") as bar,
+        open_target(options.output, row_format, job, options.shard, resume=options.resume) as target,
+    ):
+        yield RowOutput(target, row_format, bar)
+
+
+@contextmanager
+def open_target(
+    path: str | None, row_format: "RowFormat", job: dict[str, Any], shard: tuple[int, int], *, resume: bool
+) -> Iterator[Target]:
+    """Yield where the rows of a format go: to stdout, or all or nothing to the file at `path`. Raises OutputError.
+
+    A part file is resumed only by an equal job.
+    """
     from fastmnist.inputs.selection import Selection
     from fastmnist.output.atomic import is_direct
     from fastmnist.output.part_file import part_file
     from fastmnist.version import __version__
 
-    row_format = _row_format(options, model)
-    with ProgressBar(n_rows, "predicting") as bar:
-        if options.output is None or is_direct(options.output):
-            with _stream(options.output) as stream:
-                stream.write(row_format.header)
-                yield RowOutput(stream, row_format, Selection(*options.shard), None, bar)
-                stream.flush()
-            return
-        job = {
-            "fastmnist_version": __version__,
-            "model": model.checksum,
-            "--format": options.form,
-            "--probabilities": options.probabilities,
-            "--min-confidence": options.min_confidence,
-            "--shard": list(options.shard),
-            **job,
-        }
-        with part_file(options.output, job, row_format, resume=options.resume) as part:
-            yield RowOutput(part.file, row_format, Selection(*options.shard, part.count_known), part, bar)
+    if path is None or is_direct(path):
+        with _stream(path) as stream:
+            stream.write(row_format.header)
+            yield Target(stream, Selection(*shard), None)
+            stream.flush()
+        return
+    job = {"fastmnist_version": __version__, **job, "--shard": list(shard)}
+    with part_file(path, job, row_format, resume=resume) as part:
+        yield Target(part.file, Selection(*shard, part.count_known), part)
+
+
+def check_resumable(output: str | None, resume: bool) -> None:
+    """Raise UsageError where there is no file to resume."""
+    from fastmnist.output.atomic import is_direct
+
+    if resume and (output is None or is_direct(output)):
+        raise click.UsageError("--resume needs -o FILE, a regular file")
 
 
 def check_options(options: RowOptions) -> None:
     """Raise UsageError for options that do not go together."""
-    from fastmnist.output.atomic import is_direct
-
-    if options.resume and (options.output is None or is_direct(options.output)):
-        raise click.UsageError("--resume needs -o FILE, a regular file")
+    check_resumable(options.output, options.resume)
     if options.form == "kaggle" and (options.probabilities or options.min_confidence is not None):
         raise click.UsageError("--format kaggle has no room for --probabilities or --min-confidence")
 

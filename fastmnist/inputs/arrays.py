@@ -82,6 +82,14 @@ def as_pixels(array: NDArray[Any]) -> Uint8 | None:
     return _as_uint8(array).reshape(len(array), N_PIXELS) if _holds_many(array) else None
 
 
+def as_picture(array: NDArray[Any]) -> Uint8:
+    """Return an array as one picture, uint8 (h, w) or (h, w, 3) RGB. Raises DataError where it is none."""
+    if not _is_picture(array):
+        raise DataError(f"an array of shape {array.shape}, expected one picture, (h, w) or (h, w, 3)")
+    check_array(array)
+    return _as_uint8(array)
+
+
 def _as_uint8(array: NDArray[Any]) -> Uint8:
     if array.dtype == np.uint8:
         return np.ascontiguousarray(array)

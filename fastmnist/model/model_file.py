@@ -77,6 +77,15 @@ class Model:
         """
         return self.network.confidences(images, len(self.class_names))
 
+    def probabilities(self, images: Uint8) -> Float32:
+        """Return how probable each class is for images (n, 28, 28), and last that it is none: (n, n_classes + 1).
+
+        The last is 0 where the model can't refuse. One thread computes them.
+        """
+        of_outputs = self.network.probabilities_of_few(images)
+        missing = len(self.class_names) + 1 - of_outputs.shape[1]
+        return np.pad(of_outputs, ((0, 0), (0, missing)))
+
     @property
     def checksum(self) -> str | None:
         """The SHA-256 of the file it was loaded from."""

@@ -102,10 +102,13 @@ class Network:
 
     def confidences(self, images: Uint8, n_classes: int) -> Float32:
         """Return the probability of the most probable of the first `n_classes` classes for images (n, 28, 28)."""
-        with jit.using_threads(1):  # a few images; waking threads from many others took 40 ms
-            probabilities = self.predict_probabilities(images.reshape(len(images), -1))[2]
-        most: Float32 = probabilities[:, :n_classes].max(axis=1)
+        most: Float32 = self.probabilities_of_few(images)[:, :n_classes].max(axis=1)
         return most
+
+    def probabilities_of_few(self, images: Uint8) -> Float32:
+        """Return the probabilities of all classes for a few images (n, 28, 28), computed in the thread that calls."""
+        with jit.using_threads(1):  # waking threads from many others took 40 ms
+            return self.predict_probabilities(images.reshape(len(images), -1))[2]
 
     def predict_probabilities(self, inputs: Uint8 | Float32) -> tuple[Uint8, Float32, Float32]:
         """Return what `predict` does, and the probabilities of all classes (n_samples, n_classes)."""

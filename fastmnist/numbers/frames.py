@@ -13,7 +13,7 @@ Grey = npt.NDArray[np.uint8]
 
 THICKEST_RULE = 0.02  # of the picture's shorter side, and
 SOFT_EDGES = 3  # pixels
-FAINT = 0.25  # of the ink's depth: boxes are often printed in a lighter shade
+FAINT = 0.12  # of the ink's depth: boxes are often printed in a lighter shade
 LEAST_CELL = 14  # pixels of a box's shorter side
 RECTANGULAR = 0.92  # of the smallest rectangle around it: the inside of a box has more, that of a 0 less
 ASKEW = 8.0  # degrees, at most
@@ -108,7 +108,9 @@ def _rows(cells: list[Cell]) -> list[list[Cell]]:
         for row in rows:
             last = row[-1]
             overlap = min(last.bottom, cell.bottom) - max(last.top, cell.top)
-            is_beside = overlap > BESIDE * min(last.height, cell.height) and cell.left >= last.right - ASIDE * last.height
+            is_beside = (
+                overlap > BESIDE * min(last.height, cell.height) and cell.left >= last.right - ASIDE * last.height
+            )
             if is_beside and cell.left - last.right < NEAR * last.height:
                 row.append(cell)
                 break

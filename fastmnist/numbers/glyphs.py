@@ -21,9 +21,7 @@ class Glyphs(NamedTuple):
     strokes: npt.NDArray[np.float32]
 
 
-def to_mnist_form(
-    ink: npt.NDArray[np.uint8], pieces: npt.NDArray[np.int32], glyphs: npt.NDArray[np.int32]
-) -> Glyphs:
+def to_mnist_form(ink: npt.NDArray[np.uint8], pieces: npt.NDArray[np.int32], glyphs: npt.NDArray[np.int32]) -> Glyphs:
     """Return glyphs as MNIST would have them.
 
     ink: uint8 (height, width), 0 for paper and 255 for full ink. pieces: int32 (height, width), the piece that each

@@ -1,6 +1,7 @@
 """A picture -> the numbers in it: its ink, its lines, their pieces, and the best way through these."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -51,6 +52,22 @@ class Number(NamedTuple):
     digits: list[Digit]
     box: Box
     line: int
+
+
+@dataclass(frozen=True)
+class PageRead:
+    """The numbers on a page of a picture, in reading order.
+
+    path: the picture's, b"<array>" or b"<bytes>" where it has none. number: its position among all pictures of the job,
+    from 0. page: its position within the picture's file, from 0, None where that has one page. error: in one line why
+    there are no numbers, else None.
+    """
+
+    path: bytes
+    number: int
+    page: int | None
+    numbers: list[Number] = field(default_factory=list)
+    error: str | None = None
 
 
 class _Segment(NamedTuple):

@@ -37,9 +37,9 @@ class CsvFormat(RowFormat):
 
     def keys(self, paths: Sequence[bytes], indices: Sequence[int | None], numbers: Sequence[int]) -> Iterator[bytes]:
         """Yield the cells of path and index."""
-        cell = functools.cache(_path_cell)  # for the rows of one file
+        cell = functools.cache(path_cell)  # for the rows of one file
         for path, index in zip(paths, indices, strict=True):
-            yield b"%b,," % _path_cell(path) if index is None else b"%b,%d," % (cell(path), index)
+            yield b"%b,," % path_cell(path) if index is None else b"%b,%d," % (cell(path), index)
 
     def values(self, predictions: Predictions) -> Iterator[bytes]:
         """Yield the other cells; those of a row without a label are empty."""
@@ -60,7 +60,7 @@ class CsvFormat(RowFormat):
         """
         batch = predictions.batch
         if self._is_plain and isinstance(batch.indices, range) and batch.indices and not batch.errors:
-            return self._rows_of_one_file(_path_cell(batch.paths[0]), batch.indices, predictions)
+            return self._rows_of_one_file(path_cell(batch.paths[0]), batch.indices, predictions)
         return super().rows(predictions)
 
     def _rows_of_one_file(self, path: bytes, indices: range, predictions: Predictions) -> Iterator[memoryview]:
@@ -80,7 +80,7 @@ class CsvFormat(RowFormat):
             yield part[:length].data
 
 
-def _path_cell(path: bytes) -> bytes:
+def path_cell(path: bytes) -> bytes:
     """Return `path` as a cell that no spreadsheet takes for a formula: `=a` becomes `./=a`, the same file."""
     return quoted(b"./" + path if path.startswith(_FORMULA) else path)
 

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 from fastmnist.errors import AnyPath, OutputError, printable, reason
 from fastmnist.output.atomic import replace, sync_folder, target_of, writing_errors
-from fastmnist.output.rows import RowFormat
+from fastmnist.output.rows import ItemFormat, RowFormat
 
 _log = logging.getLogger(__name__)
 
@@ -39,6 +39,7 @@ class PartFile:
         self.n_known = self.n_failed = 0
         self._format = row_format
         self._end = 0  # of the rows that are known
+        self._last_item: bytes | None = None  # the file that the last of them are of
         self._refused = False
         self.file: BinaryIO = _open_locked(self.path)
         self._is_reading = resume and os.fstat(self.file.fileno()).st_size > 0
@@ -68,6 +69,8 @@ class PartFile:
         """
         if not self._is_reading:
             return 0
+        if isinstance(self._format, ItemFormat):
+            return self._count_items(self._format, paths)
         n_known = 0
         for position, key in enumerate(self._format.keys(paths, indices, numbers)):
             is_file = indices[position] is None
@@ -83,10 +86,7 @@ class PartFile:
         if row is None:
             return False
         if not row.startswith(key):
-            raise self._refusal(
-                f"row {self.n_known + 1} begins {printable(row[: len(key)])!r}, expected "
-                f"{printable(key)!r}: the inputs have changed"
-            )
+            raise self._other_row(row, key)
         self._count(row, key)
         return True
 
@@ -113,6 +113,38 @@ class PartFile:
             self._rewind(start)
             self.n_known, self.n_failed = n_known, n_failed
         return row is not None
+
+    def _count_items(self, row_format: ItemFormat, paths: Sequence[bytes]) -> int:
+        """Return how many of these files, from the first on, have all their rows there."""
+        for position, path in enumerate(paths):
+            if not self._skip_item(row_format, path):
+                self._end_reading()
+                return position
+        return len(paths)
+
+    def _skip_item(self, row_format: ItemFormat, path: bytes) -> bool:
+        """Return whether all rows of a file are there: what follows them is another file's.
+
+        The part may end within its rows, so that a file is read again where no other follows. Rows of a file that is
+        named twice, one after the other, are all taken for the first.
+        """
+        start, place, n_known, n_failed = row_format.start(path), self._end, self.n_known, self.n_failed
+        if path == self._last_item:
+            return True
+        after = place
+        while (row := self._read_row(1 + start.count(b"\n"))) is not None and row.startswith(start):
+            after = self._end
+            self.n_known += 1
+            self.n_failed += row_format.is_failed(row[len(start) :])
+        if row is None:
+            self._rewind(place)
+            self.n_known, self.n_failed = n_known, n_failed
+            return False
+        if self.n_known == n_known:
+            raise self._other_row(row, start)
+        self._rewind(after)
+        self._last_item = path
+        return True
 
     def _count(self, row: bytes, key: bytes) -> None:
         self.n_known += 1
@@ -184,6 +216,12 @@ class PartFile:
             if before.get(key) != job.get(key):
                 found, expected = (printable(json.dumps(side.get(key))) for side in (before, job))
                 raise self._refusal(f"begun with {printable(key)} {found}, expected {expected}")
+
+    def _other_row(self, row: bytes, key: bytes) -> OutputError:
+        return self._refusal(
+            f"row {self.n_known + 1} begins {printable(row[: len(key)])!r}, expected "
+            f"{printable(key)!r}: the inputs have changed"
+        )
 
     def _refusal(self, why: str) -> OutputError:
         self._refused = True

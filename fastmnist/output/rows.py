@@ -31,6 +31,18 @@ class RowFormat:
         return [b"".join(part for pair in pairs for part in pair)]
 
 
+class ItemFormat(RowFormat):
+    """A format in which a file has any number of rows, all of which begin alike."""
+
+    def start(self, path: bytes) -> bytes:
+        """Return how all rows of a file begin."""
+        raise NotImplementedError
+
+    def is_failed(self, rest: bytes) -> bool:
+        """Return whether a row, given without its start, is of what can't be read."""
+        raise NotImplementedError
+
+
 def six_decimals(numbers: npt.NDArray[np.float32]) -> npt.NDArray[np.bytes_]:
     """Return numbers from 0 to 1, of any shape, as text of eight bytes, rounded half to even as Python does."""
     millionths = np.rint(numbers.astype(np.float64) * 10**DECIMALS).astype(np.int64)  # exact: 24 + 20 bits

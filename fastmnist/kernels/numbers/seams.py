@@ -15,8 +15,8 @@ SIDEWAYS = np.float32(0.1)  # what a step aside costs, in pixels of full ink: a 
 def find_seams(ink, near, most, table, costs, seams):
     """Fill seams (m, height) int32 with the columns of seams, from left to right; return how many there are.
 
-    ink: uint8 (height, width), 255 for full ink. A seam is kept where it crosses no more than `most` pixels of full ink,
-    and no seam within `near` columns of the middle row costs less. table: float32 (height, width) is scratch.
+    ink: uint8 (height, width), 255 for full ink. A seam is kept where it crosses no more than `most` pixels of full
+    ink, and no seam within `near` columns of the middle row costs less. table: float32 (height, width) is scratch.
     costs: float32 (width,) get what the seam through each column of the middle row costs.
     """
     height, width = ink.shape
@@ -36,7 +36,7 @@ def find_seams(ink, near, most, table, costs, seams):
 
 @inlined
 def _add_up(ink, table, first, last, step):
-    """Fill rows of `table`, from `first` to `last`, with the cost of the cheapest way to each pixel from row `first`."""
+    """Fill rows `first` to `last` of `table` with the costs of the cheapest ways from row `first` to each pixel."""
     share = np.float32(1 / 255)
     for x in range(ink.shape[1]):
         table[first, x] = ink[first, x] * share

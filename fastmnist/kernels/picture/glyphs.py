@@ -12,8 +12,8 @@ def place_glyphs(ink, pieces, glyphs, work, images, strokes):
 
     ink: uint8 (height, width), 0 for paper, 255 for full ink. pieces: int32 (height, width), which piece a pixel is of.
     glyphs: int32 (n, 6), the first and the last piece of each, and its box: top, left, bottom and right (exclusive).
-    work: float32 (3, m), m at least 784, and 9 times the pixels of the largest box. strokes: float32 (n,) get the widths of
-    the glyphs' strokes in the 20x20 box, 0 where there is no ink: that image means nothing.
+    work: float32 (3, m), m at least 784, and 9 times the pixels of the largest box. strokes: float32 (n,) get the
+    widths of the glyphs' strokes in the 20x20 box, 0 where there is no ink: that image means nothing.
     """
     share = np.float32(1 / 255)
     for i in range(len(glyphs)):

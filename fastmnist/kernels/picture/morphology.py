@@ -12,7 +12,8 @@ def close(picture, height, width, down, across, out, padded):
     """Fill `out` with `picture` closed by a window of 2 * down + 1 by 2 * across + 1 pixels, cut at the border.
 
     Whatever is darker than its surroundings and narrower than the window becomes as light as they are. A dark part
-    that reaches the border goes only where it is narrower than half a window. padded, 2 * MARGINS times as large, is scratch.
+    that reaches the border goes only where it is narrower than half a window. padded (2 * MARGINS times the pixels) is
+    scratch.
     """
     for i in range(height * width):
         out[i] = picture[i]

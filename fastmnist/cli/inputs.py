@@ -1,0 +1,41 @@
+"""The inputs of a command: paths on its command line, and those of a list."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import click
+
+
+def inputs_argument(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add the argument of any number of paths, called `name` in the help."""
+    return click.argument("inputs", nargs=-1, metavar=f"{name}...", type=click.Path(readable=False))
+
+
+def list_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --files-from and --null."""
+    for option in (
+        click.option(
+            "-0", "--null", is_flag=True, help="The paths in LIST end with a NUL each, as `find -print0` has them."
+        ),
+        click.option(
+            "--files-from", metavar="LIST", type=click.Path(readable=False),
+            help="Take more inputs from a file, a path a line; - is stdin.",
+        ),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def all_inputs(name: str, inputs: tuple[str, ...], files_from: str | None, null: bool) -> Iterable[str | bytes]:
+    """Return all inputs: those of the command line, and then those of the list. Raises UsageError."""
+    from itertools import chain
+
+    from fastmnist.inputs.file_list import read_list
+
+    if not inputs and files_from is None:
+        raise click.UsageError(f"Missing argument '{name}...'")
+    if null and files_from is None:
+        raise click.UsageError("--null needs --files-from")
+    if inputs.count("-") + (files_from == "-") > 1:
+        raise click.UsageError("stdin can be read once: one - is too many")
+    return inputs if files_from is None else chain(inputs, read_list(files_from, b"\0" if null else b"\n"))

@@ -1,0 +1,169 @@
+"""`fastmnist read`: the numbers in each picture, as rows."""
+
+import re
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fastmnist.cli.inputs import all_inputs, inputs_argument, list_options
+from fastmnist.cli.options import model_option, open_model, threads_option
+from fastmnist.cli.predict_output import check_resumable, job_options, open_target
+from fastmnist.cli.terminal import ProgressBar, on_terminal, say
+
+if TYPE_CHECKING:
+    from fastmnist.numbers.reading import PageRead
+    from fastmnist.output.numbers import NumberLines, NumberRows
+
+MOST_DIGITS = 1000
+
+
+def _length(context: click.Context, option: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    """Return (N, M) for N-M, (N, N) for N; a usage error for anything but 1 <= N <= M."""
+    if value is None:
+        return None
+    match = re.fullmatch(r"(\d{1,4})(?:-(\d{1,4}))?", value, re.ASCII)
+    least = int(match[1]) if match else 0
+    most = int(match[2] or match[1]) if match else 0
+    if not 1 <= least <= most <= MOST_DIGITS:
+        raise click.BadParameter(f"{value!r}: expected N or N-M, as in 6 or 1-4", context, option)
+    return least, most
+
+
+def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options about what is written of a number."""
+    for option in (
+        click.option(
+            "--draw", type=click.Path(readable=False), metavar="FOLDER",
+            help="Write the pictures, with boxes and text drawn in, as PNG files named by number and file.",
+        ),
+        click.option(
+            "--min-confidence", type=click.FloatRange(0, 1), metavar="X",
+            help="Add a column `review`: yes for confidences below X.",
+        ),
+        click.option(
+            "--format", "form", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True,
+            help="CSV, or JSON Lines, which have the digits inside their number.",
+        ),
+        click.option(
+            "--length", callback=_length, metavar="N[-M]",
+            help="How many digits each number has, where you know: it chooses among the ways to part them.",
+        ),
+        click.option("--digits", is_flag=True, help="A row per digit instead: its place, label, confidence and box."),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@click.command()
+@inputs_argument("PICTURE")
+@model_option
+@list_options
+@reading_options
+@job_options("picture")
+@threads_option
+def read(
+    inputs: tuple[str, ...],
+    model: str | None,
+    files_from: str | None,
+    null: bool,
+    digits: bool,
+    length: tuple[int, int] | None,
+    form: str,
+    min_confidence: float | None,
+    draw: str | None,
+    output: str | None,
+    shard: tuple[int, int],
+    resume: bool,
+) -> int:
+    """Read the numbers in each PICTURE: rows of digits, one or many, apart or touching, in printed boxes, on pages.
+
+    PICTURE is an image file, a folder, or - for one picture on stdin.
+
+    Writes CSV, one row per number in reading order: path, page (in a file of several, from 0), line, text, confidence
+    of the text as a whole, and its box in pixels. In a text, ? is a glyph that is no digit, a space an empty box.
+
+    A picture without a number, or that can't be read, keeps a row without text, and a line on stderr says why. The
+    exit code is then 1.
+    """
+    check_resumable(output, resume)
+    if digits and form == "jsonl":
+        raise click.UsageError("--format jsonl has the digits of each number: leave out --digits")
+    from fastmnist.cli.quiet import quiet_libraries
+
+    paths = all_inputs("PICTURE", inputs, files_from, null)
+    loaded = open_model(model)
+    rows = _row_format(form, digits, min_confidence)
+    job = {
+        "model": loaded.checksum,
+        "--format": form,
+        "--digits": digits,
+        "--length": None if length is None else list(length),
+        "--min-confidence": min_confidence,
+    }
+    counts, start = _Counts(), time.perf_counter()
+    with (
+        quiet_libraries(),
+        ProgressBar(_n_pictures(inputs, files_from, shard[1]), "reading", "pictures") as bar,
+        open_target(output, rows, job, shard, resume=resume) as target,
+    ):
+        draw_page = _drawing(draw)
+        for page in loaded.read_files(paths, length=length, selection=target.selection):
+            counts.add(page)
+            for row in rows.rows_of(page):
+                target.stream.write(row)
+            draw_page(page)
+            bar.at(counts.n_pictures)
+    say(counts.summary(time.perf_counter() - start))
+    n_failed_before = target.part.n_failed if target.part else 0
+    found_nothing = not target.selection.n_offered and target.selection.n_ignored > 0
+    return 1 if counts.n_errors or n_failed_before or found_nothing else 0
+
+
+class _Counts:
+    """Counts pages, and says why one has no number."""
+
+    def __init__(self) -> None:
+        self.n_pictures = self.n_numbers = self.n_errors = 0
+        self._last = -1
+
+    def add(self, page: "PageRead") -> None:
+        """Count a page."""
+        self.n_pictures += page.number != self._last
+        self._last = page.number
+        self.n_numbers += len(page.numbers)
+        if page.error is not None:
+            self.n_errors += 1
+            say(f"fastmnist: error: {page.error}")
+
+    def summary(self, seconds: float) -> str:
+        """Return the line that counts them."""
+        words = [(self.n_pictures, "picture"), (self.n_numbers, "number"), (self.n_errors, "error")]
+        counted = ", ".join(f"{n:,} {word}{'s' * (n != 1)}" for n, word in words)
+        return f"{counted}, {seconds:.2f} s, {self.n_pictures / seconds:,.0f} pictures/s"
+
+
+def _row_format(form: str, digits: bool, min_confidence: float | None) -> "NumberRows | NumberLines":
+    from fastmnist.output.numbers import NumberLines, NumberRows
+
+    if form == "jsonl":
+        return NumberLines(min_confidence=min_confidence)
+    return NumberRows(digits=digits, min_confidence=min_confidence)
+
+
+def _n_pictures(inputs: Iterable[str], files_from: str | None, n_shards: int) -> int | None:
+    """Return about how many pictures there are, for a bar; None where that is not known or there is no bar."""
+    from fastmnist.inputs.paths import count_rows
+
+    is_countable = on_terminal() and files_from is None and "-" not in inputs
+    return count_rows(inputs) // n_shards if is_countable else None
+
+
+def _drawing(folder: str | None) -> Callable[["PageRead"], None]:
+    """Return what draws a page into the new folder, nothing without one. Raises OutputError."""
+    if folder is None:
+        return lambda page: None
+    from fastmnist.cli.read_drawing import Drawing
+
+    return Drawing(folder).add

@@ -1,0 +1,113 @@
+"""Whole pictures: files, folders and stdin -> what a function makes of each of their pages, in order.
+
+Digits by themselves come as batches of images; see stream.py.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Generic, NamedTuple, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from fastmnist.errors import DataError, printable
+from fastmnist.images.colour import strongest_contrast
+from fastmnist.images.decode import decode_colours, decode_picture
+from fastmnist.images.files import read_file
+from fastmnist.images.pages import decode_pages, may_have_pages
+from fastmnist.inputs.paths import Ignored, Input, Kind, find_inputs
+from fastmnist.inputs.selection import Selection
+from fastmnist.inputs.stdin import open_stdin
+
+_log = logging.getLogger(__name__)
+
+Grey = npt.NDArray[np.uint8]
+Made = TypeVar("Made")
+# Makes something of a page, given its greys (height, width), and a function that returns those in which the colours of
+# its picture differ most, or None. Raises DataError, without a file's name, where it can't.
+Read = Callable[[Grey, Callable[[], Grey | None]], Made]
+
+AHEAD = 8  # pictures for each thread that may wait for those before them
+
+
+class Item(NamedTuple, Generic[Made]):
+    """A picture file, its position among all of the job, and what was made of its pages, or why nothing was."""
+
+    path: bytes
+    number: int
+    pages: list[Made | str]
+
+
+def read_pictures(
+    inputs: Iterable[bytes | str], read: Read[Made], *, threads: int = 1, selection: Selection | None = None
+) -> Generator[Item[Made]]:
+    """Yield what `read` makes of the picture files of `inputs`, in order; up to `threads` threads call it.
+
+    Folders are walked as stream.py walks them. What can't be read is an item with a message. Only items of the
+    `selection` are read. Logged as warnings: empty folders, and at the end the kinds of files that were ignored.
+    """
+    selection, ignored = selection or Selection(), Ignored()
+    with ThreadPoolExecutor(threads, thread_name_prefix="read") as pool:
+        waiting: deque[Future[Item[Made]]] = deque()
+        for found in find_inputs(inputs, ignored):
+            taken = selection.take([found.path], [None])
+            if taken.positions:
+                waiting.append(pool.submit(_item, found, taken.numbers[0], read))
+            if len(waiting) > AHEAD * threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    selection.n_ignored = ignored.n_files
+    for note in ignored.notes():
+        _log.warning(note)
+
+
+def _item(found: Input, number: int, read: Read[Made]) -> Item[Made]:
+    name = printable(found.path)
+    try:
+        if found.error is not None:
+            raise DataError(found.error)
+        if found.kind in (Kind.IDX, Kind.TABLE):
+            raise DataError(f"{name}: digits by themselves, expected pictures of numbers; use fastmnist predict")
+        return Item(found.path, number, list(read_pages(_content(found), found.path, read)))
+    except DataError as error:
+        return Item(found.path, number, [str(error)])
+
+
+def _content(found: Input) -> bytes:
+    if found.kind is not Kind.STDIN:
+        return read_file(found.path)
+    content = open_stdin()
+    if not isinstance(content, bytes):
+        raise DataError(f"{printable(found.path)}: IDX images, expected a picture of numbers; use fastmnist predict")
+    return content
+
+
+def read_pages(data: bytes, name: bytes, read: Read[Made]) -> Iterator[Made | str]:
+    """Yield what is made of each page of a picture file, `data`, or a message that begins with `name`.
+
+    Raises DataError where there is no page at all.
+    """
+    if not may_have_pages(data):
+        yield _read_page(decode_picture(data, name), lambda: _contrast(data), name, read)
+        return
+    n_pages = 0
+    for page in decode_pages(data, name):
+        n_pages += 1
+        yield str(page) if isinstance(page, DataError) else _read_page(page, lambda: None, name, read)
+    if not n_pages:
+        raise DataError(f"{printable(name)}: no page that can be read (damaged or cut short); replace the file")
+
+
+def _read_page(page: Grey, in_colour: Callable[[], Grey | None], name: bytes, read: Read[Made]) -> Made | str:
+    try:
+        return read(page, in_colour)
+    except DataError as error:
+        return f"{printable(name)}: {error}"
+
+
+def _contrast(data: bytes) -> Grey | None:
+    colours = decode_colours(data)
+    return None if colours is None else strongest_contrast(colours)

@@ -1,0 +1,101 @@
+"""Pictures of numbers -> what they say, page by page, in input order."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from fastmnist.errors import DataError
+from fastmnist.images.colour import strongest_contrast
+from fastmnist.images.decode import to_grey
+from fastmnist.inputs.arrays import ARRAY, BYTES, Image, as_file, as_picture
+from fastmnist.inputs.pictures import Item, read_pages, read_pictures
+from fastmnist.inputs.selection import Selection
+from fastmnist.model.model_file import Model
+from fastmnist.numbers.reading import Number, PageRead, read_numbers
+
+Grey = npt.NDArray[np.uint8]
+Length = int | tuple[int, int] | None
+
+NOTHING_FOUND = "no number found, expected digits darker or lighter than their background"
+
+
+def read_files(
+    model: Model, inputs: Iterable[bytes | str], length: Length, threads: int, selection: Selection | None = None
+) -> Iterator[PageRead]:
+    """Yield the pages of picture files, of which `threads` are read at a time; `-` is stdin.
+
+    Raises DataError for an impossible length.
+    """
+    return _pages(read_pictures(inputs, _reader(model, length), threads=threads, selection=selection))
+
+
+def _pages(items: Iterator[Item[list[Number]]]) -> Iterator[PageRead]:
+    for item in items:
+        yield from _pages_of(item.path, item.number, item.pages)
+
+
+def read(model: Model, pictures: Image | Sequence[Image], length: Length, threads: int) -> Iterator[PageRead]:
+    """Yield the pages of pictures as the library takes them; see api.py."""
+    reader = _reader(model, length)
+    given = list(pictures) if isinstance(pictures, list | tuple) else [pictures]
+    n_before = 0
+    for picture in given:
+        if isinstance(picture, bytes):
+            pages = _pages_of(BYTES, n_before, _of_bytes(picture, reader))
+        elif isinstance(picture, np.ndarray):
+            pages = _pages_of(ARRAY, n_before, [_of_array(picture, reader)])
+        else:
+            pages = _pages(read_pictures([as_file(picture)], reader, threads=threads))
+        for page in pages:
+            yield page
+            n_before = max(n_before, page.number + 1)
+
+
+def _of_bytes(picture: bytes, reader: "_Reader") -> list[list[Number] | str]:
+    try:
+        return list(read_pages(picture, BYTES, reader))
+    except DataError as error:
+        return [str(error)]
+
+
+def _of_array(picture: npt.NDArray[np.generic], reader: "_Reader") -> list[Number] | str:
+    pixels = as_picture(picture)
+    try:
+        if pixels.ndim == 2:
+            return reader(pixels, lambda: None)
+        return reader(to_grey(pixels), lambda: strongest_contrast(pixels))
+    except DataError as error:
+        return f"{ARRAY.decode()}: {error}"
+
+
+_Reader = Callable[[Grey, Callable[[], Grey | None]], list[Number]]
+
+
+def _reader(model: Model, length: Length) -> _Reader:
+    least, most = (length, length) if isinstance(length, int) else length or (1, 1)
+    if not 1 <= least <= most:
+        raise DataError(f"length {length}, expected at least 1, or the least and the most number of digits")
+    return partial(_read, model, None if length is None else (least, most))
+
+
+def _read(
+    model: Model, length: tuple[int, int] | None, grey: Grey, in_colour: Callable[[], Grey | None]
+) -> list[Number]:
+    """Return the numbers on a page; those that its colours show where its greys show none. Raises DataError."""
+    numbers = read_numbers(grey, model.probabilities, model.class_names, length)
+    if not numbers and (contrast := in_colour()) is not None:
+        numbers = read_numbers(contrast, model.probabilities, model.class_names, length)
+    if not numbers:
+        raise DataError(NOTHING_FOUND)
+    return numbers
+
+
+def _pages_of(path: bytes, number: int, pages: list[list[Number] | str]) -> Iterator[PageRead]:
+    for index, page in enumerate(pages):
+        place = index if len(pages) > 1 else None
+        if isinstance(page, str):
+            yield PageRead(path, number, place, error=page)
+        else:
+            yield PageRead(path, number, place, page)
