@@ -83,7 +83,7 @@ model: install
 	$(BIN)/fastmnist download data/
 	$(BIN)/python -m experiments.training_set data/ build/training_set/
 	$(BIN)/python -m experiments.no_digits data/ build/no_digits-idx3-ubyte
-	$(BIN)/fastmnist train build/training_set/ --no-digit build/no_digits-idx3-ubyte --recipe best --epochs 400 \
+	$(BIN)/fastmnist train build/training_set/ --no-digit build/no_digits-idx3-ubyte --recipe best --epochs 300 \
 		--validation 4000 --float16 \
 		--output fastmnist/model/shipped.safetensors
 

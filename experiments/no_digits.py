@@ -27,7 +27,7 @@ from fastmnist.shapes import IMAGE_SHAPE, SIDE
 
 # Halves that are no digits: the upper one of a 3 is a 7.
 UPPER_HALVES, LOWER_HALVES = "05", "0235"
-SEED, COUNT = 0, 40_000
+SEED, COUNT = 0, 60_000
 COARSE = 0.0  # share of the coarse scans: of seven pixels, a letter is what a digit is
 _TRIES = 20  # at a picture that the normaliser does not refuse
 

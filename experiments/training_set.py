@@ -17,6 +17,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from bench.machine import available_cores
 from experiments.figures import DIGITS
@@ -30,7 +31,8 @@ from fastmnist.inputs.idx import write_images, write_labels
 
 SEED = 0
 COPIES = 1
-DRAWN = 20_000  # digits drawn with a pen
+DRAWN = 30_000  # digits drawn with a pen,
+IN_TURN = "01234567891234567890111"  # of these classes: the 1 has many forms, some of which look like a 7
 LARGE = 6  # a digit is drawn this many times as large
 SLANT, TURN, STRETCH = 0.45, 12.0, 1.45  # at most: columns per row, degrees, width to height
 STROKES = 0.55, 1.7  # times the width of the strokes
@@ -125,19 +127,24 @@ def _shrunk(large: Picture, scale: float) -> Picture:
 
 
 def drawn_digit(position: int) -> Picture:
-    """Return a digit that is drawn with a pen, position modulo 10, in MNIST's form: uint8 (28, 28)."""
+    """Return a digit that is drawn with a pen, of IN_TURN, in MNIST's form: uint8 (28, 28)."""
     rng = np.random.default_rng([SEED, position, COPIES])  # numbers that no copy draws
-    ways = DIGITS[str(position % len(DIGITS))]
+    ways = DIGITS[IN_TURN[position % len(IN_TURN)]]
     while True:
         with contextlib.suppress(DataError):  # one scan in a hundred is too coarse to be read
             return normalize(scanned(drawn(ways[rng.integers(len(ways))], rng), rng, COARSE_DRAWN))
 
 
 def drawn_digits(count: int) -> Picture:
-    """Return so many drawn digits, uint8 (count, 28, 28), of the classes 0 to 9 in turn."""
+    """Return so many drawn digits, uint8 (count, 28, 28)."""
     cv2.setNumThreads(1)
     with ThreadPoolExecutor(available_cores()) as pool:
         return np.array(list(pool.map(drawn_digit, range(count))))
+
+
+def drawn_labels(count: int) -> npt.NDArray[np.uint8]:
+    """Return the labels of `drawn_digits`, uint8 (count,)."""
+    return np.resize(np.array(list(IN_TURN), np.uint8), count)
 
 
 def with_copies(digits: Picture) -> Picture:
@@ -172,7 +179,7 @@ def main() -> None:
         if split == "train":
             pen = drawn_digits(DRAWN)
             digits = np.concatenate([pen, with_copies(digits)])
-            labels = np.concatenate([np.arange(DRAWN) % len(DIGITS), labels.repeat(1 + COPIES)]).astype(np.uint8)
+            labels = np.concatenate([drawn_labels(DRAWN), labels.repeat(1 + COPIES)])
         write_images(arguments.out / f"{prefix}-images-idx3-ubyte", digits)
         write_labels(arguments.out / f"{prefix}-labels-idx1-ubyte", labels)
         print(f"{len(digits):,} {split} images written to {arguments.out}")

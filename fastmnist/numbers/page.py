@@ -35,10 +35,13 @@ def core_of(ink: Grey) -> Grey:
     return (ink > DEEP * 255).astype(np.uint8)
 
 
-def find_ink(picture: Grey) -> Page | None:
-    """Return the ink of a grey picture (height, width), None where nothing stands out from the paper."""
+def find_ink(picture: Grey, least_scale: float = 0.0) -> Page | None:
+    """Return the ink of a grey picture (height, width), None where nothing stands out from the paper.
+
+    `least_scale`: so many of the picture's pixels become one, or more.
+    """
     cv2 = opencv()
-    sized, scale = _sized(picture)
+    sized, scale = _sized(picture, least_scale)
     dark = sized if _is_dark(sized) else 255 - sized
     window = min(MOST_WINDOW, max(3, round(WINDOW * min(dark.shape)))) | 1
     smooth = cv2.GaussianBlur(dark, (3, 3), 0)
@@ -58,23 +61,27 @@ def find_ink(picture: Grey) -> Page | None:
     return Page(ink.astype(np.uint8), scale)
 
 
-def _sized(picture: Grey) -> tuple[Grey, float]:
+def _sized(picture: Grey, least_scale: float) -> tuple[Grey, float]:
     """Return the picture at a size to work with, and pixels of it for each of those."""
-    cv2 = opencv()
     longest, shortest = max(picture.shape), min(picture.shape)
-    larger = min(MOST_ENLARGED, LEAST_SIDE / shortest, LONGEST / longest)
-    if longest <= LONGEST and larger <= 1:
+    scale = min(max(1.0, min(MOST_ENLARGED, LEAST_SIDE / shortest)), LONGEST / longest)
+    if least_scale > 0:
+        scale = min(scale, 1 / least_scale)
+    if scale == 1:
         return picture, 1.0
-    scale = larger if longest <= LONGEST else LONGEST / longest
+    return _scaled(picture, scale), 1 / scale
+
+
+def _scaled(picture: Grey, scale: float) -> Grey:
+    cv2 = opencv()
     size = max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale))
     how = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
-    return np.asarray(cv2.resize(picture, size, interpolation=how), np.uint8), 1 / scale
+    return np.asarray(cv2.resize(picture, size, interpolation=how), np.uint8)
 
 
 def _is_dark(picture: Grey) -> bool:
     """Return whether the ink is darker than the paper, which is what most of any large window shows."""
-    cv2 = opencv()
-    shrink = min(1.0, LOOK / max(picture.shape))
-    small = cv2.resize(picture, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA) if shrink < 1 else picture
-    around = cv2.medianBlur(np.ascontiguousarray(small), min(*small.shape, 255) // 2 * 2 + 1)
+    shrink = LOOK / max(picture.shape)
+    small = _scaled(picture, shrink) if shrink < 1 else picture
+    around = opencv().medianBlur(np.ascontiguousarray(small), min(*small.shape, 255) // 2 * 2 + 1)
     return float(((small.astype(np.float32) - around) ** 3).sum()) <= 0

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from fastmnist.kernels.numbers.labels import measure, split, spread
 from fastmnist.kernels.numbers.seams import find_seams
-from fastmnist.kernels.numbers.spread import spread
 from fastmnist.numbers.lines import Line
 
 Grey = npt.NDArray[np.uint8]
@@ -38,51 +38,48 @@ class Pieces(NamedTuple):
 
 def cut(line: Line, ink: Grey, part_of: Labels) -> Pieces:
     """Cut a line's ink, in a page's `ink` where `part_of` has its parts' labels, into pieces."""
-    top, bottom = min(part.top for part in line.parts), max(part.bottom for part in line.parts)
-    left, right = min(part.left for part in line.parts), max(part.right for part in line.parts)
-    top, left = max(0, top - SOFT_EDGE), max(0, left - SOFT_EDGE)
+    top = max(0, min(part.top for part in line.parts) - SOFT_EDGE)
+    left = max(0, min(part.left for part in line.parts) - SOFT_EDGE)
+    bottom, right = max(part.bottom for part in line.parts), max(part.right for part in line.parts)
     window = slice(top, bottom + SOFT_EDGE), slice(left, right + SOFT_EDGE)
     ink, here = np.ascontiguousarray(ink[window]), part_of[window]
-    labels = np.full(ink.shape, -1, np.int32)
-    found: list[tuple[float, int, float]] = []  # middle, label before it is sorted, what was cut on its left
-    boxes: list[tuple[int, int, int, int]] = []
+    labels, costs = np.full(ink.shape, -1, np.int32), []
     for part in line.parts:
         box = slice(part.top - top, part.bottom - top), slice(part.left - left, part.right - left)
         own = here[box] == part.label
-        numbers, costs = _cut_part(np.where(own, ink[box], 0).astype(np.uint8), own, line.height)
-        for number, cost in enumerate(costs):
-            rows, columns = np.nonzero(numbers == number)
-            if not len(rows):
-                continue
-            y, x = box[0].start, box[1].start
-            edges = y + rows.min(), x + columns.min(), y + rows.max() + 1, x + columns.max() + 1
-            labels[box][numbers == number] = len(boxes)
-            found.append(((edges[1] + edges[3]) / 2, len(boxes), cost))
-            boxes.append(tuple(int(edge) for edge in edges))  # type: ignore[arg-type]
-    found.sort()
-    order = [label for _, label, _ in found]
-    places = np.full(len(boxes) + 1, -1, np.int32)
-    places[order] = np.arange(len(boxes))
+        numbers, of_cuts = _cut_part(np.where(own, ink[box], 0).astype(np.uint8), own, line.height)
+        labels[box][own] = numbers[own] + len(costs)
+        costs += of_cuts
+    boxes = np.empty((len(costs), 5), np.int32)
+    measure(labels, boxes)
+    order = np.argsort(boxes[:, 1] + boxes[:, 3], kind="stable")
+    places = np.empty(len(costs) + 1, np.int32)
+    places[order], places[-1] = np.arange(len(costs)), -1
     labels = places[labels]
     spread(ink, labels, np.empty_like(labels), SOFT_EDGE)
-    crossed = np.array([cost for _, _, cost in found] + [0.0])
-    return Pieces(ink, labels, np.array([boxes[label] for label in order], np.int32), crossed, top, left)
+    crossed = np.append(np.array(costs)[order], 0.0)
+    return Pieces(ink, labels, boxes[order, :4], crossed, top, left)
 
 
 def _cut_part(ink: Grey, own: npt.NDArray[np.bool_], height: float) -> tuple[Labels, list[float]]:
     """Return which piece each pixel of a part is of, from left to right, -1 elsewhere, and what was cut before each."""
-    numbers = np.where(own, 0, -1).astype(np.int32)
-    if ink.shape[1] < NARROW * height:
-        return numbers, [0.0]
-    seams = np.empty((ink.shape[1], len(ink)), np.int32)
-    costs, table = np.empty(ink.shape[1], np.float32), np.empty(ink.shape, np.float32)
-    near = max(1, round(NEAR * height))
-    n = find_seams(ink, near, np.float32(CROSSED * height), table, costs, seams)
-    columns, least, kept = np.arange(ink.shape[1]), LEAST_PIECE * height * height, [0.0]
-    for seam in seams[:n]:
-        is_right = own & (columns >= seam[:, None])
-        is_new = is_right & (numbers == len(kept) - 1)
-        if is_new.sum() >= least and (own & (numbers == len(kept) - 1) & ~is_right).sum() >= least:
-            numbers[is_right] = len(kept)
-            kept.append(float(costs[seam[len(seam) // 2]]) / height)
-    return numbers, kept
+    seams, costs = np.empty((0, len(ink)), np.int32), np.empty(ink.shape[1], np.float32)
+    if ink.shape[1] >= NARROW * height:
+        seams = np.empty((ink.shape[1], len(ink)), np.int32)
+        near = max(1, round(NEAR * height))
+        n = find_seams(ink, near, np.float32(CROSSED * height), np.empty(ink.shape, np.float32), costs, seams)
+        seams = seams[:n]
+    numbers = np.empty(ink.shape, np.int32)
+    split(own, seams, numbers)
+    areas = np.bincount(numbers[own], minlength=len(seams) + 1)
+    least, kept, places = LEAST_PIECE * height * height, [0.0], np.zeros(len(areas) + 1, np.int32)
+    area = areas[0]
+    for number, seam in enumerate(seams, 1):
+        rest = areas[number:].sum()
+        if area >= least and rest >= least:  # else it stays with its neighbour
+            kept.append(float(costs[seam[(len(seam) - 1) // 2]]) / height)
+            area = 0
+        area += areas[number]
+        places[number] = len(kept) - 1
+    places[-1] = -1
+    return places[numbers], kept

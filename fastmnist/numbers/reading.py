@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from fastmnist.errors import DataError
 from fastmnist.numbers.frames import Cell, without_boxes, without_rules
-from fastmnist.numbers.lines import Line, Part, connected_parts, find_lines, line_of, without_margin
+from fastmnist.numbers.lines import Line, Part, connected_parts, digit_height, find_lines, line_of, without_margin
 from fastmnist.numbers.page import Page, core_of, find_ink
 from fastmnist.numbers.pieces import cut
 from fastmnist.numbers.ways import best_way, find_ways, images_of, with_doubt
@@ -20,7 +20,8 @@ Probabilities = Callable[[Grey], npt.NDArray[np.float32]]
 
 UNKNOWN, BLANK = "?", " "  # a glyph that is no digit, and an empty box
 IN_BOX = 0.5  # of a box's height: what a digit in it has, if it is not higher
-MOST_PARTS = 4000  # pieces of ink: more are a photograph, or noise
+SMALL, LARGE = 6, 96  # pixels: digits are not lower than that, and are shrunk if they are higher
+MOST_PARTS = 3000  # pieces of ink: more are a photograph, or noise
 
 
 class Box(NamedTuple):
@@ -94,19 +95,28 @@ def read_numbers(
     there are more pieces of ink than a page of numbers has.
     """
     page = find_ink(picture)
-    if page is None:
+    height = 0.0 if page is None else _digit_height(page)
+    if page is not None and height > LARGE:
+        page = find_ink(picture, page.scale * height / LARGE)
+    if page is None or height < SMALL:
         return []
     inked = _find_numbers(page)
     found = [number for segments in inked.numbers if (number := _read(segments, inked, ask, class_names, length))]
     return _in_order(found)
 
 
+def _digit_height(page: Page) -> float:
+    """Return about how high digits are. Raises DataError where there are too many pieces of ink."""
+    parts = connected_parts(core_of(page.ink))[1]
+    if len(parts) > MOST_PARTS:
+        raise DataError(f"{len(parts):,} pieces of ink, expected a page of numbers, with {MOST_PARTS:,} at most")
+    return digit_height(parts) if parts else 0.0
+
+
 def _find_numbers(page: Page) -> _Inked:
     ink, rows = without_boxes(page.ink)
     ink = without_rules(ink)
     part_of, parts = connected_parts(core_of(ink))
-    if len(parts) > MOST_PARTS:
-        raise DataError(f"{len(parts):,} pieces of ink, expected a page of numbers, with {MOST_PARTS:,} at most")
     parts = without_margin(parts, part_of)
     outside = [part for part in parts if not any(_is_in(part, cell) for row in rows for cell in row)]
     numbers = [[_Segment(line, False)] for line in find_lines(outside)]

@@ -14,7 +14,7 @@ LEAST_BOX = 0.12  # of the picture: what lies within the box of a component that
 FULL, FULL_BOX, FULL_OF_BOX = 0.35, 0.3, 0.6  # of the picture, of the picture, of its box: a sheet rather than a stroke
 
 IN_CORNER = 0.3  # of a frame's corner: what is within its box and as large may be the digit
-BAR = 6  # times as long as broad: a frame's side
+BAR, LONGER = 6, 1.15  # times as long as broad, and as the digit: a frame's side; a 1 beside another digit is not
 HOLLOW = 0.2  # of its box: a frame, or a thin pen's 0
 LONG = 0.6  # of the picture's side: what is that long and touches the border may be a frame's side
 
@@ -168,8 +168,8 @@ def _is_frame_part(piece, digit):
     is_beside_down = piece[BOTTOM] <= digit[TOP] or digit[BOTTOM] <= piece[TOP]
     is_beside_across = piece[RIGHT] <= digit[LEFT] or digit[RIGHT] <= piece[LEFT]
     if spans_across and is_beside_down:
-        return across >= size and across >= BAR * down
-    return spans_down and is_beside_across and down >= size and down >= BAR * across
+        return across >= LONGER * size and across >= BAR * down
+    return spans_down and is_beside_across and down >= LONGER * size and down >= BAR * across
 
 
 @inlined

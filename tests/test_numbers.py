@@ -1,0 +1,319 @@
+"""Numbers in pictures: what is ink, which of it stands together, and what it says."""
+
+import threading
+
+import cv2
+import numpy as np
+import pytest
+
+import fastmnist
+from experiments import rows
+from fastmnist.errors import DataError
+from fastmnist.numbers.frames import without_boxes, without_rules
+from fastmnist.numbers.lines import connected_parts, find_lines, without_margin
+from fastmnist.numbers.page import core_of, find_ink
+from fastmnist.numbers.reading import read_numbers
+
+
+@pytest.fixture(scope="module")
+def some(digits):
+    """Test digits that are read right by themselves, by class: uint8 (28, 28) each."""
+    images, labels = digits
+    return {str(label): images[np.flatnonzero(labels == label)[3]] for label in range(10)}
+
+
+def ink_of(digit):
+    left, top, width, height = cv2.boundingRect((digit > 60).astype(np.uint8))
+    return digit[top : top + height, left : left + width]
+
+
+def row(some, text, gap=6, scale=2.0, margin=20):
+    """A row of digits, dark on light, so many pixels apart."""
+    height, parts = 22, []
+    for character in text:
+        ink = ink_of(some[character]) if character != " " else np.zeros((20, 14), np.uint8)
+        parts += [np.pad(ink, ((height - len(ink), 0), (0, 0))), np.zeros((height, max(0, gap)), np.uint8)]
+    canvas = np.pad(np.hstack(parts), margin)
+    return 255 - cv2.resize(canvas, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+
+
+def texts(pages):
+    (page,) = pages
+    assert page.error is None
+    return [number.text for number in page.numbers]
+
+
+@pytest.mark.parametrize("text", ["1", "11", "000", "7", "0123456789", "90210", "007"])
+def test_a_row_is_read(text, some, model):
+    assert texts(model.read(row(some, text))) == [text]
+    assert texts(model.read(255 - row(some, text))) == [text]
+
+
+@pytest.mark.parametrize("scale", [1.0, 3.0, 8.0, 20.0])
+def test_rows_of_any_size_are_read(scale, some, model):
+    assert texts(model.read(row(some, "4051", scale=scale))) == ["4051"]
+
+
+def test_digits_that_touch_are_parted(some, model):
+    picture = np.zeros((28, 60), np.uint8)
+    four, seven = ink_of(some["4"]), ink_of(some["7"])
+    picture[4 : 4 + len(four), 10 : 10 + four.shape[1]] = four
+    left = 10 + four.shape[1] - 2
+    part = picture[4 : 4 + len(seven), left : left + seven.shape[1]]
+    np.maximum(part, seven, out=part)
+    assert cv2.connectedComponents((picture > 60).astype(np.uint8))[0] == 2
+    large = 255 - cv2.resize(picture, None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC)
+    assert texts(model.read(large)) == ["47"]
+    assert texts(model.read(large, length=2)) == ["47"]
+
+
+def test_a_broken_5_is_one_digit(model):
+    picture = np.full((110, 200), 255, np.uint8)
+    for left in (30, 110):
+        cv2.line(picture, (left + 22, 20), (left + 50, 16), 0, 6, cv2.LINE_AA)  # its bar, apart
+        points = np.array([(17, 34), (15, 52), (36, 50), (44, 66), (34, 84), (10, 84)]) + (left, 0)
+        cv2.polylines(picture, [points.reshape(-1, 1, 2)], False, 0, 6, cv2.LINE_AA)
+    assert len(connected_parts(core_of(find_ink(picture).ink))[1]) == 4
+    assert texts(model.read(picture)) == ["55"]
+
+
+def test_boxes_and_digits_say_where_they_are(some, model):
+    picture = row(some, "38", gap=10, scale=3.0)
+    (page,) = model.read(picture)
+    (number,) = page.numbers
+    rows_of, columns = np.nonzero(picture < 128)
+    for found, expected in zip(
+        number.box, (columns.min(), rows_of.min(), columns.max() + 1, rows_of.max() + 1), strict=True
+    ):
+        assert abs(found - expected) <= 4
+    three, eight = number.digits
+    assert (three.label, eight.label) == ("3", "8")
+    assert number.box.left == three.box.left < three.box.right < eight.box.left < eight.box.right == number.box.right
+    assert 0 < number.confidence <= min(three.confidence, eight.confidence) + 1e-6 <= 1
+
+
+def test_boxes_are_in_pixels_of_a_picture_that_is_shrunk(some, model):
+    small, large = row(some, "38", scale=2.0), row(some, "38", scale=20.0)
+    boxes = [model.read(picture)[0].numbers[0].box for picture in (small, large)]
+    assert max(large.shape) > 1600
+    np.testing.assert_allclose(np.array(boxes[1]) / 10, boxes[0], atol=3)
+
+
+def test_lines_and_columns_come_in_reading_order(some, model):
+    first = np.hstack([row(some, "12", margin=12), row(some, "345", margin=12)])
+    page = np.full((250, 460), 255, np.uint8)
+    page[10 : 10 + len(first), 10 : 10 + first.shape[1]] = first
+    second = row(some, "6789", margin=12)
+    page[130 : 130 + len(second), 10 : 10 + second.shape[1]] = second
+    (read,) = model.read(page)
+    assert [(number.text, number.line) for number in read.numbers] == [("12", 0), ("345", 0), ("6789", 1)]
+
+
+def test_specks_commas_and_dashes_are_left_out(some, model):
+    picture = row(some, "27 45 81", gap=8, scale=2.0)
+    height, width = picture.shape
+    cv2.rectangle(picture, (round(width * 0.36), height // 2), (round(width * 0.36) + 12, height // 2 + 2), 0, -1)
+    cv2.circle(picture, (round(width * 0.635), height - 44), 3, 0, -1)
+    picture[5, 5] = picture[height - 8, width - 9] = 0
+    assert "".join(texts(model.read(picture))) == "274581"
+
+
+def boxed(some, text, side=60, thick=2, gap=0, shade=0):
+    picture = np.full((side + 40, len(text) * (side + gap) + 40), 255, np.uint8)
+    for place, character in enumerate(text):
+        left = 20 + place * (side + gap)
+        cv2.rectangle(picture, (left, 20), (left + side, 20 + side), shade, thick)
+        if character != " ":
+            ink = 255 - cv2.resize(ink_of(some[character]), None, fx=1.9, fy=1.9, interpolation=cv2.INTER_CUBIC)
+            y, x = 20 + (side - len(ink)) // 2, left + (side - ink.shape[1]) // 2
+            part = picture[y : y + len(ink), x : x + ink.shape[1]]
+            np.minimum(part, ink, out=part)
+    return picture
+
+
+@pytest.mark.parametrize(("thick", "gap", "shade"), [(1, 0, 0), (2, 0, 150), (4, 12, 0), (3, 6, 90)])
+def test_digits_in_boxes_are_one_number_and_an_empty_box_is_a_space(thick, gap, shade, some, model):
+    assert texts(model.read(boxed(some, "40 17", thick=thick, gap=gap, shade=shade))) == ["40 17"]
+
+
+def test_empty_boxes_are_no_number(some, model):
+    (page,) = model.read(boxed(some, "   "))
+    assert page.numbers == []
+    assert page.error == "<array>: no number found, expected digits darker or lighter than their background"
+
+
+def test_a_hand_drawn_0_is_no_box(some):
+    ink = find_ink(row(some, "00", scale=4.0)).ink
+    kept, cells = without_boxes(ink)
+    assert cells == []
+    np.testing.assert_array_equal(kept, ink)
+
+
+def test_squared_paper_is_no_row_of_boxes(some):
+    picture = row(some, "35", scale=4.0)
+    picture[::24], picture[:, ::24] = 120, 120
+    ink = find_ink(picture).ink
+    assert without_boxes(ink)[1] == []
+    assert cv2.connectedComponents(core_of(without_rules(ink)))[0] < 30
+
+
+def test_a_ruled_line_through_the_feet_is_taken_away(some, model):
+    picture = row(some, "14027", scale=3.0)
+    rows_of = np.nonzero(picture < 128)[0]
+    picture[rows_of.max() - 3 : rows_of.max()] = np.minimum(picture[rows_of.max() - 3 : rows_of.max()], 110)
+    assert texts(model.read(picture)) == ["14027"]
+
+
+def test_what_is_cut_off_at_the_border_is_left_out():
+    core = np.zeros((60, 120), np.uint8)
+    core[0:60, 0:3] = core[15:45, 40:50] = 1
+    labels, parts = connected_parts(core)
+    assert [part.left for part in without_margin(parts, labels)] == [40]
+    core[15:45, 40:50] = 0
+    labels, parts = connected_parts(core)
+    assert len(without_margin(parts, labels)) == 1  # there is nothing else
+
+
+def test_a_row_askew_is_one_line():
+    core = np.zeros((200, 600), np.uint8)
+    for place in range(12):
+        core[20 + 6 * place : 50 + 6 * place, 20 + 45 * place : 35 + 45 * place] = 1
+    (line,) = find_lines(connected_parts(core)[1])
+    assert (len(line.parts), line.height) == (12, 30)
+
+
+def test_the_length_chooses_among_the_ways(some, model):
+    picture = row(some, "1131", gap=4)
+    assert texts(model.read(picture, length=4)) == ["1131"]
+    assert texts(model.read(picture, length=(1, 9))) == ["1131"]
+    (number,) = model.read(picture, length=3)[0].numbers
+    assert len(number.text) == 3
+    assert number.confidence < 0.5
+
+
+@pytest.mark.parametrize("length", [0, -1, (3, 2), (0, 4)])
+def test_an_impossible_length_is_an_error(length, some, model):
+    with pytest.raises(DataError, match="length .*, expected at least 1"):
+        model.read(row(some, "1"), length=length)
+
+
+def test_what_is_no_digit_is_a_question_mark(some, model):
+    assert model.can_refuse
+    picture = row(some, "52", scale=3.0)
+    beside = np.full((len(picture), 120), 255, np.uint8)
+    for angle in range(0, 180, 45):
+        across = np.array([np.cos(np.radians(angle)), np.sin(np.radians(angle))]) * 30
+        middle = np.array([20, len(picture) // 2])
+        cv2.line(beside, *(tuple(map(int, middle + way * across)) for way in (-1, 1)), 0, 4, cv2.LINE_AA)
+    found = texts(model.read(np.hstack([picture[:, :-44], beside])))
+    assert found == ["52?"]
+
+
+@pytest.mark.parametrize("name", ["clear", "paper", "boxed", "ruled"])
+def test_drawn_rows_are_read(name, digits, model):
+    drawn = list(rows.draw(name, rows.Digits(*digits), 40))
+    n_right = sum(
+        [number.text for page in model.read(picture.rendering.content) for number in page.numbers] == picture.lines
+        for picture in drawn
+    )
+    assert n_right >= 36
+
+
+def test_pages_are_read_line_by_line(digits, model):
+    n_right = n_lines = 0
+    for picture in rows.draw("page", rows.Digits(*digits), 6):
+        (page,) = model.read(picture.rendering.content)
+        assert len(page.numbers) == len(picture.lines)
+        n_right += sum(a.text == b for a, b in zip(page.numbers, picture.lines, strict=True))
+        n_lines += len(picture.lines)
+    assert n_right >= 0.9 * n_lines
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        np.zeros((1, 1), np.uint8),
+        np.zeros((300, 300), np.uint8),
+        np.full((300, 300), 255, np.uint8),
+        np.random.default_rng(0).integers(0, 256, (700, 500), dtype=np.uint8),
+        np.random.default_rng(0).integers(0, 256, (1, 4000), dtype=np.uint8),
+        np.random.default_rng(0).integers(0, 256, (4000, 1), dtype=np.uint8),
+        np.tile((np.arange(900) // 8 % 2 * 255).astype(np.uint8), (600, 1)),
+    ],
+    ids=["pixel", "black", "white", "noise", "one row", "one column", "stripes"],
+)
+def test_what_shows_no_number_says_so(picture, model):
+    (page,) = model.read(picture)
+    assert page.numbers == []
+    assert page.error.startswith("<array>: no number found")
+
+
+def test_many_specks_are_no_page(model):
+    rng = np.random.default_rng(0)
+    page = np.full((1500, 1500), 255, np.uint8)
+    for y, x in rng.integers(0, 1495, (20_000, 2)):
+        page[y : y + 2, x : x + 2] = 0
+    (read,) = model.read(page)
+    assert read.error.endswith("pieces of ink, expected a page of numbers, with 3,000 at most")
+
+
+def test_a_chess_board_ends(model):
+    squares = np.add.outer(np.arange(1600) // 10, np.arange(1600) // 10) % 2
+    (page,) = model.read((squares * 255).astype(np.uint8))
+    assert page.error is not None or len(page.numbers) < 20
+
+
+def test_colours_of_equal_grey_are_read(some, model):
+    grey = row(some, "62", scale=3.0)
+    picture = np.where((grey < 128)[..., None], (0, 126, 0), (211, 42, 96)).astype(np.uint8)
+    assert np.ptp(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)) < 6
+    assert texts(model.read(picture)) == ["62"]
+
+
+def test_pictures_come_in_any_form(some, model, tmp_path):
+    picture = row(some, "314", scale=3.0)
+    cv2.imwrite(str(tmp_path / "a.png"), picture)
+    encoded = (tmp_path / "a.png").read_bytes()
+    cv2.imwritemulti(str(tmp_path / "b.tiff"), [picture, np.full((90, 90), 255, np.uint8), row(some, "7")])
+    pages = model.read([tmp_path / "a.png", encoded, picture, picture / 255, np.dstack([picture] * 3), str(tmp_path)])
+    assert [[number.text for number in page.numbers] for page in pages] == [["314"]] * 6 + [["314"], [], ["7"]]
+    assert [page.number for page in pages] == [0, 1, 2, 3, 4, 0, 1, 1, 1]
+    assert [page.page for page in pages] == [None] * 6 + [0, 1, 2]
+    assert [page.path.rpartition(b"/")[2] for page in pages[:3]] == [b"a.png", b"<bytes>", b"<array>"]
+    assert "b.tiff: no number found" in pages[7].error
+
+
+@pytest.mark.parametrize("array", [np.zeros((2, 28, 28), np.uint8), np.zeros((0, 5), np.uint8), np.zeros(7, np.uint8)])
+def test_what_is_no_picture_is_an_error(array, model):
+    with pytest.raises(DataError, match="an array of shape .*, expected one picture"):
+        model.read(array)
+
+
+def test_threads_and_calls_at_once_change_nothing(digits, model, tmp_path):
+    for number, picture in enumerate(rows.draw("paper", rows.Digits(*digits), 30)):
+        (tmp_path / f"{number:02}.jpg").write_bytes(picture.rendering.content)
+    expected = model.read(tmp_path, threads=1)
+    found = {}
+    threads = [threading.Thread(target=lambda n=n: found.update({n: model.read(tmp_path, threads=n)})) for n in (2, 3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found[2] == found[3] == expected
+
+
+def test_a_network_that_asks_anything_is_only_asked_for_glyphs(some):
+    asked = []
+
+    def ask(images):
+        asked.append(images.shape)
+        return np.tile(np.array([0.9, 0.1, 0.0], np.float32), (len(images), 1))
+
+    (number,) = read_numbers(row(some, "55", scale=3.0), ask, ["a", "b"])
+    assert set(number.text) == {"a"}
+    assert all(shape[1:] == (28, 28) for shape in asked)
+
+
+def test_classes_have_any_names(some, model):
+    renamed = fastmnist.Model(model.trained, [f"d{label}" for label in range(10)], model.preprocess, model.temperature)
+    assert texts(renamed.read(row(some, "52"))) == ["d5d2"]
