@@ -7,7 +7,7 @@ import pytest
 
 from fastmnist.kernels.numbers.labels import measure, split, spread
 from fastmnist.kernels.numbers.seams import find_seams
-from fastmnist.kernels.numbers.search import add_all_ways, find_best_way
+from fastmnist.kernels.numbers.search import add_all_ways, add_ways_of_text, find_best_way
 
 SIDEWAYS = 0.1
 
@@ -28,9 +28,7 @@ def cheapest_through(ink, column):
     height, width = ink.shape
     seams = itertools.product(range(width), repeat=height)
     return min(
-        cost_of(ink, seam)
-        for seam in seams
-        if seam[(height - 1) // 2] == column and all(abs(np.diff(seam)) <= 1)
+        cost_of(ink, seam) for seam in seams if seam[(height - 1) // 2] == column and all(abs(np.diff(seam)) <= 1)
     )
 
 
@@ -139,3 +137,22 @@ def test_the_best_way_and_the_sum_of_all_are_those_of_trying_every_way(seed, len
     assert found[:n][::-1].tolist() == max(ways, key=lambda way: scores[way].sum())
     together = add_all_ways(starts, ends, scores, counts, least, most, table)
     assert together == pytest.approx(np.log(sum(np.exp(scores[way].sum()) for way in ways)))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_sum_of_a_texts_ways_is_that_of_all_that_read_it(seed):
+    rng = np.random.default_rng(seed)
+    n_cuts, n_classes = int(rng.integers(2, 7)), 3
+    starts, ends, _, counts = random_arcs(rng, n_cuts)
+    scores = rng.normal(size=(len(starts), n_classes))
+    total = {}
+    for way in every_way(starts, ends, n_cuts):
+        glyphs = [arc for arc in way if counts[arc]]
+        left_out = sum(scores[arc, 0] for arc in way if not counts[arc])
+        for text in itertools.product(range(n_classes), repeat=len(glyphs)):
+            score = left_out + sum(scores[arc, label] for arc, label in zip(glyphs, text, strict=True))
+            total[text] = total.get(text, 0.0) + np.exp(score)
+    for text, expected in total.items():
+        table = np.empty((n_cuts, len(text) + 1))
+        found = add_ways_of_text(starts, ends, scores, counts, np.array(text, np.int64), table)
+        assert found == pytest.approx(np.log(expected))

@@ -175,4 +175,6 @@ def _refuse(reading: Reading) -> None:
     if reading.code == reader.ONLY_LINES:
         raise DataError("only ruled lines found, expected a digit")
     if reading.code == reader.SEVERAL:
-        raise DataError(f"{reading.n_digits} digits side by side, expected one; cut them into a picture each, or read the number with fastmnist read")
+        raise DataError(
+            f"{reading.n_digits} digits side by side, expected one; cut them into a picture each, or read the number with fastmnist read"
+        )

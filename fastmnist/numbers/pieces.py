@@ -13,9 +13,10 @@ Grey = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int32]
 
 NARROW = 0.45  # of the digits' height: what is narrower is one digit
-NEAR = 0.12  # of the digits' height: seams are at least so far apart
-CROSSED = 0.35  # of the digits' height: the most ink that a seam crosses
-LEAST_PIECE = 0.01  # of the digits' height squared: what has less area stays with its neighbour
+WIDE = 1.3  # of the digits' height: what is narrower is rarely two digits
+NEAR = 0.07  # of the digits' height: seams are at least so far apart
+CROSSED = 0.6  # of the digits' height: the most ink that a seam crosses
+LEAST_PIECE = 0.007  # of the digits' height squared: what has less area stays with its neighbour
 SOFT_EDGE = 2  # pixels of a stroke around its core
 
 
@@ -25,13 +26,15 @@ class Pieces(NamedTuple):
     labels: int32, which piece each pixel of `ink` is of, from 0, -1 for paper; both uint8 and int32 (height, width) of
     the line's box, whose left upper corner is at (top, left) of the page.
     boxes: int32 (n, 4), top, left, bottom, right, in that box.
-    crossed: float64 (n + 1,), the ink that is cut between each piece and the next, in parts of the digits' height.
+    crossed: float64 (n + 1,), the ink that is cut before each piece and after the last, in parts of the digits' height.
+    narrow: float64 (n + 1,), how much narrower than WIDE the part is that is cut there, 0 where none is.
     """
 
     ink: Grey
     labels: Labels
     boxes: npt.NDArray[np.int32]
     crossed: npt.NDArray[np.float64]
+    narrow: npt.NDArray[np.float64]
     top: int
     left: int
 
@@ -43,13 +46,14 @@ def cut(line: Line, ink: Grey, part_of: Labels) -> Pieces:
     bottom, right = max(part.bottom for part in line.parts), max(part.right for part in line.parts)
     window = slice(top, bottom + SOFT_EDGE), slice(left, right + SOFT_EDGE)
     ink, here = np.ascontiguousarray(ink[window]), part_of[window]
-    labels, costs = np.full(ink.shape, -1, np.int32), []
+    labels, costs, narrow = np.full(ink.shape, -1, np.int32), [], []
     for part in line.parts:
         box = slice(part.top - top, part.bottom - top), slice(part.left - left, part.right - left)
         own = here[box] == part.label
         numbers, of_cuts = _cut_part(np.where(own, ink[box], 0).astype(np.uint8), own, line.height)
         labels[box][own] = numbers[own] + len(costs)
         costs += of_cuts
+        narrow += [0.0] + [max(0.0, WIDE - part.width / line.height)] * (len(of_cuts) - 1)
     boxes = np.empty((len(costs), 5), np.int32)
     measure(labels, boxes)
     order = np.argsort(boxes[:, 1] + boxes[:, 3], kind="stable")
@@ -57,8 +61,8 @@ def cut(line: Line, ink: Grey, part_of: Labels) -> Pieces:
     places[order], places[-1] = np.arange(len(costs)), -1
     labels = places[labels]
     spread(ink, labels, np.empty_like(labels), SOFT_EDGE)
-    crossed = np.append(np.array(costs)[order], 0.0)
-    return Pieces(ink, labels, boxes[order, :4], crossed, top, left)
+    crossed, narrow_there = (np.append(np.array(of_pieces)[order], 0.0) for of_pieces in (costs, narrow))
+    return Pieces(ink, labels, boxes[order, :4], crossed, narrow_there, top, left)
 
 
 def _cut_part(ink: Grey, own: npt.NDArray[np.bool_], height: float) -> tuple[Labels, list[float]]:

@@ -179,7 +179,7 @@ def _read_line(
         edges = left + pieces.left, top + pieces.top, right + pieces.left, bottom + pieces.top
         box = Box(*(round(edge * inked.page.scale) for edge in edges))
         digits.append(Digit(label, float(doubted[arc, best] / doubted[arc].sum()), box))
-    return digits, chosen.share
+    return digits, chosen.confidence
 
 
 def _around(boxes: list[Box]) -> Box:

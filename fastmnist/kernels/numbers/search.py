@@ -66,6 +66,24 @@ def add_all_ways(starts, ends, scores, counts, least, most, table):
     return total
 
 
+@serial_kernel
+def add_ways_of_text(starts, ends, scores, counts, text, table):
+    """Return the logarithm of the sum of the scores of all ways that read `text`, int64 (m,), the classes of its glyphs.
+
+    scores: float64 (n, n_classes), of each arc where it reads each class; arcs that read none have it in column 0.
+    table: float64 (n_cuts, m + 1), scratch.
+    """
+    n_cuts = len(table)
+    table[:] = NEVER
+    table[0, 0] = 0.0
+    for arc in range(len(starts)):
+        start, end, step = starts[arc], ends[arc], counts[arc]
+        for read in range(step, len(text) + 1):
+            score = scores[arc, text[read - 1]] if step else scores[arc, 0]
+            table[end, read] = _log_sum(table[end, read], table[start, read - step] + score)
+    return table[n_cuts - 1, len(text)]
+
+
 @inlined
 def _log_sum(one, other):
     """Return log(exp(one) + exp(other))."""
