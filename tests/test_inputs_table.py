@@ -246,3 +246,20 @@ def test_the_parallel_kernel_is_not_entered(tmp_path, monkeypatch):
 
     monkeypatch.setattr(parse_rows.parse_rows, "parallel", None)
     assert len(read(write(tmp_path, PLAIN))[0]) == 5
+
+
+def test_a_txt_file_is_a_table_if_it_begins_like_one(tmp_path):
+    for name, content, expected in (
+        ("a.txt", b"1,2,3\n", True),
+        ("a.TXT", b"\xef\xbb\xbflabel,pixel0\n", True),
+        ("a.txt.gz", gzip.compress(b"1,2,3\n"), True),
+        ("a.txt", b"\x89PNG\r\n\x1a\n,,", False),
+        ("a.txt", b"P2\n# made by hand, so\n28 28 255\n0 0 0\n", False),
+        ("a.txt", b"", False),
+        ("a.txt", gzip.compress(b"1,2,3")[:-3], False),
+        ("a.dat", b"1,2,3\n", False),
+    ):
+        (tmp_path / name).write_bytes(content)
+        assert is_table(tmp_path / name) is expected, content
+    assert not is_table(tmp_path / "none.txt")
+    assert not is_table(tmp_path)

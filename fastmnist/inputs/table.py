@@ -18,6 +18,8 @@ from fastmnist.errors import AnyPath, DataError, printable, reason
 from fastmnist.inputs.files import READ_ERRORS, ByteStream, expanded, open_regular
 from fastmnist.shapes import N_PIXELS
 
+_CERTAIN, _POSSIBLE = (".csv", ".csv.gz"), (".txt", ".txt.gz")  # names of tables, and of files that may be one
+_SNIFFED_BYTES = 256
 MAX_LINE_BYTES = 64 * 1024  # 785 numbers of three digits take 3,140
 
 _BLOCK_BYTES = 2 << 20  # some 1,150 rows; of nothing but empty lines it takes 80 MB
@@ -106,8 +108,19 @@ class Table:
 
 
 def is_table(path: AnyPath) -> bool:
-    """Tell whether `path` is named like a table, .csv or .csv.gz in any case, and is not a folder."""
-    return os.fsdecode(path).lower().endswith((".csv", ".csv.gz")) and not os.path.isdir(path)
+    """Tell whether `path` is a table: named .csv or .csv.gz in any case, or .txt and so begun; not a folder."""
+    name = os.fsdecode(path).lower()
+    return not os.path.isdir(path) and (name.endswith(_CERTAIN) or (name.endswith(_POSSIBLE) and _begins_so(path)))
+
+
+def _begins_so(path: AnyPath) -> bool:
+    """Tell whether a file begins with printable text and commas. Never raises."""
+    try:
+        with open_content(path) as stream:
+            head = stream.read(_SNIFFED_BYTES).removeprefix(codecs.BOM_UTF8)
+    except DataError:
+        return False
+    return b"," in head.partition(b"\n")[0] and head.isascii() and b"\0" not in head
 
 
 def open_table(path: AnyPath) -> Table:
