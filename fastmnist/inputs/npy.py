@@ -22,7 +22,7 @@ SAMPLE = 100  # images that tell whether floats reach from 0 to 1 or to 255
 _MAX_HEADER_BYTES = 10_000
 _HEADER = re.compile(
     rb"\s*\{\s*'descr'\s*:\s*'(?P<dtype>[^']{1,9})'\s*,\s*'fortran_order'\s*:\s*(?P<columns>True|False)\s*,"
-    rb"\s*'shape'\s*:\s*\((?P<shape>(?:\s*\d{1,18}L?\s*,?)*)\)\s*,?\s*\}\s*"
+    rb"\s*'shape'\s*:\s*\(\s*(?P<shape>(?:\d{1,18}L?\s*(?:,\s*\d{1,18}L?\s*)*,?\s*)?)\)\s*,?\s*\}\s*"
 )
 _NUMBERS = re.compile(r"[<>=|]?(b1|[iu][1248]|f[248])")
 _BLOCK = 512  # images converted at a time
@@ -124,7 +124,10 @@ def to_uint8(values: npt.NDArray[Any], scale: int, first: int, name: str) -> npt
         return values
     if values.dtype.kind == "b":
         return values.view(np.uint8) * np.uint8(scale)
-    greys = np.rint(values.astype(np.float64) * scale) if values.dtype.kind == "f" else values
+    greys = values
+    if values.dtype.kind == "f":
+        with np.errstate(over="ignore", invalid="ignore"):  # what is too large becomes infinite, and is refused
+            greys = np.rint(values.astype(np.float64) * scale)
     wrong = ~((greys >= 0) & (greys <= 255))  # a NaN is neither
     if wrong.any():
         row, column = (int(place) for place in np.argwhere(wrong)[0])
