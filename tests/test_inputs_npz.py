@@ -160,7 +160,7 @@ HOSTILE = {
     "trailing": (PLAIN + b"\0", f"{len(PLAIN) + 1} bytes, expected exactly"),
     "a header that never ends": (b"\x93NUMPY\2\0\xff\xff\xff\xff{", "a .npy header of 4294967295 bytes"),
     "code in its header": (header(b"__import__('os').mkdir('pickle-was-run')\n"), "not of plain numbers"),
-    "endless digits": (header(b"{'descr':'|u1','fortran_order':False,'shape':(" + b"1" * 9000 + b"x)}"), "not of plain"),
+    "endless digits": (header(b"{'descr':'|u1','fortran_order':False,'shape':(" + b"1" * 9000 + b"x)}"), "not of"),
     "not finite": (npy_bytes(np.full((3, 784), 1.7e308)), "1.7e+308 in image 0"),
     "signalling": (npy_bytes(np.full((3, 784), 0x7FA00000, np.uint32).view(np.float32)), "nan in image 0"),
     "records": (npy_bytes(np.zeros(3, [("a", "u1"), ("b", "u1")])), "not of plain numbers"),

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from fastmnist.errors import AnyPath, DataError, printable
 from fastmnist.images.preprocess import check_size, in_mnist_form, read_squares
 from fastmnist.inputs import emnist
+from fastmnist.inputs.levels import levels_of
 from fastmnist.inputs.workers import Workers
 from fastmnist.shapes import DIGITS, IMAGE_SHAPE, MAX_CLASSES, N_PIXELS, is_class_name, is_no_digit
 
@@ -91,6 +92,10 @@ def label_squares(path: AnyPath, images: Uint8, labels: Uint8, how: Loading) -> 
     if not len(images):
         raise DataError(f"{printable(path)}: no images, expected at least one; use another data set")
     check_size(images.shape[1:], how.preprocess, path)
+    levels = levels_of(images, how.preprocess)
+    for note in levels.notes(path):
+        _log.warning(note)
+    images = levels.applied(images)
     if emnist.is_emnist(path):
         _log.warning(emnist.note(path))
         images = images.transpose(0, 2, 1)

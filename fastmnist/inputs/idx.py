@@ -84,6 +84,13 @@ class IdxStream:
         self.n_images = self._reader.n_items
         self.image_shape = self._reader.item_shape
 
+    def peek(self, n_images: int) -> npt.NDArray[np.uint8]:
+        """Return the first images, or all where there are fewer, (m, side * side), which stay to be read.
+
+        Raises DataError where the stream is damaged there.
+        """
+        return self._reader.peek(min(n_images, self.n_images))
+
     def batches(self, batch_size: int, first: int = 0) -> Iterator[npt.NDArray[np.uint8]]:
         """Yield the pixels as `IdxImages.batches` does.
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmnist.errors import AnyPath, DataError, printable, reason
-from fastmnist.inputs.files import READ_ERRORS, RawStream
+from fastmnist.inputs.files import READ_ERRORS, Pushback, RawStream
 
 MAX_DEFLATE_RATIO = 1032  # deflate can't do better: at most 258 bytes from 2 bits
 _CHUNK_BYTES = 1 << 18
@@ -51,6 +51,13 @@ class ItemReader:
             items = np.empty((min(batch_size, self.n_items - start), self._item_bytes), np.uint8)
             self.read_into(items)
             yield items
+
+    def peek(self, n_items: int) -> npt.NDArray[np.uint8]:
+        """Return the next items, (m, bytes of an item), which stay to be read. Raises DataError if they end."""
+        items = np.empty((n_items, self._item_bytes), np.uint8)
+        self._n_read -= self.read_into(items)
+        self._stream = Pushback(self._stream, items.tobytes())
+        return items
 
     def skip(self, n_items: int) -> None:
         """Pass over the next items. Raises DataError if the stream is damaged there or ends."""

@@ -17,6 +17,7 @@ from fastmnist.inputs import emnist, npz
 from fastmnist.inputs.archive import EXPECTED, Archive
 from fastmnist.inputs.batch import Batch, batch_of, with_pages
 from fastmnist.inputs.idx import IdxImages, IdxStream, open_images
+from fastmnist.inputs.levels import SAMPLE, levels_of
 from fastmnist.inputs.npz import NpyImages
 from fastmnist.inputs.paths import Ignored, Input, Kind, find_inputs, pictures_in
 from fastmnist.inputs.selection import Selection
@@ -157,13 +158,17 @@ def _file_batches(found: Input, reading: _Reading) -> Iterator[Batch]:
         _log.warning(emnist.note(path))
     if isinstance(source, NpyImages) and source.note is not None:
         _log.warning(source.note)
-    batches = (
-        _table_batches(source, path, selection)
-        if isinstance(source, Table)
-        else _array_batches(source, path, reading.batch_size, selection)
-    )
     try:
+        levels = levels_of(_sample(source), reading.preprocess)
+        for note in levels.notes(path):
+            _log.warning(note)
+        batches = (
+            _table_batches(source, path, selection)
+            if isinstance(source, Table)
+            else _array_batches(source, path, reading.batch_size, selection)
+        )
         for batch in batches:
+            batch.pixels = levels.applied(batch.pixels)
             normalize_batch(batch, reading.preprocess, reading.workers, reading.ask)
             yield batch
     except DataError as error:
@@ -178,6 +183,16 @@ def _open(found: Input) -> Source | Table | bytes:
     if found.kind is Kind.TABLE:
         return open_table(found.path)
     return npz.open_images(found.path) if found.kind is Kind.NUMPY else open_images(found.path)
+
+
+def _sample(source: Source | Table) -> npt.NDArray[np.uint8]:
+    """Return the first images of a file, as many as tell its levels. Raises DataError."""
+    if isinstance(source, Table):
+        rows = next(source.batches(), None)
+        return np.zeros((0, N_PIXELS), np.uint8) if rows is None else np.delete(rows.pixels, list(rows.errors), axis=0)
+    if isinstance(source, IdxStream):
+        return source.peek(SAMPLE)
+    return next(source.batches(SAMPLE), np.zeros((0, N_PIXELS), np.uint8))
 
 
 def _one_item(path: bytes, selection: Selection, pages: list[Page], *, every_shard: bool = False) -> Iterator[Batch]:
