@@ -93,7 +93,7 @@ def test_without_labels_all_columns_are_pixels(header, tmp_path):
         (changed(4, b"256"), "'256' in column 5 (pixel3), expected a whole number from 0 to 255"),
         (changed(0, b"cat"), "'cat' in column 1 (label), expected a whole number from 0 to 255"),
         (changed(784, b"-1"), "'-1' in column 785 (pixel783)"),
-        (changed(1, b"0.5"), "'0.5' in column 2 (pixel0)"),
+        (changed(1, b"-0.5"), "'-0.5' in column 2 (pixel0), expected 0 to 255; fix the line"),
         (changed(1, b""), "'' in column 2 (pixel0)"),
         (changed(1, b" 7"), "' 7' in column 2"),
         (changed(1, b"7\0"), r"'7\x00' in column 2"),

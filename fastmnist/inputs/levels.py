@@ -41,7 +41,9 @@ class Levels(NamedTuple):
         """Return lines that tell the user so."""
         name, lines = printable(path), []
         if self.white < 255:
-            lines.append(f"{name}: values from 0 to {self.white}: scaled to 255; --preprocess none leaves them as they are")
+            lines.append(
+                f"{name}: values from 0 to {self.white}: scaled to 255; --preprocess none leaves them as they are"
+            )
         if self.is_inverted:
             lines.append(f"{name}: dark ink on light: inverted; --preprocess none leaves it as it is")
         if self.is_mixed:
