@@ -81,6 +81,16 @@ def test_what_is_in_a_zip_file_can_be_named_itself(here):
         assert error.startswith(f"{missing}: no pictures, expected")
 
 
+def test_a_path_through_a_file_that_is_no_zip_file_is_not_there(here):
+    (here / "a.png").write_bytes(png())
+    ((path, error),) = errors_of("a.png/b.png")
+    assert (path, error.partition(",")[0]) == (b"a.png/b.png", "a.png/b.png: Not a directory")
+    (here / "a.zip").write_bytes(ONE[:-1])
+    ((path, error),) = errors_of("a.zip/a.png")
+    assert path == b"a.zip/a.png"
+    assert "not a zip file" in error
+
+
 def test_pictures_in_several_zip_files_and_beside_them_come_in_order(here):
     (here / "a.zip").write_bytes(zip_bytes({f"{k}.png": png(k) for k in range(5)}))
     (here / "b.zip").write_bytes(zip_bytes({"x.png": png(7)}))

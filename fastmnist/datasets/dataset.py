@@ -22,7 +22,7 @@ _EXPECTED = (
 
 
 def open_dataset(path: AnyPath) -> Dataset:
-    """Return the data set at `path`: a table (.csv), an .npz file, a zip file or folder of IDX files or class folders.
+    """Return the data set at `path`: a table (.csv), an .npz file, class folders in a zip file, or a folder.
 
     A table is one of pixels, or, by its header, one that `predict` wrote. In a folder IDX files come first.
 

@@ -140,9 +140,10 @@ def _named(path: bytes, mode: int) -> Input:
     if npz.is_numpy_file(path):
         return Input(path, Kind.NUMPY)
     if not stat.S_ISREG(mode):
-        # Missing and special files are treated as images; the decoder reports what is wrong.
-        archive = split_path(path)
-        return Input(path) if archive is None else Input(archive[0], Kind.ZIP, inner=archive[1])
+        archive, inner = split_path(path) or (b"", b"")
+        if peek_magic(archive) in ZIP_MAGICS:
+            return Input(archive, Kind.ZIP, inner=inner)
+        return Input(path)  # missing and special files are treated as images; the decoder reports what is wrong
     magic = peek_magic(path)
     if is_pickle(path, magic):
         return Input(path, error=refusal(path))

@@ -118,8 +118,8 @@ def _zip_batches(path: bytes, inners: Iterable[bytes], ignored: Ignored, reading
     try:
         archive = Archive(path)
     except DataError as error:
-        for _ in inners:
-            yield from _one_item(path, reading.selection, [str(error)])
+        for inner in inners:
+            yield from _one_item(_within(path, inner), reading.selection, [str(error)])
         return
     with archive:
         start = len(path) + 1
@@ -130,13 +130,18 @@ def _zip_batches(path: bytes, inners: Iterable[bytes], ignored: Ignored, reading
         yield from _image_batches(_members(archive, inners, ignored), reading, read)
 
 
+def _within(path: bytes, inner: bytes) -> bytes:
+    """Return the path of what is called `inner` in a zip file, that of the file itself for b""."""
+    return path + b"/" + inner if inner else path
+
+
 def _members(archive: Archive, inners: Iterable[bytes], ignored: Ignored) -> Iterator[Input]:
     """Yield the pictures in a zip file; where there are none, a row that says so."""
     for inner in inners:
-        where = archive.path + b"/" + inner if inner else archive.path
+        where = _within(archive.path, inner)
         names = pictures_in(archive, inner, ignored)
         for name in names:
-            yield Input(archive.path + b"/" + name)
+            yield Input(_within(archive.path, name))
         if not names:
             yield Input(where, error=f"{printable(where)}: no pictures, {EXPECTED}")
 
