@@ -74,7 +74,8 @@ class Model(model_file.Model):
 
         `images` is a path, a picture file's bytes, an array, or a list of these. Arrays (n, 784) and (n, 28, 28) are
         treated like IDX files, (h, w) and (h, w, 3) RGB like a picture ((n, 784) where both fit); they are uint8, or
-        floats from 0 to 1, which are rounded to 256 greys. Paths are those of pictures, folders, IDX files and tables.
+        floats from 0 to 1, which are rounded to 256 greys. Paths are those of pictures,
+        folders, zip files, IDX files, tables and .npy and .npz files.
         `preprocess` says how pictures are brought into MNIST's form, "auto", "mnist" or "none", by default as the model
         was trained; `threads` limits the threads.
 
@@ -89,7 +90,7 @@ class Model(model_file.Model):
     ) -> Iterator[Result]:
         """Yield what `predict` returns, for up to 4,096 images at a time, in constant memory and in input order.
 
-        `paths` are pictures, folders, IDX files and tables, in any mix, as many as you like.
+        `paths` are those that `predict` takes, in any mix, as many as you like.
         """
         given = [paths] if isinstance(paths, str | bytes | os.PathLike) else paths
         for part in self.stream(map(as_file, given), preprocess=preprocess, threads=threads, probabilities=True):
@@ -199,7 +200,8 @@ def train(
 
     `images` and `labels` are as `Model.predict` takes images, and a class name or a position in `class_names` for each;
     or `images` alone is the path of a data set, as the command `train` takes it: a folder of IDX files or of class
-    folders, or a table. `test` is evaluated once, at the end; a data set's own test set is, without being named.
+    folders, a zip file of class folders, a table, or an .npz file. `test` is evaluated once, at the end; a data set's
+    own test set is, without being named.
 
     `no_digit` are images of none of the classes, as `Model.predict` takes them. The model can then refuse: an image
     that looks like none of the classes gets no label.

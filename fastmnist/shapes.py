@@ -3,6 +3,8 @@
 SIDE = 28
 IMAGE_SHAPE = (SIDE, SIDE)
 N_PIXELS = SIDE * SIDE
+MIN_SIDE, MAX_SIDE = 8, 64  # of square images in arrays, which are scaled to SIDE as pictures are
+EXPECTED_SQUARES = f"expected {SIDE} x {SIDE}, or another square of {MIN_SIDE} to {MAX_SIDE} pixels a side"
 MAX_CLASSES = 256  # labels are uint8
 # How image files are brought into MNIST's form. auto: those not yet in it; mnist: every image; none: no image.
 PREPROCESS_MODES = ("auto", "mnist", "none")
@@ -18,3 +20,11 @@ def is_class_name(name: object) -> bool:
 def is_no_digit(name: str) -> bool:
     """Return whether `name` reads "no digit", in any spelling: it can't name a class."""
     return name.lower().replace("_", " ").replace("-", " ") == NO_DIGIT
+
+
+def square_side(shape: tuple[int, ...]) -> int | None:
+    """Return the side of the square images of this shape, (k, k), (k, k, 1) or (1, k, k); None for others."""
+    if len(shape) == 3 and 1 in (shape[0], shape[2]):
+        shape = shape[1:] if shape[0] == 1 else shape[:2]
+    is_square = len(shape) == 2 and shape[0] == shape[1]
+    return shape[0] if is_square and MIN_SIDE <= shape[0] <= MAX_SIDE else None

@@ -1,4 +1,4 @@
-"""A mutation fuzzer over all that is read from outside: IDX files, tables, models, pictures.
+"""A mutation fuzzer over all that is read from outside: IDX files, tables, arrays, zip files, models, pictures.
 
     python tests/fuzz.py --seconds 3600 --seed 1
 
@@ -23,6 +23,8 @@ from conftest import random_network
 from test_images_decode import colour, encoded
 from test_images_pages import KINDS
 from test_images_pages import pictures as drawn
+from test_inputs_archive import zip_bytes
+from test_inputs_npz import npy_bytes
 
 from fastmnist.cli.quiet import quiet_libraries
 from fastmnist.errors import DataError, FastmnistError
@@ -177,6 +179,13 @@ class Targets:
             "model": (".safetensors", [model], self.read_model),
             "any": (".csv", [idx, gzip.compress(idx, mtime=0), rows, *pictures], read_any),
             "pages": ("", [make(drawn(3)) for make in KINDS.values()], read_any),
+            "npy": (
+                ".npy",
+                [npy_bytes(images), npy_bytes(images / 255)],
+                read_any,
+            ),
+            "npz": (".npz", [saved(lambda path: np.savez_compressed(path, x_test=images), ".npz")], read_any),
+            "zip": ("", [zip_bytes({"a/1.png": pictures[0], "2.jpg": pictures[1]})], read_any),
             "drawing": ("", [], read_drawing),
             "unnamed": ("", [idx, gzip.compress(idx, mtime=0), rows, *pictures], read_any),
         }

@@ -98,7 +98,22 @@ def test_hostile_names_come_back_from_the_csv_to_the_same_files(locale, predict,
         assert (tmp_path / row[0]).read_bytes() == png(digits[0][NAMES.index(os.fsencode(row[0])[3:])])
 
 
-@pytest.mark.parametrize("name", ["fifo", "zero", "fifo.csv", "zero.csv", "zero-idx3-ubyte", "socket.png", "loop"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "fifo",
+        "zero",
+        "fifo.csv",
+        "zero.csv",
+        "zero-idx3-ubyte",
+        "socket.png",
+        "loop",
+        "fifo.npz",
+        "zero.npy",
+        "fifo.zip",
+        "zero.txt",
+    ],
+)
 def test_special_files_as_every_kind_of_input_keep_a_row(name, predict, tmp_path):  # noqa: F811
     path = tmp_path / name
     if "fifo" in name:
@@ -116,7 +131,9 @@ def test_special_files_as_every_kind_of_input_keep_a_row(name, predict, tmp_path
 
 
 @pytest.mark.parametrize("command", ["train", "evaluate"])
-@pytest.mark.parametrize("name", ["fifo", "zero", "fifo.csv", "zero.csv"])
+@pytest.mark.parametrize(
+    "name", ["fifo", "zero", "fifo.csv", "zero.csv", "fifo.npz", "zero.npy", "fifo.zip", "fifo.txt"]
+)
 def test_special_files_as_data_are_refused_without_blocking(command, name, run_cli, small_model, tmp_path):
     if "fifo" in name:
         os.mkfifo(tmp_path / name)

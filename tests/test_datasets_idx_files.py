@@ -189,13 +189,13 @@ def test_missing_files_are_named_with_what_is_there_and_how_to_get_them(tmp_path
 def test_a_folder_without_a_set_is_reported_with_what_it_holds(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="found nothing"):
         open_dataset(tmp_path).load("train")
-    (tmp_path / "it's\n.png").touch()
-    with pytest.raises(DataError, match=r"found it's\\n\.png;") as error:
+    (tmp_path / "it's\n.json").touch()
+    with pytest.raises(DataError, match=r"found it's\\n\.json;") as error:
         open_dataset(tmp_path).load("train")
     assert str(error.value).isprintable()
 
 
-@pytest.mark.parametrize(("name", "expected"), [("missing", "No such file"), ("file", "Not a directory")])
+@pytest.mark.parametrize(("name", "expected"), [("missing", "No such file"), ("file", "a file, expected a folder")])
 def test_what_is_not_a_folder_is_refused(name: str, expected: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match=f"{name}: {expected}"):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from fastmnist.errors import DataError
-from fastmnist.images.preprocess import colours_to_digit, in_mnist_form, normalize_images, read_digits, to_digit
+from fastmnist.images.preprocess import colours_to_digit, in_mnist_form, read_digits, read_squares, to_digit
 from fastmnist.inputs.idx import read_images
 
 
@@ -109,11 +109,15 @@ def test_one_picture_is_read_like_many(files, preprocess):
             np.testing.assert_array_equal(to_digit(picture, preprocess, path), images[row])
 
 
-def test_only_the_named_rows_are_normalized(digits):
-    images = 255 - digits[0][:4]
-    errors = normalize_images(images, [1, 3], "mnist", str)
-    assert errors == {}
-    assert in_mnist_form(images).tolist() == [False, True, False, True]
+def test_squares_are_read_as_pictures_of_their_size(digits):
+    small = np.stack([cv2.resize(image, (20, 20), interpolation=cv2.INTER_AREA) for image in digits[0][:5]])
+    small[3] = 0
+    images, errors = read_squares(small, "auto", lambda index: f"x {index}")
+    assert list(errors) == [3]
+    assert errors[3].startswith("x 3: no ink")
+    assert not images[3].any()
+    for index in (0, 1, 2, 4):
+        np.testing.assert_array_equal(images[index], to_digit(small[index], "auto", b"x"))
 
 
 PAIRS = {"red on green": ((0, 0, 220), (0, 112, 0)), "blue on red": ((255, 52, 0), (0, 0, 200))}  # paper, ink: BGR

@@ -60,7 +60,7 @@ HOSTILE = {
     "one byte too many": (PLAIN + b"\0", ["2369 bytes", "exactly 2368 bytes"]),
     "labels": (idx_bytes((4,), b"\1\2\3\4"), ["IDX labels", "00000801", "IDX images", "00000803"]),
     "two dimensions": (idx_bytes((2, 784), bytes(1568)), ["2 dimensions", "00000803"]),
-    "four dimensions": (idx_bytes((1, 1, 28, 28), bytes(784)), ["4 dimensions", "00000803"]),
+    "five dimensions": (idx_bytes((1, 1, 1, 28, 28), bytes(784)), ["5 dimensions", "00000803"]),
     "signed bytes": (idx_bytes((1, 28, 28), bytes(784), 9), ["signed byte", "00000803"]),
     "floats": (idx_bytes((1, 28, 28), bytes(3136), 0x0D), ["32-bit float", "00000803"]),
     "unknown elements": (idx_bytes((1, 28, 28), bytes(784), 7), ["not an IDX file", "00000703"]),
@@ -262,11 +262,57 @@ def test_plain_content_under_a_gz_name_is_read_as_plain(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_images(path), IMAGES)
 
 
-def test_another_image_shape_is_read_when_asked_for(tmp_path: Path) -> None:
-    images = np.arange(2 * 3 * 5, dtype=np.uint8).reshape(2, 3, 5)
-    write_images(tmp_path / "small", images)
-    (batch,) = open_images(tmp_path / "small", image_shape=(3, 5)).batches(10)
-    np.testing.assert_array_equal(batch, images.reshape(2, 15))
+@pytest.mark.parametrize("shape", [(8, 8), (20, 20), (64, 64), (20, 20, 1), (1, 20, 20), (28, 28, 1), (1, 28, 28)])
+def test_other_squares_are_read_and_an_axis_of_one_channel(shape: tuple[int, ...], tmp_path: Path) -> None:
+    side = shape[1]
+    images = np.random.default_rng(0).integers(0, 256, (3, side, side), dtype=np.uint8)
+    (tmp_path / "squares").write_bytes(idx_bytes((3, *shape), images.tobytes()))
+    opened = open_images(tmp_path / "squares")
+    assert opened.image_shape == (side, side)
+    np.testing.assert_array_equal(next(opened.batches(10)), images.reshape(3, -1))
+    np.testing.assert_array_equal(read_images(tmp_path / "squares"), images)
+
+
+@pytest.mark.parametrize("shape", [(7, 7), (65, 65), (14, 56), (28, 28, 3), (3, 28, 28), (28, 1, 28), (784, 1), (1, 1)])
+def test_other_shapes_are_refused_from_the_header(shape: tuple[int, ...], tmp_path: Path) -> None:
+    path = tmp_path / "images"
+    path.write_bytes(idx_bytes((1, *shape), b""))
+    with pytest.raises(DataError) as error:
+        open_images(path)
+    assert_refused(error, path, "expected", "8 to 64" if len(shape) < 4 else "")
+
+
+def qmnist(classes: list[int], n_columns: int = 8) -> bytes:
+    """QMNIST's labels: 32-bit numbers, the class and seven more."""
+    rows = np.zeros((len(classes), n_columns), ">i4")
+    rows[:, 0] = classes
+    rows[:, 1:] = 1000
+    return bytes((0, 0, 0x0C, 2)) + struct.pack(">II", *rows.shape) + rows.tobytes()
+
+
+def test_qmnists_labels_are_their_first_column(tmp_path: Path) -> None:
+    for content in (qmnist([5, 0, 255, 9]), gzip.compress(qmnist([5, 0, 255, 9]))):
+        (tmp_path / "labels").write_bytes(content)
+        labels = read_labels(tmp_path / "labels")
+        assert (labels.tolist(), labels.dtype) == ([5, 0, 255, 9], np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("content", "parts"),
+    [
+        (qmnist([5, 256]), ["label 256 at index 1", "0 to 255"]),
+        (qmnist([-1]), ["label -1 at index 0"]),
+        (qmnist([5], n_columns=3), ["labels of 3 columns", "QMNIST's 8"]),
+        (qmnist([5])[:-1], ["43 bytes", "exactly 44 bytes"]),
+        (qmnist([5]) + b"\0", ["45 bytes", "exactly 44 bytes"]),
+    ],
+)
+def test_hostile_labels_of_qmnist_are_refused(content: bytes, parts: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "labels"
+    path.write_bytes(content)
+    with pytest.raises(DataError) as error:
+        read_labels(path)
+    assert_refused(error, path, *parts)
 
 
 def test_batches_do_not_share_memory_and_can_be_taken_twice(tmp_path: Path) -> None:

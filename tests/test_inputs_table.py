@@ -93,7 +93,7 @@ def test_without_labels_all_columns_are_pixels(header, tmp_path):
         (changed(4, b"256"), "'256' in column 5 (pixel3), expected a whole number from 0 to 255"),
         (changed(0, b"cat"), "'cat' in column 1 (label), expected a whole number from 0 to 255"),
         (changed(784, b"-1"), "'-1' in column 785 (pixel783)"),
-        (changed(1, b"0.5"), "'0.5' in column 2 (pixel0)"),
+        (changed(1, b"-0.5"), "'-0.5' in column 2 (pixel0), expected 0 to 255; fix the line"),
         (changed(1, b""), "'' in column 2 (pixel0)"),
         (changed(1, b" 7"), "' 7' in column 2"),
         (changed(1, b"7\0"), r"'7\x00' in column 2"),
@@ -246,3 +246,20 @@ def test_the_parallel_kernel_is_not_entered(tmp_path, monkeypatch):
 
     monkeypatch.setattr(parse_rows.parse_rows, "parallel", None)
     assert len(read(write(tmp_path, PLAIN))[0]) == 5
+
+
+def test_a_txt_file_is_a_table_if_it_begins_like_one(tmp_path):
+    for name, content, expected in (
+        ("a.txt", b"1,2,3\n", True),
+        ("a.TXT", b"\xef\xbb\xbflabel,pixel0\n", True),
+        ("a.txt.gz", gzip.compress(b"1,2,3\n"), True),
+        ("a.txt", b"\x89PNG\r\n\x1a\n,,", False),
+        ("a.txt", b"P2\n# made by hand, so\n28 28 255\n0 0 0\n", False),
+        ("a.txt", b"", False),
+        ("a.txt", gzip.compress(b"1,2,3")[:-3], False),
+        ("a.dat", b"1,2,3\n", False),
+    ):
+        (tmp_path / name).write_bytes(content)
+        assert is_table(tmp_path / name) is expected, content
+    assert not is_table(tmp_path / "none.txt")
+    assert not is_table(tmp_path)

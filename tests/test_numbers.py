@@ -71,7 +71,7 @@ def test_a_broken_5_is_one_digit(model):
     picture = np.full((110, 200), 255, np.uint8)
     for left in (30, 110):
         cv2.line(picture, (left + 22, 20), (left + 50, 16), 0, 6, cv2.LINE_AA)  # its bar, apart
-        points = np.array([(17, 34), (15, 52), (36, 50), (44, 66), (34, 84), (10, 84)]) + (left, 0)
+        points = np.array([(17, 34), (15, 52), (36, 50), (44, 66), (34, 84), (10, 84)]) + np.array([left, 0])
         cv2.polylines(picture, [points.reshape(-1, 1, 2)], False, 0, 6, cv2.LINE_AA)
     assert len(connected_parts(core_of(find_ink(picture).ink))[1]) == 4
     assert texts(model.read(picture)) == ["55"]
@@ -193,7 +193,7 @@ def test_the_length_chooses_among_the_ways(some, model):
 
 @pytest.mark.parametrize("length", [0, -1, (3, 2), (0, 4)])
 def test_an_impossible_length_is_an_error(length, some, model):
-    with pytest.raises(DataError, match="length .*, expected at least 1"):
+    with pytest.raises(DataError, match=r"length .*, expected at least 1"):
         model.read(row(some, "1"), length=length)
 
 
@@ -285,7 +285,7 @@ def test_pictures_come_in_any_form(some, model, tmp_path):
 
 @pytest.mark.parametrize("array", [np.zeros((2, 28, 28), np.uint8), np.zeros((0, 5), np.uint8), np.zeros(7, np.uint8)])
 def test_what_is_no_picture_is_an_error(array, model):
-    with pytest.raises(DataError, match="an array of shape .*, expected one picture"):
+    with pytest.raises(DataError, match=r"an array of shape .*, expected one picture"):
         model.read(array)
 
 

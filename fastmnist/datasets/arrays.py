@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastmnist.datasets.labelled import LabelledImages, Loading, check_labels, class_names_of, label_pixels
+from fastmnist.datasets.labelled import LabelledImages, Loading, check_labels, class_names_of, label_squares
 from fastmnist.errors import AnyPath, DataError
 from fastmnist.inputs.arrays import ARRAY, Images, as_pixels, check_array, read_images
-from fastmnist.shapes import MAX_CLASSES, N_PIXELS
+from fastmnist.shapes import IMAGE_SHAPE, MAX_CLASSES, N_PIXELS
 
 Uint8 = NDArray[np.uint8]
 
@@ -29,7 +29,7 @@ def label_images(images: Images, labels: ArrayLike, how: Loading) -> LabelledIma
     pixels = _pixels_of(images)
     if pixels is not None:
         _check_count(len(pixels), len(indices))
-        return label_pixels(ARRAY, pixels, indices, how._replace(class_names=class_names))
+        return label_squares(ARRAY, pixels.reshape(-1, *IMAGE_SHAPE), indices, how._replace(class_names=class_names))
     return _label_pictures(images, indices, class_names, how)
 
 

@@ -8,9 +8,8 @@ import numpy as np
 
 from fastmnist.datasets.idx_files import no_split
 from fastmnist.datasets.labelled import NO_DIGIT_APART, Dataset, LabelledImages, Loading, Split, listed
-from fastmnist.errors import AnyPath, DataError, printable, reason
-from fastmnist.inputs.files import folders_within
-from fastmnist.inputs.paths import find_inputs
+from fastmnist.errors import AnyPath, DataError, printable
+from fastmnist.inputs.paths import find_inputs, folders_in
 from fastmnist.inputs.stream import open_stream
 from fastmnist.shapes import MAX_CLASSES, N_PIXELS, is_class_name, is_no_digit
 
@@ -79,7 +78,7 @@ def find_class_folders(directory: AnyPath) -> ClassFolders | None:
     splits; otherwise `directory` itself serves for both. Hidden folders are skipped. Raises DataError if
     `directory` can't be listed or has two folders for a split.
     """
-    top = os.fsencode(directory)
+    top = _top_of(os.fsencode(directory))
     tops: dict[Split, bytes] = {}
     split_folders = _split_folders(top)
     for name in split_folders:
@@ -91,27 +90,25 @@ def find_class_folders(directory: AnyPath) -> ClassFolders | None:
             )
         tops[split] = os.path.join(top, name)
     if not tops:
-        both = _Classes(top, _folders(top))
+        both = _Classes(top, folders_in(top))
         return ClassFolders(directory, {"train": both, "test": both}) if _hold_images(both) else None
-    splits = {split: _Classes(folder, _folders(folder)) for split, folder in tops.items()}
+    splits = {split: _Classes(folder, folders_in(folder)) for split, folder in tops.items()}
     holding = {split: folders for split, folders in splits.items() if _hold_images(folders)}
     return ClassFolders(directory, holding) if holding else None
 
 
-def _folders(folder: bytes) -> list[bytes]:
-    """Return what `folders_within` does. Raises DataError."""
-    try:
-        return folders_within(folder)
-    except OSError as error:
-        raise DataError(
-            f"{printable(folder)}: {reason(error)}, expected a folder that can be listed; check its permissions"
-        ) from error
+def _top_of(path: bytes) -> bytes:
+    """Return the folder that holds the class folders: in a zip file, not the one folder that was zipped."""
+    top = path
+    while os.path.isfile(path) and len(folders := folders_in(top)) == 1 and folders_in(os.path.join(top, folders[0])):
+        top = os.path.join(top, folders[0])
+    return top
 
 
 def _split_folders(top: bytes) -> list[bytes]:
     """Return the names of folders of class folders that are called like a split. Raises DataError."""
-    named = [name for name in _folders(top) if name.lower() in _SPLIT_NAMES]
-    return [name for name in named if _folders(os.path.join(top, name))]  # without folders it is a class of that name
+    named = [name for name in folders_in(top) if name.lower() in _SPLIT_NAMES]
+    return [name for name in named if folders_in(os.path.join(top, name))]  # without folders it is a class of that name
 
 
 def _hold_images(folders: _Classes) -> bool:

@@ -1,4 +1,4 @@
-"""The four IDX files of a data set: found by their names, in the layouts people have."""
+"""The four IDX files, or files of NumPy arrays, of a data set: found by their names, in the layouts people have."""
 
 import os
 import re
@@ -7,20 +7,27 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 
-from fastmnist.datasets.labelled import Dataset, LabelledImages, Loading, Split, check_labels, label_pixels, listed
+from fastmnist.datasets.labelled import Dataset, LabelledImages, Loading, Split, check_labels, label_squares, listed
 from fastmnist.errors import AnyPath, DataError, printable, reason
+from fastmnist.inputs import idx, npz
 from fastmnist.inputs.files import folders_within
-from fastmnist.inputs.idx import peek_dimensions, read_images, read_labels
-from fastmnist.shapes import DIGITS, N_PIXELS
+from fastmnist.inputs.paths import IMAGE_SUFFIXES
+from fastmnist.shapes import DIGITS
 
 _SEARCH_DEPTH = 2  # folders below the given one: torchvision writes MNIST/raw
-_NAME = re.compile(
-    r"(?P<prefix>(?:.*[-_.])?)(?P<split>train|test|t10k)[-_.](?P<kind>images|labels)"
-    r"(?P<idx>[-_.]idx\d[-_.]ubyte)?(?P<gz>\.gz)?",
-    re.IGNORECASE,
+_NAMES = (
+    re.compile(
+        r"(?P<prefix>(?:.*[-_.])?)(?P<split>train|test|t10k)[-_.](?P<kind>images|imgs|labels)"
+        r"(?P<form>[-_.]idx\d[-_.](?:ubyte|int)|\.np[yz])?(?P<gz>\.gz)?",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        r"(?P<prefix>(?:.*[-_.])?)(?P<kind>[xy])[-_](?P<split>train|test)(?P<form>\.npy)(?P<gz>)", re.IGNORECASE
+    ),
 )
-_DIMENSIONS = {"images": 3, "labels": 1}
+_KINDS = {"images": "images", "imgs": "images", "x": "images", "labels": "labels", "y": "labels"}
 _STANDARD_NAMES = {
     "train_images": "train-images-idx3-ubyte",
     "train_labels": "train-labels-idx1-ubyte",
@@ -46,16 +53,20 @@ class IdxFiles(Dataset):
         images_path, labels_path = self.paths.get(f"{split}_images"), self.paths.get(f"{split}_labels")
         if images_path is None or labels_path is None:
             raise no_split(self.directory, split, self.paths)
-        labels = read_labels(labels_path)
+        labels = _reader(labels_path).read_labels(labels_path)
         check_labels(labels, len(how.class_names or DIGITS), labels_path)
-        images = read_images(images_path)
+        images = _reader(images_path).read_images(images_path)
         if len(images) != len(labels):
             raise DataError(
                 f"{printable(images_path)}: {len(images)} images, but {printable(labels_path)} has {len(labels)} "
                 "labels, expected as many; take both files from the same set"
             )
-        pixels = images.reshape(len(images), N_PIXELS)
-        return label_pixels(images_path, pixels, labels, how)
+        return label_squares(images_path, images, labels, how)
+
+
+def _reader(path: Path) -> ModuleType:
+    """Return the module that reads a file."""
+    return npz if npz.is_numpy_file(path) else idx
 
 
 @dataclass(frozen=True)
@@ -93,6 +104,12 @@ def find_idx_files(directory: AnyPath) -> IdxFiles:
 
 def no_split(directory: AnyPath, split: Split, present: dict[str, Path]) -> DataError:
     """Return the error that says which files of `split` are missing and what is there instead."""
+    loose = _loose_pictures(Path(os.fsdecode(directory)))
+    if loose and not present:
+        return DataError(
+            f"{printable(directory)}: {listed(loose, 2)} in no folder, expected a folder of pictures for each class; "
+            "put those of each digit into a folder of its name, 0/ to 9/"
+        )
     missing = [name for role, name in _STANDARD_NAMES.items() if role.startswith(f"{split}_") and role not in present]
     names = [path.name for path in present.values()] or _names(Path(os.fsdecode(directory)))
     command = f"fastmnist download {shlex.quote(printable(directory))}"
@@ -101,6 +118,11 @@ def no_split(directory: AnyPath, split: Split, present: dict[str, Path]) -> Data
         f"put {'it' if len(missing) == 1 else 'them'} there (.gz will do), or a folder of images for each class, "
         f"or run: {command}"
     )
+
+
+def _loose_pictures(folder: Path) -> list[str]:
+    """Return the names of the pictures in a folder that are in none of its folders."""
+    return [name for name in _names(folder) if os.fsencode(name).lower().rpartition(b".")[2] in IMAGE_SUFFIXES]
 
 
 def _names(folder: Path) -> list[str]:
@@ -122,7 +144,7 @@ def _folders(folder: Path) -> list[Path]:
 def _candidates(folder: Path) -> Iterator[_Candidate]:
     """Yield the files in `folder` that have a role, also from within folders named like such a file."""
     for name in _names(folder):
-        match = _NAME.fullmatch(name)
+        match = _match(name)
         if match is None:
             continue
         path = folder / name
@@ -130,23 +152,24 @@ def _candidates(folder: Path) -> Iterator[_Candidate]:
             yield from _candidate(folder, path, match)
             continue
         for inner_name in _names(path):
-            inner = _NAME.fullmatch(inner_name)
+            inner = _match(inner_name)
             if inner is not None and not (path / inner_name).is_dir():
                 yield from _candidate(folder, path / inner_name, inner)
 
 
+def _match(name: str) -> re.Match[str] | None:
+    return next((match for pattern in _NAMES if (match := pattern.fullmatch(name))), None)
+
+
 def _candidate(folder: Path, path: Path, match: re.Match[str]) -> Iterator[_Candidate]:
-    """Yield `path` as a candidate of the data set in `folder`, if its name or its content is IDX."""
-    is_idx = peek_dimensions(path) == _DIMENSIONS[match["kind"].lower()]
-    if is_idx or match["idx"]:  # a damaged file is still the one that is meant: reading it says what is wrong
+    """Yield `path` as a candidate of the data set in `folder`, if its name or its content tells the form."""
+    kind = _KINDS[match["kind"].lower()]
+    is_idx = idx.holds(kind, idx.peek_magic(path))
+    if is_idx or match["form"]:  # a damaged file is still the one that is meant: reading it says what is wrong
         # Duplicates: torchvision leaves x beside x.gz, Kaggle's archive x/x beside x.
-        rank = (not is_idx, path.parent != folder, match["gz"] is not None)
-        yield _Candidate(path, _role(match), (folder, match["prefix"].lower()), rank)
-
-
-def _role(match: re.Match[str]) -> str:
-    split = "train" if match["split"].lower() == "train" else "test"
-    return f"{split}_{match['kind'].lower()}"
+        rank = (not is_idx, path.parent != folder, bool(match["gz"]))
+        split = "train" if match["split"].lower() == "train" else "test"
+        yield _Candidate(path, f"{split}_{kind}", (folder, match["prefix"].lower()), rank)
 
 
 def _choose(top: Path, candidates: list[_Candidate]) -> dict[str, Path]:

@@ -2,16 +2,18 @@
 
 import logging
 from collections.abc import Sequence
+from string import ascii_uppercase
 from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from fastmnist.errors import AnyPath, DataError, printable
-from fastmnist.images.preprocess import in_mnist_form, normalize_images
+from fastmnist.images.preprocess import check_size, in_mnist_form, read_squares
 from fastmnist.inputs import emnist
+from fastmnist.inputs.levels import levels_of
 from fastmnist.inputs.workers import Workers
-from fastmnist.shapes import DIGITS, IMAGE_SHAPE, MAX_CLASSES, is_class_name, is_no_digit
+from fastmnist.shapes import DIGITS, IMAGE_SHAPE, MAX_CLASSES, N_PIXELS, is_class_name, is_no_digit
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +51,7 @@ class Loading(NamedTuple):
 
 
 class Dataset:
-    """A labelled data set: IDX files, class folders or a table of pixels."""
+    """A labelled data set: IDX files, arrays, class folders or a table of pixels."""
 
     @property
     def has_test(self) -> bool:
@@ -80,19 +82,26 @@ class Dataset:
         raise NotImplementedError
 
 
-def label_pixels(path: AnyPath, pixels: Uint8, labels: Uint8, how: Loading) -> LabelledImages:
-    """Return the images of the IDX file or table `path`, pixels (n, 784) and labels (n,), as one split.
+def label_squares(path: AnyPath, images: Uint8, labels: Uint8, how: Loading) -> LabelledImages:
+    """Return the images of the IDX file, array or table `path`, (n, side, side), and labels (n,) as one split.
 
-    Raises DataError for no images and for labels that are not below the number of classes.
+    Images that are not 28x28 are scaled as pictures are. Raises DataError for no images and for labels that are not
+    below the number of classes.
     """
     classes = list(DIGITS if how.class_names is None else how.class_names)
-    if not len(pixels):
+    if not len(images):
         raise DataError(f"{printable(path)}: no images, expected at least one; use another data set")
+    check_size(images.shape[1:], how.preprocess, path)
+    levels = levels_of(images, how.preprocess)
+    for note in levels.notes(path):
+        _log.warning(note)
+    images = levels.applied(images)
     if emnist.is_emnist(path):
         _log.warning(emnist.note(path))
-        pixels = emnist.upright(pixels)
-    if how.preprocess == "mnist":
-        return _normalized(path, pixels, labels, classes, how.threads)
+        images = images.transpose(0, 2, 1)
+    if how.preprocess == "mnist" or images.shape[1:] != IMAGE_SHAPE:
+        return _normalized(path, np.ascontiguousarray(images), labels, how._replace(class_names=classes))
+    pixels = np.ascontiguousarray(images).reshape(len(images), N_PIXELS)
     return LabelledImages(pixels, labels, classes, [], how.preprocess or _preprocess_for(pixels))
 
 
@@ -120,8 +129,16 @@ def check_labels(labels: Uint8, n_classes: int, path: AnyPath) -> None:
         index = int(outside.argmax())
         raise DataError(
             f"{printable(path)}: label {labels[index]} at index {index}, expected 0 to {n_classes - 1}; "
-            "use the labels that belong to the images"
+            "use the labels that belong to the images, or train with the names of all "
+            f"{labels.max() + 1} classes, from that of label 0 on: --class-names {_example(path, int(labels.max()))}"
         )
+
+
+def _example(path: AnyPath, largest: int) -> str:
+    """Return what could be written after --class-names for labels up to the `largest`."""
+    if emnist.is_emnist(path) and largest == len(ascii_uppercase):  # EMNIST letters: 1 is A, and nothing is 0
+        return ",".join(["none", *ascii_uppercase])
+    return "NAME,NAME,..."
 
 
 def _preprocess_for(pixels: Uint8) -> str:
@@ -130,22 +147,24 @@ def _preprocess_for(pixels: Uint8) -> str:
     return "auto" if float(in_mnist_form(images).mean()) >= SHARE else "none"
 
 
-def _normalized(path: AnyPath, pixels: Uint8, labels: Uint8, classes: list[str], threads: int) -> LabelledImages:
-    """Return the images, all brought into MNIST's form, without those that hold no digit."""
-    images = pixels.reshape(-1, *IMAGE_SHAPE)
+def _normalized(path: AnyPath, images: Uint8, labels: Uint8, how: Loading) -> LabelledImages:
+    """Return images (n, side, side), all brought into MNIST's form, without those that hold no digit."""
+    pixels = np.empty((len(images), N_PIXELS), np.uint8)
+    preprocess = how.preprocess or "auto"
 
     def normalize(rows: slice) -> dict[int, str]:
-        part = images[rows]
-        return normalize_images(
-            part, range(len(part)), "mnist", lambda row: f"{printable(path)}: image {rows.start + row}"
+        digits, errors = read_squares(
+            images[rows], preprocess, lambda index: f"{printable(path)}: image {rows.start + index}"
         )
+        pixels[rows] = digits.reshape(-1, N_PIXELS)
+        return errors
 
-    with Workers(threads) as workers:
+    with Workers(how.threads) as workers:
         errors = workers.share(len(images), normalize)
     is_sound = np.ones(len(images), np.bool_)
     is_sound[list(errors)] = False
     messages = [errors[row] for row in sorted(errors)]
-    return LabelledImages(pixels[is_sound], labels[is_sound], classes, messages, "mnist")
+    return LabelledImages(pixels[is_sound], labels[is_sound], list(how.class_names or DIGITS), messages, preprocess)
 
 
 def listed(names: Sequence[AnyPath], most: int = MAX_LISTED) -> str:

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastmnist.datasets.labelled import Dataset, LabelledImages, Loading, Split, Uint8, check_labels, label_pixels
+from fastmnist.datasets.labelled import Dataset, LabelledImages, Loading, Split, Uint8, check_labels, label_squares
 from fastmnist.errors import AnyPath, DataError, printable
 from fastmnist.inputs.table import open_table
-from fastmnist.shapes import DIGITS, N_PIXELS
+from fastmnist.shapes import DIGITS, IMAGE_SHAPE, N_PIXELS
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class PixelTable(Dataset):
         pixels, labels = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         _check_place_of_labels(path, labels, pixels[:, -1], len(how.class_names or DIGITS))
         check_labels(labels, len(how.class_names or DIGITS), path)
-        return label_pixels(path, pixels, labels, how)
+        return label_squares(path, pixels.reshape(-1, *IMAGE_SHAPE), labels, how)
 
 
 def _check_place_of_labels(path: AnyPath, first: Uint8, last: Uint8, n_classes: int) -> None:

@@ -176,5 +176,6 @@ def _refuse(reading: Reading) -> None:
         raise DataError("only ruled lines found, expected a digit")
     if reading.code == reader.SEVERAL:
         raise DataError(
-            f"{reading.n_digits} digits side by side, expected one; cut them into a picture each, or read the number with fastmnist read"
+            f"{reading.n_digits} digits side by side, expected one; read the number with fastmnist read, or cut them "
+            "into a picture each"
         )

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fastmnist.errors import DataError, printable
+from fastmnist.errors import AnyPath, DataError, printable
 from fastmnist.images.colour import strongest_contrast
 from fastmnist.images.decode import decode_colours, decode_opaque, decode_picture, opencv, to_grey
 from fastmnist.images.files import TOGETHER_BYTES, File, read_each
@@ -19,6 +19,7 @@ from fastmnist.shapes import SIDE
 
 Images = npt.NDArray[np.uint8]
 Page = Images | str  # a digit (28, 28), or a one-line message
+ReadFiles = Callable[[Sequence[bytes]], Iterable[File]]
 
 
 def in_mnist_form(images: Images) -> npt.NDArray[np.bool_]:
@@ -43,15 +44,18 @@ class _Picture(NamedTuple):
     data: bytes  # the file
 
 
-def read_digits(paths: Sequence[bytes], preprocess: str, images: Images, ask: Ask | None = None) -> Digits:
+def read_digits(
+    paths: Sequence[bytes], preprocess: str, images: Images, ask: Ask | None = None, read: ReadFiles = read_each
+) -> Digits:
     """Fill `images`, uint8 (m, 28, 28), from the image files `paths` (m), in MNIST's form where `preprocess` says so.
 
-    Images of files that can't be used are 0; those of files of several pages are their first.
+    Images of files that can't be used are 0; those of files of several pages are their first. `read` gets at what is
+    in the files.
     """
     found = Digits({}, {})
     waiting: list[_Picture] = []
     n_bytes = 0
-    for row, file in enumerate(read_each(paths)):
+    for row, file in enumerate(read(paths)):
         try:
             grey = _decode(file, paths[row])
             if grey is None:
@@ -156,26 +160,22 @@ def to_digits(data: bytes, preprocess: str, name: bytes, ask: Ask | None = None)
     return pages
 
 
-def normalize_images(
-    images: Images, rows: Iterable[int], preprocess: str, name: Callable[[int], str], ask: Ask | None = None
-) -> dict[int, str]:
-    """Bring the `rows` of `images`, uint8 (m, 28, 28), into MNIST's form in place, as `preprocess` says.
+def read_squares(
+    pictures: Images, preprocess: str, name: Callable[[int], str], ask: Ask | None = None
+) -> tuple[Images, dict[int, str]]:
+    """Return pictures of one shape, uint8 (m, height, width), as 28x28 pixels, uint8 (m, 28, 28), as those in files.
 
-    Returns row -> one-line message, which begins with the row's `name`, where that can't be done; those become 0.
+    And index -> one-line message, which begins with the picture's `name`, where that can't be done; those become 0.
     """
     errors: dict[int, str] = {}
-    chosen = np.fromiter(rows, np.int64)
-    if not len(chosen):
-        return errors
-    digits, is_done = _together(images[chosen], preprocess)
-    images[chosen[is_done]] = digits[is_done]
-    for row in chosen[~is_done].tolist():
+    digits, is_done = _together(pictures, preprocess)
+    for index in np.flatnonzero(~is_done).tolist():
         try:
-            images[row] = normalize(images[row], ask)
+            digits[index] = normalize(pictures[index], ask)
         except DataError as error:
-            errors[row] = f"{name(row)}: {error}"
-            images[row] = 0
-    return errors
+            errors[index] = f"{name(index)}: {error}"
+            digits[index] = 0
+    return digits, errors
 
 
 def colours_to_digit(picture: Images, preprocess: str, name: bytes, ask: Ask | None = None) -> Images:
@@ -197,20 +197,25 @@ def _to_digit_in_colour(
         return to_digit(contrast, preprocess, name, ask)
 
 
+def check_size(shape: tuple[int, ...], preprocess: str | None, name: AnyPath) -> None:
+    """Raise DataError, which begins with `name`, for pictures that are not 28x28 where none is to be scaled."""
+    if preprocess == "none" and shape != (SIDE, SIDE):
+        height, width = shape
+        raise DataError(
+            f"{printable(name)}: is {width}x{height} pixels, expected {SIDE}x{SIDE}; "
+            "resize it, or use --preprocess auto for a digit"
+        )
+
+
 def to_digit(picture: Images, preprocess: str, name: bytes, ask: Ask | None = None) -> Images:
     """Return a grey picture, uint8 (height, width), as 28x28 pixels, in MNIST's form where `preprocess` says so.
 
     Raises DataError, which begins with `name`, where that can't be done.
     """
-    if picture.shape == (SIDE, SIDE):
-        if preprocess == "none" or (preprocess == "auto" and in_mnist_form(picture[np.newaxis])[0]):
-            return picture
-    elif preprocess == "none":
-        height, width = picture.shape
-        raise DataError(
-            f"{printable(name)}: is {width}x{height} pixels, expected {SIDE}x{SIDE}; "
-            "resize it, or use --preprocess auto for a digit"
-        )
+    check_size(picture.shape, preprocess, name)
+    may_stay = picture.shape == (SIDE, SIDE) and preprocess != "mnist"
+    if may_stay and (preprocess == "none" or in_mnist_form(picture[np.newaxis])[0]):
+        return picture
     try:
         return normalize(picture, ask)
     except DataError as error:

@@ -136,7 +136,7 @@ def _array_batches(pixels: Uint8, preprocess: str, workers: Workers, ask: Ask | 
         batch = Batch([ARRAY] * len(part), range(first, first + len(part)), range(0), part, {})
         if preprocess == "mnist":
             batch.pixels = part.copy()
-            normalize_batch(batch, workers, ask)
+        normalize_batch(batch, preprocess, workers, ask)
         yield batch
 
 

@@ -1,12 +1,12 @@
 """EMNIST's files hold their images transposed: known by the name, they are turned upright."""
 
+import math
 import os
 
 import numpy as np
 import numpy.typing as npt
 
 from fastmnist.errors import AnyPath, printable
-from fastmnist.shapes import IMAGE_SHAPE, N_PIXELS
 
 
 def is_emnist(path: AnyPath) -> bool:
@@ -15,9 +15,10 @@ def is_emnist(path: AnyPath) -> bool:
 
 
 def upright(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Return transposed images, uint8 (n, 784), upright (Cohen et al. 2017, EMNIST: columns were written first)."""
-    turned = pixels.reshape(-1, *IMAGE_SHAPE).transpose(0, 2, 1)
-    return np.ascontiguousarray(turned).reshape(len(pixels), N_PIXELS)
+    """Return transposed images, uint8 (n, side * side), upright (Cohen et al. 2017, EMNIST: columns come first)."""
+    side = math.isqrt(pixels.shape[1])
+    turned = pixels.reshape(-1, side, side).transpose(0, 2, 1)
+    return np.ascontiguousarray(turned).reshape(pixels.shape)
 
 
 def note(path: AnyPath) -> str:

@@ -19,9 +19,10 @@ import numpy.typing as npt
 
 from fastmnist.errors import AnyPath, DataError, printable, reason
 from fastmnist.inputs.files import GZIP_MAGIC, READ_ERRORS, RawStream, expanded, open_regular
-from fastmnist.shapes import IMAGE_SHAPE
+from fastmnist.inputs.items import ItemReader, times
+from fastmnist.shapes import EXPECTED_SQUARES, IMAGE_SHAPE, square_side
 
-_UINT8 = 0x08
+_UINT8, _INT32 = 0x08, 0x0C
 _ELEMENT_TYPES = {
     _UINT8: "unsigned byte",
     0x09: "signed byte",
@@ -30,7 +31,13 @@ _ELEMENT_TYPES = {
     0x0D: "32-bit float",
     0x0E: "64-bit float",
 }
+_ELEMENT_BYTES = {_UINT8: 1, _INT32: 4}
 _CONTENTS = {1: "labels", 3: "images"}
+_MAGICS = {
+    "images": (b"\0\0\x08\x03", b"\0\0\x08\x04"),  # the second has an axis of one channel
+    "labels": (b"\0\0\x08\x01", b"\0\0\x0c\x02"),  # the second is QMNIST's
+}
+_QMNIST_COLUMNS = (8,)
 _STRANGERS = {
     b"\x89PNG": "a PNG image",
     b"\xff\xd8\xff": "a JPEG image",
@@ -39,8 +46,6 @@ _STRANGERS = {
     b"<": "a web page or XML",
 }
 _IDX_NAME = re.compile(r"idx\d[-_.]?ubyte(\.gz)?$", re.IGNORECASE)
-_CHUNK_BYTES = 1 << 18
-_MAX_GZIP_RATIO = 1032  # deflate can't do better: at most 258 bytes from 2 bits
 
 
 @dataclass(frozen=True)
@@ -50,16 +55,16 @@ class IdxImages:
     path: AnyPath
     n_images: int
     compressed: bool
-    image_shape: tuple[int, int] = IMAGE_SHAPE
+    image_shape: tuple[int, ...] = IMAGE_SHAPE
 
     def batches(self, batch_size: int, first: int = 0) -> Iterator[npt.NDArray[np.uint8]]:
-        """Yield the pixels from image `first` on: fresh uint8 arrays (m, n_in), m = `batch_size` but for the last.
+        """Yield the pixels from image `first` on: fresh uint8 arrays (m, side * side), m = `batch_size` or the rest.
 
         Raises DataError if the file changed since it was opened and no longer gives `n_images`.
         """
         with open_regular(self.path) as file:
-            reader = _file_reader(file, self.path, self.image_shape)
-            if reader.n_items != self.n_images:
+            reader = _file_reader(file, self.path, "images")
+            if (reader.n_items, reader.item_shape) != (self.n_images, self.image_shape):
                 raise DataError(
                     f"{printable(self.path)}: {reader.n_items} images, expected the {self.n_images} it held "
                     "a moment ago; leave the file alone while it is read"
@@ -73,10 +78,18 @@ class IdxStream:
     def __init__(self, stream: RawStream, head: bytes, name: str) -> None:
         """Take a stream of which `head`, two bytes or more, is already read.
 
-        Raises DataError for anything but images of 28x28.
+        Raises DataError for anything but square images of 8 to 64 pixels a side.
         """
-        self._reader = _IdxReader(expanded(stream, head), name, IMAGE_SHAPE, n_file=None)
+        self._reader = _IdxReader(expanded(stream, head), name, "images", n_file=None)
         self.n_images = self._reader.n_items
+        self.image_shape = self._reader.item_shape
+
+    def peek(self, n_images: int) -> npt.NDArray[np.uint8]:
+        """Return the first images, or all where there are fewer, (m, side * side), which stay to be read.
+
+        Raises DataError where the stream is damaged there.
+        """
+        return self._reader.peek(min(n_images, self.n_images))
 
     def batches(self, batch_size: int, first: int = 0) -> Iterator[npt.NDArray[np.uint8]]:
         """Yield the pixels as `IdxImages.batches` does.
@@ -87,27 +100,42 @@ class IdxStream:
         self._reader.check_end()
 
 
-def open_images(path: AnyPath, image_shape: tuple[int, int] = IMAGE_SHAPE) -> IdxImages:
+def open_images(path: AnyPath) -> IdxImages:
     """Check an IDX file of uint8 images and return it; a gzip file is expanded once, in constant memory.
 
-    Raises DataError if the file is unreadable, damaged, or holds anything but images of `image_shape`.
+    Raises DataError if the file is unreadable, damaged, or holds anything but square images of 8 to 64 pixels a side.
     """
     with open_regular(path) as file:
-        reader = _file_reader(file, path, image_shape)
+        reader = _file_reader(file, path, "images")
         if reader.compressed:  # a plain file's length is already checked
             reader.skip(reader.n_items)
             reader.check_end()
-    return IdxImages(path, reader.n_items, reader.compressed, image_shape)
+    return IdxImages(path, reader.n_items, reader.compressed, reader.item_shape)
 
 
 def read_images(path: AnyPath) -> npt.NDArray[np.uint8]:
-    """Return all images of an IDX file, uint8 (n, 28, 28). Raises DataError."""
-    return _read_array(path, IMAGE_SHAPE)
+    """Return all images of an IDX file, uint8 (n, side, side). Raises DataError."""
+    with open_regular(path) as file:
+        reader = _file_reader(file, path, "images")
+        return reader.read_all(reader.item_shape)
 
 
 def read_labels(path: AnyPath) -> npt.NDArray[np.uint8]:
-    """Return all labels of an IDX file, uint8 (n,), whatever their range. Raises DataError."""
-    return _read_array(path, ())
+    """Return all labels of an IDX file, uint8 (n,), whatever their range. Raises DataError.
+
+    QMNIST's have eight 32-bit numbers for each image, of which the first is its class.
+    """
+    with open_regular(path) as file:
+        reader = _file_reader(file, path, "labels")
+        if not reader.item_shape:
+            return reader.read_all(())
+        classes = reader.read_all((*_QMNIST_COLUMNS, 4))[:, 0]  # (n, 4), big-endian
+    too_large = classes[:, :3].any(axis=1)
+    if too_large.any():
+        index = int(too_large.argmax())
+        value = int.from_bytes(classes[index].tobytes(), "big", signed=True)
+        raise DataError(f"{printable(path)}: label {value} at index {index}, expected 0 to 255; get the file again")
+    return np.ascontiguousarray(classes[:, 3])
 
 
 def write_images(path: AnyPath, images: npt.NDArray[np.uint8]) -> None:
@@ -120,164 +148,96 @@ def write_labels(path: AnyPath, labels: npt.NDArray[np.uint8]) -> None:
     _write_array(path, labels, n_dimensions=1)
 
 
-def peek_dimensions(path: AnyPath) -> int | None:
-    """Return the number of dimensions in a file's IDX magic, plain or gzip; None without such a magic.
+def peek_magic(path: AnyPath) -> bytes:
+    """Return the first four bytes of a file's content, plain or gzip, or fewer where there are none.
 
-    Never raises and never blocks: what is missing, unreadable, damaged or not a regular file gives None.
+    Never raises and never blocks: what is missing, unreadable, damaged or not a regular file gives b"".
     """
-    magic = b""
     try:
         with open_regular(path) as file:
-            magic = expanded(file).read(4)
+            return expanded(file).read(4)
     except (DataError, *READ_ERRORS):
-        return None
-    return magic[3] if is_idx_magic(magic) else None
+        return b""
+
+
+def holds(content: str, magic: bytes) -> bool:
+    """Tell whether a file that begins with `magic` is one of IDX "images" or "labels"."""
+    return magic in _MAGICS[content]
 
 
 def peek_n_images(path: AnyPath) -> int:
     """Return the number of images that an IDX file's header names; 0 if it holds no images. Never raises."""
     try:
         with open_regular(path) as file:
-            return _file_reader(file, path, IMAGE_SHAPE).n_items
+            return _file_reader(file, path, "images").n_items
     except DataError:
         return 0
 
 
-def looks_like_idx(path: AnyPath) -> bool:
+def looks_like_idx(path: AnyPath, magic: bytes | None = None) -> bool:
     """Whether to read `path` as IDX: its content has the magic, plain or gzip, or its name says it is IDX.
+
+    `magic` is what `peek_magic` says, if it was asked already.
 
     A file such as `t10k-images-idx3-ubyte.gz` with a damaged head is a damaged IDX file, whose reader says
     what is wrong; to take it for an image would hide that. Never blocks; False unless a regular file.
     """
-    if peek_dimensions(path) is not None:
+    if is_idx_magic(peek_magic(path) if magic is None else magic):
         return True
     return os.path.isfile(path) and _IDX_NAME.search(os.path.basename(os.fsdecode(path))) is not None
 
 
-class _IdxReader:
+class _IdxReader(ItemReader):
     """Reads IDX data in order; the header, and a plain file's length, are checked at once."""
 
-    def __init__(self, stream: RawStream, path: AnyPath, item_shape: tuple[int, ...], *, n_file: int | None) -> None:
-        """Take an expanded stream at its beginning; `n_file` is the length of a regular file, else None."""
-        self._stream = stream
-        self._name = printable(path)
-        self._n_read = 0
-        self._declared: int | None = None
+    def __init__(self, stream: RawStream, path: AnyPath, content: str, *, n_file: int | None) -> None:
+        """Take an expanded stream of `content`, "images" or "labels", at its beginning.
+
+        `n_file` is the length of a regular file, else None.
+        """
+        super().__init__(stream, path, "IDX")
         self.compressed = isinstance(stream, gzip.GzipFile)
-        dimensions = self._read_header(1 + len(item_shape))
-        if dimensions[1:] != item_shape:
+        element_type, dimensions = self._read_header(content)
+        self.item_shape = dimensions[1:]
+        if content == "images":
+            side = square_side(self.item_shape)
+            if side is None:
+                raise DataError(f"{self._name}: images of {times(self.item_shape)} pixels, {EXPECTED_SQUARES}")
+            self.item_shape = (side, side)
+        elif element_type == _INT32 and self.item_shape != _QMNIST_COLUMNS:
             raise DataError(
-                f"{self._name}: images of {_times(dimensions[1:])} pixels, expected {_times(item_shape)}; "
-                "only that size can be read from IDX"
+                f"{self._name}: labels of {times(self.item_shape)} columns, expected QMNIST's 8; check the file's name"
             )
-        self.n_items = dimensions[0]
-        self._item_bytes = math.prod(item_shape)
-        # Python's integers: three 32-bit dimensions overflow a 64-bit product.
-        self._declared = declared = self._n_read + math.prod(dimensions)
-        if n_file is None:
-            return
-        if not self.compressed and n_file != declared:
-            raise self._wrong_length(f"{n_file} bytes")
-        if self.compressed and declared > _MAX_GZIP_RATIO * n_file:
-            raise self._wrong_length(f"{n_file} bytes of gzip data, which can't hold that much")
+        item_bytes = math.prod(self.item_shape) * _ELEMENT_BYTES[element_type]
+        self.declare(dimensions[0], item_bytes, n_file, compressed=self.compressed)
 
-    def batches(self, batch_size: int, first: int) -> Iterator[npt.NDArray[np.uint8]]:
-        """Yield the items from `first` on: fresh uint8 arrays (m, bytes of an item), m = `batch_size` but the last."""
-        self.skip(first)
-        for start in range(first, self.n_items, batch_size):
-            pixels = np.empty((min(batch_size, self.n_items - start), self._item_bytes), np.uint8)
-            self.read_into(pixels)
-            yield pixels
-
-    def skip(self, n_items: int) -> None:
-        """Pass over the next items. Raises DataError if the stream is damaged there or ends."""
-        n_left = n_items * self._item_bytes
-        if isinstance(self._stream, io.FileIO) and self._stream.seekable():
-            self._stream.seek(n_left, os.SEEK_CUR)
-            self._n_read += n_left
-            return
-        chunk = np.empty(_CHUNK_BYTES, np.uint8)
-        while n_left:
-            n_left -= self.read_into(chunk[:n_left])
-
-    def read_into(self, array: npt.NDArray[np.uint8]) -> int:
-        """Fill a contiguous `array` with the next bytes; return how many. Raises DataError if they end."""
-        n_filled = self._fill(array.reshape(-1).data)
-        if n_filled < array.size:
-            raise self._wrong_length(f"{self._n_read} bytes")
-        return n_filled
-
-    def check_end(self) -> None:
-        """Raise DataError if anything follows the declared bytes, or the gzip trailer is wrong."""
-        if self._fill(memoryview(bytearray(1))):
-            raise self._wrong_length("more bytes")
-
-    def _fill(self, view: memoryview) -> int:
-        """Fill `view` as far as the content goes; return the number of bytes."""
-        n_filled = 0
-        try:
-            while n_filled < len(view):
-                part = view[n_filled : n_filled + _CHUNK_BYTES]
-                n_new = self._stream.readinto(part)
-                if not n_new:
-                    break
-                n_filled += n_new
-                self._n_read += n_new
-        except READ_ERRORS as error:
-            expected = "an IDX file" if self._declared is None else f"{self._declared} bytes"
-            raise DataError(
-                f"{self._name}: {reason(error)} after {self._n_read} good bytes, expected {expected}; "
-                "get the file again"
-            ) from error
-        return n_filled
-
-    def _read_header(self, n_dimensions: int) -> tuple[int, ...]:
-        """Return the dimensions. Raises DataError unless the magic says uint8 and `n_dimensions`."""
+    def _read_header(self, content: str) -> tuple[int, tuple[int, ...]]:
+        """Return the element type and the dimensions. Raises DataError unless the magic is one of the `content`'s."""
         magic = bytearray(4)
-        n_magic = self._fill(memoryview(magic))
-        expected = bytes((0, 0, _UINT8, n_dimensions))
-        if magic != expected:
+        n_magic = self.fill(memoryview(magic))
+        if bytes(magic) not in _MAGICS[content]:
             raise DataError(
                 f"{self._name}: {_describe_magic(bytes(magic[:n_magic]))}, "
-                f"expected IDX {_CONTENTS[n_dimensions]} (magic {expected.hex()}); check the file's name"
+                f"expected IDX {content} (magic {_MAGICS[content][0].hex()}); check the file's name"
             )
+        n_dimensions = magic[3]
         sizes = bytearray(4 * n_dimensions)
-        n_sizes = self._fill(memoryview(sizes))
+        n_sizes = self.fill(memoryview(sizes))
         if n_sizes < len(sizes):
             raise DataError(
                 f"{self._name}: {4 + n_sizes} bytes, expected an IDX header of {4 + len(sizes)}; "
                 "the file is cut short, get it again"
             )
-        dimensions: tuple[int, ...] = struct.unpack(f">{n_dimensions}I", sizes)
-        return dimensions
-
-    def _wrong_length(self, found: str) -> DataError:
-        return DataError(
-            f"{self._name}: {found}, expected exactly {self._declared} bytes by its IDX header; "
-            "the file is damaged, get it again"
-        )
+        return magic[2], struct.unpack(f">{n_dimensions}I", sizes)
 
 
-def _file_reader(file: io.FileIO, path: AnyPath, item_shape: tuple[int, ...]) -> _IdxReader:
+def _file_reader(file: io.FileIO, path: AnyPath, content: str) -> _IdxReader:
     """Return the reader of a regular file, plain or gzip by its content."""
     try:
-        content, n_file = expanded(file), os.fstat(file.fileno()).st_size
+        stream, n_file = expanded(file), os.fstat(file.fileno()).st_size
     except OSError as error:
         raise DataError(f"{printable(path)}: {reason(error)}, expected an IDX file; get the file again") from error
-    return _IdxReader(content, path, item_shape, n_file=n_file)
-
-
-def _read_array(path: AnyPath, item_shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
-    """Return all items of an IDX file, uint8 (n, *item_shape), read in one pass. Raises DataError."""
-    with open_regular(path) as file:
-        reader = _file_reader(file, path, item_shape)
-        try:
-            items = np.empty((reader.n_items, *item_shape), np.uint8)
-        except MemoryError as error:
-            raise DataError(f"{printable(path)}: {reader.n_items} items do not fit into memory") from error
-        reader.read_into(items)
-        reader.check_end()
-    return items
+    return _IdxReader(stream, path, content, n_file=n_file)
 
 
 def _write_array(path: AnyPath, array: npt.NDArray[np.uint8], n_dimensions: int) -> None:
@@ -314,7 +274,3 @@ def _describe_magic(magic: bytes) -> str:
         return f"IDX elements of type {element_type:02x} ({_ELEMENT_TYPES[element_type]}, magic {magic.hex()})"
     content = _CONTENTS.get(n_dimensions, f"with {n_dimensions} dimensions")
     return f"IDX {content} (magic {magic.hex()})"
-
-
-def _times(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape))

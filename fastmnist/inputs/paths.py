@@ -3,14 +3,18 @@
 import logging
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import NamedTuple
 
-from fastmnist.errors import printable, reason
-from fastmnist.inputs.files import is_folder
-from fastmnist.inputs.idx import looks_like_idx, peek_n_images
+from fastmnist.errors import DataError, printable, reason
+from fastmnist.inputs import npz
+from fastmnist.inputs.archive import MAGICS as ZIP_MAGICS
+from fastmnist.inputs.archive import Archive, split_path
+from fastmnist.inputs.files import folders_within, is_folder
+from fastmnist.inputs.idx import looks_like_idx, peek_magic, peek_n_images
+from fastmnist.inputs.pickles import is_pickle, refusal
 from fastmnist.inputs.stdin import NAME as STDIN
 from fastmnist.inputs.table import estimate_rows, is_table
 
@@ -29,15 +33,21 @@ class Kind(Enum):
     IMAGE = auto()
     IDX = auto()
     TABLE = auto()
+    NUMPY = auto()
+    ZIP = auto()
     STDIN = auto()
 
 
 class Input(NamedTuple):
-    """One file to read, or what could not be opened, with the reason."""
+    """One file to read, or what could not be opened, with the reason.
+
+    inner: which members of a zip file are read, by the name of one or of a folder; b"" for all.
+    """
 
     path: bytes
     kind: Kind = Kind.IMAGE
     error: str | None = None
+    inner: bytes = b""
 
 
 @dataclass
@@ -88,7 +98,7 @@ def find_inputs(inputs: Iterable[bytes | str], ignored: Ignored | None = None) -
             continue
         mode = _mode(path)
         if not stat.S_ISDIR(mode):
-            yield Input(path, _kind(path, mode))
+            yield _named(path, mode)
             continue
         is_empty = True
         for found in _walk(path, ignored or Ignored()):
@@ -102,19 +112,83 @@ def count_rows(inputs: Iterable[bytes | str]) -> int:
     """Return about how many rows `inputs` will give, for a progress bar: images are not looked at."""
     n_rows = 0
     for found in find_inputs(inputs):
-        if found.kind is Kind.IDX:
-            n_rows += peek_n_images(found.path)
-        else:
-            n_rows += estimate_rows(found.path) if found.kind is Kind.TABLE else 1
+        count = _COUNTS.get(found.kind)
+        n_rows += 1 if count is None else count(found)
     return n_rows
 
 
-def _kind(path: bytes, mode: int) -> Kind:
-    """Return how to read a file that was named itself, whose `st_mode` is `mode`."""
+def _count_pictures(found: Input) -> int:
+    try:
+        with Archive(found.path) as archive:
+            return len(pictures_in(archive, found.inner, Ignored()))
+    except DataError:
+        return 1
+
+
+_COUNTS: dict[Kind, Callable[[Input], int]] = {
+    Kind.IDX: lambda found: peek_n_images(found.path),
+    Kind.TABLE: lambda found: estimate_rows(found.path),
+    Kind.NUMPY: lambda found: npz.peek_n_images(found.path),
+    Kind.ZIP: _count_pictures,
+}
+
+
+def _named(path: bytes, mode: int) -> Input:
+    """Return a file that was named itself, whose `st_mode` is `mode`, as an input."""
     if is_table(path):
-        return Kind.TABLE
-    # Missing and special files are treated as images; the decoder reports what is wrong.
-    return Kind.IDX if stat.S_ISREG(mode) and looks_like_idx(path) else Kind.IMAGE
+        return Input(path, Kind.TABLE)
+    if npz.is_numpy_file(path):
+        return Input(path, Kind.NUMPY)
+    if not stat.S_ISREG(mode):
+        archive, inner = split_path(path) or (b"", b"")
+        if peek_magic(archive) in ZIP_MAGICS:
+            return Input(archive, Kind.ZIP, inner=inner)
+        return Input(path)  # missing and special files are treated as images; the decoder reports what is wrong
+    magic = peek_magic(path)
+    if is_pickle(path, magic):
+        return Input(path, error=refusal(path))
+    if looks_like_idx(path, magic):
+        return Input(path, Kind.IDX)
+    return Input(path, Kind.ZIP if magic in ZIP_MAGICS else Kind.IMAGE)
+
+
+def pictures_in(archive: Archive, inner: bytes, ignored: Ignored) -> list[bytes]:
+    """Return the names of the pictures that are `inner`, or in that folder, chosen as those of a folder are.
+
+    One that is named itself counts whatever its name.
+    """
+    names = archive.below(inner)
+    if names == [inner]:
+        return names
+    chosen = []
+    for name in names:
+        *folders, base = name.lower().split(b"/")
+        _, dot, suffix = base.rpartition(b".")
+        if any(part.startswith(b".") for part in (*folders, base)):
+            continue
+        if suffix in IMAGE_SUFFIXES or not dot:
+            chosen.append(name)
+        else:
+            ignored.other_files += 1
+    return chosen
+
+
+def folders_in(path: bytes) -> list[bytes]:
+    """Return the names of the folders in a folder, or of those in a zip file that hold pictures, in byte order.
+
+    Hidden ones are left out. Raises DataError for what is neither, or can't be listed.
+    """
+    file, inner = (path, b"") if os.path.isfile(path) else split_path(path) or (b"", b"")
+    if file:
+        with Archive(file) as archive:
+            names = [name[len(inner) :].lstrip(b"/") for name in pictures_in(archive, inner, Ignored())]
+        return sorted({name.partition(b"/")[0] for name in names if b"/" in name})
+    try:
+        return folders_within(path)
+    except OSError as error:
+        raise DataError(
+            f"{printable(path)}: {reason(error)}, expected a folder that can be listed; check its permissions"
+        ) from error
 
 
 def _mode(path: bytes) -> int:

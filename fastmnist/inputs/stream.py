@@ -1,19 +1,25 @@
-"""Images, folders, IDX files, tables and stdin, in any mix -> one stream of batches, in order, in constant memory."""
+"""Pictures, folders, zip files, arrays, tables and stdin, in any mix -> one stream of batches, in constant memory."""
 
 import logging
-from collections.abc import Generator, Iterable, Iterator
+import math
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from itertools import groupby, islice
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from fastmnist.errors import DataError
+from fastmnist.errors import DataError, printable
+from fastmnist.images.files import File, read_each
 from fastmnist.images.normalize import Ask
-from fastmnist.images.preprocess import Page, normalize_images, read_digits, to_digits
-from fastmnist.inputs import emnist
+from fastmnist.images.preprocess import Page, ReadFiles, check_size, read_digits, read_squares, to_digits
+from fastmnist.inputs import emnist, npz
+from fastmnist.inputs.archive import EXPECTED, Archive
 from fastmnist.inputs.batch import Batch, batch_of, with_pages
 from fastmnist.inputs.idx import IdxImages, IdxStream, open_images
-from fastmnist.inputs.paths import Ignored, Input, Kind, find_inputs
+from fastmnist.inputs.levels import SAMPLE, levels_of
+from fastmnist.inputs.npz import NpyImages
+from fastmnist.inputs.paths import Ignored, Input, Kind, find_inputs, pictures_in
 from fastmnist.inputs.selection import Selection
 from fastmnist.inputs.stdin import open_stdin
 from fastmnist.inputs.table import Table, open_table
@@ -23,6 +29,8 @@ from fastmnist.shapes import N_PIXELS, SIDE
 _log = logging.getLogger(__name__)
 
 BATCH_SIZE = 4096  # rows at most
+
+Source = IdxImages | IdxStream | NpyImages
 
 
 def open_stream(
@@ -36,96 +44,160 @@ def open_stream(
 ) -> Generator[Batch]:
     """Yield the images of `inputs` as batches of at most `batch_size` rows, none of them empty.
 
-    Inputs are image files, folders, IDX files, tables, and `-` for stdin. What can't be read keeps a row with an
-    entry in `Batch.errors`; nothing is raised for it. Folders are walked depth-first in byte order of full paths.
-    Image files are brought into MNIST's form as `preprocess` (one of PREPROCESS_MODES) says, images of IDX files and
-    tables only where it is "mnist". Up to `threads` threads do that, and may `ask`. Only the rows of the `selection`
-    are read, to which a file of several pages is one, though it gives a row for each.
+    Inputs are image files, folders, zip files, IDX files, tables, files of NumPy arrays, and `-` for stdin. What can't
+    be read keeps a row with an entry in `Batch.errors`; nothing is raised for it. Folders are walked depth-first in
+    byte order of full paths. Image files are brought into MNIST's form as `preprocess` (one of PREPROCESS_MODES) says,
+    and so are images in arrays that are not 28x28; others in IDX files, tables and arrays only where it is "mnist". Up
+    to `threads` threads do that, and may `ask`. Only the rows of the `selection` are read, to which a file of several
+    pages is one, though it gives a row for each.
     Logged as warnings: empty folders, files of EMNIST, and at the end the kinds of files that were ignored.
     """
     selection = selection or Selection()
     ignored = Ignored()
     with Workers(threads) as workers:
-        for kind, group in groupby(find_inputs(inputs, ignored), lambda found: found.kind):
+        reading = _Reading(preprocess, batch_size, selection, workers, ask)
+        for (kind, archive), group in groupby(find_inputs(inputs, ignored), _together):
             if kind is Kind.IMAGE:
-                yield from _image_batches(group, preprocess, batch_size, selection, workers, ask)
-                continue
-            for found in group:
-                for batch in _file_batches(found, preprocess, batch_size, selection, ask):
-                    if preprocess == "mnist" and found.kind is not Kind.IMAGE and batch.indices[0] is not None:
-                        normalize_batch(batch, workers, ask)
-                    yield batch
+                yield from _image_batches(group, reading)
+            elif kind is Kind.ZIP:
+                yield from _zip_batches(archive, (found.inner for found in group), ignored, reading)
+            else:
+                for found in group:
+                    yield from _file_batches(found, reading)
         selection.n_ignored = ignored.n_files
         for note in ignored.notes():
             _log.warning(note)
 
 
-def _image_batches(
-    images: Iterable[Input],
-    preprocess: str,
-    batch_size: int,
-    selection: Selection,
-    workers: Workers,
-    ask: Ask | None,
-) -> Iterator[Batch]:
-    """Yield the selected image files."""
-    images = iter(images)
-    while offered := list(islice(images, selection.n_shards * min(batch_size, workers.rows_per_batch()))):
+class _Reading(NamedTuple):
+    """How all of the inputs are read; see `open_stream`."""
+
+    preprocess: str
+    batch_size: int
+    selection: Selection
+    workers: Workers
+    ask: Ask | None
+
+
+def _together(found: Input) -> tuple[Kind, bytes]:
+    """Return what the inputs have in common that are read together: image files, and members of one zip file."""
+    return found.kind, found.path if found.kind is Kind.ZIP else b""
+
+
+def _image_batches(images: Iterable[Input], reading: _Reading, read: ReadFiles = read_each) -> Iterator[Batch]:
+    """Yield the selected image files, whose content `read` gets at."""
+    images, selection, workers = iter(images), reading.selection, reading.workers
+    while offered := list(islice(images, selection.n_shards * min(reading.batch_size, workers.rows_per_batch()))):
         taken = selection.take([image.path for image in offered], [None] * len(offered))
         if taken.positions:
             chosen = [offered[position] for position in taken.positions]
-            yield _image_batch(chosen, taken.numbers, preprocess, workers, ask)
+            yield _image_batch(chosen, taken.numbers, reading, read)
 
 
-def _image_batch(images: list[Input], numbers: range, preprocess: str, workers: Workers, ask: Ask | None) -> Batch:
+def _image_batch(images: list[Input], numbers: range, reading: _Reading, read: ReadFiles) -> Batch:
     """Return the digits in the image files."""
     paths = [image.path for image in images]
     pixels = np.zeros((len(images), N_PIXELS), np.uint8)
     squares = pixels.reshape(-1, SIDE, SIDE)
-    unlisted = {row: image.error for row, image in enumerate(images) if image.error is not None}
+    refused = {row: image.error for row, image in enumerate(images) if image.error is not None}
 
     pages: dict[int, list[Page]] = {}
 
-    def read(rows: slice) -> dict[int, str]:
-        found = read_digits(paths[rows], preprocess, squares[rows], ask)
+    def read_rows(rows: slice) -> dict[int, str]:
+        found = read_digits(paths[rows], reading.preprocess, squares[rows], reading.ask, read)
         pages.update({rows.start + row: several for row, several in found.pages.items()})
         return found.errors
 
-    # A folder that can't be listed also fails as an image; why it can't be listed is the better message.
-    errors = workers.share(len(images), read) | unlisted
+    # What can't be opened also fails as an image; why it can't be opened is the better message.
+    errors = reading.workers.share(len(images), read_rows) | refused
     return with_pages(Batch(paths, [None] * len(images), numbers, pixels, errors), pages)
 
 
-def _file_batches(
-    found: Input, preprocess: str, batch_size: int, selection: Selection, ask: Ask | None
-) -> Iterator[Batch]:
-    """Yield the selected images of an IDX file, a table or stdin; a refusal or a read error is one more row."""
-    path = found.path
+def _zip_batches(path: bytes, inners: Iterable[bytes], ignored: Ignored, reading: _Reading) -> Iterator[Batch]:
+    """Yield the selected pictures in a zip file: its members `inners`, and those in folders of these names."""
+    try:
+        archive = Archive(path)
+    except DataError as error:
+        for inner in inners:
+            yield from _one_item(_within(path, inner), reading.selection, [str(error)])
+        return
+    with archive:
+        start = len(path) + 1
+
+        def read(paths: Sequence[bytes]) -> Iterator[File]:
+            return (archive.read_picture(name[start:]) for name in paths)
+
+        yield from _image_batches(_members(archive, inners, ignored), reading, read)
+
+
+def _within(path: bytes, inner: bytes) -> bytes:
+    """Return the path of what is called `inner` in a zip file, that of the file itself for b""."""
+    return path + b"/" + inner if inner else path
+
+
+def _members(archive: Archive, inners: Iterable[bytes], ignored: Ignored) -> Iterator[Input]:
+    """Yield the pictures in a zip file; where there are none, a row that says so."""
+    for inner in inners:
+        where = _within(archive.path, inner)
+        names = pictures_in(archive, inner, ignored)
+        for name in names:
+            yield Input(_within(archive.path, name))
+        if not names:
+            yield Input(where, error=f"{printable(where)}: no pictures, {EXPECTED}")
+
+
+def _file_batches(found: Input, reading: _Reading) -> Iterator[Batch]:
+    """Yield the selected images of a file that holds many, or stdin; a refusal or a read error is one more row."""
+    path, selection = found.path, reading.selection
     try:
         source = _open(found)
         if isinstance(source, bytes):
-            yield from _one_item(path, selection, to_digits(source, preprocess, path, ask))
+            yield from _one_item(path, selection, to_digits(source, reading.preprocess, path, reading.ask))
             return
+        if not isinstance(source, Table):
+            check_size(source.image_shape, reading.preprocess, path)
     except DataError as error:
         yield from _one_item(path, selection, [str(error)])
         return
+    if emnist.is_emnist(path):
+        _log.warning(emnist.note(path))
+    if isinstance(source, NpyImages) and source.note is not None:
+        _log.warning(source.note)
     try:
-        if emnist.is_emnist(path):
-            _log.warning(emnist.note(path))
-        if isinstance(source, Table):
-            yield from _table_batches(source, path, selection)
-        else:
-            yield from _idx_batches(source, path, batch_size, selection)
+        levels = levels_of(_sample(source), reading.preprocess)
+        for note in levels.notes(path):
+            _log.warning(note)
+        batches = (
+            _table_batches(source, path, selection)
+            if isinstance(source, Table)
+            else _array_batches(source, path, reading.batch_size, selection)
+        )
+        for batch in batches:
+            batch.pixels = levels.applied(batch.pixels)
+            normalize_batch(batch, reading.preprocess, reading.workers, reading.ask)
+            yield batch
     except DataError as error:
         # Every shard reports it: each has lost rows.
         yield from _one_item(path, selection, [str(error)], every_shard=True)
 
 
-def _open(found: Input) -> IdxImages | IdxStream | Table | bytes:
+def _open(found: Input) -> Source | Table | bytes:
     """Open an input that is not an image file; bytes are an image from stdin. Raises DataError."""
     if found.kind is Kind.STDIN:
         return open_stdin()
-    return open_table(found.path) if found.kind is Kind.TABLE else open_images(found.path)
+    if found.kind is Kind.TABLE:
+        return open_table(found.path)
+    return npz.open_images(found.path) if found.kind is Kind.NUMPY else open_images(found.path)
+
+
+def _sample(source: Source | Table) -> npt.NDArray[np.uint8]:
+    """Return the first images of a file, as many as tell its levels. Raises DataError."""
+    if isinstance(source, Table):
+        rows = next(source.batches(), None)
+        return np.zeros((0, N_PIXELS), np.uint8) if rows is None else np.delete(rows.pixels, list(rows.errors), axis=0)
+    if isinstance(source, IdxStream):
+        return source.peek(SAMPLE)
+    return next(source.batches(SAMPLE), np.zeros((0, N_PIXELS), np.uint8))
 
 
 def _one_item(path: bytes, selection: Selection, pages: list[Page], *, every_shard: bool = False) -> Iterator[Batch]:
@@ -135,8 +207,8 @@ def _one_item(path: bytes, selection: Selection, pages: list[Page], *, every_sha
         yield batch_of([path], taken.numbers, {0: pages})
 
 
-def _idx_batches(images: IdxImages | IdxStream, path: bytes, batch_size: int, selection: Selection) -> Iterator[Batch]:
-    """Yield the selected images of an IDX file; reading begins at the first of them. Raises DataError."""
+def _array_batches(images: Source, path: bytes, batch_size: int, selection: Selection) -> Iterator[Batch]:
+    """Yield the selected images of an IDX file or array, of any size; reading begins at the first. Raises DataError."""
     size = selection.n_shards * max(1, batch_size // selection.n_shards)
     blocks = None
     for first in range(0, images.n_images, size):
@@ -177,12 +249,21 @@ def _rows_of(pixels: npt.NDArray[np.uint8], positions: range, path: bytes) -> np
     return emnist.upright(pixels) if emnist.is_emnist(path) else pixels
 
 
-def normalize_batch(batch: Batch, workers: Workers, ask: Ask | None = None) -> None:
-    """Bring the images of a batch into MNIST's form in place; those with no digit become errors."""
-    images = batch.pixels.reshape(-1, SIDE, SIDE)
+def normalize_batch(batch: Batch, preprocess: str, workers: Workers, ask: Ask | None = None) -> None:
+    """Bring the images of a batch into MNIST's form, as `preprocess` says; those with no digit become errors.
+
+    Those of another size than 28x28 are scaled as pictures are.
+    """
+    side = math.isqrt(batch.pixels.shape[1])
+    if side == SIDE and preprocess != "mnist":
+        return
+    images = batch.pixels.reshape(-1, side, side)
+    digits = images if side == SIDE else np.zeros((len(images), SIDE, SIDE), np.uint8)
 
     def normalize(rows: slice) -> dict[int, str]:
-        good = [row - rows.start for row in range(rows.start, min(rows.stop, len(images))) if row not in batch.errors]
-        return normalize_images(images[rows], good, "mnist", lambda row: batch.where(rows.start + row), ask)
+        good = [row for row in range(rows.start, min(rows.stop, len(images))) if row not in batch.errors]
+        digits[good], errors = read_squares(images[good], preprocess, lambda index: batch.where(good[index]), ask)
+        return {good[index] - rows.start: error for index, error in errors.items()}
 
     batch.errors |= workers.share(len(images), normalize)
+    batch.pixels = digits.reshape(-1, N_PIXELS)

@@ -1,28 +1,35 @@
 """Tables of pixels in Kaggle's form: CSV lines of 784 numbers from 0 to 255, with or without a label before them.
 
-A first line without any number is a header. Lines stream in constant memory, from a plain or a gzip file. A line
-that is not a row costs only itself: its index is kept, with an error.
+A first line of names is a header; where the first of them is missing, pandas wrote the rows' index there. Numbers may
+have a decimal point, and then reach to 1 or to 255, which the first 100 rows tell. Lines stream in constant memory,
+from a plain or a gzip file. A line that is not a row costs only itself: its index is kept, with an error.
 """
 
 import codecs
 import contextlib
 import gzip
+import math
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from fastmnist.errors import AnyPath, DataError, printable, reason
 from fastmnist.inputs.files import READ_ERRORS, ByteStream, expanded, open_regular
+from fastmnist.inputs.levels import SAMPLE
 from fastmnist.shapes import N_PIXELS
 
+_CERTAIN, _POSSIBLE = (".csv", ".csv.gz"), (".txt", ".txt.gz")  # names of tables, and of files that may be one
+_SNIFFED_BYTES = 256
 MAX_LINE_BYTES = 64 * 1024  # 785 numbers of three digits take 3,140
 
 _BLOCK_BYTES = 2 << 20  # some 1,150 rows; of nothing but empty lines it takes 80 MB
 _MAX_LINES = 4096  # parsed at a time: a block of the shortest lines would become 800 times as large
 _SHOWN_BYTES = 20  # of a bad cell
+_INDEX_NAMES = frozenset({b"", b"unnamed: 0"})  # what pandas calls the rows' index, at first and when written again
+_PANDAS_NAMES = [b"%d" % pixel for pixel in range(N_PIXELS)]
 _LABEL_NAMES = frozenset({b"label", b"labels", b"class", b"target", b"digit", b"y"})
 
 
@@ -46,6 +53,8 @@ class Table:
     path: AnyPath
     has_header: bool
     has_labels: bool
+    has_index: bool = False
+    scale: int | None = None  # what pixels with a decimal point are multiplied with; None for a table of whole numbers
 
     def batches(self) -> Iterator[TableRows]:
         """Yield all rows in order. Raises DataError if the file can't be read to its end."""
@@ -60,10 +69,21 @@ class Table:
                 if self.has_header and numbers[:1] == 1:
                     is_row[0] = False
                 starts, ends, numbers = starts[is_row], ends[is_row], numbers[is_row]
+                if self.has_index:
+                    starts = _after_first_comma(text, starts, ends)
                 for first in range(0, len(starts), _MAX_LINES):
                     some = slice(first, first + _MAX_LINES)
                     yield self._parse(text, starts[some], ends[some], numbers[some], n_rows)
                     n_rows += len(starts[some])
+
+    def scale_of(self, lines: list[bytes]) -> int | None:
+        """Return `scale` as the first lines after the header tell it."""
+        n_cells = self.has_index + self.has_labels + N_PIXELS
+        rows = [line.split(b",") for line in lines if line.count(b",") + 1 == n_cells]
+        if not any(b"." in cell for row in rows for cell in row):
+            return None
+        pixels = np.array([[_number(cell) for cell in row[-N_PIXELS:]] for row in rows])
+        return 255 if np.nanmax(pixels, initial=0) <= 1 else 1
 
     def _parse(
         self,
@@ -79,8 +99,13 @@ class Table:
         n_columns = N_PIXELS + self.has_labels
         values = np.empty((len(starts), n_columns), np.uint8)
         n_found, first_bad = np.empty((2, len(starts)), np.int64)
-        # The serial build: this may be the reader's thread, and only one thread enters parallel kernels.
-        parse_rows.serial(text, starts, ends, values, n_found, first_bad, 1)
+        if self.scale is None:
+            # The serial build: this may be the reader's thread, and only one thread enters parallel kernels.
+            parse_rows.serial(text, starts, ends, values, n_found, first_bad, 1)
+        else:
+            for row, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
+                line = text[start : min(end, start + MAX_LINE_BYTES)].tobytes()
+                n_found[row], first_bad[row] = self._parse_decimals(line, values[row])
         is_bad = (n_found != n_columns) | (first_bad >= 0) | (ends - starts > MAX_LINE_BYTES)
         errors = {
             row: f"{printable(self.path)}: row {first_row + row} (line {numbers[row]}): "
@@ -90,6 +115,21 @@ class Table:
         labels = values[:, 0] if self.has_labels else np.zeros(len(values), np.uint8)
         return TableRows(labels, np.ascontiguousarray(values[:, int(self.has_labels) :]), errors)
 
+    def _parse_decimals(self, line: bytes, values: npt.NDArray[np.uint8]) -> tuple[int, int]:
+        """Fill `values` (n_columns,) with a line's numbers; return how many there are and the first bad one, or -1."""
+        cells = line.split(b",")
+        if len(cells) != len(values):
+            return len(cells), -1
+        numbers = np.array([_number(cell) for cell in cells])
+        numbers[int(self.has_labels) :] *= self.scale or 1
+        is_good = (numbers >= 0) & (numbers <= 255)  # a NaN is neither
+        if self.has_labels:
+            is_good[0] &= numbers[0] == np.rint(numbers[0])
+        if not is_good.all():
+            return len(cells), int(is_good.argmin())
+        values[:] = np.rint(numbers)
+        return len(cells), -1
+
     def _fault(self, line: bytes, column: int) -> str:
         """Say what is wrong with a line, of which `column` is the first that holds no number up to 255."""
         if len(line) > MAX_LINE_BYTES:
@@ -97,17 +137,31 @@ class Table:
         cells = line.split(b",")
         n_columns = N_PIXELS + self.has_labels
         if len(cells) != n_columns:
-            return f"{_columns(len(cells))}, expected {n_columns} as in the first line; fix the line"
-        name = "label" if self.has_labels and column == 0 else f"pixel{column - self.has_labels}"
+            found = _columns(len(cells) + self.has_index)
+            return f"{found}, expected {n_columns + self.has_index} as in the first line; fix the line"
+        is_label = self.has_labels and column == 0
+        name = "label" if is_label else f"pixel{column - self.has_labels}"
+        numbers = "a whole number from 0 to 255" if is_label or not self.scale else f"0 to {255 // self.scale}"
         return (
-            f"{_shown(cells[column])} in column {column + 1} ({name}), "
-            "expected a whole number from 0 to 255; fix the line"
+            f"{_shown(cells[column])} in column {column + 1 + self.has_index} ({name}), "
+            f"expected {numbers}; fix the line"
         )
 
 
 def is_table(path: AnyPath) -> bool:
-    """Tell whether `path` is named like a table, .csv or .csv.gz in any case, and is not a folder."""
-    return os.fsdecode(path).lower().endswith((".csv", ".csv.gz")) and not os.path.isdir(path)
+    """Tell whether `path` is a table: named .csv or .csv.gz in any case, or .txt and so begun; not a folder."""
+    name = os.fsdecode(path).lower()
+    return not os.path.isdir(path) and (name.endswith(_CERTAIN) or (name.endswith(_POSSIBLE) and _begins_so(path)))
+
+
+def _begins_so(path: AnyPath) -> bool:
+    """Tell whether a file begins with printable text and commas. Never raises."""
+    try:
+        with open_content(path) as stream:
+            head = stream.read(_SNIFFED_BYTES).removeprefix(codecs.BOM_UTF8)
+    except DataError:
+        return False
+    return b"," in head.partition(b"\n")[0] and head.isascii() and b"\0" not in head
 
 
 def open_table(path: AnyPath) -> Table:
@@ -117,8 +171,10 @@ def open_table(path: AnyPath) -> Table:
     """
     with open_content(path) as stream:
         blocks = _line_blocks(stream)
-        line = next(blocks, b"").partition(b"\n")[0].removesuffix(b"\r")
-        table = _describe(path, line)
+        first, _, others = (block := next(blocks, b"")).partition(b"\n")
+        table = _describe(path, first.removesuffix(b"\r"))
+        lines = (others if table.has_header else block).split(b"\n", SAMPLE)[:SAMPLE]
+        table = replace(table, scale=table.scale_of(lines))
         if isinstance(stream, gzip.GzipFile):
             for _ in blocks:
                 pass
@@ -141,6 +197,8 @@ def _describe(path: AnyPath, line: bytes) -> Table:
     if not line:
         raise DataError(f"{printable(path)}: an empty first line, expected a table of pixels; check the file")
     cells = line.split(b",")
+    has_index = cells[0].strip(b'" ').lower() in _INDEX_NAMES and _are_names(cells[1:])
+    cells = cells[int(has_index) :]
     if len(cells) not in (N_PIXELS, N_PIXELS + 1):
         raise DataError(
             f"{printable(path)}: {_columns(len(cells))} in its first line, expected {N_PIXELS} pixels, "
@@ -148,12 +206,35 @@ def _describe(path: AnyPath, line: bytes) -> Table:
         )
     has_labels = len(cells) > N_PIXELS
     names = [cell.strip(b'" ').lower() for cell in cells]
-    has_header = not any(_is_number(name) for name in names)
+    has_header = _are_names(cells)
     if has_header and not has_labels and names[0] in _LABEL_NAMES:
         raise DataError(f"{printable(path)}: a label and {N_PIXELS - 1} pixels, expected {N_PIXELS}; check the file")
     if has_header and names[-1] in _LABEL_NAMES:
         raise DataError(f"{printable(path)}: the label in the last column, expected it in the first; move it there")
-    return Table(path, has_header, has_labels)
+    return Table(path, has_header, has_labels, has_index)
+
+
+def _number(cell: bytes) -> float:
+    """Return the number in a cell, NaN where there is none."""
+    try:
+        return float(cell)
+    except ValueError:
+        return math.nan
+
+
+def _after_first_comma(
+    text: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Return where the second cell of each line begins; the line's end where there is none."""
+    commas = np.append(np.flatnonzero(text == ord(",")), len(text))
+    seconds: npt.NDArray[np.int64] = np.minimum(commas[np.searchsorted(commas, starts)] + 1, ends)
+    return seconds
+
+
+def _are_names(cells: list[bytes]) -> bool:
+    """Tell whether cells of the first line are names of columns: no numbers, or pandas' own names of the pixels."""
+    names = [cell.strip(b'" ') for cell in cells]
+    return names[-N_PIXELS:] == _PANDAS_NAMES or not any(map(_is_number, names))
 
 
 def _is_number(cell: bytes) -> bool:

@@ -46,7 +46,9 @@ def cut(line: Line, ink: Grey, part_of: Labels) -> Pieces:
     bottom, right = max(part.bottom for part in line.parts), max(part.right for part in line.parts)
     window = slice(top, bottom + SOFT_EDGE), slice(left, right + SOFT_EDGE)
     ink, here = np.ascontiguousarray(ink[window]), part_of[window]
-    labels, costs, narrow = np.full(ink.shape, -1, np.int32), [], []
+    labels = np.full(ink.shape, -1, np.int32)
+    costs: list[float] = []
+    narrow: list[float] = []
     for part in line.parts:
         box = slice(part.top - top, part.bottom - top), slice(part.left - left, part.right - left)
         own = here[box] == part.label
