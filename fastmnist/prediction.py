@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from fastmnist.errors import ModelError
 from fastmnist.inputs.batch import Batch, Predictions
 from fastmnist.model.model_file import Model
 from fastmnist.shapes import NO_DIGIT
+from fastmnist.threads import startable
 
 
 def predict(model: Model, batches: Generator[Batch], *, probabilities: bool = False) -> Iterator[Predictions]:
@@ -37,7 +39,11 @@ def _refusal(batch: Batch, row: int, probability: np.float32) -> str:
 
 
 def _read_ahead(batches: Generator[Batch]) -> Iterator[Batch]:
-    """Yield the batches; while one is in use, a thread reads the next."""
+    """Yield the batches; while one is in use, a thread reads the next, if one can be started."""
+    if startable(2) == 1:
+        with closing(batches):
+            yield from batches
+        return
     with ThreadPoolExecutor(1) as reader:
         following = reader.submit(next, batches, None)
         try:

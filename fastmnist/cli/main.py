@@ -85,6 +85,8 @@ def main() -> None:
             signal.signal(number, _stop)
     warnings.showwarning = _show_warning
     set_up_program()
+    # We multiply nothing large with NumPy; where OpenBLAS can't start its threads, it raises SIGINT.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         code = _run()
         _flush_stdout()

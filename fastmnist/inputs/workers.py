@@ -1,11 +1,12 @@
 """Threads that share the rows of a batch: all of them, or one where that is faster."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import NamedTuple
 
-from fastmnist.threads import Pace
+from fastmnist.threads import Pace, startable
 
 CHUNK = 128  # files for a thread at a time: about 2 ms of work, against 20 us to hand it over
 CHUNKS_PER_THREAD = 4  # at least, so that no thread waits long for the last one
@@ -29,7 +30,7 @@ class Workers:
     """A pool of threads, ended with the context."""
 
     def __init__(self, threads: int) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
+        self._pool: ThreadPoolExecutor | None = None  # begun when it is first needed
         self._pace = Pace(threads)
         self._seconds_per_row = 0.001  # to begin with
         self._n_probes_left = 2
@@ -38,7 +39,8 @@ class Workers:
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        self._pool.shutdown(cancel_futures=True)
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
 
     def rows_per_batch(self) -> int:
         """Return how many rows take about BATCH_SECONDS, by the last batch."""
@@ -63,7 +65,7 @@ class Workers:
         """Call `work` for slices of the rows in that many threads; return the errors by row."""
         size = min(CHUNK, -(-len(rows) // (CHUNKS_PER_THREAD * threads))) if threads > 1 else len(rows)
         slices = [slice(row, min(row + size, rows.stop)) for row in rows[::size]]
-        chunks = [task.result() for task in [self._pool.submit(_timed, work, part) for part in slices]]
+        chunks = list(self._map(threads)(partial(_timed, work), slices))
         seconds = max(chunk.stop for chunk in chunks) - min(chunk.start for chunk in chunks)
         self._seconds_per_row = seconds / len(rows)
         if self._n_probes_left:
@@ -71,6 +73,12 @@ class Workers:
         else:
             self._pace.record(threads, self._seconds_per_row)
         return {row: error for chunk in chunks for row, error in chunk.errors.items()}
+
+    def _map(self, threads: int) -> Callable[..., Iterator[_Chunk]]:
+        """Return the `map` of a pool of that many threads, or Python's own where one is enough or no other can start."""
+        if threads > 1 and self._pool is None and (n_more := startable(threads + 1) - 1):
+            self._pool = ThreadPoolExecutor(n_more, thread_name_prefix="decode")
+        return map if threads == 1 or self._pool is None else self._pool.map
 
 
 def _timed(work: Work, rows: slice) -> _Chunk:
