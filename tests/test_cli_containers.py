@@ -86,8 +86,13 @@ def no_thread():
     resource.setrlimit(resource.RLIMIT_STACK, (1 << 47, resource.RLIM_INFINITY))
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="glibc's way to size a thread")
-@pytest.mark.skipif(resource.getrlimit(resource.RLIMIT_STACK)[1] != resource.RLIM_INFINITY, reason="a hard limit")
+needs_large_stacks = pytest.mark.skipif(
+    sys.platform != "linux" or resource.getrlimit(resource.RLIMIT_STACK)[1] != resource.RLIM_INFINITY,
+    reason="glibc, and no hard limit on the stack",
+)
+
+
+@needs_large_stacks
 def test_where_no_thread_can_be_started_the_rows_are_the_same(predict, expected):
     run = predict(preexec_fn=no_thread)
     assert (run.code, run.lines) == (0, expected)
@@ -108,6 +113,18 @@ def test_where_few_threads_may_be_started_the_rows_are_the_same(allowed, predict
     run = predict(*as_nobody("prlimit", f"--nproc={allowed}"), XDG_CACHE_HOME=nobodys_folder)
     assert (run.code, run.lines) == (0, expected)
     assert told(run) == ([LIMIT] if allowed < 5 else [])
+
+
+@needs_large_stacks
+def test_where_no_thread_can_be_started_numbers_are_read(run_cli, seven, tmp_path):
+    write_pngs(tmp_path / "in", [seven] * 3)
+    expected = run_cli("read", "in")
+    done = subprocess.run(
+        cli_command("read", "in"), cwd=tmp_path, env=cli_environment(), capture_output=True, preexec_fn=no_thread
+    )
+    assert done.returncode == expected.code == 0
+    assert done.stdout == expected.stdout
+    assert LIMIT in done.stderr.decode()
 
 
 @needs_root

@@ -1,10 +1,10 @@
 """Threads that share the rows of a batch: all of them, or one where that is faster."""
 
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fastmnist.threads import Pace, startable
 
@@ -16,6 +16,24 @@ BATCH_SECONDS = 0.5  # rows appear this often, however large the pictures
 
 # Does something for a slice of the rows; returns row within the slice -> message where that failed.
 Work = Callable[[slice], dict[int, str]]
+
+
+class _Caller(Executor):
+    """A pool without threads: what is submitted is done there and then."""
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        try:
+            done.set_result(function(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001, RUF100  # whoever asks for the result gets it
+            done.set_exception(error)
+        return done
+
+
+def open_pool(threads: int) -> Executor:
+    """Return a pool of so many threads, or of as many as can be started, maybe none."""
+    n_more = startable(threads + 1) - 1
+    return ThreadPoolExecutor(n_more, thread_name_prefix="decode") if n_more else _Caller()
 
 
 class _Chunk(NamedTuple):
@@ -30,7 +48,7 @@ class Workers:
     """A pool of threads, ended with the context."""
 
     def __init__(self, threads: int) -> None:
-        self._pool: ThreadPoolExecutor | None = None  # begun when it is first needed
+        self._pool: Executor | None = None  # begun when it is first needed
         self._pace = Pace(threads)
         self._seconds_per_row = 0.001  # to begin with
         self._n_probes_left = 2
@@ -65,7 +83,10 @@ class Workers:
         """Call `work` for slices of the rows in that many threads; return the errors by row."""
         size = min(CHUNK, -(-len(rows) // (CHUNKS_PER_THREAD * threads))) if threads > 1 else len(rows)
         slices = [slice(row, min(row + size, rows.stop)) for row in rows[::size]]
-        chunks = list(self._map(threads)(partial(_timed, work), slices))
+        if threads > 1 and self._pool is None:
+            self._pool = open_pool(threads)
+        share = map if threads == 1 or self._pool is None else self._pool.map
+        chunks = list(share(partial(_timed, work), slices))
         seconds = max(chunk.stop for chunk in chunks) - min(chunk.start for chunk in chunks)
         self._seconds_per_row = seconds / len(rows)
         if self._n_probes_left:
@@ -73,12 +94,6 @@ class Workers:
         else:
             self._pace.record(threads, self._seconds_per_row)
         return {row: error for chunk in chunks for row, error in chunk.errors.items()}
-
-    def _map(self, threads: int) -> Callable[..., Iterator[_Chunk]]:
-        """Return the `map` of a pool of that many threads, or Python's own where one is enough or no other can start."""
-        if threads > 1 and self._pool is None and (n_more := startable(threads + 1) - 1):
-            self._pool = ThreadPoolExecutor(n_more, thread_name_prefix="decode")
-        return map if threads == 1 or self._pool is None else self._pool.map
 
 
 def _timed(work: Work, rows: slice) -> _Chunk:

@@ -191,7 +191,7 @@ def _compile(function: Callable[..., Any], *, parallel: bool) -> Any:
 
 
 def threading_layer() -> str:
-    """Return the threading layer of parallel kernels, omp, tbb, workqueue or none; loads it, as a first kernel would."""
+    """Return the threading layer of parallel kernels, omp, tbb, workqueue or none; loads it, as the first one would."""
     if not _can_be_parallel():
         return "none"
     numba.np.ufunc.parallel._launch_threads()
