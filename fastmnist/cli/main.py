@@ -22,6 +22,7 @@ COMMANDS = {
     "train": "Train a network on labelled images.",
     "predict": "Name the digit in each image, as CSV.",
     "read": "Read the numbers in each picture, as CSV.",
+    "merge": "Put the shards of a job together.",
     "evaluate": "Print accuracy, per-class table and confusion matrix.",
     "info": "Print what a model file says about itself.",
     "warmup": "Compile all kernels now, not at first use.",
