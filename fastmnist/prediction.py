@@ -1,12 +1,12 @@
 """Inputs -> batches -> predictions: streaming, in input order, in constant memory."""
 
 from collections.abc import Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from fastmnist.errors import ModelError
 from fastmnist.inputs.batch import Batch, Predictions
+from fastmnist.inputs.workers import open_pool
 from fastmnist.model.model_file import Model
 from fastmnist.shapes import NO_DIGIT
 
@@ -38,7 +38,7 @@ def _refusal(batch: Batch, row: int, probability: np.float32) -> str:
 
 def _read_ahead(batches: Generator[Batch]) -> Iterator[Batch]:
     """Yield the batches; while one is in use, a thread reads the next."""
-    with ThreadPoolExecutor(1) as reader:
+    with open_pool(1) as reader:
         following = reader.submit(next, batches, None)
         try:
             while (batch := following.result()) is not None:

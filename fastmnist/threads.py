@@ -3,9 +3,14 @@
 What Numba reads when it is imported is set here, so nothing here imports it.
 """
 
+import logging
 import math
 import os
+import threading
+import time
 from pathlib import Path
+
+_log = logging.getLogger(__name__)
 
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 
@@ -23,6 +28,41 @@ def set_up_program() -> None:
     """Set what libgomp, Numba and OpenCV read when they are loaded, unless the user has. For programs only."""
     for name, value in PROGRAM_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+
+
+_told_too_few = False
+
+
+def startable(n: int) -> int:
+    """Return how many of `n` threads, the calling one among them, could run at once now: at least 1.
+
+    A limit (`ulimit -u`, a container's on processes) counts what others have started too, so it is found out by trying.
+    libgomp ends the process where it can't start a thread. The first shortage is logged.
+    """
+    global _told_too_few
+    enough = threading.Event()
+    started: list[threading.Thread] = []
+    try:
+        for _ in range(n - 1):
+            thread = threading.Thread(target=enough.wait)
+            thread.start()
+            started.append(thread)
+    except RuntimeError:  # can't start new thread
+        if not _told_too_few:
+            _told_too_few = True
+            _log.warning("the system's limit on threads is reached (ulimit -u, or a container's): using fewer")
+    finally:
+        enough.set()
+        for thread in started:
+            _wait_until_gone(thread)
+    return len(started) + 1
+
+
+def _wait_until_gone(thread: threading.Thread) -> None:
+    """Wait until the system no longer counts `thread`, on Linux a moment longer than Python does."""
+    thread.join()
+    while os.path.exists(f"/proc/self/task/{thread.native_id}"):
+        time.sleep(0.0001)
 
 
 def usable_cpus() -> int:

@@ -27,11 +27,12 @@ def doctor(model: str | None) -> int:
     """
     is_set = "NUMBA_NUM_THREADS" in os.environ
     from fastmnist.kernels import cache, jit
+    from fastmnist.threads import startable
 
     found, is_sound = _model(model)
     for name, value in (
         *_versions(),
-        ("threads", f"{jit.n_threads()} ({_origin(is_set)})"),
+        ("threads", f"{startable(jit.n_threads())} ({_origin(is_set)})"),
         ("threading layer", jit.threading_layer()),
         ("cpu", _cpu()),
         ("kernel cache", _cache(cache.cache_folder())),
@@ -80,10 +81,12 @@ def _cpu() -> str:
     return f"{name} with {', '.join(present) or 'no vector extension that is known here'}"
 
 
-def _cache(folder: "Path") -> str:
+def _cache(folder: "Path | None") -> str:
     """Say where the compiled kernels are, how many, and whether more can be written."""
     from fastmnist.kernels.cache import check_folder
 
+    if folder is None:
+        return "NONE (HOME is not set): kernels are recompiled in every process"
     try:
         sizes = [path.stat().st_size for path in folder.rglob("*.nbc")]
         check_folder(folder)

@@ -22,6 +22,7 @@ COMMANDS = {
     "train": "Train a network on labelled images.",
     "predict": "Name the digit in each image, as CSV.",
     "read": "Read the numbers in each picture, as CSV.",
+    "merge": "Put the shards of a job together.",
     "evaluate": "Print accuracy, per-class table and confusion matrix.",
     "info": "Print what a model file says about itself.",
     "warmup": "Compile all kernels now, not at first use.",
@@ -85,6 +86,8 @@ def main() -> None:
             signal.signal(number, _stop)
     warnings.showwarning = _show_warning
     set_up_program()
+    # We multiply nothing large with NumPy; where OpenBLAS can't start its threads, it raises SIGINT.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         code = _run()
         _flush_stdout()

@@ -164,7 +164,7 @@ def open_target(
     from fastmnist.version import __version__
 
     if path is None or is_direct(path):
-        with _stream(path) as stream:
+        with open_stream(path) as stream:
             stream.write(row_format.header)
             yield Target(stream, Selection(*shard), None)
             stream.flush()
@@ -201,12 +201,12 @@ def _row_format(options: RowOptions, model: "Model") -> "RowFormat":
 
 
 @contextmanager
-def _stream(path: str | None) -> Iterator[BinaryIO]:
-    """Yield the stream of stdout, of a device or of a FIFO."""
+def open_stream(path: str | None) -> Iterator[BinaryIO]:
+    """Yield the stream of stdout, of a device or FIFO, or of a file that appears at the end. Raises OutputError."""
     from fastmnist.output.atomic import atomic_file
 
     if path is not None:
-        with atomic_file(path) as file:  # which writes to such a path as it is
+        with atomic_file(path) as file:
             yield file
     elif sys.stdout is None:
         raise OutputError("stdout is closed, expected a place for the rows: use -o FILE")

@@ -32,7 +32,8 @@ def warmup() -> None:
     list(CsvFormat(DIGITS).rows(predictions))
     Augmenter(Augmentation(), 1).distort(pixels, order, 0, 0)
     Trainer(network, batch_size=1, momentum=0, max_samples=1).train(pixels, labels, order, 0.1, 0)
-    say(f"kernels ready in {cache_folder()}, {time.perf_counter() - start:.1f} s")
+    place = cache_folder() or "this process alone"
+    say(f"kernels ready in {place}, {time.perf_counter() - start:.1f} s")
 
 
 def _read_all_kinds() -> None:

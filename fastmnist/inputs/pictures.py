@@ -6,7 +6,7 @@ Digits by themselves come as batches of images; see stream.py.
 import logging
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -20,6 +20,7 @@ from fastmnist.images.pages import decode_pages, may_have_pages
 from fastmnist.inputs.paths import Ignored, Input, Kind, find_inputs
 from fastmnist.inputs.selection import Selection
 from fastmnist.inputs.stdin import open_stdin
+from fastmnist.inputs.workers import open_pool
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ def read_pictures(
     `selection` are read. Logged as warnings: empty folders, and at the end the kinds of files that were ignored.
     """
     selection, ignored = selection or Selection(), Ignored()
-    with ThreadPoolExecutor(threads, thread_name_prefix="read") as pool:
+    with open_pool(threads) as pool:
         waiting: deque[Future[Item[Made]]] = deque()
         for found in find_inputs(inputs, ignored):
             taken = selection.take([found.path], [None])

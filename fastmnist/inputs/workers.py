@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from functools import partial
+from typing import Any, NamedTuple
 
-from fastmnist.threads import Pace
+from fastmnist.threads import Pace, startable
 
 CHUNK = 128  # files for a thread at a time: about 2 ms of work, against 20 us to hand it over
 CHUNKS_PER_THREAD = 4  # at least, so that no thread waits long for the last one
@@ -15,6 +16,24 @@ BATCH_SECONDS = 0.5  # rows appear this often, however large the pictures
 
 # Does something for a slice of the rows; returns row within the slice -> message where that failed.
 Work = Callable[[slice], dict[int, str]]
+
+
+class _Caller(Executor):
+    """A pool without threads: what is submitted is done there and then."""
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        try:
+            done.set_result(function(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001, RUF100  # whoever asks for the result gets it
+            done.set_exception(error)
+        return done
+
+
+def open_pool(threads: int) -> Executor:
+    """Return a pool of so many threads, or of as many as can be started, maybe none."""
+    n_more = startable(threads + 1) - 1
+    return ThreadPoolExecutor(n_more, thread_name_prefix="decode") if n_more else _Caller()
 
 
 class _Chunk(NamedTuple):
@@ -29,7 +48,7 @@ class Workers:
     """A pool of threads, ended with the context."""
 
     def __init__(self, threads: int) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
+        self._pool: Executor | None = None  # begun when it is first needed
         self._pace = Pace(threads)
         self._seconds_per_row = 0.001  # to begin with
         self._n_probes_left = 2
@@ -38,7 +57,8 @@ class Workers:
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        self._pool.shutdown(cancel_futures=True)
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
 
     def rows_per_batch(self) -> int:
         """Return how many rows take about BATCH_SECONDS, by the last batch."""
@@ -63,7 +83,10 @@ class Workers:
         """Call `work` for slices of the rows in that many threads; return the errors by row."""
         size = min(CHUNK, -(-len(rows) // (CHUNKS_PER_THREAD * threads))) if threads > 1 else len(rows)
         slices = [slice(row, min(row + size, rows.stop)) for row in rows[::size]]
-        chunks = [task.result() for task in [self._pool.submit(_timed, work, part) for part in slices]]
+        if threads > 1 and self._pool is None:
+            self._pool = open_pool(threads)
+        share = map if threads == 1 or self._pool is None else self._pool.map
+        chunks = list(share(partial(_timed, work), slices))
         seconds = max(chunk.stop for chunk in chunks) - min(chunk.start for chunk in chunks)
         self._seconds_per_row = seconds / len(rows)
         if self._n_probes_left:

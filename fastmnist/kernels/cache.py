@@ -21,11 +21,11 @@ from fastmnist.version import __version__
 _log = logging.getLogger(__name__)
 
 try:  # Numba's private parts; without them `attach` uses the public cache
-    from numba.core.caching import CompileResultCacheImpl, FunctionCache
+    from numba.core.caching import CompileResultCacheImpl, FunctionCache, NullCache
 
     HAS_PRIVATE_CACHE = True
 except ImportError:
-    CompileResultCacheImpl = FunctionCache = object
+    CompileResultCacheImpl = FunctionCache = NullCache = object
     HAS_PRIVATE_CACHE = False
 
 
@@ -44,12 +44,27 @@ def _announce_compile() -> None:
         _log.info("compiling kernels: first use of this version, once, some seconds")
 
 
-def cache_folder() -> Path:
-    """Return the folder of compiled kernels: one for each version of their sources, of Numba and of fastmnist."""
+def cache_folder() -> Path | None:
+    """Return the folder of compiled kernels: one for each version of their sources, of Numba and of fastmnist.
+
+    It is below NUMBA_CACHE_DIR where that is set, else below the user's cache folder; None for a user without a home.
+    """
+    user_folder = Path(config.CACHE_DIR).absolute() / "fastmnist" if config.CACHE_DIR else _user_folder()
+    if user_folder is None:
+        return None
     digest = hashlib.sha256(f"{__version__} {numba.__version__}".encode())
     for source in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(source.name.encode() + source.read_bytes())
-    return platformdirs.user_cache_path("fastmnist") / f"kernels-{digest.hexdigest()[:16]}"
+    return user_folder / f"kernels-{digest.hexdigest()[:16]}"
+
+
+def _user_folder() -> Path | None:
+    """Return fastmnist's folder in the user's cache, None where HOME is unset and nobody else knows it."""
+    try:
+        folder = platformdirs.user_cache_path("fastmnist")
+    except RuntimeError:
+        return None
+    return folder if folder.is_absolute() else None  # older versions return ~ as it is
 
 
 _folder = cache_folder()
@@ -152,11 +167,25 @@ class _SafeCache(FunctionCache):
             self.disable()
 
 
+class _NoCache(NullCache):
+    """No cache, where there is no place for one."""
+
+    def load_overload(self, sig: Any, target_context: Any) -> None:
+        _announce_compile()
+        _warn_once(
+            "has no folder: set HOME, XDG_CACHE_HOME or NUMBA_CACHE_DIR; kernels are recompiled in every process"
+        )
+
+
 def attach(dispatcher: Any, function: Callable[..., Any], build: str) -> None:
     """Give a dispatcher, which compiles one `build` of `function`, its place in the cache.
 
     A build has a folder of its own, because Numba's key is the same for all of them.
     """
+    if _folder is None:
+        if HAS_PRIVATE_CACHE:
+            dispatcher._cache = _NoCache()
+        return
     folder = _folder / build
     if HAS_PRIVATE_CACHE and hasattr(dispatcher, "_cache"):
         dispatcher._cache = _SafeCache(function, folder)

@@ -8,9 +8,9 @@ stayed the same.
 All of this hangs on private parts of Numba; jit.py decides whether they can be used.
 """
 
+from collections.abc import Callable
 from typing import Any
 
-import numba
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.registry import CPUDispatcher
@@ -54,10 +54,10 @@ class DeviceFunction(CPUDispatcher):
         self.overloads[tuple(cres.signature.args)] = cres
 
 
-def passes_trial() -> bool:
-    """Return whether a small kernel with a device function compiles and computes what it should."""
+def passes_trial(njit: Callable[..., Any]) -> bool:
+    """Return whether `njit` compiles a small kernel with a device function, which computes what it should."""
     try:
         double = DeviceFunction(lambda number: 2 * number)
-        return bool(numba.njit(lambda number: double(number) + 1)(20) == 41)
+        return bool(njit(lambda number: double(number) + 1)(20) == 41)
     except Exception:  # noqa: BLE001, RUF100  # whatever a changed Numba raises
         return False

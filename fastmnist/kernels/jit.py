@@ -5,6 +5,7 @@ bytes, because a kernel splits its work over outputs and never reduces over thre
 device functions that kernels are built from.
 """
 
+import functools
 import math
 import os
 import threading
@@ -16,7 +17,7 @@ from typing import Any
 import numba
 
 from fastmnist.kernels import cache
-from fastmnist.threads import usable_cpus
+from fastmnist.threads import startable, usable_cpus
 
 NEWEST_TESTED = (0, 68)  # with a newer Numba, what uses its private parts has to pass a trial
 
@@ -40,12 +41,46 @@ _PROCESS = os.getpid()
 _in_parallel = threading.Lock()
 
 
+class _Team(threading.local):
+    """The threads that the threading layer has for the Python thread that asks."""
+
+    size = 1  # so many were found to be startable, the Python thread among them
+
+
+_team = _Team()
+
+
+def _size_of_team(n: int) -> int:
+    """Return how many of `n` threads a parallel kernel called from here can have."""
+    if n > _team.size:
+        _team.size = startable(n)
+    return min(n, _team.size)
+
+
+@functools.cache
+def _can_be_parallel() -> bool:
+    """Return whether Numba has threads; where the environment asks for a layer that is missing, say so once."""
+    try:
+        numba.get_num_threads()
+    except ValueError as error:
+        warnings.warn(
+            f"NUMBA_THREADING_LAYER={numba.config.THREADING_LAYER}: {str(error).splitlines()[0]} "
+            "Install it (tbb: pip install tbb) or unset the variable; kernels use one thread",
+            stacklevel=2,
+        )
+        return False
+    return True
+
+
 def n_threads() -> int:
     """Return how many threads parallel kernels may use, called from here.
 
     1 in a forked child: OpenMP's threads stay with the parent, and Numba would kill the child at a parallel region.
+    1 too where Numba has no threading layer.
     """
-    return int(min(numba.get_num_threads(), MAX_THREADS)) if os.getpid() == _PROCESS else 1
+    if os.getpid() != _PROCESS or not _can_be_parallel():
+        return 1
+    return int(min(numba.get_num_threads(), MAX_THREADS))
 
 
 class Kernel:
@@ -73,7 +108,7 @@ class Kernel:
         if n_threads() == 1:
             self.serial(*args, n_parts)
         else:
-            with _in_parallel, using_threads(n_parts):
+            with _in_parallel, using_threads(_size_of_team(n_parts)):
                 self.parallel(*args, n_parts)
 
 
@@ -81,9 +116,9 @@ class Kernel:
 def using_threads(n: int) -> Iterator[None]:
     """Let kernels use `n` threads, or all that Numba has, while the context lasts, in this Python thread only.
 
-    In a forked child there is one anyway, and Numba must not be asked for its threads.
+    In a forked child, or without a threading layer, there is one anyway, and Numba must not be asked for its threads.
     """
-    if os.getpid() != _PROCESS:
+    if os.getpid() != _PROCESS or not _can_be_parallel():
         yield
         return
     before, wanted = numba.get_num_threads(), min(n, numba.config.NUMBA_NUM_THREADS)
@@ -107,17 +142,35 @@ def serial_kernel(function: Callable[..., Any]) -> Any:
     return _compile(function, parallel=False)
 
 
+@contextmanager
+def _jit_enabled() -> Iterator[None]:
+    """Let Numba compile, whatever NUMBA_DISABLE_JIT says: Python can't run the kernels' vector code."""
+    before, numba.config.DISABLE_JIT = numba.config.DISABLE_JIT, 0
+    try:
+        yield
+    finally:
+        numba.config.DISABLE_JIT = before
+
+
+@_jit_enabled()
+def _njit(function: Callable[..., Any], **options: Any) -> Any:
+    """Return Numba's dispatcher for `function`."""
+    dispatcher = numba.njit(function, **options)
+    dispatcher.compile = _jit_enabled()(dispatcher.compile)  # which makes dispatchers too, of what `function` calls
+    return dispatcher
+
+
 def _choose_device_function() -> Any:
     """Return what compiles device functions: DeviceFunction, or Numba's public `njit` where that does not work."""
     try:
         from fastmnist.kernels.inlining import DeviceFunction, passes_trial
 
-        if tuple(int(part) for part in numba.__version__.split(".")[:2]) <= NEWEST_TESTED or passes_trial():
+        if tuple(int(part) for part in numba.__version__.split(".")[:2]) <= NEWEST_TESTED or passes_trial(_njit):
             return DeviceFunction
     except (ImportError, AttributeError):  # private parts that are gone
         pass
     warnings.warn(f"Numba {numba.__version__} is not known here: kernels take twice as long to compile", stacklevel=2)
-    return numba.njit
+    return _njit
 
 
 _device_function = _choose_device_function()
@@ -130,7 +183,7 @@ def inlined(function: Callable[..., Any]) -> Any:
 
 def _compile(function: Callable[..., Any], *, parallel: bool) -> Any:
     """Return Numba's dispatcher for `function`; nothing is compiled before its first call."""
-    dispatcher = numba.njit(
+    dispatcher = _njit(
         function, parallel=parallel, fastmath=FASTMATH, nogil=True, boundscheck=CHECKED, **NO_REFERENCE_COUNTS
     )
     cache.attach(dispatcher, function, "checked" if CHECKED else "parallel" if parallel else "serial")
@@ -138,6 +191,8 @@ def _compile(function: Callable[..., Any], *, parallel: bool) -> Any:
 
 
 def threading_layer() -> str:
-    """Return the threading layer of parallel kernels, omp, tbb or workqueue; loads it, as the first kernel would."""
+    """Return the threading layer of parallel kernels, omp, tbb, workqueue or none; loads it, as the first one would."""
+    if not _can_be_parallel():
+        return "none"
     numba.np.ufunc.parallel._launch_threads()
     return str(numba.threading_layer())

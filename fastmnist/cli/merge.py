@@ -1,0 +1,26 @@
+"""`fastmnist merge`: the shards of a job, put together."""
+
+import click
+
+from fastmnist.cli.predict_output import open_stream
+from fastmnist.cli.terminal import say
+
+
+@click.command()
+@click.argument("parts", nargs=-1, required=True, metavar="PART...", type=click.Path(readable=False))
+@click.option(
+    "-o", "--output", metavar="FILE", type=click.Path(readable=False),
+    help="File to write, all or nothing.  [default: stdout]",
+)  # fmt: skip
+def merge(parts: tuple[str, ...], output: str | None) -> None:
+    """Put the rows of all shards of a job into the order of the whole run.
+
+    PART... are what `predict` or `read` wrote with --shard 1/N to N/N, in this order. Nothing is written if they can't
+    be all shards of one job: if their counts or columns do not fit, or a row occurs in two.
+    """
+    from fastmnist.output.merge import merge as merge_parts
+
+    with open_stream(output) as stream:
+        n_rows = merge_parts(parts, stream)
+        stream.flush()
+    say(f"{n_rows:,} row{'s' * (n_rows != 1)} of {len(parts):,} part{'s' * (len(parts) != 1)}")
