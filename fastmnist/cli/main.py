@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from fastmnist.cli.terminal import say, showing_logs
+from fastmnist.cli.terminal import complain, complain_of, showing_logs
 from fastmnist.errors import FastmnistError, OutputError, printable, reason
 from fastmnist.threads import set_up_program
 from fastmnist.version import __version__
@@ -68,7 +68,7 @@ class Commands(click.Group):
 
 
 @click.group(cls=Commands, help=HELP, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)
-@click.version_option(__version__, "--version", message="fastmnist %(version)s")
+@click.version_option(__version__, "-V", "--version", message="fastmnist %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.pass_context
 def cli(context: click.Context, debug: bool) -> None:
@@ -104,7 +104,7 @@ def _code_for(error: BaseException, *, debug: bool) -> int:
     """Return the exit code for what a command raised, and say why in one line."""
     signal.setitimer(signal.ITIMER_REAL, 0)
     if _stopped_by is not None:  # whatever our Stopped was turned into on its way
-        say(f"fastmnist: stopped by {_stopped_by.name}")
+        complain(f"fastmnist: stopped by {_stopped_by.name}")
         # By now all files are closed. Python's own end may crash after a half-done import or compilation.
         os._exit(128 + _stopped_by)
     if isinstance(error, BrokenPipeError):
@@ -143,7 +143,7 @@ def _show_usage(error: click.UsageError) -> int:
 def _fail(message: str, debug: bool) -> int:
     if debug:
         traceback.print_exc()
-    say(f"fastmnist: error: {message}")
+    complain_of(message)
     return EXIT_FAILED
 
 
@@ -152,7 +152,7 @@ def _subject(error: OSError) -> str:
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    say(f"fastmnist: warning: {printable(str(message))}")
+    complain(f"fastmnist: warning: {printable(str(message))}")
 
 
 def _flush_stdout() -> None:
