@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from fastmnist.cli.terminal import say
 from fastmnist.errors import printable
@@ -44,6 +45,11 @@ def model_option(command: Callable[..., Any]) -> Callable[..., Any]:
         type=click.Path(readable=False),
         help="Model file, or shipped for fastmnist's own.  [default: $FASTMNIST_MODEL, ./model.safetensors, shipped]",
     )(command)
+
+
+def is_named(option: str) -> bool:
+    """Return whether the user gave an option of the running command a value."""
+    return click.get_current_context().get_parameter_source(option) is not ParameterSource.DEFAULT
 
 
 PREPROCESS_HELP = (

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from fastmnist.cli.options import model_option, open_model, preprocess_option, threads_option
-from fastmnist.cli.predict_output import RowOptions, check_options, open_output, row_options
+from fastmnist.cli.predict_output import RowOptions, check_options, fit_for, open_output, row_options
 from fastmnist.cli.predict_preview import Preview, show_options
 from fastmnist.cli.terminal import on_terminal, say
 
@@ -54,6 +54,8 @@ def predict(
     from fastmnist.inputs.paths import count_rows
 
     paths = _inputs(inputs, files_from, null)
+    if files_from is None:
+        options = fit_for(inputs, options)
     loaded = open_model(model)
     preprocess = _preprocess(preprocess, loaded.preprocess)
     preview = Preview(loaded, preprocess, n_shown, dump)

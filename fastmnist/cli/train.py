@@ -4,10 +4,10 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from fastmnist.cli.options import (
     class_names_option,
+    is_named,
     preprocess_option,
     threads_option,
 )
@@ -114,17 +114,12 @@ def train(
     model = run.model(float16=float16)
     if test_set is not None and run.evaluation is not None:
         say(f"test accuracy {run.evaluation.accuracy:.2%} on {len(test_set.labels):,} images")
-    if not run.has_learnt and not _is_named("output") and os.path.exists(output):
+    if not run.has_learnt and not is_named("output") and os.path.exists(output):
         raise TrainingError(
             f"{printable(output)}: a model is there, and is kept; name another file with --output to save this one"
         )
     save_model(output, model)
     say(f"saved {printable(output)}")
-
-
-def _is_named(option: str) -> bool:
-    """Return whether the user gave an option a value."""
-    return click.get_current_context().get_parameter_source(option) is not ParameterSource.DEFAULT
 
 
 def _show(run: "TrainingRun", history_path: str | None) -> None:

@@ -3,7 +3,7 @@
 import logging
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import NamedTuple
@@ -107,6 +107,15 @@ def count_rows(inputs: Iterable[bytes | str]) -> int:
         else:
             n_rows += estimate_rows(found.path) if found.kind is Kind.TABLE else 1
     return n_rows
+
+
+def is_one_picture(inputs: Sequence[str]) -> bool:
+    """Return whether `inputs` is one file that is read as a picture, be it there or not; stdin is none."""
+    if len(inputs) != 1 or inputs[0] == "-":
+        return False
+    path = os.fsencode(inputs[0])
+    mode = _mode(path)
+    return not stat.S_ISDIR(mode) and _kind(path, mode) is Kind.IMAGE
 
 
 def _kind(path: bytes, mode: int) -> Kind:
