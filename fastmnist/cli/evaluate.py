@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fastmnist.cli.options import model_option, open_model, threads_option
+from fastmnist.cli.options import model_option, open_model, quiet_option, threads_option
 from fastmnist.cli.terminal import put, say
 from fastmnist.errors import printable
 from fastmnist.shapes import NO_DIGIT, SIDE
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @click.option("--errors", type=click.Path(readable=False), metavar="FOLDER",
               help="Write the misclassified images there, as PNG files named by true and predicted class.")  # fmt: skip
 @threads_option
+@quiet_option
 def evaluate(data: str, model: str | None, as_json: bool, errors: str | None) -> int:
     """Print how good a model is on the test set in folder DATA.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from fastmnist.cli.terminal import say
+from fastmnist.cli.terminal import be_quiet, say
 from fastmnist.errors import printable
 from fastmnist.shapes import MAX_CLASSES, PREPROCESS_MODES, is_class_name, is_no_digit
 
@@ -52,6 +52,19 @@ def is_named(option: str) -> bool:
     return click.get_current_context().get_parameter_source(option) is not ParameterSource.DEFAULT
 
 
+def _be_quiet(_context: click.Context, _option: click.Parameter, is_quiet: bool) -> None:
+    if is_quiet:
+        be_quiet()
+
+
+def quiet_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --quiet."""
+    return click.option(
+        "-q", "--quiet", is_flag=True, expose_value=False, is_eager=True, callback=_be_quiet,
+        help="Say nothing on stderr but warnings and errors; no bar.",
+    )(command)  # fmt: skip
+
+
 PREPROCESS_HELP = (
     "Bring images into MNIST's form. auto: images not yet in that form; mnist: every image; none: no image. "
     "Pixels of IDX files are normalised only with mnist."
@@ -65,14 +78,14 @@ def preprocess_option(default: str) -> Callable[[Callable[..., Any]], Callable[.
     )
 
 
-def open_model(option: str | None) -> "Model":
-    """Load the model to use and say which it is."""
+def open_model(option: str | None, *, is_argument: bool = False) -> "Model":
+    """Load the model to use and say which it is, and why that one; not so for one that is the command's argument."""
     from fastmnist import api
     from fastmnist.model.model_file import find_model
 
     path, origin = find_model(option)
     model = api.load(path)
-    say(f"model: {printable(path)} ({origin})")
+    say(f"model: {printable(path)}" + ("" if is_argument else f" ({origin})"))
     return model
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from fastmnist.cli.options import model_option, open_model, preprocess_option, threads_option
+from fastmnist.cli.options import model_option, open_model, preprocess_option, quiet_option, threads_option
 from fastmnist.cli.predict_output import RowOptions, check_options, fit_for, open_output, row_options
 from fastmnist.cli.predict_preview import Preview, show_options
 from fastmnist.cli.terminal import on_terminal, say
@@ -26,6 +26,7 @@ from fastmnist.cli.terminal import on_terminal, say
 @show_options
 @row_options
 @threads_option
+@quiet_option
 def predict(
     inputs: tuple[str, ...],
     model: str | None,

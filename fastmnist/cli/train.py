@@ -9,6 +9,7 @@ from fastmnist.cli.options import (
     class_names_option,
     is_named,
     preprocess_option,
+    quiet_option,
     threads_option,
 )
 from fastmnist.cli.terminal import ProgressBar, say
@@ -72,6 +73,7 @@ The recipes, what they reach on MNIST, and the time they take on two cores:
 )
 @click.option("--show-augmented", type=click.Path(readable=False), metavar="FILE.png",
               help="Write a contact sheet of training images and distorted copies, and do not train.")  # fmt: skip
+@quiet_option
 def train(
     data: str,
     start: str | None,

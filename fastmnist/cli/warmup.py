@@ -6,10 +6,12 @@ import time
 
 import click
 
+from fastmnist.cli.options import quiet_option
 from fastmnist.cli.terminal import say
 
 
 @click.command()
+@quiet_option
 def warmup() -> None:
     """Compile every kernel into the cache, so that no later command has to."""
     import numpy as np
