@@ -152,8 +152,9 @@ def shown_on_terminal(*arguments, cwd, stdout=subprocess.DEVNULL, **environment)
     `stdout` is TERMINAL where it is to be on the same one.
     """
     leader, follower = pty.openpty()
+    environment = cli_environment(**{"TERM": "xterm", "NO_COLOR": None, **environment})
     process = subprocess.Popen(
-        cli_command(*arguments), cwd=cwd, env=cli_environment(TERM="xterm", **environment), stdin=subprocess.DEVNULL,
+        cli_command(*arguments), cwd=cwd, env=environment, stdin=subprocess.DEVNULL,
         stdout=follower if stdout == TERMINAL else stdout, stderr=follower,
     )  # fmt: skip
     os.close(follower)

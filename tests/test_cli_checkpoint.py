@@ -91,7 +91,10 @@ def test_all_settings_are_in_the_model_and_the_history(run_cli, small_set, tmp_p
     strengths = {"rotation": 10, "scale": 0.1, "shear": 0.1, "translation": 1, "elastic": 1, "thickness": 0.2}
     assert recipe["augment"] | strengths == recipe["augment"]
     last = rows_of(tmp_path / "h.csv")[-1]
-    assert f"validation {float(last['validation_loss']):.4f}  {float(last['validation_accuracy']):.2%}" in run.stderr
+    assert (
+        f"validation loss {float(last['validation_loss']):.4f}, accuracy {float(last['validation_accuracy']):.2%}"
+        in run.stderr
+    )
     model = load_model(tmp_path / "model.safetensors")
     assert model.metadata["validation_accuracy"] == float(last["validation_accuracy"])
     held_out = open_dataset(small_set).load("train")[:2]

@@ -16,7 +16,7 @@ def table(tmp_path):
     def show(*arguments):
         code, text = shown_on_terminal("info", *arguments, cwd=tmp_path, stdout=TERMINAL)
         assert code == 0
-        first, *rows = screen(text.replace("\r\n", "\n"))
+        first, *rows = screen(text)
         return first, {row[:13].strip(): row[13:] for row in rows}
 
     return show

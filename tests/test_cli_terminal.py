@@ -22,7 +22,7 @@ def shown(*arguments, cwd, **settings):
     """The exit code of `fastmnist ARGUMENTS`, and the lines on its terminal, where stdout is too."""
     code, text = shown_on_terminal(*arguments, cwd=cwd, stdout=TERMINAL, **settings)
     assert "Traceback" not in text
-    return code, screen(text.replace("\r\n", "\n"))
+    return code, screen(text)
 
 
 def test_the_screen_shows_what_came_last():
@@ -75,6 +75,14 @@ def test_one_picture_that_cannot_be_read_has_no_label_on_its_line(tmp_path):
     assert lines[2] == "a\\x1b[2Jb.png  no label"
 
 
+@pytest.mark.parametrize(("environment", "is_red"), [({}, True), ({"NO_COLOR": ""}, True), ({"NO_COLOR": "1"}, False)])
+def test_an_error_has_colour_where_the_user_wants_it(environment, is_red, tmp_path):
+    code, text = shown_on_terminal("info", "none.safetensors", cwd=tmp_path, stdout=TERMINAL, **environment)
+    assert code == 1
+    assert ("\033[31m" in text) == is_red
+    assert screen(text)[0].startswith("fastmnist: error: none.safetensors: no such file")
+
+
 def test_no_bar_is_drawn_over_rows(small_model, digits, tmp_path):
     write_images(tmp_path / "idx", digits[0])
     code, text = shown_on_terminal("predict", "--model", small_model, "idx", cwd=tmp_path, stdout=TERMINAL)
@@ -109,6 +117,6 @@ def test_the_clock_of_a_bar_begins_after_compiling(small_set, tmp_path):
         "train", small_set, "--recipe", "seed", "--epochs", "40", "--threads", "1", cwd=tmp_path, XDG_CACHE_HOME=cache
     )
     assert code == 0
-    assert screen(text.replace("\r\n", "\n"))[0] == "compiling kernels (first run only, about 10 s)"
+    assert screen(text)[0] == "compiling kernels (first run only, about 10 s)"
     bars = re.findall(r"training: +\d+%\|[^|]*\| (\S+)/40.0k \[(.*?), ", text)
     assert next(clock for position, clock in bars if position != "0.00") == "00:00<?"  # compiling took seconds

@@ -132,6 +132,8 @@ def _show(run: "TrainingRun", history_path: str | None) -> None:
     sizes = "-".join(str(size) for size in training.network.layer_sizes)
     n_epochs, n_samples = training.recipe.epochs, len(training.pixels)
     say(f"training {sizes} on {n_samples:,} images, recipe {training.recipe.name}")
+    if training.recipe.augment:
+        say("training loss and accuracy are of distorted images, those of validation and test of images as given")
     if run.epochs:
         say(f"resuming after epoch {len(run.epochs)} of {n_epochs}")
     with open_history(history_path, run.epochs) as history, ProgressBar(n_samples * n_epochs, "training") as bar:
