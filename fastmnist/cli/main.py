@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from fastmnist.cli.suggestions import hint_for
 from fastmnist.cli.terminal import complain, complain_of, showing_logs
 from fastmnist.errors import FastmnistError, OutputError, printable, reason
 from fastmnist.threads import set_up_program
@@ -27,6 +28,7 @@ COMMANDS = {
     "doctor": "Print versions, threads, CPU, kernel cache and model.",
 }
 EXIT_FAILED, EXIT_USAGE = 1, 2
+COMPLETE = "_FASTMNIST_COMPLETE"
 REPEAT_SECONDS = 0.5  # delay before raising again; long enough for cleanup to finish
 
 
@@ -64,6 +66,7 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = getattr(importlib.import_module(f"fastmnist.cli.{cmd_name}"), cmd_name)
+        command.short_help = COMMANDS[cmd_name]  # for shells that complete commands
         return command
 
 
@@ -119,13 +122,19 @@ def _code_for(error: BaseException, *, debug: bool) -> int:
 
 def _run() -> int:
     """Parse and run, around click's own `main`: that one maps EOFError, Ctrl-C and EPIPE to exit 1."""
+    if asked := os.environ.get(COMPLETE):  # by a shell, for a script or for what may come next
+        from click.shell_completion import shell_complete
+
+        return shell_complete(cli, {}, "fastmnist", COMPLETE, asked)
     try:
         with showing_logs(), cli.make_context("fastmnist", sys.argv[1:]) as context:
             result: Any = cli.invoke(context)
     except click.exceptions.NoArgsIsHelpError as error:
         return _show_usage(error)
     except click.UsageError as error:
-        return _show_usage(click.UsageError(printable(error.format_message()), error.ctx))
+        hint = hint_for(error)
+        told = printable(error.format_message()) if hint is None else f"{printable(error.message)}\nhint: {hint}"
+        return _show_usage(click.UsageError(told, error.ctx))
     except click.exceptions.Exit as error:  # --help and --version
         if sys.stdout is None:
             raise OutputError("stdout is closed, expected a place for the text") from None

@@ -13,6 +13,7 @@ from fastmnist.cli.options import (
     threads_option,
 )
 from fastmnist.cli.terminal import ProgressBar, say
+from fastmnist.cli.train_help import TrainCommand
 from fastmnist.cli.train_history import line_of, open_history
 from fastmnist.cli.train_options import recipe_options
 from fastmnist.errors import TrainingError, printable
@@ -35,14 +36,14 @@ accuracy on it is computed once, at the end.
 The recipes, what they reach on MNIST, and the time they take on two cores:
 
 \b
-  seed     784-100-10       97.2 %  2 s     a teaching notebook's, exactly
+  seed     784-100-10       97.2 %  2 s       a teaching notebook's, exactly
   default  784-320-160-10   99.1 %  10 to 14 s
   best     784-1024-512-10  99.5 %  5 to 12 min
-  tune     that of --from            1 to 5 s     20 to 200 pictures of your own
+  tune     that of --from           1 to 5 s  20 to 200 pictures of your own
 """  # click keeps the lines of a paragraph that begins with \b
 
 
-@click.command(help=HELP)
+@click.command(cls=TrainCommand, help=HELP)
 @click.argument("data", type=click.Path(readable=False))
 @click.option("--from", "start", type=click.Path(readable=False), metavar="MODEL",
               help="Train a model further, shipped or a file, as on a few pictures of your own.")  # fmt: skip
