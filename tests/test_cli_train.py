@@ -84,6 +84,7 @@ def test_the_metadata_says_how_the_model_was_made_and_nothing_of_when_and_where(
         "preprocess",
         "recipe",
         "test_accuracy",
+        "test_data_sha256",
         "train_accuracy",
         "train_data_sha256",
         "train_loss",

@@ -78,14 +78,20 @@ def preprocess_option(default: str) -> Callable[[Callable[..., Any]], Callable[.
     )
 
 
-def open_model(option: str | None, *, is_argument: bool = False) -> "Model":
-    """Load the model to use and say which it is, and why that one; not so for one that is the command's argument."""
+def open_model(option: str | None) -> "Model":
+    """Load the model to use, and say which it is, why that one, and how good: also where the shipped one is better."""
     from fastmnist import api
-    from fastmnist.model.model_file import find_model
+    from fastmnist.model.model_file import find_model, shipped_if_better
 
     path, origin = find_model(option)
     model = api.load(path)
-    say(f"model: {printable(path)}" + ("" if is_argument else f" ({origin})"))
+    told = f"model: {printable(path)} ({origin})"
+    if model.test_accuracy is not None:
+        told += f", test accuracy {100 * model.test_accuracy:.2f} %"
+    if better := shipped_if_better(model):
+        share = better.test_accuracy or 0.0
+        told += f"; the shipped model reaches {100 * share:.2f} % on the same test set: --model shipped"
+    say(told)
     return model
 
 

@@ -18,7 +18,7 @@ from fastmnist.model.model_file import Model, check_storable, round_to_float16
 from fastmnist.output.atomic import check_writable
 from fastmnist.training.chance import why_no_better
 from fastmnist.training.checkpoint import load_checkpoint, save_checkpoint
-from fastmnist.training.loop import BlockDone, EpochDone, Training
+from fastmnist.training.loop import BlockDone, EpochDone, Training, sha256_of
 from fastmnist.training.recipes import Recipe
 from fastmnist.training.start import mean_with, with_classes_of
 from fastmnist.version import __version__
@@ -192,6 +192,8 @@ class TrainingRun:
             "train_accuracy": self.epochs[-1].train_accuracy,
             "test_accuracy": self.evaluation.accuracy if self.evaluation else None,
         }
+        if self._test_set is not None:
+            origin["test_data_sha256"] = sha256_of(*self._test_set[:2])
         stored_as = "float16" if float16 else "float32"
         model = Model(network, images.class_names, images.preprocess, stored_as=stored_as, origin=origin)
         if start is not None:
