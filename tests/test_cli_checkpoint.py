@@ -134,7 +134,7 @@ def test_the_sheet_shows_images_and_copies_and_nothing_is_trained(run_cli, small
 
 def test_help_tells_the_network_of_each_recipe(run_cli):
     lines = run_cli("train", "--help").stdout.decode().splitlines()
-    told = dict(line.split()[:2] for line in lines if line.startswith("    ") and len(line.split()) > 1)
+    told = dict(line.split()[:2] for line in lines[: lines.index("Data:")] if line.startswith("    "))
     expected = {
         name: "-".join(map(str, (784, *recipe.hidden, 10))) for name, recipe in RECIPES.items() if not recipe.keep
     }

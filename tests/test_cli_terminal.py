@@ -3,6 +3,7 @@
 import re
 import shutil
 
+import cv2
 import pytest
 from conftest import ROOT, TERMINAL, screen, shown_on_terminal
 from test_cli_predict import HEADER, write_pngs
@@ -36,6 +37,14 @@ def test_one_picture_is_a_line_that_people_read(picture):
     assert re.fullmatch(SEVEN, lines[1])
     assert re.fullmatch(r"1 image, 0 errors, \d+\.\d\d s", lines[2])
     assert len(lines) == 3
+
+
+def test_a_picture_of_several_pages_is_a_line_for_each(digits, tmp_path):
+    cv2.imwritemulti(str(tmp_path / "two.tiff"), list(digits[0][:2]))
+    code, lines = shown("predict", "--model", "shipped", "two.tiff", cwd=tmp_path)
+    assert code == 0
+    assert re.fullmatch(r"two\.tiff \[0\]  7  \d+\.\d %", lines[1])
+    assert re.fullmatch(r"two\.tiff \[1\]  2  \d+\.\d %", lines[2])
 
 
 @pytest.mark.parametrize(
