@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import pty
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -142,12 +143,19 @@ def cli_command(*arguments, warnings="error"):
     return [sys.executable, "-W", warnings, "-m", "fastmnist", *arguments]
 
 
-def shown_on_terminal(*arguments, cwd):
-    """Run `fastmnist ARGUMENTS` with stderr on a terminal; return its exit code and what the terminal got."""
+TERMINAL = "terminal"
+
+
+def shown_on_terminal(*arguments, cwd, stdout=subprocess.DEVNULL, **environment):
+    """Run `fastmnist ARGUMENTS` with stderr on a terminal; return its exit code and what the terminal got.
+
+    `stdout` is TERMINAL where it is to be on the same one.
+    """
     leader, follower = pty.openpty()
+    environment = cli_environment(**{"TERM": "xterm", "NO_COLOR": None, **environment})
     process = subprocess.Popen(
-        cli_command(*arguments), cwd=cwd, env=cli_environment(TERM="xterm"), stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL, stderr=follower,
+        cli_command(*arguments), cwd=cwd, env=environment, stdin=subprocess.DEVNULL,
+        stdout=follower if stdout == TERMINAL else stdout, stderr=follower,
     )  # fmt: skip
     os.close(follower)
     shown = b""
@@ -161,6 +169,18 @@ def shown_on_terminal(*arguments, cwd):
         shown += part
     os.close(leader)
     return process.wait(), shown.decode()
+
+
+def screen(shown):
+    """The lines that a terminal of any width shows of what it got: a carriage return goes back, the rest overwrites."""
+    lines = []
+    for line in re.sub("\033\\[[0-9;]*m", "", shown).split("\n"):
+        cells = ""
+        for part in line.split("\r"):
+            cells = part + cells[len(part) :]
+        lines.append(cells.rstrip())
+    assert "\033" not in "".join(lines)
+    return lines[:-1] if lines[-1] == "" else lines
 
 
 @pytest.fixture

@@ -21,7 +21,8 @@ QUOTA = """if True:
 
 def told(run):
     """The values by name."""
-    assert run.stderr == ""
+    assert run.stderr.count("\n") == 1
+    assert run.stderr.startswith("verdict: ")
     return dict(line.split(":", 1) for line in run.lines)
 
 
@@ -54,6 +55,22 @@ def test_what_is_wrong_is_reported_and_exits_with_1(run_cli, tmp_path):
     )
     assert "bad.safetensors: not a sound .safetensors file" in run.stdout.decode()
     assert run.lines[-1].endswith("($FASTMNIST_MODEL)")
+    first, second = run.stderr.split("; ")
+    assert first.startswith(
+        "verdict: NOT usable with this model: train a new one, or take fastmnist's own with --model"
+    )
+    assert second.startswith("each command compiles its kernels again: make the folder of the kernel cache writable")
+
+
+def test_the_verdict_is_that_all_is_well_once_kernels_are_compiled(run_cli, small_model, tmp_path):
+    environment = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    empty = run_cli("doctor", "--model", small_model, env=environment)
+    assert empty.stderr == "verdict: the first command will compile its kernels: 'fastmnist warmup' does it now\n"
+    assert run_cli("doctor", "-q", "--model", small_model, env=environment).stderr == empty.stderr
+    (tmp_path / "table.csv").write_text(",".join(["0"] * 784) + "\n")
+    assert run_cli("predict", "--model", small_model, "table.csv", env=environment).code == 0
+    ready = run_cli("doctor", "--model", small_model, env=environment)
+    assert (ready.code, ready.stderr) == (0, "verdict: all is well\n")
 
 
 def test_the_environment_is_named_where_it_sets_the_threads(run_cli):

@@ -8,7 +8,7 @@ import shutil
 import cv2
 import numpy as np
 import pytest
-from conftest import random_network
+from conftest import TERMINAL, random_network, screen, shown_on_terminal
 from test_cli_train import BAD_SETS, TRAIN_IMAGES, TRAIN_LABELS
 from test_model_calibration import expected_calibration_error
 
@@ -72,6 +72,26 @@ def test_the_report_shows_the_same_figures(figures, run_cli, seed_training, mnis
     assert [[int(cell) for cell in line.split()[1:]] for line in lines[matrix : matrix + 10]] == figures["confusion"]
     told = [f"{true} read as {said}: {count}" for true, said, count in figures["top_confusions"]]
     assert lines[-10:] == told
+
+
+@pytest.mark.parametrize("environment", [{}, {"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_on_a_terminal_zeros_are_dots_and_colours_are_wanted_ones(environment, run_cli, small_set, tmp_path):
+    network = random_network()
+    network.parameters[:] = 0
+    network.biases(1)[3] = 1
+    save_model(tmp_path / "three.safetensors", Model(network, list("0123456789"), "auto"))
+    command = ["evaluate", "--model", "three.safetensors", small_set]
+    confusion = json.loads(run_cli(*command, "--json").stdout)["confusion"]
+    code, text = shown_on_terminal(*command, cwd=tmp_path, stdout=TERMINAL, **environment)
+    assert code == 0
+    assert ("\033[" in text) == (not environment)
+    lines = screen(text)
+    matrix = lines.index("confusion matrix: a row per true class, a column per predicted class") + 2
+    cells = [[0 if cell == "." else int(cell) for cell in line.split()[1:]] for line in lines[matrix : matrix + 10]]
+    assert cells == confusion
+    assert all("0" not in line.split()[1:] for line in lines[matrix : matrix + 10])
+    most = max((count, -true) for true, row in enumerate(confusion) for said, count in enumerate(row) if true != said)
+    assert lines[lines.index("most frequent confusions") + 1] == f"{-most[1]} read as 3   {most[0]} times"
 
 
 def test_a_class_that_is_never_predicted_has_figures_of_0(run_cli, small_set, tmp_path):

@@ -251,3 +251,25 @@ def test_a_reader_of_stdout_that_has_gone_is_not_an_error(tmp_path, small_model)
     assert run.returncode == 0
     assert run.stderr.startswith("model: ")
     assert run.stderr.count("\n") == 1
+
+
+def test_the_short_forms_of_version_and_quiet(run_cli, small_model, small_set):
+    assert run_cli("-V").stdout == run_cli("--version").stdout
+    talk = {
+        "info": [small_model],
+        "evaluate": [small_set, "--model", small_model],
+        "predict": [small_set / "t10k-images-idx3-ubyte", "--model", small_model],
+    }
+    for command, arguments in talk.items():
+        usual, quiet, long = (run_cli(command, *arguments, *option) for option in ([], ["-q"], ["--quiet"]))
+        assert usual.stderr.startswith("model: ")
+        assert (quiet.code, quiet.stdout, quiet.stderr) == (0, usual.stdout, "")
+        assert long.stderr == ""
+
+
+def test_quiet_keeps_errors_and_how_to_resume(run_cli, small_model, tmp_path):
+    run = run_cli("predict", "-q", "--model", small_model, "missing.png")
+    assert run.code == 1
+    assert run.stderr.splitlines() == run.errors
+    assert len(run.errors) == 1
+    assert len(run_cli("info", "-q", "none.safetensors").errors) == 1

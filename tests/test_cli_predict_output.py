@@ -285,6 +285,26 @@ def test_a_signal_leaves_the_old_output_and_a_part_and_says_so(sent, code, small
     assert sorted(os.listdir(tmp_path)) == ["idx", "out.csv", "out.csv.part", "out.csv.part.json"]
 
 
+def test_resume_says_how_many_rows_were_there(predict, small_model, start_cli, digits, tmp_path):  # noqa: F811
+    write_images(tmp_path / "idx", digits[0][:5])
+    none = predict("idx", "-o", "out.csv", "--resume")
+    assert f"{tmp_path}/out.csv.part: no rows of an earlier run, so all are made now" in none.stderr.splitlines()
+    whole = (tmp_path / "out.csv").read_bytes()
+    endless_idx(tmp_path / "long", 20_000_000)
+    process = start_cli("predict", "--model", small_model, "idx", "long", "-o", "out.csv")
+    while size_of(tmp_path / "out.csv.part") < 1000:
+        assert process.poll() is None
+    process.terminate()
+    process.communicate()
+    os.truncate(tmp_path / "out.csv.part", len(whole) - 3)
+    job = tmp_path / "out.csv.part.json"
+    assert job.exists()
+    run = predict("idx", "-o", "out.csv", "--resume")
+    assert "resuming after 4 rows of an earlier run" in run.stderr.splitlines()
+    assert (tmp_path / "out.csv").read_bytes() == whole
+    assert "resuming" not in predict("idx", "-o", "out.csv").stderr
+
+
 def test_confidences_are_calibrated_where_the_model_has_a_temperature(run_cli, digits, tmp_path):
     network = random_network()
     save_model(tmp_path / "plain.safetensors", Model(network, list("0123456789"), "auto"))

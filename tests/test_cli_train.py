@@ -36,11 +36,20 @@ def test_what_the_seed_training_tells(seed_training):
     lines = seed_training.run.stderr.splitlines()
     assert lines[0] == "training 784-100-10 on 60,000 images, recipe seed"
     epochs = [line for line in lines if line.startswith("epoch ")]
-    figures = r"loss \d\.\d{4}  accuracy \d\d\.\d\d%  \d+\.\d\d s  [\d,]+ images/s"
+    figures = r"training loss \d\.\d{4}, accuracy \d\d\.\d\d%  \d+\.\d\d s  [\d,]+ images/s"
     assert all(re.fullmatch(rf"epoch {number}/10  {figures}", line) for number, line in enumerate(epochs, 1))
     assert len(epochs) == 10
     assert lines[-1] == "saved model.safetensors"
     assert seed_training.run.stdout == b""
+
+
+@pytest.mark.parametrize(("options", "is_told"), [([], True), (["--augment", "none"], False)])
+def test_figures_of_distorted_images_are_called_so(options, is_told, run_cli, small_set):
+    run = run_cli("train", small_set, "--epochs", "1", "--validation", "100", *options)
+    told = "training loss and accuracy are of distorted images, those of validation and test of images as given"
+    assert (told in run.stderr.splitlines()) == is_told
+    figures = r"loss \d\.\d{4}, accuracy \d+\.\d\d%"
+    assert re.search(rf"^epoch 1/1  training {figures}  validation {figures}  ", run.stderr, re.MULTILINE)
 
 
 def test_the_history_has_a_row_per_epoch(seed_training):
@@ -362,5 +371,5 @@ def test_the_progress_bar_is_on_stderr_and_only_on_a_terminal(small_set, run_cli
     assert process.returncode == 0
     assert b"training: 100%|" in shown
     assert b"| 2.00k/2.00k [" in shown
-    assert b"epoch 2/2  loss" in shown
+    assert b"epoch 2/2  training loss" in shown
     assert "training:" not in run_cli("train", small_set, "--epochs", "2").stderr

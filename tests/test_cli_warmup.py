@@ -60,3 +60,10 @@ def test_nothing_is_compiled_after_it(digits, mnist_dir, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split()[:2] == ["5", "7"]  # box.png, inverted.png
+
+
+def test_it_says_where_the_kernels_are_and_nothing_else(run_cli):
+    lines = [line for line in run_cli("warmup").stderr.splitlines() if not line.startswith("compiling kernels")]
+    assert len(lines) == 1
+    assert lines[0].startswith("kernels ready in ")
+    assert run_cli("warmup", "-q").stderr == ""

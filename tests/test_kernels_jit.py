@@ -137,14 +137,16 @@ def test_a_kernel_bears_the_name_and_the_words_of_its_function(tell_parts):
     assert (kernel.__name__, kernel.__doc__) == ("named", "Do it.")
 
 
-def test_the_first_compilation_is_announced_once(tell_parts, monkeypatch):
+@pytest.mark.parametrize("is_first_run", [True, False])
+def test_the_first_compilation_of_a_version_is_announced_once(is_first_run, tell_parts, monkeypatch, tmp_path):
     monkeypatch.setattr(cache, "_announced", False)
+    monkeypatch.setattr(cache, "_folder", tmp_path / "none" if is_first_run else tmp_path)
     out = np.zeros(9, np.int64)
     with noted(with_compiling=True) as notes:
         tell_parts.serial(out, 2)
         tell_parts.serial(out, 2)
         tell_parts.parallel(out, 2)
-    assert notes == ["compiling kernels: first use of this version, once, some seconds"]
+    assert notes == ["compiling kernels (first run only, about 10 s)"] * is_first_run
 
 
 def test_other_users_of_numba_keep_their_cache_folder():

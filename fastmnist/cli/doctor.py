@@ -1,12 +1,13 @@
 """`fastmnist doctor`: what a command would find here, for a question or a bug report."""
 
 import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
 
 from fastmnist.cli import options
-from fastmnist.cli.terminal import put
+from fastmnist.cli.terminal import complain, put, say
 from fastmnist.errors import FastmnistError, printable, reason
 from fastmnist.shapes import NO_DIGIT
 
@@ -20,26 +21,52 @@ CPU_FEATURES = ("sse4.2", "avx2", "fma", "avx512f", "avx512bw", "neon")  # what 
 @click.command()
 @options.model_option
 @options.threads_option
+@options.quiet_option
 def doctor(model: str | None) -> int:
     """Print versions, threads, CPU, kernel cache and model, as the other commands would use them.
 
-    Nothing is compiled or predicted. The exit code is 1 if the model can't be used.
+    Nothing is compiled or predicted. The last line, on stderr, is a verdict: what is wrong here and what to do about
+    it. The exit code is 1 if the model can't be used.
     """
     is_set = "NUMBA_NUM_THREADS" in os.environ
     from fastmnist.kernels import cache, jit
     from fastmnist.threads import startable
 
     found, is_sound = _model(model)
+    layer, folder = jit.threading_layer(), cache.cache_folder()
     for name, value in (
         *_versions(),
         ("threads", f"{startable(jit.n_threads())} ({_origin(is_set)})"),
-        ("threading layer", jit.threading_layer()),
+        ("threading layer", layer),
         ("cpu", _cpu()),
-        ("kernel cache", _cache(cache.cache_folder())),
+        ("kernel cache", _cache(folder)),
         ("model", found),
     ):
         put(f"{name + ':':17}{value}")
+    complaints = list(_complaints(is_sound, layer, folder))
+    if complaints:
+        complain(f"verdict: {'; '.join(complaints)}")
+    else:
+        say("verdict: all is well")
     return 0 if is_sound else 1
+
+
+def _complaints(is_sound: bool, layer: str, folder: "Path") -> Iterator[str]:
+    """Yield what is wrong and what to do about it, the worst first."""
+    if not is_sound:
+        yield "NOT usable with this model: train a new one, or take fastmnist's own with --model shipped"
+    try:
+        n_compiled = _n_compiled(folder)
+    except OSError:
+        yield (
+            "each command compiles its kernels again: make the folder of the kernel cache writable, "
+            "or set XDG_CACHE_HOME to one that is"
+        )
+    else:
+        if not n_compiled:
+            yield "the first command will compile its kernels: 'fastmnist warmup' does it now"
+    if layer == "workqueue":
+        yield "small batches use one thread only, for want of OpenMP: install libgomp, or the package tbb"
 
 
 def _versions() -> list[tuple[str, str]]:
@@ -83,16 +110,22 @@ def _cpu() -> str:
 
 def _cache(folder: "Path | None") -> str:
     """Say where the compiled kernels are, how many, and whether more can be written."""
-    from fastmnist.kernels.cache import check_folder
-
     if folder is None:
         return "NONE (HOME is not set): kernels are recompiled in every process"
     try:
-        sizes = [path.stat().st_size for path in folder.rglob("*.nbc")]
-        check_folder(folder)
+        n_compiled = _n_compiled(folder)
+        n_bytes = sum(path.stat().st_size for path in folder.rglob("*.nbc"))
     except OSError as error:
         return f"{printable(folder)}: NOT usable ({reason(error)}): kernels are recompiled in every process"
-    return f"{printable(folder)}: {len(sizes)} compiled kernels, {sum(sizes) / 1e6:.1f} MB, writable"
+    return f"{printable(folder)}: {n_compiled} compiled kernels, {n_bytes / 1e6:.1f} MB, writable"
+
+
+def _n_compiled(folder: "Path") -> int:
+    """Return how many kernels are in the cache. Raises OSError where it can't be used."""
+    from fastmnist.kernels.cache import check_folder
+
+    check_folder(folder)
+    return sum(1 for _ in folder.rglob("*.nbc"))
 
 
 def _model(option: str | None) -> tuple[str, bool]:

@@ -4,6 +4,7 @@ from contextlib import ExitStack
 
 import click
 
+from fastmnist.cli.options import quiet_option
 from fastmnist.cli.terminal import ProgressBar, say
 from fastmnist.datasets.known import DATASETS
 from fastmnist.errors import printable
@@ -14,6 +15,7 @@ from fastmnist.errors import printable
 @click.option("--dataset", type=click.Choice(list(DATASETS)), default="mnist", show_default=True,
               help="Which data set.")  # fmt: skip
 @click.option("--mirror", metavar="URL", help="An HTTPS folder with the four .gz files, to try first.")
+@quiet_option
 def download(directory: str, dataset: str, mirror: str | None) -> None:
     """Fetch a data set's four files into DIRECTORY and verify them by checksum.
 

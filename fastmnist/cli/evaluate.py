@@ -3,12 +3,14 @@
 import json
 import os
 import re
+import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
 
-from fastmnist.cli.options import model_option, open_model, threads_option
-from fastmnist.cli.terminal import put, say
+from fastmnist.cli.options import model_option, open_model, quiet_option, threads_option
+from fastmnist.cli.terminal import painted, put, results_on_terminal, say
 from fastmnist.errors import printable
 from fastmnist.shapes import NO_DIGIT, SIDE
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 @click.option("--errors", type=click.Path(readable=False), metavar="FOLDER",
               help="Write the misclassified images there, as PNG files named by true and predicted class.")  # fmt: skip
 @threads_option
+@quiet_option
 def evaluate(data: str, model: str | None, as_json: bool, errors: str | None) -> int:
     """Print how good a model is on the test set in folder DATA.
 
@@ -51,7 +54,7 @@ def evaluate(data: str, model: str | None, as_json: bool, errors: str | None) ->
         n_written = write_misclassified(errors, images.pixels, images.labels, result.predictions, loaded.class_names)
         say(f"{n_written:,} misclassified images written to {printable(errors)}")
     figures = {"class_names": loaded.class_names, **result.as_dict()}
-    put(json.dumps(figures) if as_json else _report(result, loaded.class_names))
+    put(json.dumps(figures) if as_json else _report(result, loaded.class_names, is_shown=results_on_terminal()))
     return 1 if result.n_errors else 0
 
 
@@ -74,12 +77,16 @@ def write_misclassified(
     return len(misclassified)
 
 
-def _report(result: "Evaluation", names: list[str]) -> str:
-    """Return the figures as text: rows of the confusion matrix are true classes, columns predicted ones."""
+def _report(result: "Evaluation", names: list[str], *, is_shown: bool) -> str:
+    """Return the figures as text: rows of the confusion matrix are true classes, columns predicted ones.
+
+    Where it `is_shown` on a terminal, what matters stands out; in a pipe or file every cell is a number.
+    """
     left_out = f", {result.n_errors:,} more can't be read" if result.n_errors else ""
+    accuracy = painted(f"accuracy {result.accuracy:.2%}", sys.stdout, bold=True)
     width = max(9, *(len(name) + 2 for name in names))
     lines = [
-        f"accuracy {result.accuracy:.2%} ({result.n_samples:,} images{left_out})   loss {result.loss:.4f}   "
+        f"{accuracy} ({result.n_samples:,} images{left_out})   loss {result.loss:.4f}   "
         f"calibration error {result.calibration_error:.4f}",
         *(
             []
@@ -95,21 +102,40 @@ def _report(result: "Evaluation", names: list[str]) -> str:
             f"{result.f1[label]:>9.4f}{result.class_sizes[label]:>9}"
         )
     lines += ["", "confusion matrix: a row per true class, a column per predicted class"]
-    lines += _confusion_matrix(result, names, width)
+    lines += _confusion_matrix(result, names, width, _shown_cell if is_shown else _plain_cell)
     if result.top_confusions:
         said_names = [*names, NO_DIGIT]
         lines += ["", "most frequent confusions"]
-        lines += [f"{names[true]} read as {said_names[said]}: {count}" for true, said, count in result.top_confusions]
+        for true, said, count in result.top_confusions:
+            times = f"   {count:,} time{'s' * (count != 1)}" if is_shown else f": {count}"
+            lines.append(f"{names[true]} read as {said_names[said]}{times}")
     return "\n".join(lines)
 
 
-def _confusion_matrix(result: "Evaluation", names: list[str], width: int) -> list[str]:
-    """Return the matrix's lines, the first column `width` wide and the last one that of the refused images."""
+def _plain_cell(count: int, width: int, _is_right: bool) -> str:
+    return f"{count:>{width}}"
+
+
+def _shown_cell(count: int, width: int, is_right: bool) -> str:
+    """Return a cell for a terminal: a dot for zero, and mistakes in another colour than the rest."""
+    return painted(
+        f"{count or '.':>{width}}", sys.stdout, fg="green" if is_right else "red" if count else "bright_black"
+    )
+
+
+def _confusion_matrix(
+    result: "Evaluation", names: list[str], width: int, cell: Callable[[int, int, bool], str]
+) -> list[str]:
+    """Return the matrix's lines, the first column `width` wide and the last one that of the refused images.
+
+    `cell` makes the text of a count, so wide, that is of the right class or not.
+    """
     column, last = max(6, *(len(name) + 1 for name in names)), len(NO_DIGIT) + 2
     lines = [" " * width + "".join(f"{name:>{column}}" for name in names)]
     for label, name in enumerate(names):
-        lines.append(f"{name:>{width}}" + "".join(f"{count:>{column}}" for count in result.confusion[label]))
+        counts = enumerate(result.confusion[label].tolist())
+        lines.append(f"{name:>{width}}" + "".join(cell(count, column, said == label) for said, count in counts))
     if result.refused is None:
         return lines
-    cells = [NO_DIGIT, *result.refused.tolist()]
-    return [f"{line}{cell:>{last}}" for line, cell in zip(lines, cells, strict=True)]
+    refused = [f"{NO_DIGIT:>{last}}", *(cell(count, last, False) for count in result.refused.tolist())]
+    return [line + end for line, end in zip(lines, refused, strict=True)]

@@ -12,7 +12,8 @@ from typing import Any
 
 import click
 
-from fastmnist.cli.terminal import say, showing_logs
+from fastmnist.cli.suggestions import hint_for
+from fastmnist.cli.terminal import complain, complain_of, showing_logs
 from fastmnist.errors import FastmnistError, OutputError, printable, reason
 from fastmnist.threads import set_up_program
 from fastmnist.version import __version__
@@ -29,6 +30,7 @@ COMMANDS = {
     "doctor": "Print versions, threads, CPU, kernel cache and model.",
 }
 EXIT_FAILED, EXIT_USAGE = 1, 2
+COMPLETE = "_FASTMNIST_COMPLETE"
 REPEAT_SECONDS = 0.5  # delay before raising again; long enough for cleanup to finish
 
 
@@ -67,11 +69,12 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = getattr(importlib.import_module(f"fastmnist.cli.{cmd_name}"), cmd_name)
+        command.short_help = COMMANDS[cmd_name]  # for shells that complete commands
         return command
 
 
 @click.group(cls=Commands, help=HELP, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)
-@click.version_option(__version__, "--version", message="fastmnist %(version)s")
+@click.version_option(__version__, "-V", "--version", message="fastmnist %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.pass_context
 def cli(context: click.Context, debug: bool) -> None:
@@ -109,7 +112,7 @@ def _code_for(error: BaseException, *, debug: bool) -> int:
     """Return the exit code for what a command raised, and say why in one line."""
     signal.setitimer(signal.ITIMER_REAL, 0)
     if _stopped_by is not None:  # whatever our Stopped was turned into on its way
-        say(f"fastmnist: stopped by {_stopped_by.name}")
+        complain(f"fastmnist: stopped by {_stopped_by.name}")
         # By now all files are closed. Python's own end may crash after a half-done import or compilation.
         os._exit(128 + _stopped_by)
     if isinstance(error, BrokenPipeError):
@@ -124,13 +127,19 @@ def _code_for(error: BaseException, *, debug: bool) -> int:
 
 def _run() -> int:
     """Parse and run, around click's own `main`: that one maps EOFError, Ctrl-C and EPIPE to exit 1."""
+    if asked := os.environ.get(COMPLETE):  # by a shell, for a script or for what may come next
+        from click.shell_completion import shell_complete
+
+        return shell_complete(cli, {}, "fastmnist", COMPLETE, asked)
     try:
         with showing_logs(), cli.make_context("fastmnist", sys.argv[1:]) as context:
             result: Any = cli.invoke(context)
     except click.exceptions.NoArgsIsHelpError as error:
         return _show_usage(error)
     except click.UsageError as error:
-        return _show_usage(click.UsageError(printable(error.format_message()), error.ctx))
+        hint = hint_for(error)
+        told = printable(error.format_message()) if hint is None else f"{printable(error.message)}\nhint: {hint}"
+        return _show_usage(click.UsageError(told, error.ctx))
     except click.exceptions.Exit as error:  # --help and --version
         if sys.stdout is None:
             raise OutputError("stdout is closed, expected a place for the text") from None
@@ -148,7 +157,7 @@ def _show_usage(error: click.UsageError) -> int:
 def _fail(message: str, debug: bool) -> int:
     if debug:
         traceback.print_exc()
-    say(f"fastmnist: error: {message}")
+    complain_of(message)
     return EXIT_FAILED
 
 
@@ -157,7 +166,7 @@ def _subject(error: OSError) -> str:
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    say(f"fastmnist: warning: {printable(str(message))}")
+    complain(f"fastmnist: warning: {printable(str(message))}")
 
 
 def _flush_stdout() -> None:

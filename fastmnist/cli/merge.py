@@ -2,6 +2,7 @@
 
 import click
 
+from fastmnist.cli.options import quiet_option
 from fastmnist.cli.predict_output import open_stream
 from fastmnist.cli.terminal import say
 
@@ -12,6 +13,7 @@ from fastmnist.cli.terminal import say
     "-o", "--output", metavar="FILE", type=click.Path(readable=False),
     help="File to write, all or nothing.  [default: stdout]",
 )  # fmt: skip
+@quiet_option
 def merge(parts: tuple[str, ...], output: str | None) -> None:
     """Put the rows of all shards of a job into the order of the whole run.
 

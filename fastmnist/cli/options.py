@@ -5,8 +5,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
-from fastmnist.cli.terminal import say
+from fastmnist.cli.terminal import be_quiet, say
 from fastmnist.errors import printable
 from fastmnist.shapes import MAX_CLASSES, PREPROCESS_MODES, is_class_name, is_no_digit
 
@@ -46,6 +47,24 @@ def model_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def is_named(option: str) -> bool:
+    """Return whether the user gave an option of the running command a value."""
+    return click.get_current_context().get_parameter_source(option) is not ParameterSource.DEFAULT
+
+
+def _be_quiet(_context: click.Context, _option: click.Parameter, is_quiet: bool) -> None:
+    if is_quiet:
+        be_quiet()
+
+
+def quiet_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --quiet."""
+    return click.option(
+        "-q", "--quiet", is_flag=True, expose_value=False, is_eager=True, callback=_be_quiet,
+        help="Say nothing on stderr but warnings and errors; no bar.",
+    )(command)  # fmt: skip
+
+
 PREPROCESS_HELP = (
     "Bring images into MNIST's form. auto: images not yet in that form; mnist: every image; none: no image. "
     "Pixels of IDX files are normalised only with mnist."
@@ -60,13 +79,19 @@ def preprocess_option(default: str) -> Callable[[Callable[..., Any]], Callable[.
 
 
 def open_model(option: str | None) -> "Model":
-    """Load the model to use and say which it is."""
+    """Load the model to use, and say which it is, why that one, and how good: also where the shipped one is better."""
     from fastmnist import api
-    from fastmnist.model.model_file import find_model
+    from fastmnist.model.model_file import find_model, shipped_if_better
 
     path, origin = find_model(option)
     model = api.load(path)
-    say(f"model: {printable(path)} ({origin})")
+    told = f"model: {printable(path)} ({origin})"
+    if model.test_accuracy is not None:
+        told += f", test accuracy {100 * model.test_accuracy:.2f} %"
+    if better := shipped_if_better(model):
+        share = better.test_accuracy or 0.0
+        told += f"; the shipped model reaches {100 * share:.2f} % on the same test set: --model shipped"
+    say(told)
     return model
 
 

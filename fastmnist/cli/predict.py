@@ -6,8 +6,8 @@ from typing import Any
 import click
 
 from fastmnist.cli.inputs import all_inputs, inputs_argument, list_options
-from fastmnist.cli.options import model_option, open_model, preprocess_option, threads_option
-from fastmnist.cli.predict_output import RowOptions, check_options, open_output, row_options
+from fastmnist.cli.options import model_option, open_model, preprocess_option, quiet_option, threads_option
+from fastmnist.cli.predict_output import RowOptions, check_options, fit_for, open_output, row_options
 from fastmnist.cli.predict_preview import Preview, show_options
 from fastmnist.cli.terminal import on_terminal, say
 
@@ -20,6 +20,7 @@ from fastmnist.cli.terminal import on_terminal, say
 @show_options
 @row_options
 @threads_option
+@quiet_option
 def predict(
     inputs: tuple[str, ...],
     model: str | None,
@@ -48,6 +49,8 @@ def predict(
     from fastmnist.inputs.paths import count_rows
 
     paths = all_inputs("INPUT", inputs, files_from, null)
+    if files_from is None:
+        options = fit_for(inputs, options)
     loaded = open_model(model)
     preprocess = _preprocess(preprocess, loaded.preprocess)
     preview = Preview(loaded, preprocess, n_shown, dump)

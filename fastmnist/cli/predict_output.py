@@ -2,14 +2,15 @@
 
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import click
 
-from fastmnist.cli.terminal import ProgressBar, say
+from fastmnist.cli.options import is_named
+from fastmnist.cli.terminal import ProgressBar, complain_of, results_on_terminal
 from fastmnist.errors import OutputError
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from fastmnist.output.rows import RowFormat
 
 MAX_SHARDS = 100_000
+PLAIN = "plain"  # a format that nobody can ask for: what a terminal gets for one picture
 
 
 def _shard(context: click.Context, option: click.Parameter, value: str) -> tuple[int, int]:
@@ -75,7 +77,8 @@ def row_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--probabilities", is_flag=True, help="Add the probability of every class."),
         click.option(
             "--format", "form", type=click.Choice(["csv", "jsonl", "kaggle"]), default="csv", show_default=True,
-            help="CSV, JSON Lines, or ImageId,Label as Kaggle wants it.",
+            help="CSV, JSON Lines, or ImageId,Label as Kaggle wants it. One picture, shown on a terminal, is a line "
+            "that people read, unless you ask for csv.",
         ),
         job_options("row"),
     ):  # fmt: skip
@@ -113,19 +116,25 @@ class RowOutput:
         """Write the rows of a batch, and a line on stderr for each error."""
         errors = predictions.errors
         for row in sorted(errors):
-            say(f"fastmnist: error: {errors[row]}")
+            complain_of(errors[row])
         for piece in self._format.rows(predictions):
             self._stream.write(piece)
+        if self._stream.isatty():
+            self._stream.flush()  # or the next batch's errors would be shown first
         self._n_written += len(predictions.labels)
         self._n_failed += len(errors)
         self._bar.at(self.n_images)
 
     def summary(self, seconds: float) -> str:
-        """Return the line that counts images and errors; the rate is that of this run, which took `seconds`."""
+        """Return the line that counts images and errors; the rate is that of this run, which took `seconds`.
+
+        One image has none: its time is that of starting.
+        """
         n_images, n_errors = self.n_images, self.n_errors
+        rate = f", {self._n_written / seconds:,.0f} images/s" if self._n_written > 1 else ""
         return (
             f"{n_images:,} image{'s' * (n_images != 1)}, {n_errors:,} error{'s' * (n_errors != 1)}, "
-            f"{seconds:.2f} s, {self._n_written / seconds:,.0f} images/s"
+            f"{seconds:.2f} s{rate}"
         )
 
 
@@ -144,8 +153,8 @@ def open_output(options: RowOptions, model: "Model", job: dict[str, Any], n_rows
         **job,
     }
     with (
-        ProgressBar(n_rows, "predicting") as bar,
         open_target(options.output, row_format, job, options.shard, resume=options.resume) as target,
+        ProgressBar(n_rows, "predicting", shown=n_rows != 1 and not target.stream.isatty()) as bar,
     ):
         yield RowOutput(target, row_format, bar)
 
@@ -166,6 +175,7 @@ def open_target(
     if path is None or is_direct(path):
         with open_stream(path) as stream:
             stream.write(row_format.header)
+            stream.flush()  # on a terminal it comes before the first error
             yield Target(stream, Selection(*shard), None)
             stream.flush()
         return
@@ -189,11 +199,23 @@ def check_options(options: RowOptions) -> None:
         raise click.UsageError("--format kaggle has no room for --probabilities or --min-confidence")
 
 
+def fit_for(inputs: Sequence[str], options: RowOptions) -> RowOptions:
+    """Return the options for these inputs: rows of one picture that a person sees are not CSV, unless asked for."""
+    from fastmnist.inputs.paths import is_one_picture
+
+    is_usual = not (is_named("form") or options.probabilities or options.min_confidence is not None)
+    is_shown = options.output is None and results_on_terminal()
+    return replace(options, form=PLAIN) if is_usual and is_shown and is_one_picture(inputs) else options
+
+
 def _row_format(options: RowOptions, model: "Model") -> "RowFormat":
     from fastmnist.output.csv import CsvFormat
     from fastmnist.output.jsonl import JsonlFormat
     from fastmnist.output.kaggle import KaggleFormat
+    from fastmnist.output.plain import PlainFormat
 
+    if options.form == PLAIN:
+        return PlainFormat(model.class_names)
     if options.form == "kaggle":
         return KaggleFormat(model.class_names)
     kind = CsvFormat if options.form == "csv" else JsonlFormat

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fastmnist.cli.inputs import all_inputs, inputs_argument, list_options
-from fastmnist.cli.options import model_option, open_model, threads_option
+from fastmnist.cli.options import model_option, open_model, quiet_option, threads_option
 from fastmnist.cli.predict_output import check_resumable, job_options, open_target
-from fastmnist.cli.terminal import ProgressBar, on_terminal, say
+from fastmnist.cli.terminal import ProgressBar, complain_of, on_terminal, say
 
 if TYPE_CHECKING:
     from fastmnist.numbers.reading import PageRead
@@ -63,6 +63,7 @@ def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @reading_options
 @job_options("picture")
 @threads_option
+@quiet_option
 def read(
     inputs: tuple[str, ...],
     model: str | None,
@@ -103,10 +104,11 @@ def read(
         "--min-confidence": min_confidence,
     }
     counts, start = _Counts(), time.perf_counter()
+    n_pictures = _n_pictures(inputs, files_from, shard[1])
     with (
         quiet_libraries(),
-        ProgressBar(_n_pictures(inputs, files_from, shard[1]), "reading", "pictures") as bar,
         open_target(output, rows, job, shard, resume=resume) as target,
+        ProgressBar(n_pictures, "reading", "pictures", shown=n_pictures != 1 and not target.stream.isatty()) as bar,
     ):
         draw_page = _drawing(draw)
         for page in loaded.read_files(paths, length=length, selection=target.selection):
@@ -135,7 +137,7 @@ class _Counts:
         self.n_numbers += len(page.numbers)
         if page.error is not None:
             self.n_errors += 1
-            say(f"fastmnist: error: {page.error}")
+            complain_of(page.error)
 
     def summary(self, seconds: float) -> str:
         """Return the line that counts them."""

@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -13,10 +13,23 @@ from fastmnist.errors import OutputError
 
 ERROR = "fastmnist: error: "  # what the line of an error begins with
 _bar: Any = None  # the one on the terminal
+_is_quiet = False
+
+
+def be_quiet() -> None:
+    """Say nothing from now on, and draw no bar; complaints are still made."""
+    global _is_quiet
+    _is_quiet = True
 
 
 def say(line: str) -> None:
-    """Write one line for a person, to stderr, above a progress bar."""
+    """Write one line for a person, to stderr, above a progress bar; nothing with --quiet."""
+    if not _is_quiet:
+        complain(line)
+
+
+def complain(line: str) -> None:
+    """Write one line about what is wrong, to stderr, above a progress bar, whether --quiet or not."""
     if sys.stderr is None:
         return
     bar = _bar
@@ -28,12 +41,29 @@ def say(line: str) -> None:
         bar.refresh()
 
 
+def complain_of(error: str) -> None:
+    """Write the line of an error, to stderr."""
+    complain(painted(ERROR, sys.stderr, fg="red", bold=True) + error)
+
+
+def painted(text: str, stream: TextIO | None, **style: Any) -> str:
+    """Return `text` in click's `style`, where `stream` is a terminal that has colours and the user wants them.
+
+    https://no-color.org: NO_COLOR, if it is not empty, forbids them.
+    """
+    is_plain = os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb"
+    return text if is_plain or stream is None or not stream.isatty() else click.style(text, **style)
+
+
 class Talk(logging.Handler):
     """Writes what the library logs to stderr."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a message as a line."""
-        say(f"{ERROR}{record.getMessage()}" if record.levelno >= logging.ERROR else record.getMessage())
+        if record.levelno >= logging.ERROR:
+            complain_of(record.getMessage())
+        else:
+            (complain if record.levelno >= logging.WARNING else say)(record.getMessage())
 
 
 def put(text: str) -> None:
@@ -46,6 +76,11 @@ def put(text: str) -> None:
 def on_terminal() -> bool:
     """Return whether stderr is a terminal."""
     return sys.stderr is not None and sys.stderr.isatty()
+
+
+def results_on_terminal() -> bool:
+    """Return whether stdout is a terminal: a person reads the results."""
+    return sys.stdout is not None and sys.stdout.isatty()
 
 
 @contextlib.contextmanager
@@ -63,13 +98,17 @@ def showing_logs() -> Iterator[None]:
 
 
 class ProgressBar:
-    """A bar on stderr with the rate and the time left, only where stderr is a terminal."""
+    """A bar on stderr with the rate and the time left, only where stderr is a terminal.
 
-    def __init__(self, total: int | None, label: str, unit: str = "images") -> None:
-        """Make a bar of `total` units, None if unknown; it is drawn while the context lasts."""
+    Its clock begins with the first result: before that kernels may be compiled, which says nothing of the time left.
+    """
+
+    def __init__(self, total: int | None, label: str, unit: str = "images", *, shown: bool = True) -> None:
+        """Make a bar of `total` units, None if unknown, if it is to be `shown`; it is drawn while the context lasts."""
         global _bar
         self._bar: Any = None
-        if on_terminal():
+        self._has_begun = False
+        if shown and on_terminal() and not _is_quiet:
             size = os.get_terminal_size(sys.stderr.fileno())  # 0 x 0 where the terminal does not tell
             shape = {"ncols": size.columns or 80, "nrows": size.lines or 24}
             self._bar = _tqdm()(total=total, desc=label, unit=f" {unit}", unit_scale=True, **shape)
@@ -86,7 +125,14 @@ class ProgressBar:
 
     def at(self, position: int) -> None:
         """Move the bar to `position`."""
-        if self._bar is not None:
+        if self._bar is None:
+            return
+        if not self._has_begun:
+            self._has_begun = True
+            self._bar.reset(self._bar.total)
+            self._bar.n = self._bar.initial = self._bar.last_print_n = position
+            self._bar.refresh()
+        else:
             self._bar.update(position - self._bar.n)
 
 

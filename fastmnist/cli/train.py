@@ -4,14 +4,16 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from fastmnist.cli.options import (
     class_names_option,
+    is_named,
     preprocess_option,
+    quiet_option,
     threads_option,
 )
 from fastmnist.cli.terminal import ProgressBar, say
+from fastmnist.cli.train_help import TrainCommand
 from fastmnist.cli.train_history import line_of, open_history
 from fastmnist.cli.train_options import recipe_options
 from fastmnist.errors import TrainingError, printable
@@ -34,14 +36,14 @@ accuracy on it is computed once, at the end.
 The recipes, what they reach on MNIST, and the time they take on two cores:
 
 \b
-  seed     784-100-10       97.2 %  2 s     a teaching notebook's, exactly
+  seed     784-100-10       97.2 %  2 s       a teaching notebook's, exactly
   default  784-320-160-10   99.1 %  10 to 14 s
   best     784-1024-512-10  99.5 %  5 to 12 min
-  tune     that of --from            1 to 5 s     20 to 200 pictures of your own
+  tune     that of --from           1 to 5 s  20 to 200 pictures of your own
 """  # click keeps the lines of a paragraph that begins with \b
 
 
-@click.command(help=HELP)
+@click.command(cls=TrainCommand, help=HELP)
 @click.argument("data", type=click.Path(readable=False))
 @click.option("--from", "start", type=click.Path(readable=False), metavar="MODEL",
               help="Train a model further, shipped or a file, as on a few pictures of your own.")  # fmt: skip
@@ -72,6 +74,7 @@ The recipes, what they reach on MNIST, and the time they take on two cores:
 )
 @click.option("--show-augmented", type=click.Path(readable=False), metavar="FILE.png",
               help="Write a contact sheet of training images and distorted copies, and do not train.")  # fmt: skip
+@quiet_option
 def train(
     data: str,
     start: str | None,
@@ -114,17 +117,12 @@ def train(
     model = run.model(float16=float16)
     if test_set is not None and run.evaluation is not None:
         say(f"test accuracy {run.evaluation.accuracy:.2%} on {len(test_set.labels):,} images")
-    if not run.has_learnt and not _is_named("output") and os.path.exists(output):
+    if not run.has_learnt and not is_named("output") and os.path.exists(output):
         raise TrainingError(
             f"{printable(output)}: a model is there, and is kept; name another file with --output to save this one"
         )
     save_model(output, model)
     say(f"saved {printable(output)}")
-
-
-def _is_named(option: str) -> bool:
-    """Return whether the user gave an option a value."""
-    return click.get_current_context().get_parameter_source(option) is not ParameterSource.DEFAULT
 
 
 def _show(run: "TrainingRun", history_path: str | None) -> None:
@@ -135,6 +133,8 @@ def _show(run: "TrainingRun", history_path: str | None) -> None:
     sizes = "-".join(str(size) for size in training.network.layer_sizes)
     n_epochs, n_samples = training.recipe.epochs, len(training.pixels)
     say(f"training {sizes} on {n_samples:,} images, recipe {training.recipe.name}")
+    if training.recipe.augment:
+        say("training loss and accuracy are of distorted images, those of validation and test of images as given")
     if run.epochs:
         say(f"resuming after epoch {len(run.epochs)} of {n_epochs}")
     with open_history(history_path, run.epochs) as history, ProgressBar(n_samples * n_epochs, "training") as bar:

@@ -22,9 +22,9 @@ COLUMNS = (
 
 def line_of(epoch: "EpochDone", epochs: int, n_samples: int) -> str:
     """Return an epoch's line."""
-    line = f"epoch {epoch.epoch}/{epochs}  loss {epoch.train_loss:.4f}  accuracy {epoch.train_accuracy:.2%}  "
+    line = f"epoch {epoch.epoch}/{epochs}  training loss {epoch.train_loss:.4f}, accuracy {epoch.train_accuracy:.2%}  "
     if epoch.validation_loss is not None:
-        line += f"validation {epoch.validation_loss:.4f}  {epoch.validation_accuracy:.2%}  "
+        line += f"validation loss {epoch.validation_loss:.4f}, accuracy {epoch.validation_accuracy:.2%}  "
     return f"{line}{epoch.seconds:.2f} s  {n_samples / epoch.seconds:,.0f} images/s"
 
 

@@ -6,10 +6,12 @@ import time
 
 import click
 
+from fastmnist.cli.options import quiet_option
 from fastmnist.cli.terminal import say
 
 
 @click.command()
+@quiet_option
 def warmup() -> None:
     """Compile every kernel into the cache, so that no later command has to."""
     import numpy as np
@@ -49,9 +51,10 @@ def _read_all_kinds() -> None:
     desk = np.where(is_sheet, 220, 60).astype(np.uint8)
     desk[45:70, 55:60] = 20
     with tempfile.TemporaryDirectory() as folder:
-        write_png(os.path.join(folder, "desk.png"), desk)
-        write_png(os.path.join(folder, "small.png"), np.eye(*IMAGE_SHAPE, dtype=np.uint8) * 255)
-        with open(os.path.join(folder, "table.csv"), "w", encoding="ascii") as table:
+        paths = [os.path.join(folder, name) for name in ("desk.png", "small.png", "table.csv")]
+        write_png(paths[0], desk)
+        write_png(paths[1], np.eye(*IMAGE_SHAPE, dtype=np.uint8) * 255)
+        with open(paths[2], "w", encoding="ascii") as table:
             table.write(",".join(["0"] * N_PIXELS) + "\n")
-        for _ in open_stream([folder, os.path.join(folder, "table.csv")]):
+        for _ in open_stream(paths):
             pass

@@ -76,7 +76,7 @@ def decode_picture(data: bytes, name: bytes) -> npt.NDArray[np.uint8]:
     if picture is None:
         raise DataError(
             f"{printable(name)}: no picture that can be read (damaged, cut short or another format), "
-            f"{_EXPECTED}; replace it"
+            f"{_EXPECTED}; convert or replace it"
         )
     return picture
 

@@ -3,7 +3,7 @@
 import logging
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import NamedTuple
@@ -131,6 +131,15 @@ _COUNTS: dict[Kind, Callable[[Input], int]] = {
     Kind.NUMPY: lambda found: npz.peek_n_images(found.path),
     Kind.ZIP: _count_pictures,
 }
+
+
+def is_one_picture(inputs: Sequence[str]) -> bool:
+    """Return whether `inputs` is one file that is read as a picture, be it there or not; stdin is none."""
+    if len(inputs) != 1 or inputs[0] == "-":
+        return False
+    path = os.fsencode(inputs[0])
+    mode = _mode(path)
+    return not stat.S_ISDIR(mode) and _named(path, mode).kind is Kind.IMAGE
 
 
 def _named(path: bytes, mode: int) -> Input:

@@ -37,11 +37,15 @@ _announced = False
 
 
 def _announce_compile() -> None:
-    """Log, once in a process, that kernels must be compiled and not loaded."""
+    """Log, once for a version, that kernels must be compiled and not loaded.
+
+    With the first one that is saved the version gets its folder. Later commands that need others say nothing: "first
+    run" must not be read twice.
+    """
     global _announced
-    if not _announced:
-        _announced = True
-        _log.info("compiling kernels: first use of this version, once, some seconds")
+    if not _announced and not os.path.exists(_folder):
+        _log.info("compiling kernels (first run only, about 10 s)")
+    _announced = True
 
 
 def cache_folder() -> Path | None:

@@ -37,6 +37,9 @@ MAX_LAYERS = 19
 MAX_NAMES = 32 * 2**10  # bytes of the class names in the header, half of it
 KIND = Kind("model", 2, MAX_BYTES, max_tensors=2 * MAX_LAYERS, types=("F32", "F16"))
 SHIPPED = Path(__file__).parent / "shipped.safetensors"
+# MNIST's training set, as `train_data_sha256` names it: models of it are tested on the test set that comes with it, as
+# the shipped model is.
+MNIST_SHA256 = "edc0d1098aa497be14ace79ddd5171e5a3dcf9c4d196c015389203eb3ba1f59b"
 LOCAL = "model.safetensors"  # what `train` writes and the commands find
 
 
@@ -92,6 +95,12 @@ class Model:
         return self.origin.get("checksum")
 
     @property
+    def test_accuracy(self) -> float | None:
+        """The share of correct predictions on the test set that it was trained with, None if there was none."""
+        share = self.origin.get("test_accuracy")
+        return share if isinstance(share, float) and 0 <= share <= 1 else None
+
+    @property
     def metadata(self) -> dict[str, Any]:
         """All that is known, as the file states it."""
         facts: dict[str, Any] = {
@@ -124,6 +133,14 @@ def find_model(option: str | None) -> tuple[Path, str]:
     if Path(LOCAL).exists():
         return Path(LOCAL), "in this folder"
     return SHIPPED, "shipped with fastmnist"
+
+
+def shipped_if_better(model: Model) -> Model | None:
+    """Return the shipped model if it is known to be better on the test set that `model` was tested on, else None."""
+    if model.test_accuracy is None or model.origin.get("train_data_sha256") != MNIST_SHA256:
+        return None
+    shipped = load_model(SHIPPED)
+    return shipped if (shipped.test_accuracy or 0.0) > model.test_accuracy else None
 
 
 def check_storable(layer_sizes: Sequence[int], class_names: Sequence[str] = ()) -> None:

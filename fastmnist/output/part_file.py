@@ -43,6 +43,8 @@ class PartFile:
         self._refused = False
         self.file: BinaryIO = _open_locked(self.path)
         self._is_reading = resume and os.fstat(self.file.fileno()).st_size > 0
+        if resume and not self._is_reading:
+            _log.info(f"{printable(self.path)}: no rows of an earlier run, so all are made now")
         try:
             self._begin(job)
         except BaseException:
@@ -194,8 +196,9 @@ class PartFile:
         return row
 
     def _end_reading(self) -> None:
-        """Drop what follows the known rows: a row cut short."""
+        """Drop what follows the known rows, a row cut short, and log how many are known."""
         self._is_reading = False
+        _log.info(f"resuming after {self.n_known:,} row{'s' * (self.n_known != 1)} of an earlier run")
         self.file.seek(self._end)
         self.file.truncate()
 

@@ -108,10 +108,7 @@ class Training:
     def data_sha256(self) -> str:
         """Return the SHA-256 of the training pixels and labels, those held out included."""
         if not self._data_sha256:
-            digest = hashlib.sha256()
-            for array in self._all:
-                digest.update(np.ascontiguousarray(array).data)  # without a copy: they may be large
-            self._data_sha256 = digest.hexdigest()
+            self._data_sha256 = sha256_of(*self._all)
         return self._data_sha256
 
     def origin(self) -> dict[str, Any]:
@@ -199,6 +196,14 @@ class Training:
         if not self.recipe.shuffle:
             return np.arange(len(self.pixels), dtype=np.int64)
         return np.random.RandomState([self.recipe.seed, epoch]).permutation(len(self.pixels))
+
+
+def sha256_of(pixels: Uint8 | Float32, labels: Uint8) -> str:
+    """Return the SHA-256 of a set's pixels (n, n_in) and labels (n,), by which it is known again."""
+    digest = hashlib.sha256()
+    for array in (pixels, labels):
+        digest.update(np.ascontiguousarray(array).data)  # without a copy: they may be large
+    return digest.hexdigest()
 
 
 def _samples_per_call(n_parameters: int, batch_size: int) -> int:
