@@ -51,19 +51,21 @@ def doctor(model: str | None) -> int:
     return 0 if is_sound else 1
 
 
-def _complaints(is_sound: bool, layer: str, folder: "Path") -> Iterator[str]:
+def _complaints(is_sound: bool, layer: str, folder: "Path | None") -> Iterator[str]:
     """Yield what is wrong and what to do about it, the worst first."""
     if not is_sound:
         yield "NOT usable with this model: train a new one, or take fastmnist's own with --model shipped"
     try:
-        n_compiled = _n_compiled(folder)
+        n_compiled = 0 if folder is None else _n_compiled(folder)
     except OSError:
         yield (
             "each command compiles its kernels again: make the folder of the kernel cache writable, "
             "or set XDG_CACHE_HOME to one that is"
         )
     else:
-        if not n_compiled:
+        if folder is None:
+            yield "each command compiles its kernels again: set HOME, XDG_CACHE_HOME or NUMBA_CACHE_DIR"
+        elif not n_compiled:
             yield "the first command will compile its kernels: 'fastmnist warmup' does it now"
     if layer == "workqueue":
         yield "small batches use one thread only, for want of OpenMP: install libgomp, or the package tbb"
