@@ -99,5 +99,5 @@ check-all: ci fuzz .venv/bench.stamp
 	$(BIN)/python -m bench --all-peers
 
 clean:
-	rm -rf .venv .venv-lowest build dist data images out.csv model.safetensors bench/results experiments/results .hypothesis .*_cache
+	rm -rf .venv .venv-lowest .venv-ocr build dist data images out.csv model.safetensors bench/results experiments/results .hypothesis .*_cache
 	find fastmnist tests bench experiments -name __pycache__ -type d -prune -exec rm -rf {} +

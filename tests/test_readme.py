@@ -10,6 +10,8 @@ import pytest
 from conftest import ROOT, cli_environment
 from test_cli_predict import HEADER, write_pngs
 
+from experiments import rows
+
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```sh\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 COMMANDS = [line for block in BLOCKS for line in block.replace("\\\n", "").splitlines()]
@@ -32,6 +34,9 @@ def test_the_tour_can_be_walked(mnist_dir, digits, tmp_path):
     """All `fastmnist` commands, one after the other, as they stand."""
     (tmp_path / "data").symlink_to(mnist_dir)
     write_pngs(tmp_path / "images", digits[0][:20])
+    (tmp_path / "numbers").mkdir()
+    for number, picture in enumerate(rows.draw("boxed", rows.Digits(*digits), 3)):
+        (tmp_path / "numbers" / f"{number}.jpg").write_bytes(picture.rendering.content)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     for command in COMMANDS:
         if command.startswith("fastmnist "):
@@ -40,6 +45,9 @@ def test_the_tour_can_be_walked(mnist_dir, digits, tmp_path):
             )
             assert run.returncode == 0, f"{command}\n{run.stderr}"
     assert len((tmp_path / "out.csv").read_text().splitlines()) == 21
+    assert len((tmp_path / "all.csv").read_text().splitlines()) == 21
+    assert len((tmp_path / "numbers.csv").read_text().splitlines()) == 4
+    assert len(os.listdir(tmp_path / "drawn")) == 3
     assert len((tmp_path / "test.csv").read_text().splitlines()) == 10_001
     assert len((tmp_path / "history.csv").read_text().splitlines()) == 3
 
