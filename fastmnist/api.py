@@ -139,14 +139,24 @@ class Model(model_file.Model):
         *,
         length: int | tuple[int, int] | None = None,
         threads: int | None = None,
-        selection: Selection | None = None,
     ) -> Iterator["PageRead"]:
         """Yield what `read` returns, page by page, in constant memory and in input order.
 
-        `paths` are pictures and folders, as many as you like; `selection` picks pictures.
+        `paths` are pictures and folders, as many as you like.
         """
         given = [paths] if isinstance(paths, str | bytes | os.PathLike) else paths
-        return reading.read_files(self, map(as_file, given), length, _threads(threads), selection)
+        return self.read_stream(map(as_file, given), length=length, threads=threads)
+
+    def read_stream(
+        self,
+        inputs: Iterable[str | bytes],
+        *,
+        length: int | tuple[int, int] | None = None,
+        threads: int | None = None,
+        selection: Selection | None = None,
+    ) -> Iterator["PageRead"]:
+        """Yield what `read_files` does; `-` is stdin, `selection` picks pictures."""
+        return reading.read_files(self, inputs, length, _threads(threads), selection)
 
     def save(self, path: AnyPath) -> None:
         """Write the model file, atomically. Equal models give equal bytes. Raises OutputError."""

@@ -200,16 +200,20 @@ def test_an_interrupted_run_is_resumed_between_pictures(form, run_cli, pictures,
 def _job_of(folder, command):
     """What a run writes of its job: it is stopped while it waits for a list of pictures that never comes."""
     os.mkfifo(folder / "list")
+    held_open = os.open(folder / "list", os.O_RDWR)  # it never ends
     process = subprocess.Popen(
-        cli_command("read", "p/a.png", "--files-from", "list", *command[2:]), cwd=folder, env=cli_environment(),
+        cli_command("read", "--files-from", "list", *command[2:]), cwd=folder, env=cli_environment(),
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
     )  # fmt: skip
-    with (folder / "list").open("wb"):  # which the run has opened then, and its part before
-        process.send_signal(signal.SIGTERM)
-        process.communicate()
-    job = (folder / "out.part.json").read_bytes()
-    for name in ("list", "out.part", "out.part.json"):
-        (folder / name).unlink()
+    os.write(held_open, b"p/a.png\n")
+    job = b""
+    while not job.endswith(b"\n"):
+        assert process.poll() is None
+        job = (folder / "out.part.json").read_bytes() if (folder / "out.part.json").exists() else b""
+    process.send_signal(signal.SIGTERM)
+    process.communicate()
+    os.close(held_open)
+    (folder / "list").unlink()
     return job
 
 

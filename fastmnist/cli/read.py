@@ -104,14 +104,14 @@ def read(
         "--min-confidence": min_confidence,
     }
     counts, start = _Counts(), time.perf_counter()
+    draw_page = _drawing(draw)
     n_pictures = _n_pictures(inputs, files_from, shard[1])
     with (
         quiet_libraries(),
         open_target(output, rows, job, shard, resume=resume) as target,
         ProgressBar(n_pictures, "reading", "pictures", shown=n_pictures != 1 and not target.stream.isatty()) as bar,
     ):
-        draw_page = _drawing(draw)
-        for page in loaded.read_files(paths, length=length, selection=target.selection):
+        for page in loaded.read_stream(paths, length=length, selection=target.selection):
             counts.add(page)
             for row in rows.rows_of(page):
                 target.stream.write(row)
