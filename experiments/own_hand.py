@@ -24,7 +24,7 @@ Images = npt.NDArray[np.uint8]
 
 COUNTS = 20, 50, 100, 200  # pictures to train on
 UNSEEN = 2000  # the last of MNIST's training digits, which the shipped model has not seen
-N_HANDS, STRENGTH, MARGIN = 8, 3.0, 20
+N_HANDS, STRENGTH, MARGIN = 8, 2.25, 20
 
 
 class Hand(NamedTuple):

@@ -212,10 +212,10 @@ def test_load_takes_the_environments_model_else_the_shipped_one(monkeypatch, sma
     monkeypatch.chdir(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"not looked at")
     monkeypatch.delenv("FASTMNIST_MODEL", raising=False)
-    assert fastmnist.load().trained.layer_sizes == (784, 1024, 512, 10)
+    assert fastmnist.load().trained.layer_sizes == (784, 1024, 512, 11)
     monkeypatch.setenv("FASTMNIST_MODEL", str(small_model))
     assert fastmnist.load().trained.layer_sizes == (784, 8, 10)
-    assert fastmnist.load("shipped").trained.layer_sizes == (784, 1024, 512, 10)
+    assert fastmnist.load("shipped").trained.layer_sizes == (784, 1024, 512, 11)
     with pytest.raises(fastmnist.ModelError, match="not a sound"):
         fastmnist.load(tmp_path / "model.safetensors")
 
