@@ -35,6 +35,7 @@ from fastmnist.inputs.idx import open_images, read_labels, write_images, write_l
 from fastmnist.inputs.stream import open_stream
 from fastmnist.inputs.table import open_table
 from fastmnist.model.model_file import Model, load_model, save_model
+from fastmnist.reading import read_files
 
 INTERESTING = [
     bytes(4),
@@ -187,6 +188,7 @@ class Targets:
             "npz": (".npz", [saved(lambda path: np.savez_compressed(path, x_test=images), ".npz")], read_any),
             "zip": ("", [zip_bytes({"a/1.png": pictures[0], "2.jpg": pictures[1]})], read_any),
             "drawing": ("", [], read_drawing),
+            "numbers": ("", [], self.read_numbers),
             "unnamed": ("", [idx, gzip.compress(idx, mtime=0), rows, *pictures], read_any),
         }
 
@@ -195,6 +197,15 @@ class Targets:
         assert model.network.layer_sizes == self.network.layer_sizes
         assert model.network.parameters.tobytes() == self.network.parameters.tobytes()
         assert model.metadata["note"] == "sound"
+
+    def read_numbers(self, path):
+        for page in read_files(self.model, [str(path)], None, 1):
+            assert (page.error is None) == bool(page.numbers)
+            assert page.error is None or page.error.isprintable()
+            for number in page.numbers:
+                assert 0 <= number.confidence <= 1
+                assert number.text.strip()
+                assert all(digit.box.left < digit.box.right for digit in number.digits)
 
     def execute(self, name, seed, number, folder):
         """Run one execution; return whether the file was refused. Raises whatever is a finding."""

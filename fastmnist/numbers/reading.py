@@ -1,5 +1,6 @@
 """A picture -> the numbers in it: its ink, its lines, their pieces, and the best way through these."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -71,6 +72,13 @@ class PageRead:
     error: str | None = None
 
 
+class _Parts(NamedTuple):
+    """A map of which piece of ink each pixel is of, and the pieces."""
+
+    map: npt.NDArray[np.int32]
+    all: list[Part]
+
+
 class _Segment(NamedTuple):
     """What stands in a printed box, or a number without boxes; no line where a box is empty."""
 
@@ -95,29 +103,37 @@ def read_numbers(
     there are more pieces of ink than a page of numbers has.
     """
     page = find_ink(picture)
-    height = 0.0 if page is None else _digit_height(page)
-    if page is not None and height > LARGE:
-        page = find_ink(picture, page.scale * height / LARGE)
-    if page is None or height < SMALL:
+    if page is None:
         return []
-    inked = _find_numbers(page)
+    parts = _parts_of(page)
+    height = digit_height(parts.all) if parts.all else 0.0
+    if height < SMALL:
+        return []
+    if height > LARGE:
+        page = find_ink(picture, page.scale * height / LARGE)
+        if page is None:
+            return []
+        parts = _parts_of(page)
+    inked = _find_numbers(page, parts)
     found = [number for segments in inked.numbers if (number := _read(segments, inked, ask, class_names, length))]
     return _in_order(found)
 
 
-def _digit_height(page: Page) -> float:
-    """Return about how high digits are. Raises DataError where there are too many pieces of ink."""
-    parts = connected_parts(core_of(page.ink))[1]
-    if len(parts) > MOST_PARTS:
-        raise DataError(f"{len(parts):,} pieces of ink, expected a page of numbers, with {MOST_PARTS:,} at most")
-    return digit_height(parts) if parts else 0.0
+def _parts_of(page: Page) -> _Parts:
+    """Return the pieces of a page's ink. Raises DataError where there are too many."""
+    parts = _Parts(*connected_parts(core_of(page.ink)))
+    if len(parts.all) > MOST_PARTS:
+        raise DataError(f"{len(parts.all):,} pieces of ink, expected a page of numbers, with {MOST_PARTS:,} at most")
+    return parts
 
 
-def _find_numbers(page: Page) -> _Inked:
+def _find_numbers(page: Page, found: _Parts) -> _Inked:
+    """Return the numbers on a page, of which the pieces of ink were found."""
     ink, rows = without_boxes(page.ink)
     ink = without_rules(ink)
-    part_of, parts = connected_parts(core_of(ink))
-    parts = without_margin(parts, part_of)
+    if ink is not page.ink:
+        found = _Parts(*connected_parts(core_of(ink)))
+    part_of, parts = found.map, without_margin(found.all, found.map)
     outside = [part for part in parts if not any(_is_in(part, cell) for row in rows for cell in row)]
     numbers = [[_Segment(line, False)] for line in find_lines(outside)]
     for row in rows:
@@ -176,8 +192,10 @@ def _read_line(
         best = int(doubted[arc].argmax())
         label = class_names[best] if best < len(class_names) else UNKNOWN
         top, left, bottom, right = ways.glyphs[arc, 2:].tolist()
-        edges = left + pieces.left, top + pieces.top, right + pieces.left, bottom + pieces.top
-        box = Box(*(round(edge * inked.page.scale) for edge in edges))
+        scale = inked.page.scale
+        first = (math.floor(scale * edge) for edge in (left + pieces.left, top + pieces.top))
+        end = (math.ceil(scale * edge) for edge in (right + pieces.left, bottom + pieces.top))
+        box = Box(*first, *end)
         digits.append(Digit(label, float(doubted[arc, best] / doubted[arc].sum()), box))
     return digits, chosen.confidence
 
