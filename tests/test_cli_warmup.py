@@ -25,11 +25,14 @@ def signatures():
                     count[name, build] = len(function.signatures)
     return count
 
+NAMES = "read", "has_form", "read_files", "find_opaque", "lay_plane", "find_seams", "place_glyphs", "find_best_way"
 warmup.callback()
 before = signatures()
-assert [before[name, ""] for name in ("read", "has_form", "read_files", "find_opaque", "lay_plane")] == [1] * 5
+assert [before[name, ""] for name in NAMES] == [1] * len(NAMES)
 for result in fastmnist.load("shipped").predict_files(sys.argv[1:], threads=1):
     print(*result.labels)
+for page in fastmnist.load("shipped").read_files(sys.argv[1], threads=1):
+    print(*(number.text for number in page.numbers))
 after = signatures()
 assert after == before, {name: n for name, n in after.items() if n != before.get(name)}
 """

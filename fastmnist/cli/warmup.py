@@ -3,11 +3,15 @@
 import os
 import tempfile
 import time
+from typing import TYPE_CHECKING
 
 import click
 
 from fastmnist.cli.options import quiet_option
 from fastmnist.cli.terminal import say
+
+if TYPE_CHECKING:
+    from fastmnist.model.network import Network
 
 
 @click.command()
@@ -30,6 +34,7 @@ def warmup() -> None:
     pixels, labels, order = np.zeros((1, N_PIXELS), np.uint8), np.zeros(1, np.uint8), np.zeros(1, np.int64)
     _read_all_kinds()
     predictions = Predictions(Batch([b""], range(1), range(1), pixels, {}), *network.predict(pixels))
+    _read_a_number(network)
     network.confidences(pixels, n_classes=10)  # the serial build: pictures that could be turned ask for it
     list(CsvFormat(DIGITS).rows(predictions))
     Augmenter(Augmentation(), 1).distort(pixels, order, 0, 0)
@@ -58,3 +63,15 @@ def _read_all_kinds() -> None:
             table.write(",".join(["0"] * N_PIXELS) + "\n")
         for _ in open_stream(paths):
             pass
+
+
+def _read_a_number(network: "Network") -> None:
+    """Read a row of two bars, one of them wide enough to be cut."""
+    import numpy as np
+
+    from fastmnist.numbers.reading import read_numbers
+    from fastmnist.shapes import DIGITS
+
+    page = np.full((80, 160), 255, np.uint8)
+    page[20:60, 30:36] = page[20:60, 60:90] = 0
+    read_numbers(page, lambda images: np.pad(network.probabilities_of_few(images), ((0, 0), (0, 1))), DIGITS)
