@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from difflib import SequenceMatcher
 from pathlib import Path
 
 from bench.machine import NOT_INSTALLED
@@ -74,8 +75,7 @@ def _n_right(found: list[str], lines: list[str]) -> int:
     """Return how many lines were read, in order; a row is right where nothing but its text was found."""
     if len(lines) == 1:
         return int(found == lines)
-    left = iter(found)
-    return sum(line in left for line in lines)
+    return sum(block.size for block in SequenceMatcher(None, lines, found, autojunk=False).get_matching_blocks())
 
 
 def _beside(

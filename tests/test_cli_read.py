@@ -208,7 +208,7 @@ def _job_of(folder, command):
     os.write(held_open, b"p/a.png\n")
     job = b""
     while not job.endswith(b"\n"):
-        assert process.poll() is None
+        assert process.poll() is None, process.stderr.read()
         job = (folder / "out.part.json").read_bytes() if (folder / "out.part.json").exists() else b""
     process.send_signal(signal.SIGTERM)
     process.communicate()

@@ -15,6 +15,7 @@ SPECK = 0.02  # of a digit's height squared: less area is a speck
 LOW = 0.4  # of a digit's height: what is lower is a mark, such as a point, a dash or the bar of a broken 5
 OVERLAP = 0.35  # of the lower one's height: pieces that overlap as much stand side by side
 WIDE_GAP = 1.6  # times the digits' height: another number begins
+STACKED, NEAR_ABOVE = 0.25, 0.3  # of the narrower one's width, of the higher one's height: parts of one digit
 NEAR_MARK = 0.5  # of a digit's height: a mark nearer than that may be a stroke of a digit
 
 
@@ -124,6 +125,11 @@ def _chains(parts: list[Part]) -> list[list[Part]]:
             if gap < WIDE_GAP * max(part.height, parts[other].height) and _are_beside(part, parts[other]):
                 group_of[root(other)] = root(here)
                 break
+        for other in range(here + 1, len(parts)):
+            if parts[other].left >= part.right:
+                break
+            if _are_stacked(part, parts[other]):
+                group_of[root(other)] = root(here)
     groups: dict[int, list[Part]] = {}
     for n, part in enumerate(parts):
         groups.setdefault(root(n), []).append(part)
@@ -133,6 +139,16 @@ def _chains(parts: list[Part]) -> list[list[Part]]:
 def _are_beside(one: Part, other: Part) -> bool:
     overlap = min(one.bottom, other.bottom) - max(one.top, other.top)
     return overlap > OVERLAP * min(one.height, other.height)
+
+
+def _are_stacked(one: Part, other: Part) -> bool:
+    """Return whether parts stand above each other and near, as the bar and the body of a broken 5 do."""
+    across = min(one.right, other.right) - max(one.left, other.left)
+    gap = max(one.top, other.top) - min(one.bottom, other.bottom)
+    higher = max(one.height, other.height)
+    together = max(one.bottom, other.bottom) - min(one.top, other.top)
+    is_above = across > STACKED * min(one.width, other.width) and gap < NEAR_ABOVE * higher
+    return is_above and together < 2 * higher
 
 
 def _with_marks(line: Line, marks: list[Part]) -> Line:

@@ -185,8 +185,11 @@ def _read_line(
     ways = find_ways(pieces, line.height)
     doubted = with_doubt(ask(images_of(pieces, ways)))
     chosen = best_way(ways, doubted, length)
-    if chosen is None:
-        return [], 0.0
+    if chosen is None:  # no way has that length: a number is never dropped, nor cut short
+        chosen = best_way(ways, doubted)
+        if chosen is None:
+            return [], 0.0
+        chosen = chosen._replace(confidence=0.0)
     digits = []
     for arc in chosen.arcs:
         best = int(doubted[arc].argmax())

@@ -12,7 +12,7 @@ from fastmnist.numbers.pieces import Pieces
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-MOST_PIECES = 6  # of a glyph
+MOST_PIECES = 10  # of a glyph: that many lie in a part that is as wide as a digit
 WIDEST = 1.6  # times the digits' height: glyphs of several pieces are at most so wide
 MARK = 0.4  # of the digits' height: pieces that are lower may be left out, as a point or a dash is
 # Ways share their glyphs, so that a sum over all counts the doubt of each many times. With scores to that power, and
