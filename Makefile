@@ -8,7 +8,7 @@
 #   make format       let ruff lay out the code
 #   make bench        all benchmarks, beside their peers (installs PyTorch, JAX, ...)
 #   make bench-smoke  the benchmarks' quick half, without those peers
-#   make model        train the model that ships in the package: a quarter of an hour
+#   make model        train the model that ships in the package: up to an hour
 #   make dist         wheel and sdist, in dist/
 #   make ci           what must pass before a change goes in: a quarter of an hour
 #   make check-all    that, and what takes hours: an hour of fuzzing, all benchmarks beside their peers

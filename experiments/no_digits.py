@@ -72,8 +72,7 @@ def _row(parts: list[Picture], gap: int) -> Picture:
 def apart(rng: np.random.Generator, digits: Picture) -> Picture:
     """Return two or three digits that stand close together, in MNIST's form."""
     parts = [_high(_digit(rng, digits, "0123456789"), 120) for _ in range(2 + (rng.random() < 0.2))]
-    image, _ = place_glyph(_row(parts, int(rng.integers(4, 40))))
-    return image
+    return place_glyph(_row(parts, int(rng.integers(4, 40))))
 
 
 def half(rng: np.random.Generator, digits: Picture) -> Picture:

@@ -4,7 +4,6 @@ Two pictures of each set of rows.py, as `fastmnist read --draw` shows them.
 """
 
 import argparse
-import tempfile
 from pathlib import Path
 
 import cv2
@@ -14,25 +13,23 @@ import numpy.typing as npt
 from experiments.rerender import read_digits
 from experiments.rows import ROWS, Digits, draw
 from fastmnist.api import load
-from fastmnist.cli.read_drawing import Drawing
+from fastmnist.images.decode import decode_picture
+from fastmnist.numbers.drawing import drawn
 
-EACH, WIDTH, HEIGHT, BORDER = 2, 520, 150, 200
+FIRST, EACH = 1, 2  # pictures of each set
+WIDTH, HEIGHT, BORDER = 520, 150, 200
 
 
 def sheet(digits: Digits) -> npt.NDArray[np.uint8]:
     """Return the sheet, uint8 (height, width, 3), blue, green, red: a row for each set."""
     model, rows = load("shipped"), []
-    with tempfile.TemporaryDirectory() as folder:
-        for name in ROWS:
-            source, drawn = Path(folder) / name, Path(folder) / f"{name}-drawn"
-            source.mkdir()
-            for number, picture in enumerate(draw(name, digits, EACH + 1)):
-                (source / f"{number}{picture.rendering.suffix}").write_bytes(picture.rendering.content)
-            drawing = Drawing(str(drawn))
-            for page in model.read_files(source):
-                drawing.add(page)
-            cells = [_cell(np.asarray(cv2.imread(str(path)), np.uint8)) for path in sorted(drawn.iterdir())[-EACH:]]
-            rows.append(np.hstack(cells))
+    for name in ROWS:
+        cells = []
+        for picture in list(draw(name, digits, FIRST + EACH))[FIRST:]:
+            content = picture.rendering.content
+            (page,) = model.read(content)
+            cells.append(_cell(drawn(decode_picture(content, b"drawn"), page.numbers)))
+        rows.append(np.hstack(cells))
     return np.vstack(rows).astype(np.uint8)
 
 

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from bench.machine import available_cores
 from experiments.rerender import SIDE, Picture, Rendering, read_digits
+from experiments.scenes import photographed
 
 Floats = npt.NDArray[np.float32]
 Rng = np.random.Generator
@@ -28,6 +29,7 @@ SEED = 0
 MOST_DIGITS = 10
 GAPS, TOUCHING = (3, 12), (-3, 1)  # pixels between the ink's boxes, at MNIST's scale
 SCALES = 1.5, 4.0  # times MNIST's
+NOISE = 1.0, 6.0  # sigma of a photograph
 WANDER = 1.5  # pixels up and down, at MNIST's scale
 _AHEAD = 64  # pictures drawn before the first of them is taken
 
@@ -92,14 +94,6 @@ def _lossless(picture: Floats) -> Rendering:
     return Rendering(".png", cv2.imencode(".png", grey)[1].tobytes())
 
 
-def _photographed(picture: Floats, rng: Rng) -> Rendering:
-    """Return a picture with the noise of a sensor, as a JPEG."""
-    picture = picture + np.float32(rng.uniform(1, 6)) * rng.standard_normal(picture.shape, np.float32)
-    grey = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
-    quality = (cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(60, 95)))
-    return Rendering(".jpg", cv2.imencode(".jpg", grey, quality)[1].tobytes())
-
-
 def _lit(picture: Floats, rng: Rng) -> Floats:
     """Return a picture under light that falls off to one side, with a shadow across it every other time."""
     height, width = picture.shape
@@ -143,7 +137,7 @@ def paper(digits: Digits, rng: Rng) -> Numbers:
     """Return a row on paper, in uneven light and shadow, up to 4 degrees askew, as a JPEG."""
     row = _row(digits, rng, GAPS, rng.uniform(*SCALES))
     scene = _on_paper(row.ink, rng.uniform(190, 250), rng.uniform(15, 90), _margins(row.ink, rng))
-    return Numbers(_photographed(_lit(_turned(scene, rng.uniform(-4, 4)), rng), rng), [row.text])
+    return Numbers(photographed(_lit(_turned(scene, rng.uniform(-4, 4)), rng), rng, rng.uniform(*NOISE)), [row.text])
 
 
 def boxed(digits: Digits, rng: Rng) -> Numbers:
@@ -171,7 +165,7 @@ def boxed(digits: Digits, rng: Rng) -> Numbers:
         x = round(left + (wide - ink.shape[1]) / 2 + rng.uniform(-0.3, 0.3) * max(0.0, room[1]))
         part = scene[y : y + ink.shape[0], x : x + ink.shape[1]]
         part += ink * (np.float32(pen) - part)
-    return Numbers(_photographed(_turned(scene, rng.uniform(-2, 2)), rng), [text])
+    return Numbers(photographed(_turned(scene, rng.uniform(-2, 2)), rng, rng.uniform(*NOISE)), [text])
 
 
 def ruled(digits: Digits, rng: Rng) -> Numbers:
@@ -187,7 +181,7 @@ def ruled(digits: Digits, rng: Rng) -> Numbers:
         line, (-160, y), (16 * scene.shape[1] + 160, y), float(sheet - rng.uniform(30, 120)), thick, cv2.LINE_AA, 4
     )
     scene = np.minimum(scene, line)
-    return Numbers(_photographed(_turned(scene, rng.uniform(-2, 2)), rng), [row.text])
+    return Numbers(photographed(_turned(scene, rng.uniform(-2, 2)), rng, rng.uniform(*NOISE)), [row.text])
 
 
 def page(digits: Digits, rng: Rng) -> Numbers:
@@ -204,7 +198,10 @@ def page(digits: Digits, rng: Rng) -> Numbers:
         ink[top : top + len(row.ink), x : x + row.ink.shape[1]] = row.ink
         top += height
     scene = _on_paper(ink, rng.uniform(200, 250), rng.uniform(15, 80), np.zeros(4, int))
-    return Numbers(_photographed(_lit(_turned(scene, rng.uniform(-2, 2)), rng), rng), [row.text for row in rows])
+    return Numbers(
+        photographed(_lit(_turned(scene, rng.uniform(-2, 2)), rng), rng, rng.uniform(*NOISE)),
+        [row.text for row in rows],
+    )
 
 
 ROWS: dict[str, Callable[[Digits, Rng], Numbers]] = {

@@ -49,7 +49,7 @@ def _turned(picture: Floats, degrees: float, border: int = cv2.BORDER_REPLICATE)
     return turned.astype(np.float32, copy=False)
 
 
-def _photographed(picture: Floats, rng: Rng, noise: float) -> Rendering:
+def photographed(picture: Floats, rng: Rng, noise: float) -> Rendering:
     """Return a picture with the noise of a sensor, as a JPEG."""
     picture = picture + np.float32(noise) * rng.standard_normal(picture.shape, np.float32)
     grey = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
@@ -75,7 +75,7 @@ def cell(digit: Picture, rng: Rng) -> Rendering:
     scene = _turned(scene, askew)
     first = [max(0, round(corner + rng.uniform(-14, 6))) for _ in range(2)]
     last = [min(side, round(corner + box + rng.uniform(-6, 14))) for _ in range(2)]
-    return _photographed(scene[first[0] : last[0], first[1] : last[1]], rng, rng.uniform(1, 6))
+    return photographed(scene[first[0] : last[0], first[1] : last[1]], rng, rng.uniform(1, 6))
 
 
 def desk(digit: Picture, rng: Rng) -> Rendering:
@@ -115,7 +115,7 @@ def desk(digit: Picture, rng: Rng) -> Rendering:
     left = (width - ink.shape[1]) / 2 + rng.uniform(-0.08, 0.08) * width
     top = (height - ink.shape[0]) / 2 + rng.uniform(-0.08, 0.08) * height
     _written(scene, ink, left, top, rng.uniform(15, 90))
-    return _photographed(scene, rng, rng.uniform(2, 6))
+    return photographed(scene, rng, rng.uniform(2, 6))
 
 
 def shadow(digit: Picture, rng: Rng) -> Rendering:
@@ -131,7 +131,7 @@ def shadow(digit: Picture, rng: Rng) -> Rendering:
     softness = math.exp(rng.uniform(math.log(1), math.log(0.15 * side)))
     depth = rng.uniform(0.2, 0.5)
     scene *= 1 - depth / (1 + np.exp(np.clip(-distance / softness * 2, -50, 50)))
-    return _photographed(scene, rng, rng.uniform(2, 6))
+    return photographed(scene, rng, rng.uniform(2, 6))
 
 
 def _on_lines(digit: Picture, rng: Rng, *, squared: bool) -> Rendering:
@@ -152,7 +152,7 @@ def _on_lines(digit: Picture, rng: Rng, *, squared: bool) -> Rendering:
     pen = rng.uniform(20, 80) if rng.random() < 0.6 else rng.uniform(90, 130)  # a pen or a pencil
     room = side - np.array(ink.shape)
     _written(scene, ink, rng.uniform(0.25, 0.75) * room[1], rng.uniform(0.25, 0.75) * room[0], pen)
-    return _photographed(scene, rng, rng.uniform(1, 5))
+    return photographed(scene, rng, rng.uniform(1, 5))
 
 
 def squared(digit: Picture, rng: Rng) -> Rendering:

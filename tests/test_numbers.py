@@ -10,6 +10,7 @@ import fastmnist
 from experiments import rows
 from fastmnist.errors import DataError
 from fastmnist.numbers.frames import without_boxes, without_rules
+from fastmnist.numbers.glyphs import place_glyph, to_mnist_form
 from fastmnist.numbers.lines import connected_parts, find_lines, without_margin
 from fastmnist.numbers.page import core_of, find_ink
 from fastmnist.numbers.reading import read_numbers
@@ -41,6 +42,23 @@ def texts(pages):
     (page,) = pages
     assert page.error is None
     return [number.text for number in page.numbers]
+
+
+def test_a_glyph_is_the_ink_of_its_pieces_alone_in_mnists_form(some):
+    digit = some["3"]
+    large = cv2.resize(ink_of(digit), None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
+    ink = np.pad(np.hstack([large, np.zeros((len(large), 9), np.uint8), large]), 5)
+    middle = ink.shape[1] // 2
+    pieces = np.where(np.arange(ink.shape[1]) < middle, 0, 1)[np.newaxis].repeat(len(ink), 0).astype(np.int32)
+    boxes = [(0, 0, 0, 0, len(ink), ink.shape[1]), (1, 1, 0, 0, len(ink), ink.shape[1]), (2, 7, 0, 0, 9, 9)]
+    first, second, nothing = to_mnist_form(ink, pieces, np.array(boxes, np.int32))
+    np.testing.assert_array_equal(first, second)
+    assert np.abs(first.astype(int) - digit).mean() < 3
+    assert not nothing.any()
+    both = to_mnist_form(ink, pieces, np.array([(0, 1, 0, 0, *ink.shape)], np.int32))[0]
+    np.testing.assert_array_equal(both, place_glyph(ink))
+    assert (both[:, :14].any(), both[:, 14:].any()) == (True, True)
+    assert np.abs(both.astype(int) - first).mean() > 10
 
 
 @pytest.mark.parametrize("text", ["1", "11", "000", "7", "0123456789", "90210", "007"])

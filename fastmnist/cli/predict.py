@@ -31,7 +31,7 @@ def predict(
     dump: str | None,
     **row_settings: Any,
 ) -> int:
-    """Name the digit in each image of INPUT: image files, folders, IDX files, tables of pixels (.csv), in any mix.
+    """Name the digit in each image of INPUT: image files, folders, zip files, IDX files, .npy and .npz arrays, tables.
 
     INPUT - is one image or one stream of IDX images on stdin.
 

@@ -13,9 +13,6 @@ if TYPE_CHECKING:
 
     from fastmnist.numbers.reading import PageRead
 
-RED, BLUE = (40, 40, 220), (200, 120, 40)  # blue, green, red: of numbers, and of their digits
-LETTERS = 0.6  # of a number's height: its text above it
-
 
 class Drawing:
     """A folder of pictures with what was read in them."""
@@ -30,6 +27,7 @@ class Drawing:
     def add(self, page: "PageRead") -> None:
         """Draw a page, if there is a number on it. Raises OutputError."""
         from fastmnist.images.decode import opencv
+        from fastmnist.numbers.drawing import drawn
 
         if not page.numbers:
             return
@@ -39,7 +37,7 @@ class Drawing:
         grey = _picture(page)
         if grey is None:
             return
-        content = opencv().imencode(".png", _drawn(grey, page))[1].tobytes()
+        content = opencv().imencode(".png", drawn(grey, page.numbers))[1].tobytes()
         try:
             with open(path, "wb") as file:
                 file.write(content)
@@ -63,23 +61,3 @@ def _picture(page: "PageRead") -> "NDArray[np.uint8] | None":
         return picture if isinstance(picture, np.ndarray) else None
     except DataError:
         return None
-
-
-def _drawn(grey: "NDArray[np.uint8]", page: "PageRead") -> "NDArray[np.uint8]":
-    """Return a page (height, width, 3), blue, green, red, with its numbers."""
-    import numpy as np
-
-    from fastmnist.images.decode import opencv
-
-    cv2 = opencv()
-    picture = np.dstack([grey] * 3)
-    thick = max(1, min(grey.shape) // 200)
-    for number in page.numbers:
-        for digit in number.digits:
-            box = digit.box
-            cv2.rectangle(picture, (box.left, box.top), (box.right - 1, box.bottom - 1), BLUE, thick)
-        box, size = number.box, LETTERS * (number.box.bottom - number.box.top) / 30
-        cv2.rectangle(picture, (box.left, box.top), (box.right - 1, box.bottom - 1), RED, thick)
-        place = box.left, max(round(22 * size), box.top - 2 * thick)
-        cv2.putText(picture, number.text, place, cv2.FONT_HERSHEY_SIMPLEX, size, RED, thick + 1, cv2.LINE_AA)
-    return picture

@@ -115,7 +115,7 @@ def read_numbers(
             return []
         parts = _parts_of(page)
     inked = _find_numbers(page, parts)
-    found = [number for segments in inked.numbers if (number := _read(segments, inked, ask, class_names, length))]
+    found = [_read(segments, inked, ask, class_names, length) for segments in inked.numbers]
     return _in_order(found)
 
 
@@ -157,8 +157,8 @@ def _read(
     ask: Probabilities,
     class_names: Sequence[str],
     length: tuple[int, int] | None,
-) -> Number | None:
-    """Return what the segments of a number say, None where there is no digit."""
+) -> Number:
+    """Return what the segments of a number say, at least one of which is not empty."""
     text, confidence, digits = "", 1.0, []
     for segment in segments:
         if segment.line is None:
@@ -168,8 +168,6 @@ def _read(
         text += "".join(digit.label for digit in read[0])
         digits += read[0]
         confidence *= read[1]
-    if not digits:
-        return None
     return Number(text, confidence, digits, _around([digit.box for digit in digits]), 0)
 
 
@@ -180,15 +178,14 @@ def _read_line(
     class_names: Sequence[str],
     length: tuple[int, int] | None,
 ) -> tuple[list[Digit], float]:
-    """Return the digits of a line, and how sure they are as a whole; none where it can't have so many."""
+    """Return the digits of a line, one or more, and how sure they are as a whole: 0 where no way has that length."""
     pieces = cut(line, inked.page.ink, inked.part_of)
     ways = find_ways(pieces, line.height)
     doubted = with_doubt(ask(images_of(pieces, ways)))
     chosen = best_way(ways, doubted, length)
-    if chosen is None:  # no way has that length: a number is never dropped, nor cut short
+    if chosen is None:  # a number is never dropped, nor cut short
         chosen = best_way(ways, doubted)
-        if chosen is None:
-            return [], 0.0
+        assert chosen is not None  # noqa: S101  # each piece may be a glyph
         chosen = chosen._replace(confidence=0.0)
     digits = []
     for arc in chosen.arcs:

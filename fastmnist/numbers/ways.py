@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from fastmnist.kernels.numbers.search import add_all_ways, add_ways_of_text, find_best_way
 from fastmnist.numbers.glyphs import to_mnist_form
+from fastmnist.numbers.lines import LOW
 from fastmnist.numbers.pieces import Pieces
 
 Floats = npt.NDArray[np.float64]
@@ -14,7 +15,6 @@ Integers = npt.NDArray[np.int64]
 
 MOST_PIECES = 10  # of a glyph: that many lie in a part that is as wide as a digit
 WIDEST = 1.6  # times the digits' height: glyphs of several pieces are at most so wide
-MARK = 0.4  # of the digits' height: pieces that are lower may be left out, as a point or a dash is
 # Ways share their glyphs, so that a sum over all counts the doubt of each many times. With scores to that power, and
 # its root of the share, the confidences of 1,250 rows of training digits are off by 0.021 in the mean; plainly by 0.33.
 SHARP = 2
@@ -71,7 +71,7 @@ def find_ways(pieces: Pieces, height: float) -> Ways:
     boxes, cuts = pieces.boxes.tolist(), list(zip(pieces.crossed.tolist(), pieces.narrow.tolist(), strict=True))
     for end in range(1, len(boxes) + 1):
         top, left, bottom, right = boxes[end - 1]
-        if bottom - top < MARK * height:
+        if bottom - top < LOW * height:  # it may be left out, as a point or a dash is
             arcs.append((end - 1, end, 0))
             shapes.append((*cuts[end], 0.0, 0.0))
             glyphs.append((end - 1, end - 1, top, left, bottom, right))
@@ -91,24 +91,22 @@ def find_ways(pieces: Pieces, height: float) -> Ways:
 
 def images_of(pieces: Pieces, ways: Ways) -> npt.NDArray[np.uint8]:
     """Return the glyph of each arc in MNIST's form, uint8 (n, 28, 28)."""
-    return to_mnist_form(pieces.ink, pieces.labels, ways.glyphs).images
+    return to_mnist_form(pieces.ink, pieces.labels, ways.glyphs)
 
 
-def with_doubt(probabilities: npt.NDArray[np.float32], weights: Weights = WEIGHTS) -> Floats:
+def with_doubt(probabilities: npt.NDArray[np.float32]) -> Floats:
     """Return what the network says of glyphs, (n, n_classes + 1), the last less likely: a number has digits."""
     doubted = np.maximum(probabilities.astype(np.float64), LEAST)
-    doubted[:, -1] *= np.exp(-weights.unknown)
+    doubted[:, -1] *= np.exp(-WEIGHTS.unknown)
     return doubted
 
 
-def best_way(
-    ways: Ways, doubted: Floats, length: tuple[int, int] | None = None, weights: Weights = WEIGHTS
-) -> Chosen | None:
+def best_way(ways: Ways, doubted: Floats, length: tuple[int, int] | None = None) -> Chosen | None:
     """Return the best way, with as many glyphs as `length` says, from its first to its second; None where none has.
 
     doubted: float64 (n, n_classes + 1), what `with_doubt` returns of each arc's glyph.
     """
-    n_cuts, costs, is_glyph = int(ways.ends[-1]) + 1, _costs(ways, weights), ways.counts > 0
+    n_cuts, costs, is_glyph = int(ways.ends[-1]) + 1, _costs(ways), ways.counts > 0
     scores = np.where(is_glyph[:, None], np.log(doubted), 0.0) - costs[:, None]  # of each class
     best = scores.max(axis=1)
     least, most = length or (1, n_cuts - 1)
@@ -127,9 +125,9 @@ def best_way(
     return Chosen(glyphs.tolist(), float(np.exp(min(0.0, of_text - together) / SHARP)))
 
 
-def _costs(ways: Ways, weights: Weights) -> Floats:
+def _costs(ways: Ways) -> Floats:
     crossed, narrow, gaps, heights = ways.shapes.T
-    of_glyph = weights.per_gap * gaps + weights.low * np.maximum(0, weights.height - heights) ** 2
-    of_cut = weights.cut * (crossed > 0) + weights.per_cut * crossed + weights.per_narrow * narrow
-    costs: Floats = of_cut + np.where(ways.counts > 0, of_glyph, weights.left_out)
+    of_glyph = WEIGHTS.per_gap * gaps + WEIGHTS.low * np.maximum(0, WEIGHTS.height - heights) ** 2
+    of_cut = WEIGHTS.cut * (crossed > 0) + WEIGHTS.per_cut * crossed + WEIGHTS.per_narrow * narrow
+    costs: Floats = of_cut + np.where(ways.counts > 0, of_glyph, WEIGHTS.left_out)
     return costs
