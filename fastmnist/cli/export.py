@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("model", metavar="[MODEL]", required=False, type=click.Path(readable=False))
 @click.option("-o", "--output", metavar="FILE", required=True, type=click.Path(readable=False),
-              help="File to write; it ends in .onnx.")  # fmt: skip
+              help="File to write; it ends in .onnx or .html.")  # fmt: skip
 @click.option("--input-shape", type=click.Choice(["n,784", "n,1,28,28"]), default="n,784", show_default=True,
               help="Shape of the input of an .onnx file, n images.")  # fmt: skip
 @quiet_option
@@ -27,6 +27,9 @@ def export(model: str | None, output: str, input_shape: str) -> None:
 
     FILE.onnx is for ONNX Runtime and whatever else reads ONNX: raw pixels in, uint8, in MNIST's form; out come `label`,
     int64, -1 for no digit, and `probabilities`. It needs the extra onnx: pip install 'fastmnist[onnx]'.
+
+    FILE.html is a page to draw on, which shows what the model makes of it. The model is in the file, and any browser
+    opens it, from the disk and without a network.
     """
     suffix = os.path.splitext(output)[1].lower()
     if suffix not in EXPORTERS:
@@ -43,4 +46,10 @@ def _export_onnx(model: "Model", output: str, input_shape: str) -> None:
     export_onnx(output, model, tuple(int(size) for size in input_shape.split(",")[1:]))
 
 
-EXPORTERS = {".onnx": _export_onnx}  # by the output's suffix
+def _export_page(model: "Model", output: str, _input_shape: str) -> None:
+    from fastmnist.export.page import export_page
+
+    export_page(output, model)
+
+
+EXPORTERS = {".onnx": _export_onnx, ".html": _export_page}  # by the output's suffix

@@ -1,0 +1,95 @@
+"""A model as a page to draw on: one HTML file that opens from the disk, with everything in it.
+
+The page is put together from page_files/: its text, its style, and its scripts, which read a drawing as kernels/picture
+does and run the network. Its content security policy allows these by their hashes, and nothing else.
+"""
+
+import base64
+import hashlib
+import json
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+
+from fastmnist.errors import AnyPath
+from fastmnist.images.normalize import FULL, PLAIN
+from fastmnist.kernels.picture import components, place, read, strokes
+from fastmnist.model.model_file import Model
+from fastmnist.output.atomic import atomic_file
+from fastmnist.shapes import DIGITS, NO_DIGIT, SIDE
+from fastmnist.version import __version__
+
+FILES = Path(__file__).parent / "page_files"
+SCRIPTS = ("network.js", "normalize.js", "page.js")
+
+# What normalize.js does as kernels/picture does, it does with the same numbers.
+LIMITS = {
+    "PLAIN_AREA": PLAIN.area,
+    "FULL_AREA": FULL.area,
+    "LEAST_SIZE": PLAIN.least_size,
+    "LEAST_STROKE": PLAIN.least_stroke,
+    "SOFT_EDGE": read.SOFT_EDGE,
+    "INSET": components.INSET,
+    "SIDE": SIDE,
+    **{
+        name: getattr(strokes, name)
+        for name in ("LINE", "INNER_SHARE", "SPECK", "REACH", "AS_HIGH", "ROW", "IN_CORNER", "BAR", "LONGER", "HOLLOW")
+    },
+    **{name: getattr(place, name) for name in ("BOX", "CENTRE", "EDGE", "THIN", "THICK", "THICKENED", "THINNED")},
+    **{name: float(getattr(place, name)) for name in ("CORE", "STRAIGHT", "DIAGONAL")},
+}
+
+
+def export_page(path: AnyPath, model: Model) -> None:
+    """Write a page to draw on that asks `model`, as one HTML file, atomically. Equal models give equal bytes.
+
+    Raises OutputError where the file can't be written.
+    """
+    with atomic_file(path) as file:
+        file.write(_page(model).encode())
+
+
+def _page(model: Model) -> str:
+    style = _text("page.css")
+    script = "".join(map(_text, SCRIPTS))
+    return Template(_text("page.html")).substitute(
+        title="Draw a digit" if tuple(model.class_names) == DIGITS else "Draw",
+        version=__version__,
+        style=style,
+        style_hash=_hash(style),
+        script=script,
+        script_hash=_hash(script),
+        data=json.dumps(_data(model), sort_keys=True).replace("<", "\\u003c"),  # no name can end the script element
+        weights=_weights(model),
+    )
+
+
+def _data(model: Model) -> dict[str, Any]:
+    """Return what the scripts need to know besides the weights."""
+    return {
+        "limits": LIMITS,
+        "outputs": [*model.class_names, *([NO_DIGIT] if model.can_refuse else [])],
+        "canRefuse": model.can_refuse,
+        "layerSizes": model.trained.layer_sizes,
+        "temperature": 1.0 if model.temperature is None else model.temperature,
+        "storedAs": model.stored_as,
+        "normalizes": model.preprocess != "none",
+    }
+
+
+def _weights(model: Model) -> str:
+    """Return all parameters in base64, little-endian, as they are stored: each layer's weights, then its biases."""
+    network, dtype = model.trained, np.dtype(model.stored_as).newbyteorder("<")
+    parts = [part for layer in range(network.n_layers) for part in (network.weights(layer), network.biases(layer))]
+    return base64.b64encode(b"".join(part.astype(dtype).tobytes() for part in parts)).decode()
+
+
+def _text(name: str) -> str:
+    return (FILES / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    """Return how a content security policy names a script or a style (CSP level 3, section 2.3.1)."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
