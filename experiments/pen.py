@@ -23,12 +23,17 @@ _STEPS = 8  # of the curve, between two points
 
 def drawn(figure: str, rng: np.random.Generator) -> Picture:
     """Return a figure, light on dark, cut to its ink: uint8 (height, width)."""
+    return inked(curves(figure, rng), rng.uniform(*PENS))
+
+
+def curves(figure: str, rng: np.random.Generator) -> list[Points]:
+    """Return the strokes of a figure as polylines (n, 2)."""
     strokes = [_points(stroke) for stroke in figure.split("|")]
     slant, turn = rng.uniform(-SLANT, SLANT), math.radians(rng.uniform(-TURN, TURN))
     stretch = STRETCH ** (rng.uniform(-1, 1) / 2)
     turned = np.array([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]])
     matrix = turned @ np.array([[stretch, -slant], [0, 1 / stretch]])
-    return inked([(_curve(_shaken(points, rng)) @ matrix.T) for points in strokes], rng.uniform(*PENS))
+    return [_curve(_shaken(points, rng)) @ matrix.T for points in strokes]
 
 
 def scribble(rng: np.random.Generator) -> Picture:
