@@ -8,7 +8,8 @@ import os
 import shutil
 
 import pytest
-from playwright.sync_api import sync_playwright
+from conftest import HANGS_AFTER
+from playwright.sync_api import expect, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 PHONE, DESKTOP = (390, 844), (1280, 800)
@@ -30,8 +31,9 @@ def find_browser():
 def started_browser():
     """A running browser, closed at the end."""
     path = find_browser()
+    expect.set_options(timeout=1000 * HANGS_AFTER)
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path)
+        browser = driver.chromium.launch(executable_path=path, timeout=1000 * HANGS_AFTER)
         yield browser
         browser.close()
 
@@ -52,6 +54,7 @@ def opened(browser, path, *, size=DESKTOP, dark=False, touch=False, scripts=True
         offline=True,
         accept_downloads=True,
     )
+    context.set_default_timeout(1000 * HANGS_AFTER)
     page = context.new_page()
     address = path.absolute().as_uri()
     requests, complaints = [], []

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import started_browser
 
 import fastmnist
 from fastmnist.datasets.download import download
@@ -22,6 +21,7 @@ from fastmnist.model.network import Network
 from fastmnist.shapes import DIGITS
 from fastmnist.threads import set_up_program
 
+pytest.register_assert_rewrite("browser")
 set_up_program()  # the first kernel loads libgomp, which then reads this: the tests may have busy neighbours
 
 ROOT = Path(__file__).parents[1]
@@ -115,7 +115,9 @@ def no_notes(notes):
 
 @pytest.fixture(scope="module")
 def browser():
-    """A real browser; for `browser.opened`. Not for the session: other tests run event loops of their own."""
+    """A real browser, for `browser.opened`. Not for the session: other tests run event loops of their own."""
+    from browser import started_browser  # takes 70 ms to import, with Playwright
+
     with started_browser() as running:
         yield running
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fastmnist.cli.options import named_model, quiet_option
+from fastmnist.cli.options import is_named, named_model, quiet_option
 from fastmnist.cli.terminal import say
 from fastmnist.errors import printable
 
@@ -36,6 +36,8 @@ def export(model: str | None, output: str, input_shape: str) -> None:
         raise click.BadParameter(
             f"{printable(output)!r}: expected a name that ends in {' or '.join(EXPORTERS)}", param_hint="'-o'"
         )
+    if suffix != ".onnx" and is_named("input_shape"):
+        raise click.UsageError("--input-shape is for .onnx files: leave it out")
     EXPORTERS[suffix](named_model(model), output, input_shape)
     say(f"saved {printable(output)}")
 
