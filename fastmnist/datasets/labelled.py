@@ -32,6 +32,7 @@ class LabelledImages(NamedTuple):
         the first `n_no_digit`, which are none of the classes, are the number of the classes.
     errors: a line for each image that can't be read and is not among the n.
     preprocess: how image files are brought into the form of these images, one of PREPROCESS_MODES.
+    names: what a message calls each of the n images, where they are in files of their own; else ().
     """
 
     pixels: Uint8
@@ -40,6 +41,7 @@ class LabelledImages(NamedTuple):
     errors: list[str]
     preprocess: str
     n_no_digit: int = 0
+    names: Sequence[str] = ()
 
 
 class Loading(NamedTuple):
