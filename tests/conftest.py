@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from browser import started_browser
 
 import fastmnist
 from fastmnist.datasets.download import download
@@ -110,6 +111,13 @@ def no_notes(notes):
     """The library has nothing to tell."""
     yield
     assert notes == []
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A real browser; for `browser.opened`. Not for the session: other tests run event loops of their own."""
+    with started_browser() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

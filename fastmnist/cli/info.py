@@ -4,9 +4,8 @@ import json
 
 import click
 
-from fastmnist.cli.options import quiet_option
-from fastmnist.cli.terminal import put, results_on_terminal, say
-from fastmnist.errors import printable
+from fastmnist.cli.options import named_model, quiet_option
+from fastmnist.cli.terminal import put, results_on_terminal
 
 
 @click.command()
@@ -21,13 +20,9 @@ def info(path: str | None, as_json: bool) -> None:
     MODEL is a model file, or shipped for fastmnist's own; without it, it is the one that the other commands would use.
     A terminal gets a table; a pipe or file gets JSON, with all settings and checksums.
     """
-    from fastmnist import api
     from fastmnist.model.facts import facts_of
-    from fastmnist.model.model_file import find_model
 
-    found, origin = find_model(path)
-    model = api.load(found)
-    say(f"model: {printable(found)}" + (f" ({origin})" if path is None else ""))
+    model = named_model(path)
     if as_json or not results_on_terminal():
         put(json.dumps(model.metadata, indent=2, sort_keys=True))
         return

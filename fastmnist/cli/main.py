@@ -25,6 +25,7 @@ COMMANDS = {
     "read": "Read the numbers in each picture, as CSV.",
     "merge": "Put the shards of a job together.",
     "evaluate": "Print accuracy, per-class table and confusion matrix.",
+    "export": "Write a model as an ONNX file.",
     "info": "Print what a model file says about itself.",
     "warmup": "Compile all kernels now, not at first use.",
     "doctor": "Print versions, threads, CPU, kernel cache and model.",

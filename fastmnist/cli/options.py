@@ -95,6 +95,17 @@ def open_model(option: str | None) -> "Model":
     return model
 
 
+def named_model(path: str | None) -> "Model":
+    """Load the model of an argument [MODEL], and say which it is, and where it comes from if it was not named."""
+    from fastmnist import api
+    from fastmnist.model.model_file import find_model
+
+    found, origin = find_model(path)
+    model = api.load(found)
+    say(f"model: {printable(found)}" + (f" ({origin})" if path is None else ""))
+    return model
+
+
 def _class_names(context: click.Context, option: click.Parameter, value: str | None) -> list[str] | None:
     """Return the names in circle,square as a list; a usage error for what can't be class names."""
     if value is None:

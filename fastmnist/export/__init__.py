@@ -1,0 +1,1 @@
+"""A model as a file of another form: for other programs to run."""
