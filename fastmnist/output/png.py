@@ -49,8 +49,8 @@ def encode_png(picture: Uint8, bits: int = 8) -> bytes:
 def _packed(picture: Uint8) -> Uint8:
     """Return a picture in 16 greys, two pixels in a byte, the left one above."""
     greys = (picture.astype(np.uint16) + 8) // 17  # to the nearest of 0, 17, ..., 255
-    even = np.pad(greys, ((0, 0), (0, picture.shape[1] % 2))).astype(np.uint8)
-    return even[:, ::2] << 4 | even[:, 1::2]
+    even = np.pad(greys, ((0, 0), (0, picture.shape[1] % 2)))
+    return (even[:, ::2] << 4 | even[:, 1::2]).astype(np.uint8)
 
 
 def sheet(pictures: Uint8) -> Uint8:

@@ -103,9 +103,7 @@ def _history(epochs: Sequence[EpochDone]) -> dict[str, list[float]]:
     step = -(-len(epochs) // MOST_EPOCHS)
     told = epochs[::-step][::-1]
     columns = {name: [getattr(epoch, name) for epoch in told] for name in _HISTORY}
-    return {
-        name: [round(value, 6) for value in column] for name, column in columns.items() if None not in column
-    }
+    return {name: [round(value, 6) for value in column] for name, column in columns.items() if None not in column}
 
 
 class TrainingRun:
