@@ -25,6 +25,7 @@ from fastmnist.kernels.jit import n_threads, using_threads
 from fastmnist.model import model_file
 from fastmnist.model.model_file import find_model, load_model, save_model
 from fastmnist.numbers.reading import PageRead
+from fastmnist.output.atomic import check_writable
 from fastmnist.shapes import IMAGE_SHAPE, PREPROCESS_MODES
 
 # `predict` needs neither data sets nor training, which takes 55 ms or more to import: their functions import them.
@@ -250,23 +251,37 @@ def train(
 
 
 def evaluate(
-    model: model_file.Model, images: Images, labels: ArrayLike | None = None, *, threads: int | None = None
+    model: model_file.Model,
+    images: Images,
+    labels: ArrayLike | None = None,
+    *,
+    report: AnyPath | None = None,
+    threads: int | None = None,
 ) -> "Evaluation":
     """Return how good a model is on `images` and `labels`, or on the test set of a data set's path; see `train`.
 
-    Images that can't be read are left out and counted; one that is taken for no digit is wrong. Raises DataError for
-    data that can't be used or where no image is left, ModelError for a model whose outputs are not numbers.
+    Images that can't be read are left out and counted; one that is taken for no digit is wrong. `report` is an HTML
+    file to write, which shows the figures and the mistakes. Raises DataError for data that can't be used or where no
+    image is left, ModelError for a model whose outputs are not numbers, OutputError where the report can't be written.
     """
     from fastmnist.datasets.arrays import label_images, path_of
     from fastmnist.datasets.dataset import open_dataset
     from fastmnist.datasets.labelled import Loading
 
+    if report is not None:
+        check_writable(report)
     with _limited(threads):
         how = Loading(model.class_names, model.preprocess, _threads(threads))
+        data: AnyPath | None = None
         if labels is not None:
-            return evaluate_labelled(model, label_images(images, labels, how))
-        data = path_of(images)
-        return evaluate_labelled(model, open_dataset(data).load("test", *how[:2], threads=how.threads), data)
+            split = label_images(images, labels, how)
+        else:
+            data = path_of(images)
+            split = open_dataset(data).load("test", *how[:2], threads=how.threads)
+        figures = evaluate_labelled(model, split, data)
+    if report is not None:
+        write_report(report, model, split, figures, data)
+    return figures
 
 
 def evaluate_labelled(model: model_file.Model, images: "LabelledImages", data: AnyPath | None = None) -> "Evaluation":
@@ -279,6 +294,20 @@ def evaluate_labelled(model: model_file.Model, images: "LabelledImages", data: A
         raise DataError(f"{prefix}none of {n_errors:,} images can be read, expected some; replace them")
     result = evaluation.evaluate(model.network, images.pixels, images.labels, can_refuse=model.can_refuse)
     return dataclasses.replace(result, n_errors=n_errors)
+
+
+def write_report(
+    path: AnyPath,
+    model: model_file.Model,
+    images: "LabelledImages",
+    figures: "Evaluation",
+    data: AnyPath | None = None,
+) -> None:
+    """Write the HTML file that shows the figures of one split of a data set, of `data`. Raises OutputError."""
+    from fastmnist.report.evaluation_page import evaluation_page
+    from fastmnist.report.page import write_page
+
+    write_page(path, evaluation_page(model, images, figures, data))
 
 
 def read_images(images: Images, *, preprocess: str = "auto", threads: int | None = None) -> NDArray[np.uint8]:

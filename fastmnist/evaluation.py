@@ -1,6 +1,7 @@
 """How good a network is on labelled images: accuracy, loss, confusions, calibration, per-class figures."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from fastmnist.model.network import Float32, Network, Uint8
 CHUNK = 8192  # samples per forward pass: bounds the memory of the activations
 N_BINS = 15  # of confidences, as in Guo et al. 2017
 TOP = 10  # confusions that are named
+NORMAL_975 = 1.959964  # the normal distribution's quantile of 97.5 %: of a 95 % interval
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,10 @@ class Evaluation:
     `calibration_error` is the expected one: samples are put into bins of equal width by their confidence, and the
     bins' |mean confidence - accuracy| averaged, weighted by their numbers of samples (Guo et al. 2017, eq. 3). A
     refusal has no confidence and is in no bin; where there are refusals alone it is 0.
+    `bins`, float64 (N_BINS, 3), has a row for each of these bins: its number of samples, the sum of their
+    confidences, and how many of them are correct.
+    `confidences`, float32 (n_samples,), are the probabilities of the predictions, and `label_probabilities`, likewise,
+    those of the true classes.
     """
 
     loss: float
@@ -34,6 +40,9 @@ class Evaluation:
     predictions: Uint8
     n_errors: int = 0
     refused: NDArray[np.int64] | None = None
+    bins: NDArray[np.float64] = field(default_factory=lambda: np.zeros((N_BINS, 3)))
+    confidences: Float32 = field(default_factory=lambda: np.zeros(0, np.float32))
+    label_probabilities: Float32 = field(default_factory=lambda: np.zeros(0, np.float32))
 
     @property
     def n_samples(self) -> int:
@@ -57,6 +66,11 @@ class Evaluation:
         return float(np.trace(self.confusion) / self.n_samples)
 
     @property
+    def accuracy_interval(self) -> tuple[float, float]:
+        """The 95 % interval of the accuracy on all images of this kind, of which these are a sample."""
+        return wilson_interval(self.accuracy, self.n_samples)
+
+    @property
     def precision(self) -> NDArray[np.float64]:
         """Per class: the share of correct ones among the samples given that label; 0 where there are none."""
         return _share(np.diag(self.confusion), self.confusion.sum(axis=0))
@@ -70,6 +84,15 @@ class Evaluation:
     def f1(self) -> NDArray[np.float64]:
         """Per class: the harmonic mean of precision and recall."""
         return _share(2 * np.diag(self.confusion), self.confusion.sum(axis=0) + self.class_sizes)
+
+    @property
+    def reliability(self) -> list[dict[str, float]]:
+        """For each bin that has samples, from the lowest: how many, their mean confidence, and their accuracy."""
+        return [
+            {"n_samples": int(n), "confidence": confidences / n, "accuracy": correct / n}
+            for n, confidences, correct in self.bins.tolist()
+            if n
+        ]
 
     @property
     def top_confusions(self) -> list[tuple[int, int, int]]:
@@ -90,8 +113,10 @@ class Evaluation:
         return {
             "n_samples": self.n_samples,
             "accuracy": self.accuracy,
+            "accuracy_interval": list(self.accuracy_interval),
             "loss": self.loss,
             "calibration_error": self.calibration_error,
+            "reliability": self.reliability,
             "precision": self.precision.tolist(),
             "recall": self.recall.tolist(),
             "f1": self.f1.tolist(),
@@ -106,6 +131,18 @@ def _share(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.floa
     return np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)
 
 
+def wilson_interval(share: float, n_samples: int) -> tuple[float, float]:
+    """Return the 95 % interval of what has this share of a sample, n_samples at least 1: lowest and highest share.
+
+    Wilson's (1927, Probable Inference, the Law of Succession, and Statistical Inference), which holds for few samples
+    and for shares near 1 too.
+    """
+    weight = NORMAL_975**2 / n_samples
+    half = math.sqrt(weight * (share * (1 - share) + weight / 4))
+    low, high = share + weight / 2 - half, share + weight / 2 + half
+    return max(0.0, low / (1 + weight)), min(1.0, high / (1 + weight))
+
+
 def evaluate(network: Network, pixels: Uint8 | Float32, labels: Uint8, *, can_refuse: bool = False) -> Evaluation:
     """Return the figures of `network` on pixels (n_samples, n_in), n_samples at least 1, and labels (n_samples,).
 
@@ -116,7 +153,8 @@ def evaluate(network: Network, pixels: Uint8 | Float32, labels: Uint8, *, can_re
     n_classes = network.n_classes - can_refuse
     counts = np.zeros((n_classes, network.n_classes), np.int64)
     predictions = np.empty(len(pixels), np.uint8)
-    loss, excess = 0.0, np.zeros(N_BINS)
+    confidences, label_probabilities = np.empty((2, len(pixels)), np.float32)
+    loss, sums = 0.0, np.zeros((N_BINS, 3))
     for first in range(0, len(pixels), CHUNK):
         chunk = slice(first, first + CHUNK)
         logits = network.logits(pixels[chunk])
@@ -127,17 +165,26 @@ def evaluate(network: Network, pixels: Uint8 | Float32, labels: Uint8, *, can_re
         np.add.at(counts, (expected, predicted), 1)
         predictions[chunk] = predicted
         rows = np.arange(len(predicted))
-        loss -= float(log_probabilities[rows, expected].sum())
-        answered = np.flatnonzero(predicted < n_classes)
-        confidences = np.exp(log_probabilities[answered, predicted[answered]])
-        bins = np.minimum((confidences * N_BINS).astype(int), N_BINS - 1)
-        excess += np.bincount(bins, confidences - (predicted == expected)[answered], N_BINS)
+        of_labels, of_predictions = log_probabilities[rows, expected], np.exp(log_probabilities[rows, predicted])
+        loss -= float(of_labels.sum())
+        label_probabilities[chunk], confidences[chunk] = np.exp(of_labels), of_predictions
+        answered = predicted < n_classes
+        sums += _bins(of_predictions[answered], (predicted == expected)[answered])
     confusion, refused = counts[:, :n_classes], counts[:, n_classes:].sum(axis=1)
-    calibration_error = float(np.abs(excess).sum() / max(1, confusion.sum()))
+    calibration_error = float(np.abs(sums[:, 1] - sums[:, 2]).sum() / max(1, confusion.sum()))
     return Evaluation(
         loss / len(pixels),
         confusion,
         calibration_error,
         predictions,
         refused=refused if can_refuse else None,
+        bins=sums,
+        confidences=confidences,
+        label_probabilities=label_probabilities,
     )
+
+
+def _bins(confidences: NDArray[np.float64], is_correct: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return what `Evaluation.bins` says of samples with these confidences (n,)."""
+    bins = np.minimum((confidences * N_BINS).astype(int), N_BINS - 1)
+    return np.stack([np.bincount(bins, weights, N_BINS) for weights in (None, confidences, is_correct)], axis=1)

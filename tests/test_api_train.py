@@ -11,6 +11,7 @@ from test_cli_predict import write_pngs
 import fastmnist
 from fastmnist.inputs.idx import write_images, write_labels
 from fastmnist.training.recipes import SEED
+from fastmnist.training.run import MOST_EPOCHS
 
 
 def test_train_writes_the_same_bytes_as_the_command(run_cli, small_set, tmp_path):
@@ -83,6 +84,20 @@ def test_a_run_that_was_interrupted_is_resumed_to_the_same_model(small_set, tmp_
     assert resumed.trained.parameters.tobytes() == whole.trained.parameters.tobytes()
     with pytest.raises(fastmnist.TrainingError, match="no checkpoint named"):
         fastmnist.train(small_set, resume=True)
+
+
+def test_the_history_of_a_long_training_is_thinned_to_the_last_epoch(digits):
+    images, labels = digits[0][:20], digits[1][:20]
+    epochs = []
+    history = fastmnist.train(
+        images, labels, recipe="seed", hidden=4, epochs=401, validation=5, on_epoch=epochs.append
+    ).origin["history"]
+    assert history["epoch"] == list(range(2, 402, 3))[-len(history["epoch"]) :]
+    for name, column in history.items():
+        assert column == [round(getattr(epochs[epoch - 1], name), 6) for epoch in history["epoch"]]
+    assert len(history) == 5
+    assert 100 <= len(history["epoch"]) <= MOST_EPOCHS
+    assert fastmnist.train(images, labels, recipe="seed", hidden=4, epochs=1).origin["history"]["epoch"] == [1]
 
 
 def test_a_recipe_of_ones_own_and_settings_by_name(digits):

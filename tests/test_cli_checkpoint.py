@@ -97,6 +97,7 @@ def test_all_settings_are_in_the_model_and_the_history(run_cli, small_set, tmp_p
     )
     model = load_model(tmp_path / "model.safetensors")
     assert model.metadata["validation_accuracy"] == float(last["validation_accuracy"])
+    assert model.metadata["history"]["validation_loss"][-1] == float(last["validation_loss"])
     held_out = open_dataset(small_set).load("train")[:2]
     logits = model.trained.logits(held_out[0][900:])
     assert model.metadata["temperature"] == fit_temperature(logits, held_out[1][900:])

@@ -67,6 +67,8 @@ def test_the_history_has_a_row_per_epoch(seed_training):
     metadata = load_model(seed_training.model).metadata
     assert f"{metadata['train_loss']:.6f}" == rows[-1]["train_loss"]
     assert f"{metadata['train_accuracy']:.6f}" == rows[-1]["train_accuracy"]
+    stored = ("epoch", "train_loss", "train_accuracy")
+    assert metadata["history"] == {name: [float(row[name]) for row in rows] for name in stored}
 
 
 def test_the_metadata_says_how_the_model_was_made_and_nothing_of_when_and_where(seed_training):
@@ -80,6 +82,7 @@ def test_the_metadata_says_how_the_model_was_made_and_nothing_of_when_and_where(
         "class_names",
         "fastmnist_version",
         "format_version",
+        "history",
         "layer_sizes",
         "preprocess",
         "recipe",

@@ -3,7 +3,7 @@ import pytest
 from conftest import random_network
 
 from fastmnist.errors import ModelError
-from fastmnist.evaluation import CHUNK, Evaluation, evaluate
+from fastmnist.evaluation import CHUNK, N_BINS, Evaluation, evaluate
 from fastmnist.kernels import reference
 
 NOTHING = np.zeros(0, np.uint8)
@@ -24,8 +24,10 @@ def test_as_dict_is_the_same_in_plain_python():
     assert result.as_dict() == {
         "n_samples": 4,
         "accuracy": 0.75,
+        "accuracy_interval": [pytest.approx(0.300642), pytest.approx(0.954413)],
         "loss": 0.5,
         "calibration_error": 0.1,
+        "reliability": [],
         "precision": [1.0, 2 / 3],
         "recall": [0.5, 1.0],
         "f1": [2 / 3, 0.8],
@@ -50,6 +52,32 @@ def test_loss_and_confusion_are_the_oracles(n_samples):
     assert actual.loss == pytest.approx(reference.cross_entropy(logits, labels).mean(), rel=1e-5)
     assert (actual.predictions == logits.argmax(axis=1)).all()
     assert actual.calibration_error == pytest.approx(calibration_error(logits, labels), rel=1e-4, abs=1e-5)
+    probabilities = reference.softmax(logits)
+    np.testing.assert_allclose(actual.confidences, probabilities.max(axis=1), rtol=1e-4)
+    np.testing.assert_allclose(actual.label_probabilities, probabilities[range(n_samples), labels], rtol=1e-4)
+
+
+def test_the_bins_are_those_of_the_confidences():
+    network = random_network()
+    pixels = np.random.default_rng(1).integers(0, 256, (500, 784), dtype=np.uint8)
+    labels = np.arange(500, dtype=np.uint8) % 10
+    figures = evaluate(network, pixels, labels)
+    bins = (figures.confidences * N_BINS).astype(int)
+    assert [row["n_samples"] for row in figures.reliability] == [count for count in np.bincount(bins) if count]
+    for row, bin_ in zip(figures.reliability, np.unique(bins), strict=True):
+        inside = bins == bin_
+        assert row["confidence"] == pytest.approx(figures.confidences[inside].mean(), rel=1e-5)
+        assert row["accuracy"] == pytest.approx((figures.predictions == labels)[inside].mean())
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "low", "high"),
+    [(0, 10, 0.0, 0.277533), (10, 0, 0.722467, 1.0), (81, 182, 0.255289, 0.366210), (1, 1, 0.094531, 0.905469)],
+)
+def test_the_interval_of_the_accuracy_is_wilsons(right, wrong, low, high):
+    """Newcombe 1998, Statistics in Medicine 17, table I, has 0.2553 to 0.3662 for 81 of 263."""
+    figures = Evaluation(0.0, np.array([[right, wrong], [0, 0]]), 0.0, NOTHING)
+    assert figures.accuracy_interval == (pytest.approx(low, abs=1e-6), pytest.approx(high, abs=1e-6))
 
 
 def calibration_error(logits, labels):

@@ -20,6 +20,15 @@ def test_opencv_reads_the_picture_that_was_written(shape, tmp_path):
     assert os.listdir(tmp_path) == ["picture.png"]
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (28, 28), (3, 51), (300, 7)])
+def test_four_bits_are_the_nearest_of_16_greys(shape):
+    picture = np.random.default_rng(0).integers(256, size=shape, dtype=np.uint8)
+    content = encode_png(picture, bits=4)
+    actual = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert (actual == np.rint(picture / 17) * 17).all()
+    assert shape != (28, 28) or len(content) < len(encode_png(picture)) * 0.7
+
+
 def test_equal_pictures_are_equal_files():
     picture = np.arange(12, dtype=np.uint8).reshape(3, 4)
     assert encode_png(picture) == encode_png(np.asfortranarray(picture))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fastmnist.cli.options import model_option, open_model, quiet_option, threads_option
+from fastmnist.cli.options import model_option, open_model, quiet_option, report_option, threads_option
 from fastmnist.cli.terminal import painted, put, results_on_terminal, say
 from fastmnist.errors import printable
 from fastmnist.shapes import NO_DIGIT, SIDE
@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print the same figures as JSON.")
 @click.option("--errors", type=click.Path(readable=False), metavar="FOLDER",
               help="Write the misclassified images there, as PNG files named by true and predicted class.")  # fmt: skip
+@report_option("Write a page to look at: the figures as tables and charts, the mistakes as pictures, in one HTML file.")
 @threads_option
 @quiet_option
-def evaluate(data: str, model: str | None, as_json: bool, errors: str | None) -> int:
+def evaluate(data: str, model: str | None, as_json: bool, errors: str | None, report: str | None) -> int:
     """Print how good a model is on the test set in folder DATA.
 
     Accuracy, loss, calibration error, per-class table, confusion matrix and the most frequent confusions. The
@@ -38,14 +39,17 @@ def evaluate(data: str, model: str | None, as_json: bool, errors: str | None) ->
     themselves. An image that can't be read is left out of the figures, and a line on stderr says why; the exit
     code is then 1.
     """
-    from fastmnist.api import evaluate_labelled
+    from fastmnist.api import evaluate_labelled, write_report
     from fastmnist.cli.quiet import quiet_libraries
     from fastmnist.datasets.dataset import open_dataset
     from fastmnist.kernels.jit import n_threads
+    from fastmnist.output.atomic import check_writable
     from fastmnist.output.png import make_folder
 
     if errors is not None:
         make_folder(errors)
+    if report is not None:
+        check_writable(report)
     loaded = open_model(model)
     with quiet_libraries():
         images = open_dataset(data).load("test", loaded.class_names, loaded.preprocess, threads=n_threads())
@@ -53,6 +57,9 @@ def evaluate(data: str, model: str | None, as_json: bool, errors: str | None) ->
     if errors is not None:
         n_written = write_misclassified(errors, images.pixels, images.labels, result.predictions, loaded.class_names)
         say(f"{n_written:,} misclassified images written to {printable(errors)}")
+    if report is not None:
+        write_report(report, loaded, images, result, data)
+        say(f"report written to {printable(report)}")
     figures = {"class_names": loaded.class_names, **result.as_dict()}
     put(json.dumps(figures) if as_json else _report(result, loaded.class_names, is_shown=results_on_terminal()))
     return 1 if result.n_errors else 0

@@ -47,6 +47,11 @@ def model_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def report_option(told: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add --report; `told` is its help."""
+    return click.option("--report", type=click.Path(readable=False), metavar="FILE.html", help=told)
+
+
 def is_named(option: str) -> bool:
     """Return whether the user gave an option of the running command a value."""
     return click.get_current_context().get_parameter_source(option) is not ParameterSource.DEFAULT

@@ -8,7 +8,7 @@ import click
 from fastmnist.cli.inputs import all_inputs, inputs_argument, list_options
 from fastmnist.cli.options import model_option, open_model, preprocess_option, quiet_option, threads_option
 from fastmnist.cli.predict_output import RowOptions, check_options, fit_for, open_output, row_options
-from fastmnist.cli.predict_preview import Preview, show_options
+from fastmnist.cli.predict_preview import Preview, open_review, show_options
 from fastmnist.cli.terminal import on_terminal, say
 
 
@@ -29,6 +29,7 @@ def predict(
     preprocess: str | None,
     n_shown: int,
     dump: str | None,
+    report: str | None,
     **row_settings: Any,
 ) -> int:
     """Name the digit in each image of INPUT: image files, folders, zip files, IDX files, .npy and .npz arrays, tables.
@@ -45,6 +46,8 @@ def predict(
     """
     options = RowOptions(**row_settings)
     check_options(options)
+    if report is not None and options.resume:
+        raise click.UsageError("--report needs all rows, and --resume reads only those that are missing: leave one out")
     from fastmnist.cli.quiet import quiet_libraries
     from fastmnist.inputs.paths import count_rows
 
@@ -57,12 +60,17 @@ def predict(
     is_countable = on_terminal() and files_from is None and "-" not in inputs
     n_rows = count_rows(inputs) // options.shard[1] if is_countable else None
     start = time.perf_counter()
-    with quiet_libraries(), open_output(options, loaded, {"--preprocess": preprocess}, n_rows) as output:
+    with (
+        quiet_libraries(),
+        open_review(report, loaded, options.min_confidence) as review,
+        open_output(options, loaded, {"--preprocess": preprocess}, n_rows) as output,
+    ):
         for predictions in loaded.stream(
             paths, preprocess=preprocess, selection=output.selection, probabilities=options.probabilities
         ):
             preview.see(predictions.batch)
             output.write(predictions)
+            review(predictions)
     say(output.summary(time.perf_counter() - start))
     found_nothing = not output.selection.n_offered and output.selection.n_ignored > 0
     return 1 if output.n_errors or found_nothing else 0

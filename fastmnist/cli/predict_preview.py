@@ -1,19 +1,21 @@
-"""The options of `predict` that let you see what the model sees: digits on the terminal, digits as PNG files."""
+"""The options of `predict` that let you see what the model sees: digits on the terminal, as PNG files, as a page."""
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from fastmnist.cli.options import report_option
 from fastmnist.cli.terminal import on_terminal, say
 from fastmnist.errors import OutputError, printable, reason
 from fastmnist.shapes import NO_DIGIT, SIDE
 
 if TYPE_CHECKING:
     from fastmnist.images.explain import Explanation
-    from fastmnist.inputs.batch import Batch
+    from fastmnist.inputs.batch import Batch, Predictions
     from fastmnist.model.model_file import Model
     from fastmnist.model.network import Uint8
 
@@ -23,8 +25,12 @@ GREYS = 24
 
 
 def show_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --show and --dump-preprocessed."""
+    """Add --show, --dump-preprocessed and --report."""
     for option in (
+        report_option(
+            "Write a page to look at, one HTML file: the rows with a confidence below --min-confidence, or 0.9, as "
+            "pictures. There you can correct their labels, and save the table for train."
+        ),
         click.option(
             "--dump-preprocessed", "dump", type=click.Path(readable=False), metavar="FOLDER",
             help="Write the images as the model sees them, as PNG files named by row and file, and beside each of a "
@@ -100,6 +106,27 @@ class Preview:
             except OSError as error:
                 message = f"{printable(path)}: {reason(error)}, expected room for --dump-preprocessed"
                 raise OutputError(message) from None
+
+
+@contextmanager
+def open_review(
+    path: str | None, model: "Model", min_confidence: float | None
+) -> Iterator[Callable[["Predictions"], None]]:
+    """Yield what takes all predictions, batch by batch; at the end the page with the doubtful ones is at `path`.
+
+    Without a path nothing is done. Raises OutputError.
+    """
+    if path is None:
+        yield lambda predictions: None
+        return
+    from fastmnist.output.atomic import check_writable
+    from fastmnist.report.review_page import BELOW, ReviewPage
+
+    check_writable(path)
+    review = ReviewPage(model, BELOW if min_confidence is None else min_confidence)
+    yield review.add
+    review.write(path)
+    say(f"report written to {printable(path)}")
 
 
 def _drawn(image: "Uint8") -> list[str]:

@@ -6,7 +6,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastmnist.datasets.labelled import LabelledImages, Loading, check_labels, class_names_of, label_squares
+from fastmnist.datasets.labelled import (
+    LabelledImages,
+    Loading,
+    check_labels,
+    class_names_of,
+    label_squares,
+    numbered,
+)
 from fastmnist.errors import AnyPath, DataError
 from fastmnist.inputs.arrays import ARRAY, Images, as_pixels, check_array, read_images
 from fastmnist.shapes import IMAGE_SHAPE, MAX_CLASSES, N_PIXELS
@@ -61,7 +68,12 @@ def _label_pictures(images: Images, indices: Uint8, class_names: list[str], how:
     is_sound = np.ones(len(together), np.bool_)
     is_sound[list(errors)] = False
     return LabelledImages(
-        together[is_sound], indices[is_sound], class_names, [errors[row] for row in sorted(errors)], preprocess
+        together[is_sound],
+        indices[is_sound],
+        class_names,
+        [errors[row] for row in sorted(errors)],
+        preprocess,
+        names=numbered(is_sound),
     )
 
 

@@ -54,6 +54,7 @@ class ClassFolders(Dataset):
         prefix = len(os.path.join(folders.top, b""))
         pixels = [np.zeros((0, N_PIXELS), np.uint8)]
         labels: list[int] = []
+        paths: list[str] = []
         errors: list[str] = []
         seen: set[bytes] = set()
         for batch in open_stream(folders.paths(), preprocess, threads=how.threads):
@@ -62,13 +63,14 @@ class ClassFolders(Dataset):
             sound = [row for row in range(len(names)) if row not in batch.errors]
             pixels.append(batch.pixels[sound])
             labels += [label_of[names[row]] for row in sound]
+            paths += [batch.where(row) for row in sound]
             errors += batch.errors.values()
         if how.class_names is None:
             _check_each_seen(folders, seen)
         # Shuffled: in file order, training and the validation split at the end would see one class after another.
         order = np.random.RandomState(0).permutation(len(labels))
         shuffled = np.concatenate(pixels)[order], np.array(labels, np.uint8)[order]
-        return LabelledImages(*shuffled, classes, errors, preprocess)
+        return LabelledImages(*shuffled, classes, errors, preprocess, names=[paths[index] for index in order])
 
 
 def find_class_folders(directory: AnyPath) -> ClassFolders | None:

@@ -56,17 +56,24 @@ class Corrected(Dataset):
                 f"of {', '.join(classes[:20])}; correct the label"
             )
         preprocess = how.preprocess or "auto"
-        pixels, labels, errors = [np.zeros((0, N_PIXELS), np.uint8)], [], {}
+        pixels, labels, names, errors = [np.zeros((0, N_PIXELS), np.uint8)], [], [], {}
         for batch in open_stream(dict.fromkeys(key.path for key in label_of), preprocess, threads=how.threads):
             keys = [_Key(*where) for where in zip(batch.paths, batch.indices, strict=True)]
             errors.update({keys[row]: error for row, error in batch.errors.items()})
             sound = [row for row, key in enumerate(keys) if key in label_of and row not in batch.errors]
             pixels.append(batch.pixels[sound])
             labels += [classes.index(label_of.pop(keys[row])) for row in sound]
+            names += [_name(keys[row]) for row in sound]
         missing = {key: f"{_name(key)}: no such image; correct the row" for key in label_of if key not in errors}
         order = np.random.RandomState(0).permutation(len(labels))
         shuffled = np.concatenate(pixels)[order], np.array(labels, np.uint8)[order]
-        return LabelledImages(*shuffled, classes, list((errors | missing).values()), preprocess)
+        return LabelledImages(
+            *shuffled,
+            classes,
+            list((errors | missing).values()),
+            preprocess,
+            names=[names[position] for position in order],
+        )
 
     def _labels(self) -> dict[_Key, str]:
         """Return the label of each image that has one. Raises DataError."""

@@ -32,6 +32,7 @@ class LabelledImages(NamedTuple):
         the first `n_no_digit`, which are none of the classes, are the number of the classes.
     errors: a line for each image that can't be read and is not among the n.
     preprocess: how image files are brought into the form of these images, one of PREPROCESS_MODES.
+    names: what a message calls each of the n images; () where they have no files of their own, and none is missing.
     """
 
     pixels: Uint8
@@ -40,6 +41,7 @@ class LabelledImages(NamedTuple):
     errors: list[str]
     preprocess: str
     n_no_digit: int = 0
+    names: Sequence[str] = ()
 
 
 class Loading(NamedTuple):
@@ -164,7 +166,19 @@ def _normalized(path: AnyPath, images: Uint8, labels: Uint8, how: Loading) -> La
     is_sound = np.ones(len(images), np.bool_)
     is_sound[list(errors)] = False
     messages = [errors[row] for row in sorted(errors)]
-    return LabelledImages(pixels[is_sound], labels[is_sound], list(how.class_names or DIGITS), messages, preprocess)
+    return LabelledImages(
+        pixels[is_sound],
+        labels[is_sound],
+        list(how.class_names or DIGITS),
+        messages,
+        preprocess,
+        names=numbered(is_sound),
+    )
+
+
+def numbered(is_sound: npt.NDArray[np.bool_]) -> list[str]:
+    """Return what to call the sound ones of images that only their positions tell apart."""
+    return [f"image {position}" for position in np.flatnonzero(is_sound).tolist()]
 
 
 def listed(names: Sequence[AnyPath], most: int = MAX_LISTED) -> str:

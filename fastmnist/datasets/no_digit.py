@@ -35,4 +35,5 @@ def with_no_digit(whole: LabelledImages, images: Images, threads: int) -> Labell
         labels=np.concatenate([labels, whole.labels]),
         errors=errors,
         n_no_digit=n_no_digit,
+        names=(),
     )

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from numpy.typing import ArrayLike
 
@@ -24,6 +24,9 @@ from fastmnist.training.start import mean_with, with_classes_of
 from fastmnist.version import __version__
 
 _log = logging.getLogger(__name__)
+
+MOST_EPOCHS = 200  # in a model's history: 8 to 10 kB of a header that may have 64
+_HISTORY = ("epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
 
 _TRAIN, _TEST, _NO_DIGIT = "images of the train set", "images of the test set", "images of no digit"
 
@@ -90,6 +93,17 @@ def _whole(images: LabelledImages, prefix: str, what: str, skip_unreadable: bool
         raise DataError(f"{found}, expected some; replace them")
     _log.warning(f"{found} and are left out")
     return images
+
+
+def _history(epochs: Sequence[EpochDone]) -> dict[str, list[float]]:
+    """Return the columns of a table of the epochs, or of up to MOST_EPOCHS of them that are as far apart, the last too.
+
+    A column without a figure is left out. Six decimals are what a --history file has.
+    """
+    step = -(-len(epochs) // MOST_EPOCHS)
+    told = epochs[::-step][::-1]
+    columns = {name: [getattr(epoch, name) for epoch in told] for name in _HISTORY}
+    return {name: [round(value, 6) for value in column] for name, column in columns.items() if None not in column}
 
 
 class TrainingRun:
@@ -191,6 +205,7 @@ class TrainingRun:
             "train_loss": self.epochs[-1].train_loss,
             "train_accuracy": self.epochs[-1].train_accuracy,
             "test_accuracy": self.evaluation.accuracy if self.evaluation else None,
+            "history": _history(self.epochs),
         }
         stored_as = "float16" if float16 else "float32"
         model = Model(network, images.class_names, images.preprocess, stored_as=stored_as, origin=origin)
