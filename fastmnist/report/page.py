@@ -1,12 +1,9 @@
-"""What all pages have in common: one HTML file that loads nothing, and pictures within it.
+"""What all pages have in common: their style, and pictures within them.
 
-Whatever comes from outside (paths, class names, messages) goes through `text`. A content security policy allows the
-file's own style and script, by their checksums, pictures within it, and nothing else.
+Whatever comes from outside (paths, class names, messages) goes through `text`.
 """
 
 import base64
-import hashlib
-import json
 from html import escape
 from pathlib import Path
 from string import Template
@@ -15,9 +12,9 @@ from typing import Any
 from fastmnist.errors import AnyPath, printable
 from fastmnist.model.network import Uint8
 from fastmnist.output.atomic import atomic_file
+from fastmnist.output.html import html_file
 from fastmnist.output.png import encode_png
 from fastmnist.shapes import SIDE
-from fastmnist.version import __version__
 
 _HERE = Path(__file__).parent
 
@@ -27,20 +24,7 @@ def page(title: str, body: str, script: str = "", data: Any = None) -> bytes:
 
     `title` is plain text, `body` HTML, `script` JavaScript, which finds `data` as JSON in the element of this name.
     """
-    style = source("style.css")
-    allowed = f"script-src {_checksum(script)}; " if script else ""
-    return (
-        filled(
-            "page.html",
-            policy=f"default-src 'none'; {allowed}style-src {_checksum(style)}; img-src data:; base-uri 'none'; "
-            "form-action 'none'",
-            version=__version__,
-            title=text(title),
-            style=style,
-            body=body,
-            script=f"{_data(data)}<script>{script}</script>\n" if script else "",
-        )
-    ).encode()
+    return html_file(text(title), body, source("style.css"), script, data)
 
 
 def write_page(path: AnyPath, content: bytes) -> None:
@@ -103,14 +87,3 @@ def error_list(errors: list[str], n_errors: int) -> str:
     lines = "".join(f"<li>{text(error)}</li>\n" for error in errors)
     more = f"<li>and {n_errors - len(errors):,} more</li>\n" if n_errors > len(errors) else ""
     return f'<h3>Images that can&rsquo;t be read</h3>\n<ul class="errors">\n{lines}{more}</ul>\n'
-
-
-def _data(data: Any) -> str:
-    """Return what a script reads, in which nothing ends the element."""
-    content = json.dumps(data).replace("<", r"\u003c")
-    return f'<script type="application/json" id="data">{content}</script>\n'
-
-
-def _checksum(content: str) -> str:
-    """Return a source expression for what has this content (Content Security Policy Level 3, section 2.3.1)."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
