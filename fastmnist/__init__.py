@@ -16,7 +16,7 @@ from fastmnist.errors import DataError, DownloadError, FastmnistError, ModelErro
 from fastmnist.version import __version__
 
 if TYPE_CHECKING:
-    from fastmnist.api import Model, Result, evaluate, load, read_images, train
+    from fastmnist.api import Model, Result, convert, evaluate, load, read_images, train
     from fastmnist.evaluation import Evaluation
     from fastmnist.training.loop import EpochDone
     from fastmnist.training.recipes import Augmentation, Recipe
@@ -35,6 +35,7 @@ __all__ = [
     "Result",
     "TrainingError",
     "__version__",
+    "convert",
     "evaluate",
     "load",
     "read_images",
@@ -45,7 +46,7 @@ logging.getLogger(__name__).addHandler(logging.NullHandler())  # a library is si
 
 
 _HOMES = {
-    **dict.fromkeys(("Model", "Result", "evaluate", "load", "read_images", "train"), "fastmnist.api"),
+    **dict.fromkeys(("Model", "Result", "convert", "evaluate", "load", "read_images", "train"), "fastmnist.api"),
     "EpochDone": "fastmnist.training.loop",
     "Evaluation": "fastmnist.evaluation",
     **dict.fromkeys(("Augmentation", "Recipe"), "fastmnist.training.recipes"),

@@ -189,6 +189,19 @@ def load(path: AnyPath | None = None) -> Model:
     return _with_methods(load_model(find_model(os.fsdecode(path))[0]))
 
 
+def convert(path: AnyPath, *, mean: float, std: float, class_names: Sequence[str] | None = None) -> Model:
+    """Return the model of a .safetensors file that has the state_dict of Linear layers trained in PyTorch.
+
+    `mean` and `std` are what pixels of 0 to 1 were normalised by: (pixels - mean) / std. See load_pytorch.
+
+    Raises ModelError, naming the file and what to do, for anything but Linear layers with ReLU between them; DataError
+    for a normalisation that can't be.
+    """
+    from fastmnist.model.pytorch_file import load_pytorch
+
+    return _with_methods(load_pytorch(path, mean=mean, std=std, class_names=class_names))
+
+
 def train(
     images: Images,
     labels: ArrayLike | None = None,

@@ -10,7 +10,7 @@ from conftest import ROOT, cli_command, cli_environment
 
 from fastmnist import __version__
 
-COMMANDS = ["", "download", "train", "predict", "evaluate", "info", "warmup", "doctor"]
+COMMANDS = ["", "download", "train", "predict", "evaluate", "info", "warmup", "doctor", "export", "convert"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

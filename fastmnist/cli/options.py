@@ -129,12 +129,11 @@ def _class_names(context: click.Context, option: click.Parameter, value: str | N
     return names
 
 
-def class_names_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --class-names."""
+def class_names_option(default: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add --class-names; `default` says what holds without it."""
     return click.option(
         "--class-names",
         callback=_class_names,
         metavar="NAMES",
-        help="Class names, as in circle,square, in the order of their labels.  "
-        "[the class folders, in byte order; 0 to 9 for IDX files]",
-    )(command)
+        help=f"Class names, as in circle,square, in the order of their labels.  [{default}]",
+    )

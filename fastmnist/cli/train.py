@@ -54,7 +54,7 @@ The recipes, what they reach on MNIST, and the time they take on two cores:
               help="Named settings; each can be overridden by the options below.  "
                    "[default: default; with --from: tune]")  # fmt: skip
 @recipe_options
-@class_names_option
+@class_names_option("the class folders, in byte order; 0 to 9 for IDX files")
 @preprocess_option("auto; none for IDX files of another form than MNIST's")
 @threads_option
 @click.option("-o", "--output", type=click.Path(readable=False), default="model.safetensors", show_default=True,

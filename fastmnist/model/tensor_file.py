@@ -79,20 +79,25 @@ def load_tensors(path: Path, kind: Kind) -> tuple[Tensors, dict[str, Any]]:
 
     Raises UnsoundError for a file that is not of this kind, or too large; OSError where it can't be read.
     """
-    status = path.stat()
-    if not stat.S_ISREG(status.st_mode):
-        raise UnsoundError(f"not a regular file, expected a {kind.name} file (.safetensors)")
-    if status.st_size > kind.max_bytes:
-        raise UnsoundError(f"{status.st_size:,} bytes, expected a {kind.name} file of at most {kind.max_bytes:,}")
-    with open(path, "rb") as file:
-        content = file.read(kind.max_bytes)
+    content = read_content(path, kind.name, kind.max_bytes)
     if content.startswith(b"PK\x03\x04"):
         raise UnsoundError(f"an .npz file, expected a {kind.name} file of this version of fastmnist (.safetensors)")
-    text = _check_header(content, kind)
+    text = _check_header(header_of(content, kind.name), kind)
     try:
         return safetensors.numpy.load(content), _metadata_of(text, kind)
     except SafetensorError as error:
-        raise _unsound(kind, printable(str(error))) from None
+        raise unsound(kind.name, printable(str(error))) from None
+
+
+def read_content(path: Path, kind: str, max_bytes: int) -> bytes:
+    """Return a file's bytes; `kind` is what was expected. Raises UnsoundError, OSError."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise UnsoundError(f"not a regular file, expected a {kind} file (.safetensors)")
+    if status.st_size > max_bytes:
+        raise UnsoundError(f"{status.st_size:,} bytes, expected a {kind} file of at most {max_bytes:,}")
+    with open(path, "rb") as file:
+        return file.read(max_bytes)
 
 
 def check_checksum(tensors: Tensors, metadata: dict[str, Any]) -> None:
@@ -105,18 +110,38 @@ def _header_size(content: bytes) -> int:
     return int.from_bytes(content[:8], "little")
 
 
-def _unsound(kind: Kind, found: str) -> UnsoundError:
-    return UnsoundError(f"not a sound .safetensors file ({found}), expected a {kind.name} file")
+def unsound(kind: str, found: str) -> UnsoundError:
+    """Return the error for a file in which safetensors are not as they should be."""
+    return UnsoundError(f"not a sound .safetensors file ({found}), expected a {kind} file")
 
 
-def _check_header(content: bytes, kind: Kind) -> str:
-    """Return the metadata. Raises UnsoundError for a header that the library should not see."""
+def header_of(content: bytes, kind: str) -> dict[str, Any]:
+    """Return a file's header, in which no name comes twice, unchecked besides.
+
+    Raises UnsoundError for a header that the library should not see.
+    """
     size = _header_size(content)
     if len(content) < 8 or size > len(content) - 8:
-        raise _unsound(kind, f"{len(content):,} bytes, too few for its header")
+        raise unsound(kind, f"{len(content):,} bytes, too few for its header")
     if size > MAX_HEADER:
-        raise _unsound(kind, f"a header of {size:,} bytes, more than {MAX_HEADER:,}")
-    header = _parse_header(content[8 : 8 + size], kind)
+        raise unsound(kind, f"a header of {size:,} bytes, more than {MAX_HEADER:,}")
+
+    def without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len(dict(pairs)) < len(pairs):
+            raise UnsoundError("one name twice in the header, expected each once")
+        return dict(pairs)
+
+    try:
+        header = json.loads(content[8 : 8 + size].decode("utf-8"), object_pairs_hook=without_duplicates)
+    except (ValueError, RecursionError):
+        raise unsound(kind, "its header is not JSON") from None
+    if not isinstance(header, dict):
+        raise unsound(kind, "its header is not a JSON object")
+    return header
+
+
+def _check_header(header: dict[str, Any], kind: Kind) -> str:
+    """Return the metadata. Raises UnsoundError for a header of another kind of file."""
     metadata = header.pop("__metadata__", None)
     if not isinstance(metadata, dict) or set(metadata) != {METADATA_KEY} or not isinstance(metadata[METADATA_KEY], str):
         raise UnsoundError(f"no metadata, or other than {METADATA_KEY!r}, expected a {kind.name} file of fastmnist")
@@ -129,23 +154,6 @@ def _check_header(content: bytes, kind: Kind) -> str:
             raise UnsoundError(f"{printable(name)} is of type {printable(str(found))}, expected {known}")
     text: str = metadata[METADATA_KEY]
     return text
-
-
-def _parse_header(text: bytes, kind: Kind) -> dict[str, Any]:
-    """Return a header's JSON object, in which no name comes twice."""
-
-    def without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        if len(dict(pairs)) < len(pairs):
-            raise UnsoundError("one name twice in the header, expected each once")
-        return dict(pairs)
-
-    try:
-        header = json.loads(text.decode("utf-8"), object_pairs_hook=without_duplicates)
-    except (ValueError, RecursionError):
-        raise _unsound(kind, "its header is not JSON") from None
-    if not isinstance(header, dict):
-        raise _unsound(kind, "its header is not a JSON object")
-    return header
 
 
 def _metadata_of(text: str, kind: Kind) -> dict[str, Any]:
