@@ -17,7 +17,9 @@ LAYER_SIZES = [
     (100, 17, 33, 3),
     (127, 129, 256),
     (128, 48, 15, 16, 10),
-    (10, 5, 3),  # fewer inputs than a mask has bits
+    (1, 5, 3),  # fewer inputs than a mask has bits
+    (10, 5, 3),
+    (63, 17, 3),
 ]
 if not FOREIGN:
     LAYER_SIZES += [(784, 100, 10), (784, 300, 100, 10), (784, 800, 800, 10)]

@@ -8,7 +8,7 @@ from fastmnist.kernels import reference
 from fastmnist.kernels.lanes import MASK_BITS
 from fastmnist.kernels.sparse import compress, make_csc, make_csr
 
-WIDTHS = [MASK_BITS, MASK_BITS + 1, 2 * MASK_BITS - 1, 2 * MASK_BITS, 784]
+WIDTHS = [1, 10, MASK_BITS - 1, MASK_BITS, MASK_BITS + 1, 2 * MASK_BITS - 1, 2 * MASK_BITS, 784]
 BATCHES = [(1, 1), (31, 32), (32, 32), (33, 32), (64, 32), (7, 3)]  # n_samples, batch_size
 
 
@@ -69,7 +69,7 @@ def assert_compressed(inputs, order, batch_size):
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 @pytest.mark.parametrize("n_in", WIDTHS)
 def test_inputs_of_any_width_are_compressed(n_in, dtype):
-    assert_compressed(make_inputs(9, n_in, 0.2, dtype), np.arange(9), 4)
+    assert_compressed(make_inputs(70, n_in, 0.2, dtype), np.arange(70), 32)
 
 
 @pytest.mark.parametrize(("n_samples", "batch_size"), BATCHES)

@@ -22,7 +22,9 @@ LAYER_SIZES = [
     (64, 17, 33, 10),
     (100, 48, 130, 3),
     (100, 15, 16, 17, 10),
-    (10, 6, 5, 3),  # fewer inputs than a mask has bits
+    (1, 6, 3),  # fewer inputs than a mask has bits
+    (10, 6, 5, 3),
+    (63, 17, 3),
 ]
 if not FOREIGN:
     LAYER_SIZES += [(784, 100, 10), (784, 300, 100, 10), (64, 290, 10)]

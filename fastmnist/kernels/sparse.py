@@ -1,6 +1,7 @@
 """The first layer without its zeros: 81 % of MNIST's pixels are 0 and add nothing to any product.
 
-Inputs are uint8 pixels, which count as pixel / 255, or float32, at least 64 of them (MASK_BITS).
+Inputs are uint8 pixels, which count as pixel / 255, or float32. An array of them has 64 numbers or more (MASK_BITS), in
+however many rows.
 
 For training, a block of batches is compressed twice. In compressed sparse rows (CSR: one sample's inputs after
 another) for the forward pass: a sample's outputs stay in registers while the rows of the weights that belong to its
@@ -85,6 +86,22 @@ def make_csc(n_samples, n_in, batch_size):
 
 
 @inlined
+def nonzero_inputs(inputs, row, block):
+    """Return a mask of the non-zero ones of 64 inputs of one sample, from `block` on; those it does not have are 0.
+
+    `row` is where the sample begins. The 64 numbers that are loaded always lie inside the array: they begin earlier
+    where it, or the row, ends sooner, and the mask is shifted. Of a row of fewer than 64, they go on in the next one.
+    """
+    n_in = inputs.shape[1]
+    first = row + block
+    start = min(row + max(min(block, n_in - MASK_BITS), 0), inputs.size - MASK_BITS)
+    mask = nonzero_bits(inputs, start) >> np.uint64(first - start)
+    if n_in < MASK_BITS:
+        mask &= (np.uint64(1) << np.uint64(n_in)) - np.uint64(1)
+    return mask
+
+
+@inlined
 def fill_csr(inputs, order, first, last, csr):
     """Fill the rows of the samples `first` to `last` of `order`.
 
@@ -98,8 +115,7 @@ def fill_csr(inputs, order, first, last, csr):
         row = order[sample] * n_in
         csr.starts[sample] = place
         for block in range(0, n_in, MASK_BITS):
-            mask = nonzero_bits(inputs, row + min(block, n_in - MASK_BITS))
-            mask >>= np.uint64(max(block + MASK_BITS - n_in, 0))
+            mask = nonzero_inputs(inputs, row, block)
             while mask != 0:
                 column = block + lowest_bit(mask)
                 mask &= mask - np.uint64(1)
@@ -207,8 +223,7 @@ def _make_add_masked_product(lanes):
         n_in = inputs.shape[1]
         for sample in range(n_samples):
             row = order[first + sample] * n_in
-            mask = nonzero_bits(inputs, row + min(block, n_in - MASK_BITS))
-            mask >>= np.uint64(max(block + MASK_BITS - n_in, 0))
+            mask = nonzero_inputs(inputs, row, block)
             if mask != 0:
                 place = out_offset + sample * stride
                 total = load(out, place, lanes)

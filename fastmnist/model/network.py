@@ -41,8 +41,7 @@ class Network:
                 f"layer sizes {self.layer_sizes}: expected inputs, one or more hidden layers and up to "
                 f"{MAX_CLASSES} classes"
             )
-        # The kernels look at 64 inputs at a time; where there are fewer, the rest are zeros.
-        self.layers, size = make_layers((max(self.n_in, MASK_BITS), *self.layer_sizes[1:]))
+        self.layers, size = make_layers(self.layer_sizes)
         self.layout: Order = np.array(self.layers, np.int64)
         self.parameters: Float32 = aligned_zeros(size)
 
@@ -149,9 +148,10 @@ def check_inputs(inputs: Uint8 | Float32, n_in: int) -> None:
 
 
 def pad_inputs(inputs: Uint8 | Float32) -> Uint8 | Float32:
-    """Return inputs that are at least as wide as the masks of the kernels, with zeros where there were none."""
-    if inputs.shape[1] >= MASK_BITS:
+    """Return at least as many numbers as a mask of the kernels has bits: rows of zeros follow where there are fewer."""
+    if inputs.size >= MASK_BITS:
         return inputs
-    padded = np.zeros((len(inputs), MASK_BITS), inputs.dtype)
-    padded[:, : inputs.shape[1]] = inputs
+    n_in = inputs.shape[1]
+    padded = np.zeros((-(-MASK_BITS // n_in), n_in), inputs.dtype)
+    padded[: len(inputs)] = inputs
     return padded

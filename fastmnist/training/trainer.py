@@ -6,7 +6,6 @@ import numpy as np
 
 from fastmnist.kernels import jit, sparse, training_loop
 from fastmnist.kernels.forward import Parameters
-from fastmnist.kernels.lanes import MASK_BITS
 from fastmnist.kernels.layout import aligned_zeros
 from fastmnist.kernels.sgd import StepScalars
 from fastmnist.model.network import Float32, Network, Order, Uint8, check_inputs, pad_inputs
@@ -33,9 +32,8 @@ class Trainer:
         self.network, self.batch_size, self.momentum, self.max_samples = network, batch_size, momentum, max_samples
         self.nesterov, self.label_smoothing = nesterov, label_smoothing
         self.velocities: Float32 = aligned_zeros(network.parameters.size if momentum else 0)
-        n_in = max(network.n_in, MASK_BITS)
-        self._csr = sparse.make_csr(max_samples, n_in)
-        self._csc = sparse.make_csc(max_samples, n_in, batch_size)
+        self._csr = sparse.make_csr(max_samples, network.n_in)
+        self._csc = sparse.make_csc(max_samples, network.n_in, batch_size)
         self._workspace = training_loop.make_workspace(network.layers, batch_size, jit.n_threads(), momentum)
         self._pace = Pace(jit.n_threads())
 
@@ -59,8 +57,7 @@ class Trainer:
                 f"{len(order)} indices, expected at most {self.max_samples}, each from 0 to {len(inputs) - 1}"
             )
         self._workspace.totals[:] = 0
-        inputs = pad_inputs(inputs)
-        sparse.compress(inputs, order, self.batch_size, self._csr, self._csc)
+        sparse.compress(pad_inputs(inputs), order, self.batch_size, self._csr, self._csc)
         threads, start = self._pace.choose(), time.perf_counter()
         training_loop.train_batches.with_parts(
             threads,
