@@ -89,7 +89,10 @@ def test_an_error_has_colour_where_the_user_wants_it(environment, is_red, tmp_pa
     code, text = shown_on_terminal("info", "none.safetensors", cwd=tmp_path, stdout=TERMINAL, **environment)
     assert code == 1
     assert ("\033[31m" in text) == is_red
-    assert screen(text)[0].startswith("fastmnist: error: none.safetensors: no such file")
+    assert screen(text) == [
+        "fastmnist: error: none.safetensors: no such file, expected a model",
+        "hint: train one with 'fastmnist train'",
+    ]
 
 
 def test_no_bar_is_drawn_over_rows(small_model, digits, tmp_path):

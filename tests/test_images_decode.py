@@ -302,7 +302,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused_or_read_as_it_was(tmp_p
 
     monkeypatch.setattr(files.os, "open", change_and_open)
     if length == 100:
-        assert "it changed meanwhile" in refusal(path)
+        assert "it changed while it was read" in refusal(path)
     else:
         np.testing.assert_array_equal(decode_image(path), PICTURE)
 

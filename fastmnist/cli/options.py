@@ -105,7 +105,7 @@ def _class_names(context: click.Context, option: click.Parameter, value: str | N
             message = f"{name!r}: expected printable words that begin with a letter or digit"
             raise click.BadParameter(message, context, option)
         if is_no_digit(name):
-            message = f"{name!r}: expected classes alone; images of none of them are given with --no-digit"
+            message = f"{name!r}: expected real classes only; images that are none of them go to train with --no-digit"
             raise click.BadParameter(message, context, option)
     if not 2 <= len(set(names)) == len(names) <= MAX_CLASSES:
         message = f"{len(names)} names: expected 2 to {MAX_CLASSES}, all different"

@@ -98,7 +98,7 @@ class Preview:
                 with open(path, "wb") as file:
                     file.write(content)
             except OSError as error:
-                message = f"{printable(path)}: {reason(error)}, expected room for --dump-preprocessed"
+                message = f"{printable(path)}: {reason(error)}, expected a folder to write --dump-preprocessed to"
                 raise OutputError(message) from None
 
 

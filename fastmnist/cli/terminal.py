@@ -12,6 +12,7 @@ import click
 from fastmnist.errors import OutputError
 
 ERROR = "fastmnist: error: "  # what the line of an error begins with
+HINT = "hint: "  # and the line after it, which says what to do
 _bar: Any = None  # the one on the terminal
 _is_quiet = False
 
@@ -69,7 +70,7 @@ class Talk(logging.Handler):
 def put(text: str) -> None:
     """Write a result to stdout. Raises OutputError where that is closed: click would be silent about it."""
     if sys.stdout is None:
-        raise OutputError("stdout is closed, expected a place for the result")
+        raise OutputError("stdout is closed, expected somewhere to write the result")
     click.echo(text)
 
 

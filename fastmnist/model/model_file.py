@@ -147,15 +147,15 @@ def check_storable(layer_sizes: Sequence[int], class_names: Sequence[str] = ()) 
     """Raise TrainingError for a model that would be too large to load: better before training than after."""
     size = len(json.dumps(json.dumps(list(class_names))))
     if size > MAX_NAMES:
-        raise TrainingError(f"class names of {size:,} bytes, expected at most {MAX_NAMES:,}: use shorter names")
+        raise TrainingError(f"class names of {size:,} bytes, expected at most {MAX_NAMES:,}", hint="use shorter names")
     n_bytes = 4 * sum(n_in * n_out + n_out for n_in, n_out in pairwise(layer_sizes))
     if n_bytes > MAX_BYTES - MAX_OVERHEAD:
         raise TrainingError(
-            f"a network of {n_bytes:,} bytes, expected at most {MAX_BYTES - MAX_OVERHEAD:,}: "
-            "use fewer or smaller layers"
+            f"a network of {n_bytes:,} bytes, expected at most {MAX_BYTES - MAX_OVERHEAD:,}",
+            hint="use fewer or smaller layers",
         )
     if len(layer_sizes) - 1 > MAX_LAYERS:
-        raise TrainingError(f"{len(layer_sizes) - 1} layers, expected at most {MAX_LAYERS}: use fewer")
+        raise TrainingError(f"{len(layer_sizes) - 1} layers, expected at most {MAX_LAYERS}", hint="use fewer")
 
 
 def round_to_float16(network: Network) -> None:
@@ -168,7 +168,8 @@ def round_to_float16(network: Network) -> None:
     if not np.isfinite(rounded).all():
         raise TrainingError(
             f"a weight of size {np.abs(network.parameters).max():,.0f}, expected at most "
-            f"{np.finfo(np.float16).max:,.0f} in float16: train without --float16, or with a smaller --learning-rate"
+            f"{np.finfo(np.float16).max:,.0f} in float16",
+            hint="train without --float16, or with a smaller --learning-rate",
         )
     network.parameters[:] = rounded
 
@@ -192,8 +193,13 @@ def load_model(path: AnyPath) -> Model:
 
     Raises ModelError, naming the file and what to do, for anything that is not a whole, sound model.
     """
-    missing = "expected a model: train one with 'fastmnist train'"
-    with reading(path, ModelError, missing=missing, advice="train a new model or restore this one"):
+    with reading(
+        path,
+        ModelError,
+        "a model",
+        missing="train one with 'fastmnist train'",
+        advice="train a new model or restore this one",
+    ):
         return _load(Path(os.fsdecode(path)))
 
 
