@@ -35,8 +35,8 @@ def evaluate(data: str, model: str | None, as_json: bool, errors: str | None) ->
     image that the model takes for no digit is one that it got wrong, with a column of its own.
 
     DATA holds IDX files, or a folder of images for each class, named like the model's classes, within `test/` or by
-    themselves. An image that can't be read is left out of the figures, and a line on stderr says why; the exit
-    code is then 1.
+    themselves, or is anything else that 'fastmnist train' takes. An image that can't be read is left out of the
+    figures, and a line on stderr says why; the exit code is then 1.
     """
     from fastmnist.api import evaluate_labelled
     from fastmnist.cli.quiet import quiet_libraries
