@@ -155,7 +155,7 @@ def _over(picture: Grey, below: Grey) -> Grey:
 
 def _pdf_pages(data: bytes, name: bytes) -> Iterator[Grey | DataError]:
     """Yield the pages of a PDF file at 200 dots per inch, or fewer where a page is too large for that."""
-    pdfium = _extra("pypdfium2", "pdf", "a PDF file", name)
+    pdfium = import_extra("pypdfium2", "pdf", "a PDF file", name)
     with _pdfium:
         try:
             document = pdfium.PdfDocument(data)
@@ -186,7 +186,7 @@ def _pdf_page(pdfium: Any, document: Any, number: int, name: bytes) -> Grey | Da
 
 def _heic_pages(data: bytes, name: bytes) -> Iterator[Grey | DataError]:
     """Yield the pictures of a HEIC file, upright."""
-    heif = _extra("pillow_heif", "heic", "a HEIC picture", name)
+    heif = import_extra("pillow_heif", "heic", "a HEIC picture", name)
     try:
         file = heif.open_heif(data, convert_hdr_to_8bit=True)
         sizes = [image.size for image in file]
@@ -208,7 +208,7 @@ def _unreadable(name: bytes, page: int) -> DataError:
     return DataError(f"{printable(name)}: page {page} can't be read (damaged or too large); replace the file")
 
 
-def _extra(module: str, extra: str, what: str, name: bytes) -> Any:
+def import_extra(module: str, extra: str, what: str, name: bytes) -> Any:
     """Import what an extra installs. Raises DataError where it is not installed."""
     import importlib
 
