@@ -97,7 +97,7 @@ def test_an_error_is_its_cause_and_a_hint_without_control_characters(arguments, 
     cause, hint = run.stderr.splitlines()
     assert cause.startswith("fastmnist: error: ")
     assert cause.endswith(": no such file, expected a model")
-    assert hint == "hint: train one with 'fastmnist train'"
+    assert hint == "hint: train one with 'fastmnist train', or take fastmnist's own with --model shipped"
     assert cause.isprintable()
 
 

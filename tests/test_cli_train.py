@@ -46,7 +46,7 @@ def test_what_the_seed_training_tells(seed_training):
 @pytest.mark.parametrize(("options", "is_told"), [([], True), (["--augment", "none"], False)])
 def test_figures_of_distorted_images_are_called_so(options, is_told, run_cli, small_set):
     run = run_cli("train", small_set, "--epochs", "1", "--validation", "100", *options)
-    told = "training loss and accuracy are measured on distorted images, validation and test on the images as they are"
+    told = "training figures are on distorted images, validation and test on the originals"
     assert (told in run.stderr.splitlines()) == is_told
     figures = r"loss \d\.\d{4}, accuracy \d+\.\d\d%"
     assert re.search(rf"^epoch 1/1  training {figures}  validation {figures}  ", run.stderr, re.MULTILINE)

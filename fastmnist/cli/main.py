@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from fastmnist.cli.suggestions import hint_for
-from fastmnist.cli.terminal import HINT, complain, complain_of, showing_logs
+from fastmnist.cli.terminal import HINT, clear_line, complain, complain_of, showing_logs
 from fastmnist.errors import FastmnistError, OutputError, printable, reason
 from fastmnist.threads import set_up_program
 from fastmnist.version import __version__
@@ -112,6 +112,7 @@ def _code_for(error: BaseException, *, debug: bool) -> int:
     """Return the exit code for what a command raised, and say why in one line."""
     signal.setitimer(signal.ITIMER_REAL, 0)
     if _stopped_by is not None:  # whatever our Stopped was turned into on its way
+        clear_line()
         complain(f"fastmnist: stopped by {_stopped_by.name}")
         # By now all files are closed. Python's own end may crash after a half-done import or compilation.
         os._exit(128 + _stopped_by)

@@ -81,11 +81,11 @@ def preprocess_option(default: str) -> Callable[[Callable[..., Any]], Callable[.
 def open_model(option: str | None) -> "Model":
     """Load the model to use, and say which it is, why that one, and how good: also where the shipped one is better."""
     from fastmnist import api
-    from fastmnist.model.model_file import find_model, shipped_if_better
+    from fastmnist.model.model_file import WITH_PACKAGE, find_model, shipped_if_better
 
     path, origin = find_model(option)
     model = api.load(path)
-    told = f"model: {printable(path)} ({origin})"
+    told = f"model: {origin}" if origin == WITH_PACKAGE else f"model: {printable(path)} ({origin})"
     if model.test_accuracy is not None:
         told += f", test accuracy {100 * model.test_accuracy:.2f} %"
     if better := shipped_if_better(model):

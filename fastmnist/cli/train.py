@@ -12,7 +12,7 @@ from fastmnist.cli.options import (
     quiet_option,
     threads_option,
 )
-from fastmnist.cli.terminal import ProgressBar, say
+from fastmnist.cli.terminal import ProgressBar, complain, say
 from fastmnist.cli.train_help import TrainCommand
 from fastmnist.cli.train_history import line_of, open_history
 from fastmnist.cli.train_options import recipe_options
@@ -136,18 +136,21 @@ def _show(run: "TrainingRun", history_path: str | None) -> None:
     n_epochs, n_samples = training.recipe.epochs, len(training.pixels)
     say(f"training {sizes} on {n_samples:,} images, recipe {training.recipe.name}")
     if training.recipe.augment:
-        say(
-            "training loss and accuracy are measured on distorted images, validation and test on the images as they are"
-        )
+        say("training figures are on distorted images, validation and test on the originals")
     if run.epochs:
         say(f"resuming after epoch {len(run.epochs)} of {n_epochs}")
     with open_history(history_path, run.epochs) as history, ProgressBar(n_samples * n_epochs, "training") as bar:
-        for event in run.events():
-            if isinstance(event, BlockDone):
-                bar.at((event.epoch - 1) * n_samples + event.n_samples)
-            else:
-                history.add(event)
-                say(line_of(event, n_epochs, n_samples))
+        try:
+            for event in run.events():
+                if isinstance(event, BlockDone):
+                    bar.at((event.epoch - 1) * n_samples + event.n_samples)
+                else:
+                    history.add(event)
+                    say(line_of(event, n_epochs, n_samples))
+        except BaseException as error:
+            if not isinstance(error, TrainingError) and (note := run.how_to_resume()):
+                complain(note)
+            raise
 
 
 def _show_augmented(path: str, pixels: "Uint8", recipe: "Recipe") -> None:

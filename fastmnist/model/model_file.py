@@ -41,6 +41,7 @@ SHIPPED = Path(__file__).parent / "shipped.safetensors"
 # the shipped model is.
 MNIST_SHA256 = "edc0d1098aa497be14ace79ddd5171e5a3dcf9c4d196c015389203eb3ba1f59b"
 LOCAL = "model.safetensors"  # what `train` writes and the commands find
+WITH_PACKAGE = "shipped with fastmnist"  # where SHIPPED comes from
 
 
 @dataclass
@@ -127,12 +128,12 @@ def find_model(option: str | None) -> tuple[Path, str]:
     if option is not None and option != "shipped":
         return Path(option), "--model"
     if option == "shipped":
-        return SHIPPED, "shipped with fastmnist"
+        return SHIPPED, WITH_PACKAGE
     if os.environ.get("FASTMNIST_MODEL"):
         return Path(os.environ["FASTMNIST_MODEL"]), "$FASTMNIST_MODEL"
     if Path(LOCAL).exists():
         return Path(LOCAL), "in this folder"
-    return SHIPPED, "shipped with fastmnist"
+    return SHIPPED, WITH_PACKAGE
 
 
 def shipped_if_better(model: Model) -> Model | None:
@@ -197,7 +198,7 @@ def load_model(path: AnyPath) -> Model:
         path,
         ModelError,
         "a model",
-        missing="train one with 'fastmnist train'",
+        missing="train one with 'fastmnist train', or take fastmnist's own with --model shipped",
         advice="train a new model or restore this one",
     ):
         return _load(Path(os.fsdecode(path)))

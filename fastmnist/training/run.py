@@ -163,6 +163,16 @@ class TrainingRun:
                     save_checkpoint(self._checkpoint, self.training, self.epochs)
             yield event
 
+    def how_to_resume(self) -> str | None:
+        """Return a line that says what the checkpoint of an interrupted run keeps, None where there is none."""
+        if self._checkpoint is None or not self.epochs:
+            return None
+        n_epochs = len(self.epochs)
+        return (
+            f"{printable(self._checkpoint)} keeps {n_epochs} epoch{'s' * (n_epochs != 1)}; to continue, run the same "
+            "command with --resume"
+        )
+
     def model(self, *, float16: bool = False) -> Model:
         """Return the trained model, tested once and calibrated on the images that were held out.
 
