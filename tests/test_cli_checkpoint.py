@@ -91,10 +91,8 @@ def test_all_settings_are_in_the_model_and_the_history(run_cli, small_set, tmp_p
     strengths = {"rotation": 10, "scale": 0.1, "shear": 0.1, "translation": 1, "elastic": 1, "thickness": 0.2}
     assert recipe["augment"] | strengths == recipe["augment"]
     last = rows_of(tmp_path / "h.csv")[-1]
-    assert (
-        f"validation loss {float(last['validation_loss']):.4f}, accuracy {float(last['validation_accuracy']):.2%}"
-        in run.stderr
-    )
+    loss, accuracy = float(last["validation_loss"]), 100 * float(last["validation_accuracy"])
+    assert f"validation loss {loss:.4f}, accuracy {accuracy:.2f} %" in run.stderr
     model = load_model(tmp_path / "model.safetensors")
     assert model.metadata["validation_accuracy"] == float(last["validation_accuracy"])
     held_out = open_dataset(small_set).load("train")[:2]

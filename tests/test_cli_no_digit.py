@@ -94,7 +94,7 @@ def test_a_picture_of_no_digit_is_shown_as_such(halves):
     arguments = "predict", "folder/black.png", "--model", "m.safetensors", "--show", "1"
     code, shown = shown_on_terminal(*arguments, cwd=halves)
     assert code == 1
-    assert f"folder/black.png:  no digit {REFUSED:.1%}  " in shown
+    assert f"folder/black.png:  no digit {100 * REFUSED:.1f} %  " in shown
 
 
 def test_evaluate_shows_refusals_in_a_column_of_their_own(run_cli, halves):

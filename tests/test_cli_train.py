@@ -29,14 +29,14 @@ def sha256(path):
 def test_seed_accuracy(seed_training):
     model = load_model(seed_training.model)
     assert model.metadata["test_accuracy"] >= 0.97
-    assert f"test accuracy {model.metadata['test_accuracy']:.2%} on 10,000 images" in seed_training.run.stderr
+    assert f"test accuracy {100 * model.metadata['test_accuracy']:.2f} % on 10,000 images" in seed_training.run.stderr
 
 
 def test_what_the_seed_training_tells(seed_training):
     lines = seed_training.run.stderr.splitlines()
     assert lines[0] == "training 784-100-10 on 60,000 images, recipe seed"
     epochs = [line for line in lines if line.startswith("epoch ")]
-    figures = r"training loss \d\.\d{4}, accuracy \d\d\.\d\d%  \d+\.\d\d s  [\d,]+ images/s"
+    figures = r"training loss \d\.\d{4}, accuracy \d\d\.\d\d %  \d+\.\d\d s  [\d,]+ images/s"
     assert all(re.fullmatch(rf"epoch {number}/10  {figures}", line) for number, line in enumerate(epochs, 1))
     assert len(epochs) == 10
     assert lines[-1] == "saved model.safetensors"
@@ -48,7 +48,7 @@ def test_figures_of_distorted_images_are_called_so(options, is_told, run_cli, sm
     run = run_cli("train", small_set, "--epochs", "1", "--validation", "100", *options)
     told = "training figures are on distorted images, validation and test on the originals"
     assert (told in run.stderr.splitlines()) == is_told
-    figures = r"loss \d\.\d{4}, accuracy \d+\.\d\d%"
+    figures = r"loss \d\.\d{4}, accuracy \d+\.\d\d %"
     assert re.search(rf"^epoch 1/1  training {figures}  validation {figures}  ", run.stderr, re.MULTILINE)
 
 

@@ -85,7 +85,7 @@ def test_chance_is_the_commonest_class_within_its_noise():
         predicted = np.where(np.arange(1000) < n_right, labels, wrong)
         assert (complaint(predicted, labels) is not None) == is_chance
     uneven = np.array([0] * 900 + [1] * 100)
-    assert "90.0% of the training images are right, and 90.0% are of one class" in complaint(uneven * 0, uneven)
+    assert "90.0 % of the training images are right, and 90.0 % are of one class" in complaint(uneven * 0, uneven)
     assert complaint(uneven, uneven) is None
     assert complaint([1], [1]) is not None
 

@@ -83,7 +83,7 @@ def _report(result: "Evaluation", names: list[str], *, is_shown: bool) -> str:
     Where it `is_shown` on a terminal, what matters stands out; in a pipe or file every cell is a number.
     """
     left_out = f", {result.n_errors:,} more can't be read" if result.n_errors else ""
-    accuracy = painted(f"accuracy {result.accuracy:.2%}", sys.stdout, bold=True)
+    accuracy = painted(f"accuracy {100 * result.accuracy:.2f} %", sys.stdout, bold=True)
     width = max(9, *(len(name) + 2 for name in names))
     lines = [
         f"{accuracy} ({result.n_samples:,} images{left_out})   loss {result.loss:.4f}   "

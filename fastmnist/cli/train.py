@@ -117,7 +117,7 @@ def train(
     _show(run, history)
     model = run.model(float16=float16)
     if test_set is not None and run.evaluation is not None:
-        say(f"test accuracy {run.evaluation.accuracy:.2%} on {len(test_set.labels):,} images")
+        say(f"test accuracy {100 * run.evaluation.accuracy:.2f} % on {len(test_set.labels):,} images")
     if not run.has_learnt and not is_named("output") and os.path.exists(output):
         raise TrainingError(
             f"{printable(output)}: there is a model already, which is kept",
