@@ -46,6 +46,7 @@ class Result:
     confidences: float32 (n,), the probability of that class, NaN for an image without a label.
     probabilities: float32 (n, n_classes), those of all classes, NaN likewise; with "no digit" they sum to at most 1.
     errors: for each image None, or in one line why it has no label.
+    refused: bool (n,), which of the images without a label can be read, and are no digit.
     paths: the path of each image, "<array>" or "<bytes>" where it has none.
     positions: the position of each image inside its file or array, None where that holds one image.
     """
@@ -54,6 +55,7 @@ class Result:
     confidences: NDArray[np.float32]
     probabilities: NDArray[np.float32]
     errors: list[str | None]
+    refused: NDArray[np.bool_]
     paths: list[str]
     positions: list[int | None]
     class_names: list[str]
@@ -175,8 +177,11 @@ class Model(model_file.Model):
         failed = list(every_error)
         indices[failed], confidences[failed], probabilities[failed] = -1, np.nan, np.nan
         errors = [every_error.get(row) for row in range(len(indices))]
+        refused = np.zeros(len(indices), np.bool_)
+        refused[list(predictions.refusals)] = True
         paths = [os.fsdecode(path) for path in batch.paths]
-        return Result(indices, confidences, probabilities, errors, paths, list(batch.indices), self.class_names)
+        positions = list(batch.indices)
+        return Result(indices, confidences, probabilities, errors, refused, paths, positions, self.class_names)
 
 
 def load(path: AnyPath | None = None) -> Model:
@@ -382,6 +387,7 @@ def _joined(parts: list[Result], class_names: list[str]) -> Result:
         np.concatenate([np.zeros(0, np.float32), *(part.confidences for part in parts)]),
         np.concatenate([empty, *(part.probabilities for part in parts)]),
         [error for part in parts for error in part.errors],
+        np.concatenate([np.zeros(0, np.bool_), *(part.refused for part in parts)]),
         [path for part in parts for path in part.paths],
         [position for part in parts for position in part.positions],
         class_names,

@@ -9,7 +9,12 @@ class FastmnistError(Exception):
     """Something the user can fix.
 
     `str(error)` is one line: the file, what was found, what was expected, what to do.
+    cause: that line without what to do, where that is worth a line of its own; hint: what to do, or None.
     """
+
+    def __init__(self, cause: str, *, hint: str | None = None) -> None:
+        super().__init__(cause if hint is None else f"{cause}; {hint}")
+        self.cause, self.hint = cause, hint
 
 
 class DataError(FastmnistError):

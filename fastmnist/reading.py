@@ -76,7 +76,7 @@ _Reader = Callable[[Grey, Callable[[], Grey | None]], list[Number]]
 def _reader(model: Model, length: Length) -> _Reader:
     least, most = (length, length) if isinstance(length, int) else length or (1, 1)
     if not 1 <= least <= most:
-        raise DataError(f"length {length}, expected at least 1, or the least and the most number of digits")
+        raise DataError(f"length {length}, expected a number of digits, at least 1, or the smallest and the largest")
     return partial(_read, model, None if length is None else (least, most))
 
 

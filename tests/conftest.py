@@ -1,12 +1,14 @@
 """Fixtures of several test files: the real MNIST, the real command line, models to run."""
 
 import contextlib
+import fcntl
 import logging
 import os
 import pty
 import re
 import subprocess
 import sys
+import termios
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -179,6 +181,29 @@ def shown_on_terminal(*arguments, cwd, stdout=subprocess.DEVNULL, **environment)
         shown += part
     os.close(leader)
     return process.wait(), shown.decode()
+
+
+def interrupted_on_terminal(*arguments, cwd, at):
+    """Run `fastmnist ARGUMENTS` on a terminal of its own, and press Ctrl-C when it shows `at`; return as above."""
+    leader, follower = pty.openpty()
+    termios.tcsetwinsize(follower, (24, 80))
+
+    def take_terminal():
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+    process = subprocess.Popen(
+        cli_command(*arguments), cwd=cwd, env=cli_environment(TERM="xterm", NO_COLOR="1"), stdin=follower,
+        stdout=follower, stderr=follower, start_new_session=True, preexec_fn=take_terminal,
+    )  # fmt: skip
+    os.close(follower)
+    shown, is_pressed = b"", False
+    with contextlib.suppress(OSError):  # Linux's way to say that the other end is closed
+        while part := os.read(leader, 1024):
+            shown += part
+            if at in shown and not is_pressed:
+                is_pressed = os.write(leader, b"\x03") == 1
+    os.close(leader)
+    return process.wait(), screen(shown.decode())
 
 
 def screen(shown):

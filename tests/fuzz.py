@@ -1,4 +1,4 @@
-"""A mutation fuzzer over all that is read from outside: IDX files, tables, arrays, zip files, models, pictures.
+"""A mutation fuzzer over what comes from outside: IDX files, tables, arrays, zip files, Parquet, models, pictures.
 
     python tests/fuzz.py --seconds 3600 --seed 1
 
@@ -26,6 +26,7 @@ from test_images_pages import KINDS
 from test_images_pages import pictures as drawn
 from test_inputs_archive import zip_bytes
 from test_inputs_npz import npy_bytes
+from test_inputs_parquet import write_parquet
 from test_model_pytorch_file import state_dict
 
 from fastmnist.cli.quiet import quiet_libraries
@@ -197,6 +198,7 @@ class Targets:
             ),
             "npz": (".npz", [saved(lambda path: np.savez_compressed(path, x_test=images), ".npz")], read_any),
             "zip": ("", [zip_bytes({"a/1.png": pictures[0], "2.jpg": pictures[1]})], read_any),
+            "parquet": ("", [saved(lambda path: write_parquet(path, images, [1, 2, 3]), ".parquet")], read_any),
             "drawing": ("", [], read_drawing),
             "numbers": ("", [], self.read_numbers),
             "unnamed": ("", [idx, gzip.compress(idx, mtime=0), rows, *pictures], read_any),

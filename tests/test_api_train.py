@@ -113,8 +113,8 @@ def test_a_recipe_of_ones_own_and_settings_by_name(digits):
 
 BAD_SETTINGS = {
     "an unknown recipe": ({"recipe": "bset"}, "recipe 'bset', expected one of seed, default, best"),
-    "an unknown setting": ({"epoch": 3}, "a setting 'epoch', expected one of name, hidden, epochs"),
-    "an unknown strength": ({"augment": {"rotate": 3}}, "a setting 'rotate', expected one of rotation"),
+    "an unknown setting": ({"epoch": 3}, "unknown setting 'epoch', expected one of name, hidden, epochs"),
+    "an unknown strength": ({"augment": {"rotate": 3}}, "unknown setting 'rotate', expected one of rotation"),
     "a fraction of epochs": ({"epochs": 2.5}, "epochs 2.5: expected a whole number"),
     "words for a number": ({"learning_rate": "fast"}, "learning rate 'fast': expected a number"),
     "True for a number": ({"batch_size": True}, "batch size True: expected a whole number"),
@@ -154,7 +154,7 @@ def test_labels_that_do_not_fit_are_errors(fault, digits, model):
 def test_names_that_are_not_classes_are_errors(digits, model):
     with pytest.raises(fastmnist.DataError, match="a label 'seven', expected one of the classes 0, 1, 2"):
         fastmnist.evaluate(model, digits[0][:2], ["seven", "2"])
-    with pytest.raises(fastmnist.DataError, match="a class called '=1'"):
+    with pytest.raises(fastmnist.DataError, match="class name '=1'"):
         fastmnist.train(digits[0][:2], ["=1", "2"])
     with pytest.raises(fastmnist.DataError, match="1 class names, expected 2 to 256"):
         fastmnist.train(digits[0][:2], ["a", "a"])

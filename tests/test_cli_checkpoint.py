@@ -53,12 +53,12 @@ def test_a_checkpoint_is_not_overwritten_unless_resumed(run_cli, small_set, tmp_
     short = ("train", small_set, "--epochs", "2", "--checkpoint", "c.safetensors")
     missing = run_cli(*short, "--resume")
     assert (missing.code, len(missing.errors)) == (1, 1)
-    assert "c.safetensors: no such file, expected a checkpoint: begin without --resume" in missing.errors[0]
+    assert missing.errors[0].endswith("c.safetensors: no such file, expected a checkpoint")
     assert run_cli(*short).code == 0
     before = sha256(tmp_path / "c.safetensors")
     refused = run_cli(*short)
     assert (refused.code, len(refused.errors)) == (1, 1)
-    assert "add --resume to continue, or remove it" in refused.errors[0]
+    assert "hint: add --resume to continue, or remove it" in refused.stderr.splitlines()
     other = run_cli(*short, "--resume", "--seed", "5")
     assert (other.code, len(other.errors)) == (1, 1)
     assert "c.safetensors: made with seed 0, expected seed 5" in other.errors[0]
@@ -91,10 +91,8 @@ def test_all_settings_are_in_the_model_and_the_history(run_cli, small_set, tmp_p
     strengths = {"rotation": 10, "scale": 0.1, "shear": 0.1, "translation": 1, "elastic": 1, "thickness": 0.2}
     assert recipe["augment"] | strengths == recipe["augment"]
     last = rows_of(tmp_path / "h.csv")[-1]
-    assert (
-        f"validation loss {float(last['validation_loss']):.4f}, accuracy {float(last['validation_accuracy']):.2%}"
-        in run.stderr
-    )
+    loss, accuracy = float(last["validation_loss"]), 100 * float(last["validation_accuracy"])
+    assert f"validation loss {loss:.4f}, accuracy {accuracy:.2f} %" in run.stderr
     model = load_model(tmp_path / "model.safetensors")
     assert model.metadata["validation_accuracy"] == float(last["validation_accuracy"])
     assert model.metadata["history"]["validation_loss"][-1] == float(last["validation_loss"])

@@ -84,7 +84,7 @@ def test_rows_without_a_label_are_left_out_and_counted(pictures, corrected, tmp_
     run = run_cli("train", "empty.csv")
     assert (run.code, run.errors) == (
         1,
-        ["fastmnist: error: empty.csv: no row with a label, expected some; write the labels down"],
+        ["fastmnist: error: empty.csv: no row with a label, expected some; fill in the labels"],
     )
 
 
@@ -141,8 +141,8 @@ FAULTS = {
     "path,label\n,7\n": "line 2: path '' and index '', expected a file and a number or nothing",
     "path,index,label\na,x,7\n": "line 2: path 'a' and index 'x'",
     "path,index,label\n-,0,7\n": "line 2: an image from stdin, expected a file",
-    "path,label\na,7\na,8\n": "line 3: another label for a; remove one",
-    "path,label\na,=1\n": "a class called '=1', expected printable words",
+    "path,label\na,7\na,8\n": "line 3: a second label for a; remove one",
+    "path,label\na,=1\n": "class name '=1': expected printable words",
     'path,label\na,"7\n': "unexpected end of data, expected CSV",
 }
 

@@ -48,4 +48,4 @@ def test_a_mirror_without_encryption_is_refused(run_cli, tmp_path):
 def test_another_data_set_is_not_written_over_this_one(run_cli, mnist_dir):
     run = run_cli("download", mnist_dir, "--dataset", "fashion-mnist", env=OFFLINE)
     assert (run.code, len(run.errors)) == (1, 1)
-    assert "a file of mnist, which stays" in run.errors[0]
+    assert "a file of mnist, which is left alone" in run.errors[0]

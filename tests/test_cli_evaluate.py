@@ -61,7 +61,7 @@ def test_the_report_shows_the_same_figures(figures, run_cli, seed_training, mnis
     run = run_cli("evaluate", "--model", seed_training.model, mnist_dir)
     lines = run.lines
     assert lines[0] == (
-        f"accuracy {figures['accuracy']:.2%} (10,000 images)   loss {figures['loss']:.4f}   "
+        f"accuracy {100 * figures['accuracy']:.2f} % (10,000 images)   loss {figures['loss']:.4f}   "
         f"calibration error {figures['calibration_error']:.4f}"
     )
     table = {line.split()[0]: line.split()[1:] for line in lines[3:13]}

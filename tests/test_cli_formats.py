@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from conftest import noted
 from test_cli_predict_output import write_table
+from test_inputs_parquet import write_parquet
 
 import fastmnist
 from fastmnist.datasets.dataset import open_dataset
@@ -100,7 +101,14 @@ def qmnist(folder, train_images, train_labels, test_images, test_labels):
     return folder
 
 
-BOTH_HALVES = [keras, of_floats, medmnist, kmnist, npy, channels, qmnist]
+def hugging_face(folder, train_images, train_labels, test_images, test_labels):
+    for shard, part in enumerate((slice(0, 70), slice(70, None))):
+        write_parquet(folder / f"train-0000{shard}-of-00002.parquet", train_images[part], train_labels[part])
+    write_parquet(folder / "test-00000-of-00001.parquet", test_images, test_labels)
+    return folder
+
+
+BOTH_HALVES = [keras, of_floats, medmnist, kmnist, npy, channels, qmnist, hugging_face]
 
 
 def images_and_labels(folder, images, labels):
@@ -123,7 +131,11 @@ def table_called_txt(folder, images, labels):
     return folder / "train.txt"
 
 
-ONE_HALF = [images_and_labels, unnamed, table, table_called_txt]
+def parquet(folder, images, labels):
+    return write_parquet(folder / "own.parquet", images, labels)
+
+
+ONE_HALF = [images_and_labels, unnamed, table, table_called_txt, parquet]
 
 
 def model_bytes(data, path):
@@ -191,11 +203,14 @@ def test_every_command_reads_every_form(run_cli, small_model, halves, tmp_path):
         assert (run.code, run.errors) == (0, [])
         return [line.split(",")[2:] for line in run.lines]
 
+    (tmp_path / "hf").mkdir()
+    hugging_face(tmp_path / "hf", *halves)
     expected = evaluated("idx")
-    assert evaluated("mnist.npz") == evaluated("npy") == expected
+    assert evaluated("mnist.npz") == evaluated("npy") == evaluated("hf") == expected
     assert evaluated("folders.zip") == evaluated("folders")
     expected = predicted("idx/t10k-images-idx3-ubyte")
     assert predicted("mnist.npz") == predicted("mnist.npz:x_test") == predicted("npy/X_test.npy") == expected
+    assert predicted("hf/test-00000-of-00001.parquet") == expected
     assert predicted("folders.zip") == predicted("folders")
     assert predicted("mnist.npz:x_train") == predicted("idx/train-images-idx3-ubyte.gz")
     run = run_cli("predict", "mnist.npz", env=env)
@@ -266,7 +281,7 @@ def test_a_pickle_is_refused_with_the_python_that_converts_it(
     run = run_cli(command, name, env={"FASTMNIST_MODEL": str(small_model)})
     assert (run.code, len(run.errors)) == (1, 1)
     assert run.errors[0].startswith(f"fastmnist: error: {name}: a ")
-    assert lines in run.errors[0]
+    assert lines in run.stderr
 
 
 def test_the_python_that_converts_a_pickle_does_so(halves, tmp_path, monkeypatch):
@@ -284,8 +299,11 @@ def test_loose_pictures_are_to_be_put_into_folders(run_cli, halves, tmp_path):
         cv2.imwrite(str(tmp_path / f"scan{number}.JPG"), halves[0][number])
     run = run_cli("train", tmp_path)
     assert (run.code, len(run.errors)) == (1, 1)
-    assert "scan0.JPG, scan1.JPG and 1 more in no folder, expected a folder of pictures for each class" in run.stderr
-    assert "put those of each digit into a folder of its name, 0/ to 9/" in run.stderr
+    assert (
+        "scan0.JPG, scan1.JPG and 1 more outside class folders, expected a folder of pictures for each class"
+        in run.stderr
+    )
+    assert "hint: put the pictures of each digit into a folder named after it, 0/ to 9/" in run.stderr.splitlines()
     run = run_cli("train", "scan0.JPG")
     assert "scan0.JPG: a file, expected a folder with IDX files or a folder of pictures for each class" in run.stderr
     zipped(tmp_path, tmp_path.with_suffix(".zip"))
@@ -300,7 +318,7 @@ def test_labels_above_9_name_class_names(run_cli, halves, tmp_path):
     run = run_cli("train", tmp_path, "--hidden", "4", "--epochs", "1")
     assert (run.code, len(run.errors)) == (1, 1)
     assert "label 10 at index 9, expected 0 to 9" in run.stderr
-    names = run.errors[0].partition("--class-names ")[2]
+    names = run.stderr.splitlines()[-1].partition("--class-names ")[2]
     assert names == "none,A,B,C,D,E,F,G,H,I,J,K,L,M,N,O,P,Q,R,S,T,U,V,W,X,Y,Z"
     run = run_cli("train", tmp_path, "--hidden", "4", "--epochs", "1", "--class-names", names)
     assert run.code == 0, run.stderr

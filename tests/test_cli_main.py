@@ -90,13 +90,15 @@ def test_usage_errors_repeat_no_control_characters(arguments, run_cli):
 @pytest.mark.parametrize(
     "arguments", [["info", "none.safetensors"], ["info", "no\nne.safetensors"], ["info", "\033[31mred\x07"]]
 )
-def test_an_error_is_one_line_without_control_characters(arguments, run_cli):
+def test_an_error_is_its_cause_and_a_hint_without_control_characters(arguments, run_cli):
     run = run_cli(*arguments)
     assert run.code == 1
     assert run.stdout == b""
-    assert run.stderr.startswith("fastmnist: error: ")
-    assert run.stderr.count("\n") == 1
-    assert run.stderr[:-1].isprintable()
+    cause, hint = run.stderr.splitlines()
+    assert cause.startswith("fastmnist: error: ")
+    assert cause.endswith(": no such file, expected a model")
+    assert hint == "hint: train one with 'fastmnist train', or take fastmnist's own with --model shipped"
+    assert cause.isprintable()
 
 
 def test_debug_shows_the_traceback(run_cli):
@@ -104,10 +106,10 @@ def test_debug_shows_the_traceback(run_cli):
     assert run.code == 1
     assert "Traceback (most recent call last)" in run.stderr
     assert "ModelError" in run.stderr
-    assert run.stderr.splitlines()[-1].startswith("fastmnist: error: none.safetensors: no such file")
+    assert run.stderr.splitlines()[-2].startswith("fastmnist: error: none.safetensors: no such file")
 
 
-def test_a_fault_of_ours_is_one_line_that_says_so(tmp_path):
+def test_a_fault_of_ours_is_a_line_that_says_so(tmp_path):
     script = """if True:
         import sys
         import fastmnist.model.model_file
@@ -119,8 +121,10 @@ def test_a_fault_of_ours_is_one_line_that_says_so(tmp_path):
     """
     run = subprocess.run([sys.executable, "-c", script, "info", "x"], cwd=tmp_path, capture_output=True, text=True)
     assert run.returncode == 1
-    assert run.stderr.startswith("fastmnist: error: RuntimeError: two\\nlines: this is a bug in fastmnist")
-    assert run.stderr.count("\n") == 1
+    assert run.stderr.splitlines() == [
+        "fastmnist: error: RuntimeError: two\\nlines: this is a bug in fastmnist",
+        "hint: 'fastmnist --debug ...' shows where",
+    ]
 
 
 @pytest.mark.parametrize("command", [["--help"], ["--version"], ["info", "MODEL"]])

@@ -94,7 +94,7 @@ def test_a_picture_of_no_digit_is_shown_as_such(halves):
     arguments = "predict", "folder/black.png", "--model", "m.safetensors", "--show", "1"
     code, shown = shown_on_terminal(*arguments, cwd=halves)
     assert code == 1
-    assert f"folder/black.png:  no digit {REFUSED:.1%}  " in shown
+    assert f"folder/black.png:  no digit {100 * REFUSED:.1f} %  " in shown
 
 
 def test_evaluate_shows_refusals_in_a_column_of_their_own(run_cli, halves):
@@ -187,7 +187,10 @@ def test_what_cannot_work_is_one_error_line(run_cli, own, tmp_path):
     (tmp_path / "others").rename(tmp_path / "own" / "No_Digit")
     run = run_cli("train", "own")
     assert (run.code, len(run.errors)) == (1, 1)
-    assert "own/No_Digit: expected classes alone; images of none of them are given to train apart" in run.errors[0]
+    assert (
+        "own/No_Digit: expected real classes only; images that are none of them go to train with --no-digit"
+        in run.errors[0]
+    )
     assert run_cli("train", "own", "--class-names", "top,no digit").code == 2
 
 

@@ -269,7 +269,7 @@ def test_which_model_is_used_and_that_it_is_reported(models, run_cli, digits, tm
     ]
     models["model.safetensors"].unlink()
     shipped = run_cli("predict", "idx")
-    assert "shipped.safetensors (shipped with fastmnist), test accuracy " in shipped.stderr.splitlines()[0]
+    assert "model: shipped with fastmnist, test accuracy " in shipped.stderr.splitlines()[0]
     assert [row[2] for row in columns(shipped)] == ["7", "2", "1"]
     for run, told in cases:
         assert run.code == 0

@@ -165,8 +165,8 @@ def test_more_inputs_come_from_a_list(separator, option, on_stdin, predict_stdin
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["-", "-"], "one - is too many"),
-        (["-", "--files-from", "-"], "one - is too many"),
+        (["-", "-"], "give - once"),
+        (["-", "--files-from", "-"], "give - once"),
         (["--null", "x"], "--null needs --files-from"),
         (["x", "--resume"], "--resume needs -o FILE"),
         (["x", "--resume", "-o", "/dev/null"], "--resume needs -o FILE"),
@@ -288,7 +288,7 @@ def test_a_signal_leaves_the_old_output_and_a_part_and_says_so(sent, code, small
 def test_resume_says_how_many_rows_were_there(predict, small_model, start_cli, digits, tmp_path):  # noqa: F811
     write_images(tmp_path / "idx", digits[0][:5])
     none = predict("idx", "-o", "out.csv", "--resume")
-    assert f"{tmp_path}/out.csv.part: no rows of an earlier run, so all are made now" in none.stderr.splitlines()
+    assert f"{tmp_path}/out.csv.part: no rows from an earlier run, starting with the first" in none.stderr.splitlines()
     whole = (tmp_path / "out.csv").read_bytes()
     endless_idx(tmp_path / "long", 20_000_000)
     process = start_cli("predict", "--model", small_model, "idx", "long", "-o", "out.csv")

@@ -5,7 +5,7 @@ import shutil
 
 import cv2
 import pytest
-from conftest import ROOT, TERMINAL, screen, shown_on_terminal
+from conftest import ROOT, TERMINAL, interrupted_on_terminal, screen, shown_on_terminal
 from test_cli_predict import HEADER, write_pngs
 
 from fastmnist.inputs.idx import write_images
@@ -89,7 +89,10 @@ def test_an_error_has_colour_where_the_user_wants_it(environment, is_red, tmp_pa
     code, text = shown_on_terminal("info", "none.safetensors", cwd=tmp_path, stdout=TERMINAL, **environment)
     assert code == 1
     assert ("\033[31m" in text) == is_red
-    assert screen(text)[0].startswith("fastmnist: error: none.safetensors: no such file")
+    assert screen(text) == [
+        "fastmnist: error: none.safetensors: no such file, expected a model",
+        "hint: train one with 'fastmnist train', or take fastmnist's own with --model shipped",
+    ]
 
 
 def test_no_bar_is_drawn_over_rows(small_model, digits, tmp_path):
@@ -129,3 +132,22 @@ def test_the_clock_of_a_bar_begins_after_compiling(small_set, tmp_path):
     assert screen(text)[0] == "compiling kernels (first run only, about 10 s)"
     bars = re.findall(r"training: +\d+%\|[^|]*\| (\S+)/40.0k \[(.*?), ", text)
     assert next(clock for position, clock in bars if position != "0.00") == "00:00<?"  # compiling took seconds
+
+
+def test_a_stop_has_a_line_of_its_own_after_a_row_cut_short(small_model, digits, tmp_path):
+    """Far more rows than a terminal holds until they are read: the program is still writing when Ctrl-C comes."""
+    write_images(tmp_path / "idx", digits[0])
+    arguments = ("predict", "--model", small_model, "idx")
+    code, lines = interrupted_on_terminal(*arguments, cwd=tmp_path, at=b"idx,100,")
+    assert code == 130
+    assert lines[-1] == "fastmnist: stopped by SIGINT"
+
+
+def test_a_stopped_training_says_what_its_checkpoint_keeps(small_set, tmp_path):
+    arguments = ("train", small_set, "--recipe", "seed", "--epochs", "10000", "--checkpoint", "c.safetensors")
+    code, lines = interrupted_on_terminal(*arguments, cwd=tmp_path, at=b"epoch 2/")
+    assert code == 130
+    assert lines[-1] == "fastmnist: stopped by SIGINT"
+    (note,) = (line for line in lines if "keeps" in line)
+    assert re.fullmatch(r"c\.safetensors keeps \d+ epochs; to continue, run the same command with --resume", note)
+    assert sum(line.startswith("training:") and "%|" in line for line in lines) == 1

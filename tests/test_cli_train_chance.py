@@ -35,7 +35,10 @@ def test_it_takes_no_other_models_place_unless_it_is_told_to(run_cli, small_set,
     run = run_cli("train", small_set, *SEED, *AT_CHANCE[0].split())
     assert run.code == 1
     assert "learnt nothing" in run.stderr
-    assert run.stderr.splitlines()[-1].startswith("fastmnist: error: model.safetensors: a model is there, and is kept")
+    assert run.stderr.splitlines()[-2:] == [
+        "fastmnist: error: model.safetensors: there is a model already, which is kept",
+        "hint: name another file with --output to save this one",
+    ]
     assert (tmp_path / "model.safetensors").read_bytes() == b"hours of work"
     run = run_cli("train", small_set, *SEED, *AT_CHANCE[0].split(), "-o", "model.safetensors")
     assert run.code == 0
@@ -82,7 +85,7 @@ def test_chance_is_the_commonest_class_within_its_noise():
         predicted = np.where(np.arange(1000) < n_right, labels, wrong)
         assert (complaint(predicted, labels) is not None) == is_chance
     uneven = np.array([0] * 900 + [1] * 100)
-    assert "90.0% of the training images are right, and 90.0% are of one class" in complaint(uneven * 0, uneven)
+    assert "90.0 % of the training images are right, and 90.0 % are of one class" in complaint(uneven * 0, uneven)
     assert complaint(uneven, uneven) is None
     assert complaint([1], [1]) is not None
 
@@ -102,7 +105,7 @@ def test_unreadable_images_are_left_out_named_and_counted(folders, run_cli, tmp_
     run = run_cli("train", "own", "--epochs", "2")
     assert run.code == 1
     assert "1 of 21 images of the train set can't be read" in run.stderr
-    assert "leave them out with --skip-unreadable" in run.stderr
+    assert "hint: replace or remove them, or leave them out with --skip-unreadable" in run.stderr.splitlines()
     run = run_cli("train", "own", "--epochs", "2", "--skip-unreadable", "-o", "some.safetensors")
     assert run.code == 0, run.stderr
     assert "own/0/bad.png: no picture that can be read" in run.stderr

@@ -186,7 +186,7 @@ def test_a_link_that_leads_round_in_circles_is_passed_over(tmp_path):
 def test_a_folder_without_images_in_folders_is_not_a_data_set(tmp_path):
     make(tmp_path, "a.png", "docs/notes.txt")
     assert find_class_folders(tmp_path) is None
-    assert f"{tmp_path}: a.png in no folder, expected a folder of pictures for each class" in refusal(tmp_path)
+    assert f"{tmp_path}: a.png outside class folders, expected a folder of pictures for each class" in refusal(tmp_path)
 
 
 def test_paths_are_understood_with_and_without_a_slash_at_the_end(tmp_path, monkeypatch):

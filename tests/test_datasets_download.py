@@ -247,7 +247,7 @@ def test_a_file_of_another_data_set_is_not_overwritten(
     (tmp_path / (FIRST + suffix)).write_bytes(gzip.compress(other) if suffix else other)
     files = (DataFile(FIRST, len(other), hashlib.sha256(other).hexdigest()),)
     monkeypatch.setitem(DATASETS, "other", Dataset(files, mirrors=()))
-    with pytest.raises(DownloadError, match="a file of other, which stays; choose another folder"):
+    with pytest.raises(DownloadError, match="a file of other, which is left alone; choose another folder"):
         download(tmp_path, mirror=serve(server))
     assert server.requests == []
     assert names_in(tmp_path) == [FIRST + suffix]
@@ -374,7 +374,7 @@ def test_only_https_mirrors_are_accepted(mirror: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mirror", ["https://local host/", "https://localhost:port/", "https://\udcff/"])
 def test_a_mirror_that_no_request_can_reach_is_a_failed_source(mirror: str, tmp_path: Path) -> None:
-    with pytest.raises(DownloadError, match="no source gave every file") as error:
+    with pytest.raises(DownloadError, match="no source had every file") as error:
         download(tmp_path, mirror=mirror)
     assert str(error.value).isprintable()
 

@@ -1,10 +1,11 @@
 import os
+import pickle
 import zlib
 
 import pytest
 
 from fastmnist import errors
-from fastmnist.errors import FastmnistError, printable, reason
+from fastmnist.errors import DataError, FastmnistError, printable, reason
 
 
 @pytest.mark.parametrize(
@@ -41,6 +42,19 @@ def test_every_kind_of_error_is_one_that_main_catches():
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and kind.__module__ == errors.__name__]
     assert len(kinds) >= 6
     assert all(issubclass(kind, FastmnistError) for kind in kinds)
+
+
+def test_an_error_carries_its_hint_which_its_line_ends_with():
+    error = DataError("a.npy: floats, expected whole numbers", hint="round them")
+    assert (str(error), error.cause, error.hint) == (
+        "a.npy: floats, expected whole numbers; round them",
+        "a.npy: floats, expected whole numbers",
+        "round them",
+    )
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again), again.cause, again.hint) == (DataError, str(error), error.cause, error.hint)
+    plain = DataError("a.npy: empty, expected an array")
+    assert (str(plain), plain.cause, plain.hint) == (plain.cause, "a.npy: empty, expected an array", None)
 
 
 def test_printable_takes_what_os_takes(tmp_path):

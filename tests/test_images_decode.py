@@ -302,7 +302,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused_or_read_as_it_was(tmp_p
 
     monkeypatch.setattr(files.os, "open", change_and_open)
     if length == 100:
-        assert "it changed meanwhile" in refusal(path)
+        assert "it changed while it was read" in refusal(path)
     else:
         np.testing.assert_array_equal(decode_image(path), PICTURE)
 
@@ -373,3 +373,23 @@ assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 10_000
     lines = stderr_of(tmp_path, script).splitlines()
     assert len(lines) == len(paths)
     assert all("too many pixels, expected at most 50 megapixels" in line for line in lines), lines
+
+
+def test_a_chunk_that_goes_on_beyond_its_png_file_costs_no_memory(tmp_path):
+    """OpenCV would make room for 1.8 GB, and fill it with nothing."""
+    sound = encoded("png")
+    place = sound.index(b"IDAT")
+    path = written(tmp_path, sound[: place - 4] + b"\x6f\0\0\0" + sound[place:], "long.png")
+    script = f"""
+import resource, sys
+from fastmnist.errors import DataError
+from fastmnist.images.decode import decode_picture
+decode_picture({sound!r}, b"small.png")
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    decode_picture(open({path!r}, "rb").read(), b"long.png")
+except DataError as error:
+    print(error, file=sys.stderr)
+assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 10_000
+"""
+    assert stderr_of(tmp_path, script).startswith("long.png: no picture that can be read")

@@ -110,7 +110,7 @@ def png(depth, colour_type, *chunks):
     return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks)
 
 
-IDAT = chunk(b"IDAT")
+IDAT, END = chunk(b"IDAT"), chunk(b"IEND", b"")
 OPAQUE = [
     (encoded(".jpg"), True),
     (encoded(".png"), True),
@@ -119,13 +119,17 @@ OPAQUE = [
     (encoded(".png", PICTURE.astype(np.uint16)), False),
     (encoded(".bmp"), False),
     (encoded(".webp"), False),
-    (png(8, 0, IDAT), True),
-    (png(1, 3, chunk(b"PLTE"), IDAT), True),
-    (png(8, 3, chunk(b"PLTE"), chunk(b"tRNS"), IDAT), False),
-    (png(8, 0, chunk(b"acTL"), IDAT), False),
-    (png(8, 0, chunk(b"tEXt", b"tRNS"), IDAT), True),
-    (png(8, 4, IDAT), False),
-    (png(16, 0, IDAT), False),
+    (png(8, 0, IDAT, END), True),
+    (png(8, 0, IDAT, END) + b"more", True),
+    (png(8, 0, IDAT), False),
+    (png(8, 0, b"\x6f\0\0\0" + IDAT[4:], END), False),
+    (png(8, 0, END), False),
+    (png(1, 3, chunk(b"PLTE"), IDAT, END), True),
+    (png(8, 3, chunk(b"PLTE"), chunk(b"tRNS"), IDAT, END), False),
+    (png(8, 0, chunk(b"acTL"), IDAT, END), False),
+    (png(8, 0, chunk(b"tEXt", b"tRNS"), IDAT, END), True),
+    (png(8, 4, IDAT, END), False),
+    (png(16, 0, IDAT, END), False),
     (png(8, 0), False),
     (png(8, 0, b"\xff\xff\xff\xffabcd"), False),
     (png(8, 0, IDAT)[:30], False),

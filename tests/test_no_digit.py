@@ -133,6 +133,7 @@ def test_an_image_that_is_refused_has_no_label_and_an_error():
     assert result.indices.tolist() == [-1, 0, 1, -1]
     assert result.errors[0] == f"<array>: image 0: {TOLD} ({REFUSED:.2f})"
     assert [error is None for error in result.errors] == [False, True, True, False]
+    assert result.refused.tolist() == [True, False, False, True]
     assert np.isnan(result.confidences).tolist() == [True, False, False, True]
     assert result.probabilities.shape == (4, 2)
     assert np.isnan(result.probabilities[[0, 3]]).all()
@@ -157,6 +158,8 @@ def test_what_cannot_be_read_is_not_refused_but_unreadable(tmp_path):
     assert part.refusals[0] == f"{tmp_path}/a.png: {TOLD} ({REFUSED:.2f})"
     assert "b.png" in part.errors[1]
     assert TOLD not in part.errors[1]
+    assert halves_model().predict(str(tmp_path)).refused.tolist() == [True, False, False]
+    assert halves_model().predict([]).refused.tolist() == []
 
 
 @pytest.mark.parametrize("kinds", ["t-b--bbt", "-", "tb", "-" * 40, "-t" * 3000])
@@ -393,7 +396,7 @@ def test_images_that_cannot_be_read_are_refused_or_left_out(tmp_path, notes):
 def test_no_images_of_no_digit_are_an_error(tmp_path):
     (tmp_path / "empty").mkdir()
     for nothing in (tmp_path / "empty", [], np.zeros((0, 784), np.uint8)):
-        with pytest.raises(DataError, match="no images of no digit, expected at least one"):
+        with pytest.raises(DataError, match="no images with --no-digit, expected at least one"):
             trained(no_digit=nothing)
 
 
@@ -401,17 +404,17 @@ def test_no_images_of_no_digit_are_an_error(tmp_path):
 def test_no_digit_is_no_class(name, tmp_path):
     images = images_of("tb")
     for given in ({"labels": ["top", name]}, {"labels": [0, 1], "class_names": ["top", name]}):
-        with pytest.raises(DataError, match=f"a class called '{name}', expected classes alone; .*--no-digit"):
+        with pytest.raises(DataError, match=f"class name '{name}': expected real classes only; .*--no-digit"):
             fastmnist.train(images, **given, **SETTINGS)
     for folder in ("top", name):
         (tmp_path / folder).mkdir()
         cv2.imwrite(str(tmp_path / folder / "a.png"), images[0])
-    with pytest.raises(DataError, match=f"{name}: expected classes alone; .*--no-digit; move the folder away"):
+    with pytest.raises(DataError, match=f"{name}: expected real classes only; .*--no-digit; move the folder away"):
         fastmnist.train(tmp_path, **SETTINGS)
-    with pytest.raises(DataError, match=f"a class called '{name}'"):
+    with pytest.raises(DataError, match=f"class name '{name}'"):
         fastmnist.train(tmp_path, class_names=["top", name], **SETTINGS)
     (tmp_path / "corrected.csv").write_text(f"path,index,label\n{tmp_path}/top/a.png,,1\n{tmp_path}/x.png,,{name}\n")
-    with pytest.raises(DataError, match=f"a class called '{name}'"):
+    with pytest.raises(DataError, match=f"class name '{name}'"):
         fastmnist.train(tmp_path / "corrected.csv", **SETTINGS)
 
 

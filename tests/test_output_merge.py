@@ -120,8 +120,8 @@ def jsonl(*rows, **more):
 
 
 REFUSED = {
-    "too few in the first": ([csv(b"a,"), csv(b"b,", b"c,")], "1: goes on after 0 has ended, with 1 item, expected"),
-    "too many in the first": ([csv(b"a,", b"c,", b"d,"), csv(b"b,")], "0: goes on after 1 has ended, with 1 item"),
+    "too few in the first": ([csv(b"a,"), csv(b"b,", b"c,")], "1: has more rows than 0, which ends"),
+    "too many in the first": ([csv(b"a,", b"c,", b"d,"), csv(b"b,")], "0: has more rows than 1, which ends"),
     "a shard is missing": ([csv(b"i,0", b"i,3"), csv(b"i,1", b"i,4")], "0: image 3 of i comes after image 1, expected"),
     "another order": ([csv(b"i,1", b"i,3"), csv(b"i,0", b"i,2")], "1: image 0 of i comes after image 1, expected"),
     "the same twice": ([csv(b"a,", b"b,"), csv(b"a,", b"b,")], "1: has the row 'a,,', as 0 has, expected each row"),
@@ -130,9 +130,9 @@ REFUSED = {
     "other formats": ([csv(b"a,"), b"ImageId,Label\n2,7\n"], "1: has 'ImageId,Label', expected 'path,index,label,conf"),
     "other keys": ([jsonl("a"), jsonl("b", review=True)], "1: has 'path, index, label, review', expected 'path"),
     "no header": ([csv(b"a,"), b""], "1: has 'no header', expected 'path,index,label,confidence' as 0"),
-    "a header alone": ([csv(), csv(b"a,")], "1: goes on after 0 has ended, with 0 items, expected the shards"),
-    "Kaggle's in another order": ([b"ImageId,Label\n2,7\n", b"ImageId,Label\n1,7\n"], "0: row 2 comes where 1 belongs"),
-    "Kaggle's twice": ([b"ImageId,Label\n1,7\n"] * 2, "1: row 1 comes where 2 belongs, expected the shards 1/2 to 2/2"),
+    "a header alone": ([csv(), csv(b"a,")], "1: has more rows than 0, which ends after 0 items; expected the shards"),
+    "Kaggle's in another order": ([b"ImageId,Label\n2,7\n", b"ImageId,Label\n1,7\n"], "0: row 2 where row 1 belongs"),
+    "Kaggle's twice": ([b"ImageId,Label\n1,7\n"] * 2, "1: row 1 where row 2 belongs; expected the shards 1/2 to 2/2"),
     "cut short": ([csv(b"a,"), csv(b"b,")[:-1]], "1: the row 'b,,7,0.5' is cut short; let this shard run to its end"),
     "cut within a name": ([csv(b"a,"), csv() + b'"b\n'], "1: the row '\"b\\\\n' is cut short; let this shard run"),
     "a long row": ([csv(b"a,"), csv(b"b" * (1 << 20) + b",")], "1: the row 'bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"),

@@ -137,8 +137,8 @@ def test_the_shipped_model_learns_a_hand_and_forgets_next_to_nothing(digits):
     [
         (("--from", "missing.safetensors"), "missing.safetensors: no such file"),
         (("--from", "shipped", "--hidden", "9"), "hidden layers for a model that has its own: leave out --hidden"),
-        (("--keep", "0.5"), "keep without a model to start from: name one with --from"),
-        (("--recipe", "tune"), "keep without a model to start from: name one with --from"),
+        (("--keep", "0.5"), "keep needs a model to start from"),
+        (("--recipe", "tune"), "keep needs a model to start from"),
     ],
 )
 def test_what_cannot_work_is_one_error_line(options, told, own, run_cli):

@@ -36,8 +36,8 @@ def evaluate(data: str, model: str | None, as_json: bool, errors: str | None, re
     image that the model takes for no digit is one that it got wrong, with a column of its own.
 
     DATA holds IDX files, or a folder of images for each class, named like the model's classes, within `test/` or by
-    themselves. An image that can't be read is left out of the figures, and a line on stderr says why; the exit
-    code is then 1.
+    themselves, or is anything else that 'fastmnist train' takes. An image that can't be read is left out of the
+    figures, and a line on stderr says why; the exit code is then 1.
     """
     from fastmnist.api import evaluate_labelled, write_report
     from fastmnist.cli.quiet import quiet_libraries
@@ -90,7 +90,7 @@ def _report(result: "Evaluation", names: list[str], *, is_shown: bool) -> str:
     Where it `is_shown` on a terminal, what matters stands out; in a pipe or file every cell is a number.
     """
     left_out = f", {result.n_errors:,} more can't be read" if result.n_errors else ""
-    accuracy = painted(f"accuracy {result.accuracy:.2%}", sys.stdout, bold=True)
+    accuracy = painted(f"accuracy {100 * result.accuracy:.2f} %", sys.stdout, bold=True)
     width = max(9, *(len(name) + 2 for name in names))
     lines = [
         f"{accuracy} ({result.n_samples:,} images{left_out})   loss {result.loss:.4f}   "

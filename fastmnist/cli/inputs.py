@@ -37,5 +37,5 @@ def all_inputs(name: str, inputs: tuple[str, ...], files_from: str | None, null:
     if null and files_from is None:
         raise click.UsageError("--null needs --files-from")
     if inputs.count("-") + (files_from == "-") > 1:
-        raise click.UsageError("stdin can be read once: one - is too many")
+        raise click.UsageError("stdin can be read only once: give - once")
     return inputs if files_from is None else chain(inputs, read_list(files_from, b"\0" if null else b"\n"))

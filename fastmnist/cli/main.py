@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from fastmnist.cli.suggestions import hint_for
-from fastmnist.cli.terminal import complain, complain_of, showing_logs
+from fastmnist.cli.terminal import HINT, clear_line, complain, complain_of, showing_logs
 from fastmnist.errors import FastmnistError, OutputError, printable, reason
 from fastmnist.threads import set_up_program
 from fastmnist.version import __version__
@@ -114,6 +114,7 @@ def _code_for(error: BaseException, *, debug: bool) -> int:
     """Return the exit code for what a command raised, and say why in one line."""
     signal.setitimer(signal.ITIMER_REAL, 0)
     if _stopped_by is not None:  # whatever our Stopped was turned into on its way
+        clear_line()
         complain(f"fastmnist: stopped by {_stopped_by.name}")
         # By now all files are closed. Python's own end may crash after a half-done import or compilation.
         os._exit(128 + _stopped_by)
@@ -122,9 +123,9 @@ def _code_for(error: BaseException, *, debug: bool) -> int:
     if isinstance(error, OSError):
         return _quiet_stdout(_fail(f"{_subject(error)}{reason(error)}", debug))
     if isinstance(error, FastmnistError):
-        return _fail(str(error), debug)
+        return _fail(error.cause, debug, error.hint)
     text = f"{type(error).__name__}: {printable(str(error))}"
-    return _fail(f"{text}: this is a bug in fastmnist; 'fastmnist --debug ...' shows where", debug)
+    return _fail(f"{text}: this is a bug in fastmnist", debug, "'fastmnist --debug ...' shows where")
 
 
 def _run() -> int:
@@ -140,11 +141,11 @@ def _run() -> int:
         return _show_usage(error)
     except click.UsageError as error:
         hint = hint_for(error)
-        told = printable(error.format_message()) if hint is None else f"{printable(error.message)}\nhint: {hint}"
+        told = printable(error.format_message()) if hint is None else f"{printable(error.message)}\n{HINT}{hint}"
         return _show_usage(click.UsageError(told, error.ctx))
     except click.exceptions.Exit as error:  # --help and --version
         if sys.stdout is None:
-            raise OutputError("stdout is closed, expected a place for the text") from None
+            raise OutputError("stdout is closed, expected somewhere to write the text") from None
         return error.exit_code
     return result if isinstance(result, int) else 0
 
@@ -156,10 +157,12 @@ def _show_usage(error: click.UsageError) -> int:
     return EXIT_USAGE
 
 
-def _fail(message: str, debug: bool) -> int:
+def _fail(message: str, debug: bool, hint: str | None = None) -> int:
     if debug:
         traceback.print_exc()
     complain_of(message)
+    if hint is not None:
+        complain(HINT + hint)
     return EXIT_FAILED
 
 

@@ -86,11 +86,11 @@ def preprocess_option(default: str) -> Callable[[Callable[..., Any]], Callable[.
 def open_model(option: str | None) -> "Model":
     """Load the model to use, and say which it is, why that one, and how good: also where the shipped one is better."""
     from fastmnist import api
-    from fastmnist.model.model_file import find_model, shipped_if_better
+    from fastmnist.model.model_file import WITH_PACKAGE, find_model, shipped_if_better
 
     path, origin = find_model(option)
     model = api.load(path)
-    told = f"model: {printable(path)} ({origin})"
+    told = f"model: {origin}" if origin == WITH_PACKAGE else f"model: {printable(path)} ({origin})"
     if model.test_accuracy is not None:
         told += f", test accuracy {100 * model.test_accuracy:.2f} %"
     if better := shipped_if_better(model):
@@ -121,7 +121,7 @@ def _class_names(context: click.Context, option: click.Parameter, value: str | N
             message = f"{name!r}: expected printable words that begin with a letter or digit"
             raise click.BadParameter(message, context, option)
         if is_no_digit(name):
-            message = f"{name!r}: expected classes alone; images of none of them are given with --no-digit"
+            message = f"{name!r}: expected real classes only; images that are none of them go to train with --no-digit"
             raise click.BadParameter(message, context, option)
     if not 2 <= len(set(names)) == len(names) <= MAX_CLASSES:
         message = f"{len(names)} names: expected 2 to {MAX_CLASSES}, all different"

@@ -32,13 +32,14 @@ def predict(
     report: str | None,
     **row_settings: Any,
 ) -> int:
-    """Name the digit in each image of INPUT: image files, folders, zip files, IDX files, .npy and .npz arrays, tables.
+    """Name the digit in each image of INPUT.
 
-    INPUT - is one image or one stream of IDX images on stdin.
+    INPUT is any mix of image files, folders, zip files of pictures, IDX files, .npy and .npz files, Parquet files and
+    tables of pixels; - is one image or one stream of IDX images on stdin.
 
     Image files may have any size and format, and dark or light ink: --preprocess brings them into MNIST's form.
 
-    Writes CSV, one row per image in input order: path, index (the position inside an IDX file or table), label,
+    Writes CSV, one row per image in input order: path, index (the position inside a file of many images), label,
     confidence. A file of several pages (TIFF, animations, PDF, HEIC) gives a row for each, its index the page from 0.
     An image that can't be read keeps its row, with an empty label, and a line on stderr says why; so does one that
     looks like no digit at all, where the model was trained to tell (`no_digit` in `fastmnist info`). The exit code is

@@ -77,8 +77,8 @@ def row_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--probabilities", is_flag=True, help="Add the probability of every class."),
         click.option(
             "--format", "form", type=click.Choice(["csv", "jsonl", "kaggle"]), default="csv", show_default=True,
-            help="CSV, JSON Lines, or ImageId,Label as Kaggle wants it. One picture, shown on a terminal, is a line "
-            "that people read, unless you ask for csv.",
+            help="CSV, JSON Lines, or ImageId,Label as Kaggle wants it. One picture, shown on a terminal, is a "
+            "readable line instead, unless you ask for csv.",
         ),
         job_options("row"),
     ):  # fmt: skip
@@ -196,7 +196,7 @@ def check_options(options: RowOptions) -> None:
     """Raise UsageError for options that do not go together."""
     check_resumable(options.output, options.resume)
     if options.form == "kaggle" and (options.probabilities or options.min_confidence is not None):
-        raise click.UsageError("--format kaggle has no room for --probabilities or --min-confidence")
+        raise click.UsageError("--format kaggle has no columns for --probabilities or --min-confidence")
 
 
 def fit_for(inputs: Sequence[str], options: RowOptions) -> RowOptions:
@@ -231,6 +231,6 @@ def open_stream(path: str | None) -> Iterator[BinaryIO]:
         with atomic_file(path) as file:
             yield file
     elif sys.stdout is None:
-        raise OutputError("stdout is closed, expected a place for the rows: use -o FILE")
+        raise OutputError("stdout is closed, expected somewhere to write the rows", hint="use -o FILE")
     else:
         yield sys.stdout.buffer

@@ -75,7 +75,7 @@ class Preview:
         probabilities = self._model.network.predict_probabilities(image)[2][0]
         names = [*self._model.class_names, NO_DIGIT]
         best = probabilities.argsort()[::-1][:GUESSES]
-        guesses = "  ".join(f"{names[label]} {probabilities[label]:.1%}" for label in best)
+        guesses = "  ".join(f"{names[label]} {100 * probabilities[label]:.1f} %" for label in best)
         explanation = self._explain(batch, row)
         how = [] if explanation is None else [explanation.words]
         say("\n".join([*_drawn(image[0]), f"{batch.where(row)}:  {guesses}", *how]))
@@ -104,7 +104,7 @@ class Preview:
                 with open(path, "wb") as file:
                     file.write(content)
             except OSError as error:
-                message = f"{printable(path)}: {reason(error)}, expected room for --dump-preprocessed"
+                message = f"{printable(path)}: {reason(error)}, expected a folder to write --dump-preprocessed to"
                 raise OutputError(message) from None
 
 

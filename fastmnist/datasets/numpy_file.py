@@ -8,7 +8,8 @@ from fastmnist.errors import AnyPath, DataError, printable
 from fastmnist.inputs import npz
 from fastmnist.shapes import DIGITS
 
-_EXPECTED = "expected images and labels in one .npz file: numpy.savez(FILE, x_train=images, y_train=labels)"
+_EXPECTED = "expected images and labels in one .npz file"
+_SAVE = "save them so: numpy.savez(FILE, x_train=images, y_train=labels)"
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class NumpyFile(Dataset):
         file, key = npz.split_key(self.path)
         if key is not None or not npz.is_npz(file):
             raise DataError(
-                f"{name}: one array, {_EXPECTED}, or x_{split}.npy and y_{split}.npy in a folder, which is to be named"
+                f"{name}: one array, {_EXPECTED}",
+                hint=f"{_SAVE}; or put x_{split}.npy and y_{split}.npy into a folder, and name that",
             )
         halves = npz.find_arrays(self.path)
         if not halves:
@@ -38,7 +40,7 @@ class NumpyFile(Dataset):
             raise DataError(f"{name}: no x_{split} or {split}_images, expected the {split} half; use another file")
         arrays = halves[split]
         if arrays.labels is None:
-            raise DataError(f"{name}: only {printable(arrays.images)}, {_EXPECTED}")
+            raise DataError(f"{name}: only {printable(arrays.images)}, {_EXPECTED}", hint=_SAVE)
         path = os.fsdecode(self.path)
         images_path, labels_path = f"{path}:{arrays.images}", f"{path}:{arrays.labels}"
         labels = npz.read_labels(labels_path)

@@ -27,6 +27,14 @@ def is_animated(data: bytes) -> bool:
     return data.startswith(SIGNATURE) and b"acTL" in data
 
 
+def is_cut(data: bytes) -> bool:
+    """Tell whether a chunk of a PNG file says that it goes on beyond the file: OpenCV would fill up to 2 GB for it."""
+    place = len(SIGNATURE)
+    while place + 8 <= len(data) and data[place + 4 : place + 8] != b"IEND":
+        place += 12 + int.from_bytes(data[place : place + 4], "big")
+    return data.startswith(SIGNATURE) and place > len(data)
+
+
 def n_frames(data: bytes) -> int:
     """Return how many frames an animated PNG file says it has."""
     return next((int.from_bytes(content[:4], "big") for kind, content in _chunks(data) if kind == b"acTL"), 0)

@@ -97,5 +97,7 @@ def read_file(path: bytes) -> bytes:
             f"{printable(path)}: {reason(error)}, expected an image file; check its name and permissions"
         ) from error
     if len(data) != size:
-        raise DataError(f"{printable(path)}: {len(data)} bytes, expected {size}; it changed meanwhile, try again")
+        raise DataError(
+            f"{printable(path)}: {len(data)} bytes, expected {size}; it changed while it was read; try again"
+        )
     return data

@@ -114,7 +114,7 @@ def _read_waiting(
         for index in np.flatnonzero(~is_done).tolist():
             row, grey, data = pictures[index]
             try:
-                images[row] = _to_digit_in_colour(
+                images[row] = in_colour_to_digit(
                     grey, functools.partial(decode_colours, data), preprocess, paths[row], ask
                 )
             except DataError as error:
@@ -146,7 +146,7 @@ def to_digits(data: bytes, preprocess: str, name: bytes, ask: Ask | None = None)
     Raises DataError where there is no page at all.
     """
     if not may_have_pages(data):
-        return [_to_digit_in_colour(decode_picture(data, name), lambda: decode_colours(data), preprocess, name, ask)]
+        return [in_colour_to_digit(decode_picture(data, name), lambda: decode_colours(data), preprocess, name, ask)]
     pages: list[Page] = []
     for page in decode_pages(data, name):
         try:
@@ -180,11 +180,11 @@ def read_squares(
 
 def colours_to_digit(picture: Images, preprocess: str, name: bytes, ask: Ask | None = None) -> Images:
     """Return an RGB picture, uint8 (height, width, 3), as `to_digit` does a grey one."""
-    return _to_digit_in_colour(to_grey(picture), lambda: picture, preprocess, name, ask)
+    return in_colour_to_digit(to_grey(picture), lambda: picture, preprocess, name, ask)
 
 
-def _to_digit_in_colour(
-    picture: Images, colours: Callable[[], Images | None], preprocess: str, name: bytes, ask: Ask | None
+def in_colour_to_digit(
+    picture: Images, colours: Callable[[], Images | None], preprocess: str, name: bytes, ask: Ask | None = None
 ) -> Images:
     """Return what `to_digit` does; where grey shows no ink, that of the `colours`."""
     try:
@@ -202,8 +202,8 @@ def check_size(shape: tuple[int, ...], preprocess: str | None, name: AnyPath) ->
     if preprocess == "none" and shape != (SIDE, SIDE):
         height, width = shape
         raise DataError(
-            f"{printable(name)}: is {width}x{height} pixels, expected {SIDE}x{SIDE}; "
-            "resize it, or use --preprocess auto for a digit"
+            f"{printable(name)}: is {width}x{height} pixels, expected {SIDE}x{SIDE}",
+            hint="resize it, or use --preprocess auto for a digit",
         )
 
 

@@ -60,8 +60,8 @@ class NpyReader(ItemReader):
     def read_labels(self) -> npt.NDArray[np.uint8]:
         """Return the array as labels, uint8 (n,); whole numbers of any dtype will do. Raises DataError."""
         if math.prod(self.shape[1:]) != 1:
-            hint = "; give each image its class: labels.argmax(axis=1)" if len(self.shape) == 2 else ""
-            raise DataError(f"{self._name}: an array {times(self.shape)}, expected labels: n{hint}")
+            hint = "give each image its class: labels.argmax(axis=1)" if len(self.shape) == 2 else None
+            raise DataError(f"{self._name}: an array {times(self.shape)}, expected labels: n", hint=hint)
         labels = self.read_all((self.dtype.itemsize,)).view(self.dtype).reshape(-1)
         wrong = ~((labels >= 0) & (labels <= 255) & (labels == np.rint(labels)))  # a NaN is none of these
         if wrong.any():
@@ -86,7 +86,7 @@ class NpyReader(ItemReader):
         found = _HEADER.fullmatch(header)
         if found is None:
             what = f"a .npy header of {length} bytes" if n_header < length else "an array that is not of plain numbers"
-            raise DataError(f"{self._name}: {what}, expected whole numbers or floats; {_SAVE_AGAIN}")
+            raise DataError(f"{self._name}: {what}, expected whole numbers or floats", hint=_SAVE_AGAIN)
         dtype = found["dtype"].decode("ascii", "replace")
         if _NUMBERS.fullmatch(dtype) is None:
             what = (
@@ -94,14 +94,14 @@ class NpyReader(ItemReader):
                 if "O" in dtype
                 else f"elements '{printable(dtype)}'"
             )
-            raise DataError(f"{self._name}: {what}, expected whole numbers or floats; {_SAVE_AGAIN}")
+            raise DataError(f"{self._name}: {what}, expected whole numbers or floats", hint=_SAVE_AGAIN)
         shape = tuple(int(size) for size in re.findall(rb"\d+", found["shape"]))
         if not shape:
             raise DataError(f"{self._name}: a single number, expected an array of images or labels")
         if found["columns"] == b"True" and len(shape) > 1:
             raise DataError(
-                f"{self._name}: stored column by column, expected row by row; "
-                "save it again: numpy.save(FILE, numpy.ascontiguousarray(array))"
+                f"{self._name}: stored column by column, expected row by row",
+                hint="save it again: numpy.save(FILE, numpy.ascontiguousarray(array))",
             )
         return np.dtype(dtype), shape
 

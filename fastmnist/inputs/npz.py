@@ -60,7 +60,9 @@ class NpyImages:
         name = _name(self.path, self.key)
         with _open_array(self.path, self.key) as reader:
             if (reader.n_items, reader.image_shape()) != (self.n_images, self.image_shape):
-                raise DataError(f"{name}: another array than a moment ago; leave the file alone while it is read")
+                raise DataError(
+                    f"{name}: the array has changed since it was opened; leave the file alone while it is read"
+                )
             for values in reader.image_blocks(batch_size, first):
                 yield to_uint8(values, self.scale, first, name)
                 first += len(values)
@@ -138,8 +140,8 @@ def no_arrays(path: AnyPath) -> DataError:
     """Return the error for an .npz file in which no array is known by its name."""
     keys = _keys(path)
     listed = ", ".join(map(printable, keys[:_LISTED])) or "no arrays"
-    rest = f"; name the array of images: {printable(path)}:{printable(keys[0])}" if keys else "; save some"
-    return DataError(f"{printable(path)}: {listed}, expected x_test, test_images, images or arr_0{rest}")
+    hint = f"name the array of images: {printable(path)}:{printable(keys[0])}" if keys else "save some"
+    return DataError(f"{printable(path)}: {listed}, expected x_test, test_images, images or arr_0", hint=hint)
 
 
 def peek_n_images(path: AnyPath) -> int:
@@ -193,8 +195,8 @@ def _only_images(path: AnyPath) -> str:
 def _only(keys: list[str], path: AnyPath, what: str) -> str:
     if len(keys) != 1:
         raise DataError(
-            f"{printable(path)}: {len(keys)} arrays, expected {what}; save images and labels as one .npz file, "
-            "as numpy.savez(FILE, x_train=images, y_train=labels)"
+            f"{printable(path)}: {len(keys)} arrays, expected {what}",
+            hint="save images and labels as one .npz file: numpy.savez(FILE, x_train=images, y_train=labels)",
         )
     return keys[0]
 

@@ -9,7 +9,7 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from fastmnist.errors import DataError, printable, reason
-from fastmnist.inputs import npz
+from fastmnist.inputs import npz, parquet
 from fastmnist.inputs.archive import MAGICS as ZIP_MAGICS
 from fastmnist.inputs.archive import Archive, split_path
 from fastmnist.inputs.files import folders_within, is_folder
@@ -34,6 +34,7 @@ class Kind(Enum):
     IDX = auto()
     TABLE = auto()
     NUMPY = auto()
+    PARQUET = auto()
     ZIP = auto()
     STDIN = auto()
 
@@ -129,6 +130,7 @@ _COUNTS: dict[Kind, Callable[[Input], int]] = {
     Kind.IDX: lambda found: peek_n_images(found.path),
     Kind.TABLE: lambda found: estimate_rows(found.path),
     Kind.NUMPY: lambda found: npz.peek_n_images(found.path),
+    Kind.PARQUET: lambda found: parquet.peek_n_images(found.path),
     Kind.ZIP: _count_pictures,
 }
 
@@ -155,9 +157,11 @@ def _named(path: bytes, mode: int) -> Input:
         return Input(path)  # missing and special files are treated as images; the decoder reports what is wrong
     magic = peek_magic(path)
     if is_pickle(path, magic):
-        return Input(path, error=refusal(path))
+        return Input(path, error=str(refusal(path)))
     if looks_like_idx(path, magic):
         return Input(path, Kind.IDX)
+    if parquet.is_parquet(path, magic):
+        return Input(path, Kind.PARQUET)
     return Input(path, Kind.ZIP if magic in ZIP_MAGICS else Kind.IMAGE)
 
 

@@ -2,7 +2,7 @@
 
 import os
 
-from fastmnist.errors import AnyPath, printable
+from fastmnist.errors import AnyPath, DataError, printable
 
 _SUFFIXES = (".pkl", ".pickle", ".pkl.gz", ".pickle.gz", ".pt", ".pth")
 _PROTOCOLS = range(2, 6)  # a pickle begins with 0x80 and its protocol (PEP 3154); older ones begin like any text
@@ -14,8 +14,8 @@ def is_pickle(path: AnyPath, magic: bytes) -> bool:
     return begins_so or os.fsdecode(path).lower().endswith(_SUFFIXES)
 
 
-def refusal(path: AnyPath) -> str:
-    """Return the error: one line, with the Python that converts the file."""
+def refusal(path: AnyPath) -> DataError:
+    """Return the error, whose hint is the Python that converts the file."""
     name = printable(path)
     file = os.path.basename(name)
     stem = file.partition(".")[0]
@@ -32,7 +32,7 @@ def refusal(path: AnyPath) -> str:
             f"import gzip, numpy, pickle; train, *_, test = pickle.load({load}, encoding='latin1'); "
             f"numpy.savez('{stem}.npz', x_train=train[0], y_train=train[1], x_test=test[0], y_test=test[1])",
         )
-    return (
-        f"{name}: {what}, which can run any program when it is loaded, expected arrays; "
-        f"if you trust it, convert it with Python: {lines}"
+    return DataError(
+        f"{name}: {what}, which can run any program when it is loaded, expected arrays",
+        hint=f"if you trust it, convert it with Python: {lines}",
     )

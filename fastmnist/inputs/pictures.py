@@ -70,8 +70,8 @@ def _item(found: Input, number: int, read: Read[Made]) -> Item[Made]:
     try:
         if found.error is not None:
             raise DataError(found.error)
-        if found.kind in (Kind.IDX, Kind.TABLE):
-            raise DataError(f"{name}: digits by themselves, expected pictures of numbers; use fastmnist predict")
+        if found.kind not in (Kind.IMAGE, Kind.STDIN):
+            raise DataError(f"{name}: a file of many images, expected pictures of numbers; use fastmnist predict")
         return Item(found.path, number, list(read_pages(_content(found), found.path, read)))
     except DataError as error:
         return Item(found.path, number, [str(error)])

@@ -1,9 +1,9 @@
-"""Pictures, folders, zip files, arrays, tables and stdin, in any mix -> one stream of batches, in constant memory."""
+"""Whatever holds pictures or pixels, and stdin, in any mix -> one stream of batches, in constant memory."""
 
 import logging
 import math
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
 from typing import NamedTuple
 
 import numpy as np
@@ -13,12 +13,13 @@ from fastmnist.errors import DataError, printable
 from fastmnist.images.files import File, read_each
 from fastmnist.images.normalize import Ask
 from fastmnist.images.preprocess import Page, ReadFiles, check_size, read_digits, read_squares, to_digits
-from fastmnist.inputs import emnist, npz
+from fastmnist.inputs import emnist, npz, parquet
 from fastmnist.inputs.archive import EXPECTED, Archive
 from fastmnist.inputs.batch import Batch, batch_of, with_pages
 from fastmnist.inputs.idx import IdxImages, IdxStream, open_images
 from fastmnist.inputs.levels import SAMPLE, levels_of
 from fastmnist.inputs.npz import NpyImages
+from fastmnist.inputs.parquet import ParquetImages, open_parquet
 from fastmnist.inputs.paths import Ignored, Input, Kind, find_inputs, pictures_in
 from fastmnist.inputs.selection import Selection
 from fastmnist.inputs.stdin import open_stdin
@@ -44,12 +45,12 @@ def open_stream(
 ) -> Generator[Batch]:
     """Yield the images of `inputs` as batches of at most `batch_size` rows, none of them empty.
 
-    Inputs are image files, folders, zip files, IDX files, tables, files of NumPy arrays, and `-` for stdin. What can't
-    be read keeps a row with an entry in `Batch.errors`; nothing is raised for it. Folders are walked depth-first in
-    byte order of full paths. Image files are brought into MNIST's form as `preprocess` (one of PREPROCESS_MODES) says,
-    and so are images in arrays that are not 28x28; others in IDX files, tables and arrays only where it is "mnist". Up
-    to `threads` threads do that, and may `ask`. Only the rows of the `selection` are read, to which a file of several
-    pages is one, though it gives a row for each.
+    Inputs are image files, folders, zip files, IDX files, tables, files of NumPy arrays, Parquet files, and `-` for
+    stdin. What can't be read keeps a row with an entry in `Batch.errors`; nothing is raised for it. Folders are walked
+    depth-first in byte order of full paths. Image files are brought into MNIST's form as `preprocess` (one of
+    PREPROCESS_MODES) says, and so are images in arrays and Parquet files that are not 28x28; others in IDX files,
+    tables, arrays and Parquet files only where it is "mnist". Up to `threads` threads do that, and may `ask`. Only the
+    rows of the `selection` are read, to which a file of several pages is one, though it gives a row for each.
     Logged as warnings: empty folders, files of EMNIST, and at the end the kinds of files that were ignored.
     """
     selection = selection or Selection()
@@ -154,7 +155,7 @@ def _file_batches(found: Input, reading: _Reading) -> Iterator[Batch]:
         if isinstance(source, bytes):
             yield from _one_item(path, selection, to_digits(source, reading.preprocess, path, reading.ask))
             return
-        if not isinstance(source, Table):
+        if not isinstance(source, Table | ParquetImages):
             check_size(source.image_shape, reading.preprocess, path)
     except DataError as error:
         yield from _one_item(path, selection, [str(error)])
@@ -164,6 +165,9 @@ def _file_batches(found: Input, reading: _Reading) -> Iterator[Batch]:
     if isinstance(source, NpyImages) and source.note is not None:
         _log.warning(source.note)
     try:
+        if isinstance(source, ParquetImages):
+            yield from _parquet_batches(source, path, reading)
+            return
         levels = levels_of(_sample(source), reading.preprocess)
         for note in levels.notes(path):
             _log.warning(note)
@@ -181,12 +185,14 @@ def _file_batches(found: Input, reading: _Reading) -> Iterator[Batch]:
         yield from _one_item(path, selection, [str(error)], every_shard=True)
 
 
-def _open(found: Input) -> Source | Table | bytes:
+def _open(found: Input) -> Source | Table | ParquetImages | bytes:
     """Open an input that is not an image file; bytes are an image from stdin. Raises DataError."""
     if found.kind is Kind.STDIN:
         return open_stdin()
     if found.kind is Kind.TABLE:
         return open_table(found.path)
+    if found.kind is Kind.PARQUET:
+        return open_parquet(found.path)
     return npz.open_images(found.path) if found.kind is Kind.NUMPY else open_images(found.path)
 
 
@@ -235,6 +241,20 @@ def _table_batches(table: Table, path: bytes, selection: Selection) -> Iterator[
             errors = {positions.index(row): error for row, error in rows.errors.items() if row in positions}
             pixels = _rows_of(rows.pixels, positions, path)
             yield Batch([path] * len(pixels), _at(indices, positions), taken.numbers, pixels, errors)
+
+
+def _parquet_batches(source: ParquetImages, path: bytes, reading: _Reading) -> Iterator[Batch]:
+    """Yield the selected pictures in a Parquet file. Raises DataError."""
+    reader = parquet.Reader(source, reading.preprocess, reading.workers, reading.ask)
+    pictures, first = chain.from_iterable(source.batches()), 0
+    while offered := list(islice(pictures, min(source.batch_rows, reading.workers.rows_per_batch()))):
+        indices = range(first, first + len(offered))
+        first = indices.stop
+        taken = reading.selection.take([path] * len(indices), indices)
+        if taken.positions:
+            chosen = _at(indices, taken.positions)
+            pixels, errors = reader.read([offered[position] for position in taken.positions], chosen)
+            yield Batch([path] * len(pixels), chosen, taken.numbers, pixels, errors)
 
 
 def _at(indices: range, positions: range) -> range:

@@ -41,6 +41,7 @@ SHIPPED = Path(__file__).parent / "shipped.safetensors"
 # the shipped model is.
 MNIST_SHA256 = "edc0d1098aa497be14ace79ddd5171e5a3dcf9c4d196c015389203eb3ba1f59b"
 LOCAL = "model.safetensors"  # what `train` writes and the commands find
+WITH_PACKAGE = "shipped with fastmnist"  # where SHIPPED comes from
 
 
 @dataclass
@@ -127,12 +128,12 @@ def find_model(option: str | None) -> tuple[Path, str]:
     if option is not None and option != "shipped":
         return Path(option), "--model"
     if option == "shipped":
-        return SHIPPED, "shipped with fastmnist"
+        return SHIPPED, WITH_PACKAGE
     if os.environ.get("FASTMNIST_MODEL"):
         return Path(os.environ["FASTMNIST_MODEL"]), "$FASTMNIST_MODEL"
     if Path(LOCAL).exists():
         return Path(LOCAL), "in this folder"
-    return SHIPPED, "shipped with fastmnist"
+    return SHIPPED, WITH_PACKAGE
 
 
 def shipped_if_better(model: Model) -> Model | None:
@@ -147,15 +148,15 @@ def check_storable(layer_sizes: Sequence[int], class_names: Sequence[str] = ()) 
     """Raise TrainingError for a model that would be too large to load: better before training than after."""
     size = len(json.dumps(json.dumps(list(class_names))))
     if size > MAX_NAMES:
-        raise TrainingError(f"class names of {size:,} bytes, expected at most {MAX_NAMES:,}: use shorter names")
+        raise TrainingError(f"class names of {size:,} bytes, expected at most {MAX_NAMES:,}", hint="use shorter names")
     n_bytes = 4 * sum(n_in * n_out + n_out for n_in, n_out in pairwise(layer_sizes))
     if n_bytes > MAX_BYTES - MAX_OVERHEAD:
         raise TrainingError(
-            f"a network of {n_bytes:,} bytes, expected at most {MAX_BYTES - MAX_OVERHEAD:,}: "
-            "use fewer or smaller layers"
+            f"a network of {n_bytes:,} bytes, expected at most {MAX_BYTES - MAX_OVERHEAD:,}",
+            hint="use fewer or smaller layers",
         )
     if len(layer_sizes) - 1 > MAX_LAYERS:
-        raise TrainingError(f"{len(layer_sizes) - 1} layers, expected at most {MAX_LAYERS}: use fewer")
+        raise TrainingError(f"{len(layer_sizes) - 1} layers, expected at most {MAX_LAYERS}", hint="use fewer")
 
 
 def round_to_float16(network: Network) -> None:
@@ -168,7 +169,8 @@ def round_to_float16(network: Network) -> None:
     if not np.isfinite(rounded).all():
         raise TrainingError(
             f"a weight of size {np.abs(network.parameters).max():,.0f}, expected at most "
-            f"{np.finfo(np.float16).max:,.0f} in float16: train without --float16, or with a smaller --learning-rate"
+            f"{np.finfo(np.float16).max:,.0f} in float16",
+            hint="train without --float16, or with a smaller --learning-rate",
         )
     network.parameters[:] = rounded
 
@@ -192,8 +194,13 @@ def load_model(path: AnyPath) -> Model:
 
     Raises ModelError, naming the file and what to do, for anything that is not a whole, sound model.
     """
-    missing = "expected a model: train one with 'fastmnist train'"
-    with reading(path, ModelError, missing=missing, advice="train a new model or restore this one"):
+    with reading(
+        path,
+        ModelError,
+        "a model",
+        missing="train one with 'fastmnist train', or take fastmnist's own with --model shipped",
+        advice="train a new model or restore this one",
+    ):
         return _load(Path(os.fsdecode(path)))
 
 

@@ -35,15 +35,20 @@ class UnsoundError(Exception):
 
 
 @contextlib.contextmanager
-def reading(path: AnyPath, error_type: type[FastmnistError], *, missing: str, advice: str) -> Iterator[None]:
-    """Turn what reading `path` may raise within the context into `error_type`, in one line that names the file."""
+def reading(
+    path: AnyPath, error_type: type[FastmnistError], expected: str, *, missing: str, advice: str
+) -> Iterator[None]:
+    """Turn what reading `path` may raise within the context into `error_type`, which names the file.
+
+    The hint is what to do where it is `missing`, or the `advice` where it is not the `expected` file.
+    """
     name = printable(path)
     try:
         yield
     except FileNotFoundError:
-        raise error_type(f"{name}: no such file, {missing}") from None
+        raise error_type(f"{name}: no such file, expected {expected}", hint=missing) from None
     except UnsoundError as error:
-        raise error_type(f"{name}: {error}: {advice}") from None
+        raise error_type(f"{name}: {error}", hint=advice) from None
     except OSError as error:
         raise error_type(f"{name}: {error.strerror or error}, expected a readable file") from None
 

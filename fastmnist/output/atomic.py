@@ -31,8 +31,8 @@ def writing_errors(path: AnyPath) -> Iterator[None]:
         raise
     except OSError as error:
         raise OutputError(
-            f"{printable(path)}: {reason(error)}, expected a writable place with enough room; "
-            "choose another (a file that was there is unchanged)"
+            f"{printable(path)}: {reason(error)}, expected a writable place with enough space; "
+            "choose another (an existing file is unchanged)"
         ) from error
 
 

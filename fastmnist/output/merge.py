@@ -108,7 +108,7 @@ class _Part:
             return [key for key in json.loads(line) if key not in form.optional]
         except (ValueError, RecursionError) as error:
             raise self.refusal(
-                "its first row is no JSON object, expected rows as fastmnist predict writes them"
+                "its first row is not a JSON object, expected rows as fastmnist predict writes them"
             ) from error
 
     def rewind(self) -> None:
@@ -150,10 +150,10 @@ class _Part:
         return line if not line or line.endswith(b"\n") else self._cut(line)
 
     def _cut(self, text: bytes) -> bytes:
-        raise self.refusal(f"the row {printable(text[:40])!r} is cut short; let this shard run to its end")
+        raise self.refusal(f"the row {printable(text[:40])!r} is cut short", hint="let this shard run to its end")
 
-    def refusal(self, why: str) -> DataError:
-        return DataError(f"{self.name}: {why}")
+    def refusal(self, why: str, *, hint: str | None = None) -> DataError:
+        return DataError(f"{self.name}: {why}", hint=hint)
 
 
 class _Digests:
@@ -220,7 +220,7 @@ def _check_rows(parts: list[_Part]) -> None:
         for turn, row in _interleaved(parts):
             part = parts[turn % len(parts)]
             if part.form is _KAGGLE and row.position != turn + 1:
-                raise part.refusal(f"row {row.position} comes where {turn + 1} belongs, {_expected(parts)}")
+                raise part.refusal(f"row {row.position} where row {turn + 1} belongs; {_expected(parts)}")
             if before and _is_misplaced(before, row):
                 place = f"image {row.position} of {printable(row.path)} comes after image {before.position}"
                 raise part.refusal(f"{place}, {_expected(parts)}")
@@ -236,7 +236,9 @@ def _repetition(parts: list[_Part], digest: bytes) -> DataError:
     found = {turn: row for turn, row in _interleaved(parts) if _digest(row) == digest}
     first, second = (parts[turn % len(parts)] for turn in list(found)[:2])
     row = printable(found[min(found)].key)
-    return second.refusal(f"has the row {row!r}, as {first.name} has, expected each row once; run all shards again")
+    return second.refusal(
+        f"has the row {row!r}, as {first.name} has, expected each row once", hint="run all shards again"
+    )
 
 
 def _is_misplaced(before: _Row, row: _Row) -> bool:
@@ -261,7 +263,7 @@ def _interleaved(parts: list[_Part]) -> Iterator[tuple[int, _Row]]:
     for other in parts:
         if other.row is not None:
             items = f"{part.n_items:,} item{'s' * (part.n_items != 1)}"
-            raise other.refusal(f"goes on after {part.name} has ended, with {items}, {_expected(parts)}")
+            raise other.refusal(f"has more rows than {part.name}, which ends after {items}; {_expected(parts)}")
 
 
 def _expected(parts: list[_Part]) -> str:

@@ -44,7 +44,7 @@ class PartFile:
         self.file: BinaryIO = _open_locked(self.path)
         self._is_reading = resume and os.fstat(self.file.fileno()).st_size > 0
         if resume and not self._is_reading:
-            _log.info(f"{printable(self.path)}: no rows of an earlier run, so all are made now")
+            _log.info(f"{printable(self.path)}: no rows from an earlier run, starting with the first")
         try:
             self._begin(job)
         except BaseException:
@@ -160,7 +160,7 @@ class PartFile:
         """Put the rows on the disk and into their place. Raises OutputError where there are too many rows; OSError."""
         if self._is_reading:
             if self._read_row(1) is not None:
-                raise self._refusal(f"more than the {self.n_known:,} rows of the inputs: they have changed")
+                raise self._refusal(f"more rows than the {self.n_known:,} of the inputs: they have changed")
             self._end_reading()
         replace(self.file, self.path, self._target)
         with contextlib.suppress(OSError):
@@ -229,8 +229,8 @@ class PartFile:
     def _refusal(self, why: str) -> OutputError:
         self._refused = True
         return OutputError(
-            f"{printable(self.path)}: {why}; "
-            "resume with the same inputs, model and options, or start over without --resume"
+            f"{printable(self.path)}: {why}",
+            hint="resume with the same inputs, model and options, or start over without --resume",
         )
 
 

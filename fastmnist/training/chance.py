@@ -31,6 +31,7 @@ def why_no_better(network: Network, pixels: Uint8, labels: Uint8, class_names: S
     if accuracy > share + DEVIATIONS * noise and len(np.unique(predicted)) > 1:
         return None
     return (
-        f"the network has learnt nothing: {accuracy:.1%} of the training images are right, and {share:.1%} are of one "
-        "class; try a smaller --learning-rate, --initial-scale he or fewer hidden layers, and check the labels"
+        f"the network has learnt nothing: {100 * accuracy:.1f} % of the training images are right, and "
+        f"{100 * share:.1f} % are of one class; try a smaller --learning-rate, --initial-scale he or fewer hidden "
+        "layers, and check the labels"
     )

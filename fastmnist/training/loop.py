@@ -78,7 +78,7 @@ class Training:
         """
         n_samples = len(pixels) - recipe.validation
         if n_samples < 1:
-            raise TrainingError(f"{recipe.validation} of {len(pixels)} images held out: expected fewer --validation")
+            raise too_many_held_out(recipe.validation, len(pixels))
         if recipe.augment and (pixels.dtype != np.uint8 or pixels.shape[1] != N_PIXELS):
             raise TrainingError(f"augmentation of {pixels.shape[1]} inputs: expected images of 28 x 28 pixels")
         self.pixels, self.labels, self.recipe = pixels[:n_samples], labels[:n_samples], recipe
@@ -212,8 +212,16 @@ def _samples_per_call(n_parameters: int, batch_size: int) -> int:
     return batch_size * max(1, most // batch_size)
 
 
+def too_many_held_out(n_held_out: int, n_images: int) -> TrainingError:
+    """Return the error of a validation set that leaves no image to train on."""
+    return TrainingError(
+        f"{n_held_out:,} of {n_images:,} images held out, expected some left to train on",
+        hint="choose a smaller --validation",
+    )
+
+
 def _diverged(what: str, epoch: int) -> TrainingError:
     return TrainingError(
-        f"the {what} in epoch {epoch} left the range of numbers, expected them finite: training diverged; "
-        "try a smaller --learning-rate"
+        f"training diverged: the {what} in epoch {epoch} overflowed, expected finite numbers",
+        hint="try a smaller --learning-rate",
     )

@@ -70,7 +70,7 @@ class Recipe:
         "Exponential moving average of the weights, over this many epochs.", 0.0, low=0, metavar="EPOCHS"
     )
     keep: float = setting(
-        "Share of the weights of the model that --from names: the result is the mean of both.", 0.0, low=0, below=1
+        "Weight of the --from model in the result, which is the weighted mean of both.", 0.0, low=0, below=1
     )
     augment: Augmentation = NO_AUGMENTATION
     validation: int = setting(
@@ -199,7 +199,7 @@ def _replaced(declared: Settings, given: Mapping[str, Any]) -> Settings:
     known = [field.name for field in fields(declared)]
     for name in given:
         if name not in known:
-            raise TrainingError(f"a setting {name!r}, expected one of {', '.join(known)}")
+            raise TrainingError(f"unknown setting {name!r}, expected one of {', '.join(known)}")
     plain = {
         name: value.item() if hasattr(value, "item") else value for name, value in given.items()
     }  # NumPy's numbers

@@ -18,7 +18,7 @@ from fastmnist.model.model_file import Model, check_storable, round_to_float16
 from fastmnist.output.atomic import check_writable
 from fastmnist.training.chance import why_no_better
 from fastmnist.training.checkpoint import load_checkpoint, save_checkpoint
-from fastmnist.training.loop import BlockDone, EpochDone, Training
+from fastmnist.training.loop import BlockDone, EpochDone, Training, too_many_held_out
 from fastmnist.training.recipes import Recipe
 from fastmnist.training.start import mean_with, with_classes_of
 from fastmnist.version import __version__
@@ -86,8 +86,8 @@ def _whole(images: LabelledImages, prefix: str, what: str, skip_unreadable: bool
     found = f"{prefix}{n_errors:,} of {n_images:,} {what} can't be read"
     if not skip_unreadable:
         raise DataError(
-            f"{found}, expected all of them; replace or remove them, or leave them out with --skip-unreadable; "
-            f"the first: {images.errors[0]}"
+            f"{found}, expected all of them; the first: {images.errors[0]}",
+            hint="replace or remove them, or leave them out with --skip-unreadable",
         )
     if n_errors == n_images:
         raise DataError(f"{found}, expected some; replace them")
@@ -135,12 +135,13 @@ class TrainingRun:
             check_writable(checkpoint)
             if not resume and os.path.exists(checkpoint):
                 raise TrainingError(
-                    f"{printable(checkpoint)}: there is a checkpoint already; add --resume to continue, or remove it"
+                    f"{printable(checkpoint)}: there is a checkpoint already",
+                    hint="add --resume to continue, or remove it",
                 )
         elif resume:
             raise TrainingError("no checkpoint named, expected the file to resume from")
         if start is None and recipe.keep:
-            raise TrainingError("keep without a model to start from: name one with --from")
+            raise TrainingError("keep needs a model to start from", hint="name one with --from")
         can_refuse = images.n_no_digit > 0
         if start is not None:
             recipe = recipe.with_settings(hidden=start.trained.layer_sizes[1:-1])
@@ -151,7 +152,7 @@ class TrainingRun:
         self._images, self._test_set, self._checkpoint, self._start = images, test_set, checkpoint, start
         n_labelled = len(images.labels) - images.n_no_digit
         if images.n_no_digit and recipe.validation >= n_labelled:
-            raise TrainingError(f"{recipe.validation} of {n_labelled} images held out: expected fewer --validation")
+            raise too_many_held_out(recipe.validation, n_labelled)
         self._can_refuse = can_refuse
         self.training = Training(
             images.pixels,
@@ -175,6 +176,16 @@ class TrainingRun:
                 if self._checkpoint is not None:
                     save_checkpoint(self._checkpoint, self.training, self.epochs)
             yield event
+
+    def how_to_resume(self) -> str | None:
+        """Return a line that says what the checkpoint of an interrupted run keeps, None where there is none."""
+        if self._checkpoint is None or not self.epochs:
+            return None
+        n_epochs = len(self.epochs)
+        return (
+            f"{printable(self._checkpoint)} keeps {n_epochs} epoch{'s' * (n_epochs != 1)}; to continue, run the same "
+            "command with --resume"
+        )
 
     def model(self, *, float16: bool = False) -> Model:
         """Return the trained model, tested once and calibrated on the images that were held out.
