@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from fastmnist.cli.cluster import dask_option, opened_cluster
 from fastmnist.cli.inputs import all_inputs, inputs_argument, list_options
 from fastmnist.cli.options import model_option, open_model, preprocess_option, quiet_option, threads_option
 from fastmnist.cli.predict_output import RowOptions, check_options, fit_for, open_output, row_options
@@ -19,6 +20,7 @@ from fastmnist.cli.terminal import on_terminal, say
 @preprocess_option("as the model was trained")
 @show_options
 @row_options
+@dask_option
 @threads_option
 @quiet_option
 def predict(
@@ -29,6 +31,7 @@ def predict(
     preprocess: str | None,
     n_shown: int,
     dump: str | None,
+    dask: str | None,
     **row_settings: Any,
 ) -> int:
     """Name the digit in each image of INPUT: image files, folders, zip files, IDX files, .npy and .npz arrays, tables.
@@ -45,6 +48,8 @@ def predict(
     """
     options = RowOptions(**row_settings)
     check_options(options)
+    if dask is not None and (n_shown or dump):
+        raise click.UsageError("--show and --dump-preprocessed see what this process reads: leave out --dask")
     from fastmnist.cli.quiet import quiet_libraries
     from fastmnist.inputs.paths import count_rows
 
@@ -57,9 +62,17 @@ def predict(
     is_countable = on_terminal() and files_from is None and "-" not in inputs
     n_rows = count_rows(inputs) // options.shard[1] if is_countable else None
     start = time.perf_counter()
-    with quiet_libraries(), open_output(options, loaded, {"--preprocess": preprocess}, n_rows) as output:
+    with (
+        quiet_libraries(),
+        opened_cluster(dask) as cluster,
+        open_output(options, loaded, {"--preprocess": preprocess}, n_rows) as output,
+    ):
         for predictions in loaded.stream(
-            paths, preprocess=preprocess, selection=output.selection, probabilities=options.probabilities
+            paths,
+            preprocess=preprocess,
+            selection=output.selection,
+            probabilities=options.probabilities,
+            cluster=cluster,
         ):
             preview.see(predictions.batch)
             output.write(predictions)
