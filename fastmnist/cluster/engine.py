@@ -4,6 +4,7 @@ Scheduling, retries and the dashboard are those of Dask's `distributed`: https:/
 """
 
 import contextlib
+import itertools
 import logging
 import pickle
 import re
@@ -30,6 +31,7 @@ MAX_LOCAL_WORKERS = 1024
 CONNECT_SECONDS = 10  # to find the scheduler, and to find it again
 AHEAD = 4  # tasks for each worker: one in work, and others so that nobody waits where one takes longer
 COUNT_SECONDS = 1.0  # workers come and go: they are counted this often
+LOOK_SECONDS = 10.0  # after which nothing came, to see whether there are workers at all
 PARTS = 16  # into so many a piece is split that took its workers with it: 4,096 files in three steps
 
 
@@ -53,6 +55,7 @@ class Job(Generic[Piece, Made]):
 class _Task(NamedTuple, Generic[Piece]):
     piece: Piece
     future: Any
+    is_alone: bool = False  # no other task of the job is with the workers
 
 
 class Cluster:
@@ -70,54 +73,65 @@ class Cluster:
         worker's tasks are given to others. Raises ClusterError where the scheduler is lost, or a worker has another
         fastmnist; what `job.work` raises.
         """
-        prefix = f"{job.name}-{uuid.uuid4().hex}"
-        call, numbers = _entry(), iter(range(1 << 62))
-        with self._explained():
-            # A task, and not data that is scattered: the scheduler can make it again whoever is lost.
-            model = self._submit(call, f"{job.name}-model-{prefix}", pickle.dumps(job.model))
-
-        def submitted(piece: Piece) -> _Task[Piece]:
-            payload = pickle.dumps((job.work, piece))
-            return _Task(piece, self._submit(call, f"{prefix}-{next(numbers)}", payload, model))
-
-        pending, waiting = iter(pieces), deque[_Task[Piece]]()
+        tasks, pending = _Tasks(self._submit, job), iter(pieces)
+        waiting: deque[_Task[Piece]] = deque()
         while True:
-            while len(waiting) < self._n_ahead() and (piece := next(pending, None)) is not None:
-                waiting.append(submitted(piece))
+            is_alone = bool(waiting) and waiting[0].is_alone
+            while not is_alone and len(waiting) < self._n_ahead() and (piece := next(pending, None)) is not None:
+                waiting.append(tasks.task(piece))
             if not waiting:
                 return
-            done = self._finished(waiting)
-            yield from done
-            if not done:
-                lost = waiting.popleft()
-                parts = self._after_failure(lost, job)
-                if len(parts) == 1:
-                    yield lost.piece, Done(job.give_up(lost.piece), 0.0)
-                else:
-                    waiting.extendleft(submitted(part) for part in reversed(parts))
+            finished = self._finished(waiting)
+            yield from finished
+            if finished:
+                continue
+            lost = waiting.popleft()
+            parts = self._parts_of(lost, job)
+            if len(parts) > 1:
+                waiting.extendleft(tasks.task(part) for part in reversed(parts))
+            elif lost.is_alone:
+                yield lost.piece, Done(job.give_up(lost.piece), 0.0)
+            else:
+                # It may have waited where another piece killed the workers. Alone, it is to blame for what happens.
+                self._wait_for([task.future for task in waiting])
+                waiting.appendleft(tasks.task(lost.piece)._replace(is_alone=True))
 
-    def _submit(self, call: Callable[..., Any], key: str, payload: bytes, *model: Any) -> Any:
+    def _submit(self, key: str, *arguments: Any) -> Any:
         with self._explained():
-            return self._client.submit(call, __version__, payload, *model, key=key, pure=False)
+            return self._client.submit(*arguments, key=key, pure=False)
 
     def _finished(self, waiting: deque[_Task[Piece]]) -> list[tuple[Piece, Done[Any]]]:
         """Wait for the first task; take it and those that are finished after it, none where the first has failed."""
-        from distributed import wait
-
-        with self._explained(), self._client.as_current():
-            wait([waiting[0].future])
-            n_finished = len(list(takewhile(lambda task: task.future.status == "finished", waiting)))
-            tasks = [waiting.popleft() for _ in range(n_finished)]
+        self._wait_for([waiting[0].future])
+        n_finished = len(list(takewhile(lambda task: task.future.status == "finished", waiting)))
+        tasks = [waiting.popleft() for _ in range(n_finished)]
+        with self._explained():
             made = self._client.gather([task.future for task in tasks])
         return list(zip((task.piece for task in tasks), made, strict=True))
 
-    def _after_failure(self, task: _Task[Piece], job: Job[Piece, Made]) -> list[Piece]:
+    def _wait_for(self, futures: list[Any]) -> None:
+        """Wait until the tasks are finished or have failed; where there is no worker any more, say so once."""
+        from distributed import wait
+
+        is_told = False
+        while futures:
+            with self._explained(), self._client.as_current():
+                try:
+                    wait(futures, timeout=LOOK_SECONDS)
+                    return
+                except TimeoutError:
+                    is_deserted = not self._client.nthreads()
+            if is_deserted and not is_told:
+                is_told = True
+                _log.warning(f"{printable(self._address)}: no workers are left, waiting for others")
+
+    def _parts_of(self, task: _Task[Piece], job: Job[Piece, Made]) -> list[Piece]:
         """Return the parts of a piece whose workers died, itself alone if it has none. Raises what failed otherwise."""
         from distributed import KilledWorker
 
         with self._explained():
             error = task.future.exception()
-        if isinstance(error, KilledWorker) and error.task == task.future.key:
+        if isinstance(error, KilledWorker) and error.args[0] == task.future.key:
             return job.split(task.piece, PARTS)
         raise _explanation(error, self._address) or error
 
@@ -141,6 +155,21 @@ class Cluster:
                 f"{printable(self._address)}: the connection to the scheduler is lost, expected it to stay; "
                 "see that it runs, and run the command again"
             ) from error
+
+
+class _Tasks(Generic[Piece, Made]):
+    """Makes tasks of pieces, with names of their own."""
+
+    def __init__(self, submit: Callable[..., Any], job: Job[Piece, Made]) -> None:
+        self._submit, self._work, self._call = submit, job.work, _entry()
+        token = uuid.uuid4().hex
+        self._keys = (f"{job.name}-{token}-{number}" for number in itertools.count())
+        # A task, and not data that is scattered: the scheduler can have it made again whoever is lost.
+        self._model = submit(f"{job.name}-model-{token}", self._call, __version__, pickle.dumps(job.model))
+
+    def task(self, piece: Piece) -> _Task[Piece]:
+        payload = pickle.dumps((self._work, piece))
+        return _Task(piece, self._submit(next(self._keys), self._call, __version__, payload, self._model))
 
 
 def _explanation(error: BaseException, address: str) -> ClusterError | None:

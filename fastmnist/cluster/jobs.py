@@ -211,6 +211,4 @@ def _only_row(order: _Order) -> tuple[bytes, int | None, int]:
 
 
 def _deadly(where: str) -> str:
-    return (
-        f"{where}: each worker that read it died, expected a file that can be read; replace it, or look into their logs"
-    )
+    return f"{where}: each worker that read it died, expected a picture; replace it, or look into the workers' logs"
