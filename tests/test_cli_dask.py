@@ -286,11 +286,11 @@ def test_the_library_refuses_such_local_workers(address):
     ],
     ids=str,
 )
-def test_wrong_usage_is_told_before_anything_is_started(run_cli, small_model, options, message):
+def test_wrong_usage_is_told_before_anything_is_loaded(run_cli, small_model, options, message):
     run = run_cli("predict", "in", "--model", small_model, *options)
     assert run.code == 2
     assert message in run.stderr
-    assert "dashboard" not in run.stderr
+    assert "model: " not in run.stderr
 
 
 PAGE = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")

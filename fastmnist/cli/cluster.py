@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 
 
 def _address(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
-    """Return the address; a usage error for what is neither HOST:PORT nor local:N."""
+    """Return the address; a usage error for what is neither HOST:PORT nor local:N, and for threads of the former."""
     if value is not None and not re.fullmatch(r"local:[1-9]\d{0,3}|(?!local:).+:\d+", value, re.ASCII):
         message = f"{value!r}: expected the address of a scheduler, as in tcp://host:8786, or local:N for N processes"
         raise click.BadParameter(message, context, option)
+    if value is not None and options.threads_given and not value.startswith("local:"):
+        raise click.UsageError("--threads is about this machine: workers use the threads that Dask gave them", context)
     return value
 
 
@@ -33,16 +35,14 @@ def dask_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextmanager
 def opened_cluster(address: str | None) -> Iterator["Cluster | None"]:
-    """Yield the cluster at `address` while the context lasts, None without one. Raises UsageError, ClusterError."""
+    """Yield the cluster at `address` while the context lasts, None without one. Raises ClusterError."""
     if address is None:
         yield None
         return
-    threads = int(os.environ["NUMBA_NUM_THREADS"]) if options.threads_given else None
-    if threads is not None and not address.startswith("local:"):
-        raise click.UsageError("--threads is about this machine: workers use the threads that Dask gave them")
     from fastmnist.cluster.engine import open_cluster
 
     _silence_dask()
+    threads = int(os.environ["NUMBA_NUM_THREADS"]) if options.threads_given else None
     with open_cluster(address, threads=threads) as cluster:
         yield cluster
 
