@@ -72,12 +72,12 @@ def started(module, *arguments, stderr=subprocess.DEVNULL, **environment):
 
 
 @contextmanager
-def cluster(folder, preload="", n_workers=2, n_threads=1):
-    """The address of a scheduler with workers that run `preload` first; no task is tried more than twice."""
+def cluster(folder, preload="", n_workers=2, n_threads=1, n_retries=1):
+    """The address of a scheduler with workers that run `preload` first, and whose deaths cost so many retries."""
     (folder / "preload.py").write_text(preload)
     with started(
         "dask_scheduler", "--host", "127.0.0.1", "--port", "0",
-        stderr=subprocess.PIPE, DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES="1",
+        stderr=subprocess.PIPE, DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES=str(n_retries),
     ) as scheduler:  # fmt: skip
         found = (re.search(r"Scheduler at: +(tcp://\S+)", line) for line in scheduler.stderr)
         address = next(match[1] for match in found if match)
@@ -179,7 +179,7 @@ def test_workers_that_are_killed_cost_a_retry(run_cli, fatal, expected, small_mo
 def test_a_file_that_kills_every_worker_is_a_row(run_cli, small_model, digits, tmp_path):
     write_pngs(tmp_path / "in", digits[0][:3])
     (tmp_path / "in" / "00001-fatal.png").write_bytes((tmp_path / "in" / "00001.png").read_bytes())
-    with cluster(tmp_path, DIE) as address:
+    with cluster(tmp_path, DIE, n_retries=0) as address:
         run = run_cli("predict", "in", "--model", small_model, "--dask", address)
     assert run.code == 1
     (error,) = run.errors
@@ -238,6 +238,12 @@ def test_pieces_are_taken_as_workers_need_them_and_come_back_in_order(address):
             most_ahead = max(most_ahead, taken - n_made)
     assert n_made == 200
     assert 0 < most_ahead < 2 * engine.AHEAD
+
+
+def test_a_large_model_is_no_warning(address):
+    job = Job("test", "x" * 50_000_000, str.count, split=None, give_up=None)  # of x in it, from the second thread on
+    with engine.open_cluster(address) as found:
+        assert [done.made for _, done in found.work_on(job, ["x"])] == [50_000_000 - 2]
 
 
 def test_what_a_task_raises_is_raised_here(address):

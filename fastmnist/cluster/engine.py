@@ -216,6 +216,7 @@ def open_cluster(address: str, *, threads: int | None = None) -> Iterator[Cluste
     answers.
     """
     try:
+        import dask
         from distributed import Client
     except ImportError as error:
         raise ClusterError(
@@ -223,10 +224,12 @@ def open_cluster(address: str, *, threads: int | None = None) -> Iterator[Cluste
         ) from error
 
     with contextlib.ExitStack() as stack:
+        # A model may have 64 MB, and travels as a part of a task; Dask warns of 10.
+        stack.enter_context(dask.config.set({"distributed.admin.large-graph-warning-threshold": "100MB"}))
         try:
             scheduler = stack.enter_context(_local(address, threads)) if address.startswith("local:") else address
             client = stack.enter_context(Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RuntimeError) as error:
             raise ClusterError(
                 f"{printable(address)}: no Dask scheduler answers ({reason(error)}), expected one; "
                 "check the address, and that it runs"
