@@ -12,17 +12,27 @@ import importlib
 import logging
 from typing import TYPE_CHECKING, Any
 
-from fastmnist.errors import DataError, DownloadError, FastmnistError, ModelError, OutputError, TrainingError
+from fastmnist.errors import (
+    ClusterError,
+    DataError,
+    DownloadError,
+    FastmnistError,
+    ModelError,
+    OutputError,
+    TrainingError,
+)
 from fastmnist.version import __version__
 
 if TYPE_CHECKING:
     from fastmnist.api import Model, Result, convert, evaluate, load, read_images, train
+    from fastmnist.cluster.engine import open_cluster
     from fastmnist.evaluation import Evaluation
     from fastmnist.training.loop import EpochDone
     from fastmnist.training.recipes import Augmentation, Recipe
 
 __all__ = [
     "Augmentation",
+    "ClusterError",
     "DataError",
     "DownloadError",
     "EpochDone",
@@ -38,6 +48,7 @@ __all__ = [
     "convert",
     "evaluate",
     "load",
+    "open_cluster",
     "read_images",
     "train",
 ]
@@ -49,6 +60,7 @@ _HOMES = {
     **dict.fromkeys(("Model", "Result", "convert", "evaluate", "load", "read_images", "train"), "fastmnist.api"),
     "EpochDone": "fastmnist.training.loop",
     "Evaluation": "fastmnist.evaluation",
+    "open_cluster": "fastmnist.cluster.engine",
     **dict.fromkeys(("Augmentation", "Recipe"), "fastmnist.training.recipes"),
 }
 

@@ -30,6 +30,7 @@ from fastmnist.shapes import IMAGE_SHAPE, PREPROCESS_MODES
 
 # `predict` needs neither data sets nor training, which takes 55 ms or more to import: their functions import them.
 if TYPE_CHECKING:
+    from fastmnist.cluster.engine import Cluster
     from fastmnist.datasets.labelled import LabelledImages
     from fastmnist.evaluation import Evaluation
     from fastmnist.training.loop import EpochDone
@@ -89,14 +90,22 @@ class Model(model_file.Model):
         return _joined([self._result(part) for part in _predict(self, batches, threads, True)], self.class_names)
 
     def predict_files(
-        self, paths: AnyPath | Iterable[AnyPath], *, preprocess: str | None = None, threads: int | None = None
+        self,
+        paths: AnyPath | Iterable[AnyPath],
+        *,
+        preprocess: str | None = None,
+        threads: int | None = None,
+        cluster: "Cluster | None" = None,
     ) -> Iterator[Result]:
         """Yield what `predict` returns, for up to 4,096 images at a time, in constant memory and in input order.
 
-        `paths` are those that `predict` takes, in any mix, as many as you like.
+        `paths` are those that `predict` takes, in any mix, as many as you like. The workers of a `cluster`
+        (`fastmnist.open_cluster`) read them, with the threads they have; raises ClusterError where that fails.
         """
         given = [paths] if isinstance(paths, str | bytes | os.PathLike) else paths
-        for part in self.stream(map(as_file, given), preprocess=preprocess, threads=threads, probabilities=True):
+        for part in self.stream(
+            map(as_file, given), preprocess=preprocess, threads=threads, probabilities=True, cluster=cluster
+        ):
             yield self._result(part)
 
     def stream(
@@ -107,8 +116,17 @@ class Model(model_file.Model):
         threads: int | None = None,
         selection: Selection | None = None,
         probabilities: bool = False,
+        cluster: "Cluster | None" = None,
     ) -> Iterator[Predictions]:
-        """Yield predictions in the form that files of rows are made of; `-` is stdin, `selection` picks rows."""
+        """Yield predictions in the form that files of rows are made of; `-` is stdin, `selection` picks rows.
+
+        Those of a `cluster` have no pixels.
+        """
+        if cluster is not None:
+            from fastmnist.cluster import jobs
+
+            mode = self._mode(preprocess)
+            return jobs.predict(cluster, self, inputs, mode, selection=selection, probabilities=probabilities)
         batches = open_stream(
             inputs,
             self._mode(preprocess),
@@ -142,13 +160,14 @@ class Model(model_file.Model):
         *,
         length: int | tuple[int, int] | None = None,
         threads: int | None = None,
+        cluster: "Cluster | None" = None,
     ) -> Iterator["PageRead"]:
         """Yield what `read` returns, page by page, in constant memory and in input order.
 
-        `paths` are pictures and folders, as many as you like.
+        `paths` are pictures and folders, as many as you like, read by the workers of a `cluster` if one is given.
         """
         given = [paths] if isinstance(paths, str | bytes | os.PathLike) else paths
-        return self.read_stream(map(as_file, given), length=length, threads=threads)
+        return self.read_stream(map(as_file, given), length=length, threads=threads, cluster=cluster)
 
     def read_stream(
         self,
@@ -157,8 +176,13 @@ class Model(model_file.Model):
         length: int | tuple[int, int] | None = None,
         threads: int | None = None,
         selection: Selection | None = None,
+        cluster: "Cluster | None" = None,
     ) -> Iterator["PageRead"]:
         """Yield what `read_files` does; `-` is stdin, `selection` picks pictures."""
+        if cluster is not None:
+            from fastmnist.cluster import jobs
+
+            return jobs.read(cluster, self, inputs, length, selection=selection)
         return reading.read_files(self, inputs, length, _threads(threads), selection)
 
     def save(self, path: AnyPath) -> None:

@@ -37,6 +37,10 @@ class OutputError(FastmnistError):
     """A result can't be written."""
 
 
+class ClusterError(FastmnistError):
+    """A cluster can't be used: no scheduler answers, it was lost, or its workers are not fit for the job."""
+
+
 def printable(path: AnyPath) -> str:
     r"""Return `path` as printable text: control and undecodable characters escaped (`\n`, `\udcff`)."""
     text = os.fsdecode(path)

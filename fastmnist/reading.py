@@ -1,6 +1,7 @@
 """Pictures of numbers -> what they say, page by page, in input order."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -10,7 +11,8 @@ from fastmnist.errors import DataError
 from fastmnist.images.colour import strongest_contrast
 from fastmnist.images.decode import to_grey
 from fastmnist.inputs.arrays import ARRAY, BYTES, Image, as_file, as_picture
-from fastmnist.inputs.pictures import Item, read_pages, read_pictures
+from fastmnist.inputs.pictures import Item, read_found, read_pages, read_pictures
+from fastmnist.inputs.runs import Run
 from fastmnist.inputs.selection import Selection
 from fastmnist.model.model_file import Model
 from fastmnist.numbers.reading import Number, PageRead, read_numbers
@@ -29,6 +31,12 @@ def read_files(
     Raises DataError for an impossible length.
     """
     return _pages(read_pictures(inputs, _reader(model, length), threads=threads, selection=selection))
+
+
+def read_run(model: Model, run: Run, length: Length, threads: int) -> Iterator[PageRead]:
+    """Yield the pages of the picture files of a run, as `read_files` does."""
+    for page in _pages(read_found(run.inputs, _reader(model, length), threads, Selection())):
+        yield replace(page, number=run.numbers[page.number])
 
 
 def _pages(items: Iterator[Item[list[Number]]]) -> Iterator[PageRead]:
@@ -73,11 +81,17 @@ def _of_array(picture: npt.NDArray[np.generic], reader: "_Reader") -> list[Numbe
 _Reader = Callable[[Grey, Callable[[], Grey | None]], list[Number]]
 
 
-def _reader(model: Model, length: Length) -> _Reader:
+def check_length(length: Length) -> None:
+    """Raise DataError for an impossible length."""
     least, most = (length, length) if isinstance(length, int) else length or (1, 1)
     if not 1 <= least <= most:
         raise DataError(f"length {length}, expected a number of digits, at least 1, or the smallest and the largest")
-    return partial(_read, model, None if length is None else (least, most))
+
+
+def _reader(model: Model, length: Length) -> _Reader:
+    check_length(length)
+    both = (length, length) if isinstance(length, int) else length
+    return partial(_read, model, both)
 
 
 def _read(

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from fastmnist.cli.cluster import dask_option, opened_cluster
 from fastmnist.cli.inputs import all_inputs, inputs_argument, list_options
 from fastmnist.cli.options import model_option, open_model, preprocess_option, quiet_option, threads_option
 from fastmnist.cli.predict_output import RowOptions, check_options, fit_for, open_output, row_options
@@ -19,6 +20,7 @@ from fastmnist.cli.terminal import on_terminal, say
 @preprocess_option("as the model was trained")
 @show_options
 @row_options
+@dask_option
 @threads_option
 @quiet_option
 def predict(
@@ -30,6 +32,7 @@ def predict(
     n_shown: int,
     dump: str | None,
     report: str | None,
+    dask: str | None,
     **row_settings: Any,
 ) -> int:
     """Name the digit in each image of INPUT.
@@ -49,6 +52,8 @@ def predict(
     check_options(options)
     if report is not None and options.resume:
         raise click.UsageError("--report needs all rows, and --resume reads only those that are missing: leave one out")
+    if dask is not None and (n_shown or dump or report):
+        raise click.UsageError("--show, --dump-preprocessed and --report see what this process reads: leave out --dask")
     from fastmnist.cli.quiet import quiet_libraries
     from fastmnist.inputs.paths import count_rows
 
@@ -64,10 +69,15 @@ def predict(
     with (
         quiet_libraries(),
         open_review(report, loaded, options.min_confidence) as review,
+        opened_cluster(dask) as cluster,
         open_output(options, loaded, {"--preprocess": preprocess}, n_rows) as output,
     ):
         for predictions in loaded.stream(
-            paths, preprocess=preprocess, selection=output.selection, probabilities=options.probabilities
+            paths,
+            preprocess=preprocess,
+            selection=output.selection,
+            probabilities=options.probabilities,
+            cluster=cluster,
         ):
             preview.see(predictions.batch)
             output.write(predictions)

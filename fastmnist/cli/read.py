@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fastmnist.cli.cluster import dask_option, opened_cluster
 from fastmnist.cli.inputs import all_inputs, inputs_argument, list_options
 from fastmnist.cli.options import model_option, open_model, quiet_option, threads_option
 from fastmnist.cli.predict_output import check_resumable, job_options, open_target
@@ -62,6 +63,7 @@ def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @list_options
 @reading_options
 @job_options("picture")
+@dask_option
 @threads_option
 @quiet_option
 def read(
@@ -77,6 +79,7 @@ def read(
     output: str | None,
     shard: tuple[int, int],
     resume: bool,
+    dask: str | None,
 ) -> int:
     """Read the numbers in each PICTURE: rows of digits, one or many, apart or touching, in printed boxes, on pages.
 
@@ -108,10 +111,11 @@ def read(
     n_pictures = _n_pictures(inputs, files_from, shard[1])
     with (
         quiet_libraries(),
+        opened_cluster(dask) as cluster,
         open_target(output, rows, job, shard, resume=resume) as target,
         ProgressBar(n_pictures, "reading", "pictures", shown=n_pictures != 1 and not target.stream.isatty()) as bar,
     ):
-        for page in loaded.read_stream(paths, length=length, selection=target.selection):
+        for page in loaded.read_stream(paths, length=length, selection=target.selection, cluster=cluster):
             counts.add(page)
             for row in rows.rows_of(page):
                 target.stream.write(row)

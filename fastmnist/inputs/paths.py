@@ -82,6 +82,11 @@ class Ignored:
                 f"{printable(self.first_idx)}; name an IDX file itself to read it"
             )
 
+    def tell(self) -> None:
+        """Log the notes as warnings."""
+        for note in self.notes():
+            _log.warning(note)
+
 
 def _count(n: int, noun: str) -> str:
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"

@@ -3,7 +3,6 @@
 Digits by themselves come as batches of images; see stream.py.
 """
 
-import logging
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future
@@ -21,8 +20,6 @@ from fastmnist.inputs.paths import Ignored, Input, Kind, find_inputs
 from fastmnist.inputs.selection import Selection
 from fastmnist.inputs.stdin import open_stdin
 from fastmnist.inputs.workers import open_pool
-
-_log = logging.getLogger(__name__)
 
 Grey = npt.NDArray[np.uint8]
 Made = TypeVar("Made")
@@ -50,9 +47,16 @@ def read_pictures(
     `selection` are read. Logged as warnings: empty folders, and at the end the kinds of files that were ignored.
     """
     selection, ignored = selection or Selection(), Ignored()
+    yield from read_found(find_inputs(inputs, ignored), read, threads, selection)
+    selection.n_ignored = ignored.n_files
+    ignored.tell()
+
+
+def read_found(inputs: Iterable[Input], read: Read[Made], threads: int, selection: Selection) -> Iterator[Item[Made]]:
+    """Yield what `read_pictures` does, of files that were found."""
     with open_pool(threads) as pool:
         waiting: deque[Future[Item[Made]]] = deque()
-        for found in find_inputs(inputs, ignored):
+        for found in inputs:
             taken = selection.take([found.path], [None])
             if taken.positions:
                 waiting.append(pool.submit(_item, found, taken.numbers[0], read))
@@ -60,9 +64,6 @@ def read_pictures(
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
-    selection.n_ignored = ignored.n_files
-    for note in ignored.notes():
-        _log.warning(note)
 
 
 def _item(found: Input, number: int, read: Read[Made]) -> Item[Made]:

@@ -17,7 +17,7 @@ from fastmnist.inputs import emnist, npz, parquet
 from fastmnist.inputs.archive import EXPECTED, Archive
 from fastmnist.inputs.batch import Batch, batch_of, with_pages
 from fastmnist.inputs.idx import IdxImages, IdxStream, open_images
-from fastmnist.inputs.levels import SAMPLE, levels_of
+from fastmnist.inputs.levels import SAMPLE, Levels, levels_of
 from fastmnist.inputs.npz import NpyImages
 from fastmnist.inputs.parquet import ParquetImages, open_parquet
 from fastmnist.inputs.paths import Ignored, Input, Kind, find_inputs, pictures_in
@@ -53,24 +53,15 @@ def open_stream(
     rows of the `selection` are read, to which a file of several pages is one, though it gives a row for each.
     Logged as warnings: empty folders, files of EMNIST, and at the end the kinds of files that were ignored.
     """
-    selection = selection or Selection()
-    ignored = Ignored()
+    selection, ignored = selection or Selection(), Ignored()
     with Workers(threads) as workers:
-        reading = _Reading(preprocess, batch_size, selection, workers, ask)
-        for (kind, archive), group in groupby(find_inputs(inputs, ignored), _together):
-            if kind is Kind.IMAGE:
-                yield from _image_batches(group, reading)
-            elif kind is Kind.ZIP:
-                yield from _zip_batches(archive, (found.inner for found in group), ignored, reading)
-            else:
-                for found in group:
-                    yield from _file_batches(found, reading)
-        selection.n_ignored = ignored.n_files
-        for note in ignored.notes():
-            _log.warning(note)
+        reading = Reading(preprocess, batch_size, selection, workers, ask)
+        yield from read_found(find_inputs(inputs, ignored), reading, ignored)
+    selection.n_ignored = ignored.n_files
+    ignored.tell()
 
 
-class _Reading(NamedTuple):
+class Reading(NamedTuple):
     """How all of the inputs are read; see `open_stream`."""
 
     preprocess: str
@@ -80,12 +71,24 @@ class _Reading(NamedTuple):
     ask: Ask | None
 
 
-def _together(found: Input) -> tuple[Kind, bytes]:
+def read_found(inputs: Iterable[Input], reading: Reading, ignored: Ignored) -> Iterator[Batch]:
+    """Yield the selected images of files that were found; what zip files hold besides is counted in `ignored`."""
+    for (kind, archive), group in groupby(inputs, together):
+        if kind is Kind.IMAGE:
+            yield from _image_batches(group, reading)
+        elif kind is Kind.ZIP:
+            yield from _zip_batches(archive, (found.inner for found in group), ignored, reading)
+        else:
+            for found in group:
+                yield from _file_batches(found, reading)
+
+
+def together(found: Input) -> tuple[Kind, bytes]:
     """Return what the inputs have in common that are read together: image files, and members of one zip file."""
     return found.kind, found.path if found.kind is Kind.ZIP else b""
 
 
-def _image_batches(images: Iterable[Input], reading: _Reading, read: ReadFiles = read_each) -> Iterator[Batch]:
+def _image_batches(images: Iterable[Input], reading: Reading, read: ReadFiles = read_each) -> Iterator[Batch]:
     """Yield the selected image files, whose content `read` gets at."""
     images, selection, workers = iter(images), reading.selection, reading.workers
     while offered := list(islice(images, selection.n_shards * min(reading.batch_size, workers.rows_per_batch()))):
@@ -95,7 +98,7 @@ def _image_batches(images: Iterable[Input], reading: _Reading, read: ReadFiles =
             yield _image_batch(chosen, taken.numbers, reading, read)
 
 
-def _image_batch(images: list[Input], numbers: range, reading: _Reading, read: ReadFiles) -> Batch:
+def _image_batch(images: list[Input], numbers: range, reading: Reading, read: ReadFiles) -> Batch:
     """Return the digits in the image files."""
     paths = [image.path for image in images]
     pixels = np.zeros((len(images), N_PIXELS), np.uint8)
@@ -114,13 +117,13 @@ def _image_batch(images: list[Input], numbers: range, reading: _Reading, read: R
     return with_pages(Batch(paths, [None] * len(images), numbers, pixels, errors), pages)
 
 
-def _zip_batches(path: bytes, inners: Iterable[bytes], ignored: Ignored, reading: _Reading) -> Iterator[Batch]:
+def _zip_batches(path: bytes, inners: Iterable[bytes], ignored: Ignored, reading: Reading) -> Iterator[Batch]:
     """Yield the selected pictures in a zip file: its members `inners`, and those in folders of these names."""
     try:
         archive = Archive(path)
     except DataError as error:
         for inner in inners:
-            yield from _one_item(_within(path, inner), reading.selection, [str(error)])
+            yield from one_item(within(path, inner), reading.selection, [str(error)])
         return
     with archive:
         start = len(path) + 1
@@ -128,53 +131,49 @@ def _zip_batches(path: bytes, inners: Iterable[bytes], ignored: Ignored, reading
         def read(paths: Sequence[bytes]) -> Iterator[File]:
             return (archive.read_picture(name[start:]) for name in paths)
 
-        yield from _image_batches(_members(archive, inners, ignored), reading, read)
+        yield from _image_batches(members(archive, inners, ignored), reading, read)
 
 
-def _within(path: bytes, inner: bytes) -> bytes:
+def within(path: bytes, inner: bytes) -> bytes:
     """Return the path of what is called `inner` in a zip file, that of the file itself for b""."""
     return path + b"/" + inner if inner else path
 
 
-def _members(archive: Archive, inners: Iterable[bytes], ignored: Ignored) -> Iterator[Input]:
+def members(archive: Archive, inners: Iterable[bytes], ignored: Ignored) -> Iterator[Input]:
     """Yield the pictures in a zip file; where there are none, a row that says so."""
     for inner in inners:
-        where = _within(archive.path, inner)
+        where = within(archive.path, inner)
         names = pictures_in(archive, inner, ignored)
         for name in names:
-            yield Input(_within(archive.path, name))
+            yield Input(within(archive.path, name))
         if not names:
             yield Input(where, error=f"{printable(where)}: no pictures, {EXPECTED}")
 
 
-def _file_batches(found: Input, reading: _Reading) -> Iterator[Batch]:
+def _file_batches(found: Input, reading: Reading) -> Iterator[Batch]:
     """Yield the selected images of a file that holds many, or stdin; a refusal or a read error is one more row."""
-    path, selection = found.path, reading.selection
     try:
-        source = _open(found)
-        if isinstance(source, bytes):
-            yield from _one_item(path, selection, to_digits(source, reading.preprocess, path, reading.ask))
-            return
-        if not isinstance(source, Table | ParquetImages):
-            check_size(source.image_shape, reading.preprocess, path)
+        source = open_file(found, reading.preprocess)
     except DataError as error:
-        yield from _one_item(path, selection, [str(error)])
+        yield from one_item(found.path, reading.selection, [str(error)])
         return
-    if emnist.is_emnist(path):
-        _log.warning(emnist.note(path))
-    if isinstance(source, NpyImages) and source.note is not None:
-        _log.warning(source.note)
+    yield from read_source(source, found.path, reading)
+
+
+def read_source(source: Source | Table | ParquetImages | bytes, path: bytes, reading: Reading) -> Iterator[Batch]:
+    """Yield the selected images of a file that is open, or of an image from stdin; a read error is one more row."""
+    if isinstance(source, bytes):
+        yield from one_item(path, reading.selection, _pages_of(source, path, reading))
+        return
     try:
         if isinstance(source, ParquetImages):
             yield from _parquet_batches(source, path, reading)
             return
-        levels = levels_of(_sample(source), reading.preprocess)
-        for note in levels.notes(path):
-            _log.warning(note)
+        levels = tell_levels(source, path, reading.preprocess)
         batches = (
-            _table_batches(source, path, selection)
+            _table_batches(source, path, reading.selection)
             if isinstance(source, Table)
-            else _array_batches(source, path, reading.batch_size, selection)
+            else _array_batches(source, path, reading.batch_size, reading.selection)
         )
         for batch in batches:
             batch.pixels = levels.applied(batch.pixels)
@@ -182,18 +181,45 @@ def _file_batches(found: Input, reading: _Reading) -> Iterator[Batch]:
             yield batch
     except DataError as error:
         # Every shard reports it: each has lost rows.
-        yield from _one_item(path, selection, [str(error)], every_shard=True)
+        yield from one_item(path, reading.selection, [str(error)], every_shard=True)
 
 
-def _open(found: Input) -> Source | Table | ParquetImages | bytes:
+def _pages_of(picture: bytes, path: bytes, reading: Reading) -> list[Page]:
+    try:
+        return to_digits(picture, reading.preprocess, path, reading.ask)
+    except DataError as error:
+        return [str(error)]
+
+
+def tell_levels(source: Source | Table, path: bytes, preprocess: str) -> Levels:
+    """Return how the values of a file's images differ from MNIST's; that, and what else is unusual, is logged.
+
+    Raises DataError.
+    """
+    if emnist.is_emnist(path):
+        _log.warning(emnist.note(path))
+    if isinstance(source, NpyImages) and source.note is not None:
+        _log.warning(source.note)
+    levels = levels_of(_sample(source), preprocess)
+    for note in levels.notes(path):
+        _log.warning(note)
+    return levels
+
+
+def open_file(found: Input, preprocess: str) -> Source | Table | ParquetImages | bytes:
     """Open an input that is not an image file; bytes are an image from stdin. Raises DataError."""
-    if found.kind is Kind.STDIN:
-        return open_stdin()
     if found.kind is Kind.TABLE:
         return open_table(found.path)
     if found.kind is Kind.PARQUET:
         return open_parquet(found.path)
-    return npz.open_images(found.path) if found.kind is Kind.NUMPY else open_images(found.path)
+    source: Source | bytes
+    if found.kind is Kind.STDIN:
+        source = open_stdin()
+    else:
+        source = npz.open_images(found.path) if found.kind is Kind.NUMPY else open_images(found.path)
+    if not isinstance(source, bytes):
+        check_size(source.image_shape, preprocess, found.path)
+    return source
 
 
 def _sample(source: Source | Table) -> npt.NDArray[np.uint8]:
@@ -206,7 +232,7 @@ def _sample(source: Source | Table) -> npt.NDArray[np.uint8]:
     return next(source.batches(SAMPLE), np.zeros((0, N_PIXELS), np.uint8))
 
 
-def _one_item(path: bytes, selection: Selection, pages: list[Page], *, every_shard: bool = False) -> Iterator[Batch]:
+def one_item(path: bytes, selection: Selection, pages: list[Page], *, every_shard: bool = False) -> Iterator[Batch]:
     """Yield a batch of the pages of one file, if it is selected."""
     taken = selection.take([path], [None], every_shard=every_shard)
     if taken.positions:
@@ -223,7 +249,7 @@ def _array_batches(images: Source, path: bytes, batch_size: int, selection: Sele
         if not taken.positions:
             continue
         blocks = blocks or images.batches(size, first)
-        pixels = _rows_of(next(blocks), taken.positions, path)
+        pixels = rows_of(next(blocks), taken.positions, path)
         yield Batch([path] * len(pixels), _at(indices, taken.positions), taken.numbers, pixels, {})
     for _ in blocks or images.batches(size, images.n_images):
         pass  # no image is left, but the stream's end is to be checked
@@ -239,11 +265,11 @@ def _table_batches(table: Table, path: bytes, selection: Selection) -> Iterator[
         positions = taken.positions
         if positions:
             errors = {positions.index(row): error for row, error in rows.errors.items() if row in positions}
-            pixels = _rows_of(rows.pixels, positions, path)
+            pixels = rows_of(rows.pixels, positions, path)
             yield Batch([path] * len(pixels), _at(indices, positions), taken.numbers, pixels, errors)
 
 
-def _parquet_batches(source: ParquetImages, path: bytes, reading: _Reading) -> Iterator[Batch]:
+def _parquet_batches(source: ParquetImages, path: bytes, reading: Reading) -> Iterator[Batch]:
     """Yield the selected pictures in a Parquet file. Raises DataError."""
     reader = parquet.Reader(source, reading.preprocess, reading.workers, reading.ask)
     pictures, first = chain.from_iterable(source.batches()), 0
@@ -262,7 +288,7 @@ def _at(indices: range, positions: range) -> range:
     return indices[positions.start : positions[-1] + 1 : positions.step]
 
 
-def _rows_of(pixels: npt.NDArray[np.uint8], positions: range, path: bytes) -> npt.NDArray[np.uint8]:
+def rows_of(pixels: npt.NDArray[np.uint8], positions: range, path: bytes) -> npt.NDArray[np.uint8]:
     """Return some rows of the pixels of `path`, contiguous and upright."""
     if len(positions) < len(pixels):
         pixels = np.ascontiguousarray(pixels[positions.start : positions[-1] + 1 : positions.step])

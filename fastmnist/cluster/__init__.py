@@ -1,0 +1,1 @@
+"""A job on several machines, by Dask's `distributed` (the extra `dask`)."""

@@ -1,0 +1,262 @@
+"""Pieces of work -> what the workers of a Dask cluster make of them, in order, a bounded number of them ahead.
+
+Scheduling, retries and the dashboard are those of Dask's `distributed`: https://distributed.dask.org
+"""
+
+import contextlib
+import itertools
+import logging
+import pickle
+import re
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from fastmnist.cluster.worker import Done
+from fastmnist.errors import ClusterError, printable, reason
+from fastmnist.threads import usable_cpus
+from fastmnist.version import __version__
+
+_log = logging.getLogger(__name__)
+
+Piece = TypeVar("Piece")
+Made = TypeVar("Made")
+
+MAX_LOCAL_WORKERS = 1024
+CONNECT_SECONDS = 10  # to find the scheduler, and to find it again
+AHEAD = 4  # tasks for each worker: one in work, and others so that nobody waits where one takes longer
+COUNT_SECONDS = 1.0  # workers come and go: they are counted this often
+LOOK_SECONDS = 10.0  # after which nothing came, to see whether there are workers at all
+PARTS = 16  # into so many a piece is split that took its workers with it: 4,096 files in three steps
+
+
+@dataclass(frozen=True)
+class Job(Generic[Piece, Made]):
+    """What the workers do.
+
+    name: of its tasks in the dashboard. model: travels once to each worker, as bytes.
+    work: a function of a module, called on a worker with the model, a piece and how many threads to use.
+    split: returns a piece in up to so many parts, or itself alone. give_up: returns what stands for a piece that can't
+    be split and lost every worker that it was given to.
+    """
+
+    name: str
+    model: object
+    work: Callable[[Any, Piece, int], Made]
+    split: Callable[[Piece, int], list[Piece]]
+    give_up: Callable[[Piece], Made]
+
+
+class _Task(NamedTuple, Generic[Piece]):
+    piece: Piece
+    future: Any
+    is_alone: bool = False  # no other task of the job is with the workers
+
+
+class Cluster:
+    """Workers that are reached through a scheduler at `address`."""
+
+    def __init__(self, client: Any, address: str) -> None:
+        """Take a connected `distributed.Client`."""
+        self._client, self._address = client, address
+        self._counted_at, self._n_workers = -COUNT_SECONDS, 0
+
+    def work_on(self, job: Job[Piece, Made], pieces: Iterable[Piece]) -> Iterator[tuple[Piece, Done[Made]]]:
+        """Yield each piece, or its parts, with what was made of it, in order.
+
+        `pieces` is asked for a few tasks for each worker ahead, so memory does not depend on how many there are. A lost
+        worker's tasks are given to others. Raises ClusterError where the scheduler is lost, or a worker has another
+        fastmnist; what `job.work` raises.
+        """
+        tasks, pending = _Tasks(self._submit, job), iter(pieces)
+        waiting: deque[_Task[Piece]] = deque()
+        while True:
+            is_alone = bool(waiting) and waiting[0].is_alone
+            while not is_alone and len(waiting) < self._n_ahead() and (piece := next(pending, None)) is not None:
+                waiting.append(tasks.task(piece))
+            if not waiting:
+                return
+            finished = self._finished(waiting)
+            yield from finished
+            if finished:
+                continue
+            lost = waiting.popleft()
+            parts = self._parts_of(lost, job)
+            if len(parts) > 1:
+                waiting.extendleft(tasks.task(part) for part in reversed(parts))
+            elif lost.is_alone:
+                yield lost.piece, Done(job.give_up(lost.piece), 0.0)
+            else:
+                # It may have waited where another piece killed the workers. Alone, it is to blame for what happens.
+                self._wait_for([task.future for task in waiting])
+                waiting.appendleft(tasks.task(lost.piece)._replace(is_alone=True))
+
+    def _submit(self, key: str, *arguments: Any) -> Any:
+        with self._explained():
+            return self._client.submit(*arguments, key=key, pure=False)
+
+    def _finished(self, waiting: deque[_Task[Piece]]) -> list[tuple[Piece, Done[Any]]]:
+        """Wait for the first task; take it and those that are finished after it, none where the first has failed."""
+        self._wait_for([waiting[0].future])
+        n_finished = len(list(takewhile(lambda task: task.future.status == "finished", waiting)))
+        tasks = [waiting.popleft() for _ in range(n_finished)]
+        with self._explained():
+            made = self._client.gather([task.future for task in tasks])
+        return list(zip((task.piece for task in tasks), made, strict=True))
+
+    def _wait_for(self, futures: list[Any]) -> None:
+        """Wait until the tasks are finished or have failed; where there is no worker any more, say so once."""
+        from distributed import wait
+
+        is_told = False
+        while futures:
+            with self._explained(), self._client.as_current():
+                try:
+                    wait(futures, timeout=LOOK_SECONDS)
+                    return
+                except TimeoutError:
+                    is_deserted = not self._client.nthreads()
+            if is_deserted and not is_told:
+                is_told = True
+                _log.warning(f"{printable(self._address)}: no workers are left, waiting for others")
+
+    def _parts_of(self, task: _Task[Piece], job: Job[Piece, Made]) -> list[Piece]:
+        """Return the parts of a piece whose workers died, itself alone if it has none. Raises what failed otherwise."""
+        from distributed import KilledWorker
+
+        with self._explained():
+            error = task.future.exception()
+        if isinstance(error, KilledWorker) and error.args[0] == task.future.key:
+            return job.split(task.piece, PARTS)
+        raise _explanation(error, self._address) or error
+
+    def _n_ahead(self) -> int:
+        """Return how many tasks to have ahead, for the workers that are there."""
+        now = time.monotonic()
+        if now >= self._counted_at + COUNT_SECONDS:
+            with self._explained():
+                self._n_workers, self._counted_at = len(self._client.nthreads()), now
+        return AHEAD * max(1, self._n_workers)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn what Dask raises where the scheduler is gone into a ClusterError."""
+        from distributed import CancelledError
+
+        try:
+            yield
+        except (CancelledError, OSError, RuntimeError) as error:
+            raise ClusterError(
+                f"{printable(self._address)}: the connection to the scheduler is lost, expected it to stay; "
+                "see that it runs, and run the command again"
+            ) from error
+
+
+class _Tasks(Generic[Piece, Made]):
+    """Makes tasks of pieces, with names of their own."""
+
+    def __init__(self, submit: Callable[..., Any], job: Job[Piece, Made]) -> None:
+        self._submit, self._work, self._call = submit, job.work, _entry()
+        token = uuid.uuid4().hex
+        self._keys = (f"{job.name}-{token}-{number}" for number in itertools.count())
+        # A task, and not data that is scattered: the scheduler can have it made again whoever is lost.
+        self._model = submit(f"{job.name}-model-{token}", self._call, __version__, pickle.dumps(job.model))
+
+    def task(self, piece: Piece) -> _Task[Piece]:
+        payload = pickle.dumps((self._work, piece))
+        return _Task(piece, self._submit(next(self._keys), self._call, __version__, payload, self._model))
+
+
+def _explanation(error: BaseException, address: str) -> ClusterError | None:
+    """Return what is wrong with a cluster where a task failed that way, None where it is the task's own failure."""
+    from distributed import KilledWorker
+
+    if isinstance(error, ImportError):
+        return ClusterError(f"{printable(str(error))}, expected fastmnist {__version__} there as here; install it")
+    if isinstance(error, KilledWorker):
+        return ClusterError(f"{printable(address)}: its workers die while they load the model; look into their logs")
+    return None
+
+
+def _entry() -> Callable[..., Any]:
+    """Return the function that workers call.
+
+    A local function is pickled by value, so a scheduler and a worker without fastmnist can unpickle it.
+    """
+
+    def call(version: str, payload: bytes, *model: Any) -> Any:
+        import importlib
+
+        from distributed import get_worker
+
+        worker = get_worker()
+        try:
+            found = importlib.import_module("fastmnist.version").__version__
+        except ImportError:
+            raise ImportError(f"worker {worker.address}: no fastmnist") from None
+        if found != version:
+            raise ImportError(f"worker {worker.address}: fastmnist {found}")
+        on_worker = importlib.import_module("fastmnist.cluster.worker")
+        return on_worker.work(payload, *model, threads=worker.state.nthreads) if model else on_worker.unpack(payload)
+
+    return call
+
+
+@contextmanager
+def open_cluster(address: str, *, threads: int | None = None) -> Iterator[Cluster]:
+    """Yield the workers of the scheduler at `address`, or of `local:N`, N processes of this machine, while it lasts.
+
+    Local workers share `threads`, by default the CPUs of this process; others use the threads that Dask gave them, one
+    task at a time. Waits for the first worker. Raises ClusterError where distributed is missing or no scheduler
+    answers.
+    """
+    try:
+        import dask
+        from distributed import Client
+    except ImportError as error:
+        raise ClusterError(
+            f"a cluster ({printable(str(error))}), which needs the extra 'dask': pip install 'fastmnist[dask]'"
+        ) from error
+
+    with contextlib.ExitStack() as stack:
+        # A model may have 64 MB, and travels as a part of a task; Dask warns of 10.
+        stack.enter_context(dask.config.set({"distributed.admin.large-graph-warning-threshold": "100MB"}))
+        try:
+            scheduler = stack.enter_context(_local(address, threads)) if address.startswith("local:") else address
+            client = stack.enter_context(Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False))
+        except (OSError, ValueError, RuntimeError) as error:
+            raise ClusterError(
+                f"{printable(address)}: no Dask scheduler answers ({reason(error)}), expected one; "
+                "check the address, and that it runs"
+            ) from error
+        if not client.nthreads():
+            _log.info(f"{printable(address)}: no workers yet, waiting for the first")
+            client.wait_for_workers(1)
+        _log.info(f"{printable(address)}: {_told(client.nthreads())}, dashboard: {client.dashboard_link}")
+        yield Cluster(client, address)
+
+
+def _local(address: str, threads: int | None) -> Any:
+    from distributed import LocalCluster
+
+    match = re.fullmatch(r"local:(\d{1,4})", address, re.ASCII)
+    n_workers = int(match[1]) if match else 0
+    if not 1 <= n_workers <= MAX_LOCAL_WORKERS:
+        raise ClusterError(f"{printable(address)}: expected local:N, with N from 1 to {MAX_LOCAL_WORKERS:,}")
+    return LocalCluster(
+        n_workers=n_workers,
+        threads_per_worker=max(1, (threads or usable_cpus()) // n_workers),
+        memory_limit=0,  # no limit: a worker's memory is constant
+        dashboard_address="127.0.0.1:0",
+        silence_logs=logging.CRITICAL,
+    )
+
+
+def _told(n_threads: dict[str, int]) -> str:
+    n_workers, total = len(n_threads), sum(n_threads.values())
+    return f"{n_workers:,} worker{'s' * (n_workers != 1)}, {total:,} thread{'s' * (total != 1)}"
