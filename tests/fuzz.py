@@ -19,12 +19,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import safetensors.numpy
 from conftest import random_network
 from test_images_decode import colour, encoded
 from test_images_pages import KINDS
 from test_images_pages import pictures as drawn
 from test_inputs_archive import zip_bytes
 from test_inputs_npz import npy_bytes
+from test_model_pytorch_file import state_dict
 
 from fastmnist.cli.quiet import quiet_libraries
 from fastmnist.errors import DataError, FastmnistError
@@ -35,6 +37,7 @@ from fastmnist.inputs.idx import open_images, read_labels, write_images, write_l
 from fastmnist.inputs.stream import open_stream
 from fastmnist.inputs.table import open_table
 from fastmnist.model.model_file import Model, load_model, save_model
+from fastmnist.model.pytorch_file import load_pytorch
 from fastmnist.reading import read_files
 
 INTERESTING = [
@@ -110,6 +113,12 @@ def read_picture(path):
     assert pixels.ndim == 2
 
 
+def read_weights(path):
+    network = load_pytorch(path, mean=0.1307, std=0.3081).network
+    assert network.n_in == 784
+    assert np.isfinite(network.parameters).all()
+
+
 def drawing(rng):
     """A PNG file of up to 400 pixels a side: rectangles, lines and ellipses of any grey, some with noise."""
     height, width = ((rng.randint(1, 60), rng.randint(1, 60)), (rng.randint(1, 400), rng.randint(1, 400)))[
@@ -178,6 +187,7 @@ class Targets:
             "table": (".csv", [rows, header + b"\n" + rows, gzip.compress(rows, mtime=0)], read_rows),
             "picture": ("", pictures, read_picture),
             "model": (".safetensors", [model], self.read_model),
+            "weights": (".safetensors", [safetensors.numpy.save(state_dict((784, 3, 10)))], read_weights),
             "any": (".csv", [idx, gzip.compress(idx, mtime=0), rows, *pictures], read_any),
             "pages": ("", [make(drawn(3)) for make in KINDS.values()], read_any),
             "npy": (

@@ -9,6 +9,7 @@ import pytest
 from browser import DESKTOP, PHONE
 from conftest import random_network
 from playwright.sync_api import expect
+from test_docs_exchange import blocks, run_all, run_python
 
 import fastmnist
 from experiments import figures, pen
@@ -336,3 +337,14 @@ def test_the_command_refuses_an_input_shape_for_a_page(run_cli, tmp_path):
     assert run.code == 2
     assert "--input-shape is for .onnx files" in run.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_code_of_the_docs_runs_as_it_stands(small_model, tmp_path):
+    (tmp_path / "mine.safetensors").write_bytes(small_model.read_bytes())
+    (commands,), (code,) = (blocks("draw-page.md", language) for language in ("sh", "python"))
+    run_all(["sh", "-ec"], commands, tmp_path)
+    drawn = (tmp_path / "draw.html").read_bytes()
+    assert (tmp_path / "mine.html").read_bytes() != drawn
+    (tmp_path / "draw.html").unlink()
+    run_python(code, tmp_path)
+    assert (tmp_path / "draw.html").read_bytes() == drawn

@@ -5,7 +5,7 @@ from fuzz import Targets
 
 from fastmnist.cli.quiet import quiet_libraries
 
-N_EXECUTIONS = {"idx": 1000, "labels": 700, "table": 700, "picture": 1000, "model": 700, "any": 700,
+N_EXECUTIONS = {"idx": 1000, "labels": 700, "table": 700, "picture": 1000, "model": 700, "weights": 700, "any": 700,
     "unnamed": 700, "pages": 300, "drawing": 500,
     "numbers": 100, "npy": 500, "npz": 500, "zip": 500}  # fmt: skip
 
