@@ -226,6 +226,25 @@ def test_several_digits_are_told_and_not_guessed(page):
     expect(page.locator("#bars tr.first")).to_have_count(0)
 
 
+def test_any_picture_gets_an_answer_or_a_reason(page):
+    rng = np.random.default_rng(0)
+    pictures = [np.full((PAPER, PAPER), grey, np.uint8) for grey in (0, 255, 128, 254)]
+    pictures += [rng.integers(0, 256, (PAPER, PAPER), np.uint8), 255 * (rng.random((PAPER, PAPER)) > 0.01)]
+    for index in ((0, 0), (64,), (slice(None), -1), (slice(0, 60), slice(0, 60))):
+        pictures.append(np.full((PAPER, PAPER), 255, np.uint8))
+        pictures[-1][index] = 0
+    answers = page.evaluate(
+        f"""(pictures) => pictures.map((greys) => {{
+            const said = recognize(({DECODE})(greys));
+            return said.problem ?? data.outputs[said.best];
+        }})""",
+        [coded(picture.astype(np.uint8)) for picture in pictures],
+    )
+    reason = re.compile(r"nothing drawn|\d+ digits side by side: draw one")
+    assert [name for name in answers if name not in (*DIGITS, NO_DIGIT) and not reason.fullmatch(name)] == []
+    assert answers[1] == answers[3] == "nothing drawn"
+
+
 def test_the_image_and_the_hidden_units_shown_are_those_of_the_network(page, model):
     draw(page, TWO)
     expect(label(page)).to_have_text("2")
