@@ -9,6 +9,7 @@ import pytest
 from browser import DESKTOP, PHONE
 from conftest import random_network
 from playwright.sync_api import expect
+from test_docs_exchange import blocks, run_all, run_python
 
 import fastmnist
 from experiments import figures, pen
@@ -225,6 +226,25 @@ def test_several_digits_are_told_and_not_guessed(page):
     expect(page.locator("#bars tr.first")).to_have_count(0)
 
 
+def test_any_picture_gets_an_answer_or_a_reason(page):
+    rng = np.random.default_rng(0)
+    pictures = [np.full((PAPER, PAPER), grey, np.uint8) for grey in (0, 255, 128, 254)]
+    pictures += [rng.integers(0, 256, (PAPER, PAPER), np.uint8), 255 * (rng.random((PAPER, PAPER)) > 0.01)]
+    for index in ((0, 0), (64,), (slice(None), -1), (slice(0, 60), slice(0, 60))):
+        pictures.append(np.full((PAPER, PAPER), 255, np.uint8))
+        pictures[-1][index] = 0
+    answers = page.evaluate(
+        f"""(pictures) => pictures.map((greys) => {{
+            const said = recognize(({DECODE})(greys));
+            return said.problem ?? data.outputs[said.best];
+        }})""",
+        [coded(picture.astype(np.uint8)) for picture in pictures],
+    )
+    reason = re.compile(r"nothing drawn|\d+ digits side by side: draw one")
+    assert [name for name in answers if name not in (*DIGITS, NO_DIGIT) and not reason.fullmatch(name)] == []
+    assert answers[1] == answers[3] == "nothing drawn"
+
+
 def test_the_image_and_the_hidden_units_shown_are_those_of_the_network(page, model):
     draw(page, TWO)
     expect(label(page)).to_have_text("2")
@@ -336,3 +356,14 @@ def test_the_command_refuses_an_input_shape_for_a_page(run_cli, tmp_path):
     assert run.code == 2
     assert "--input-shape is for .onnx files" in run.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_code_of_the_docs_runs_as_it_stands(small_model, tmp_path):
+    (tmp_path / "mine.safetensors").write_bytes(small_model.read_bytes())
+    (commands,), (code,) = (blocks("draw-page.md", language) for language in ("sh", "python"))
+    run_all(["sh", "-ec"], commands, tmp_path)
+    drawn = (tmp_path / "draw.html").read_bytes()
+    assert (tmp_path / "mine.html").read_bytes() != drawn
+    (tmp_path / "draw.html").unlink()
+    run_python(code, tmp_path)
+    assert (tmp_path / "draw.html").read_bytes() == drawn

@@ -13,7 +13,7 @@ import numpy as np
 
 from fastmnist.errors import AnyPath
 from fastmnist.images.normalize import FULL, PLAIN
-from fastmnist.kernels.picture import components, place, read, strokes
+from fastmnist.kernels.picture import components, ink, place, read, strokes
 from fastmnist.model.model_file import Model
 from fastmnist.output.atomic import atomic_file
 from fastmnist.output.html import html_file
@@ -28,6 +28,7 @@ LIMITS = {
     "FULL_AREA": FULL.area,
     "LEAST_SIZE": PLAIN.least_size,
     "LEAST_STROKE": PLAIN.least_stroke,
+    "MIN_CONTRAST": ink.MIN_CONTRAST,
     "SOFT_EDGE": read.SOFT_EDGE,
     "INSET": components.INSET,
     "SIDE": SIDE,

@@ -3,7 +3,8 @@
 
 const {
   PLAIN_AREA, FULL_AREA, LEAST_SIZE, LEAST_STROKE, // how large a drawing is read
-  SOFT_EDGE, INSET, LINE, INNER_SHARE, SPECK, REACH, AS_HIGH, ROW, IN_CORNER, BAR, LONGER, HOLLOW, // which ink it is
+  MIN_CONTRAST, SOFT_EDGE, INSET, // what ink is, and which of it hangs together
+  LINE, INNER_SHARE, SPECK, REACH, AS_HIGH, ROW, IN_CORNER, BAR, LONGER, HOLLOW, // which of it is the digit
   SIDE, BOX, CENTRE, CORE, EDGE, THIN, THICK, THICKENED, THINNED, STRAIGHT, DIAGONAL, // where it goes
 } = data.limits;
 const NOTHING = "nothing drawn"; // a problem
@@ -19,7 +20,7 @@ function normalize(greys, side) {
 function readAt(greys, side, area) {
   const { ink, size } = shrinkByBlocks(greys, side, area);
   const { level, depth } = judge(ink);
-  if (depth <= 0) return { problem: NOTHING };
+  if (depth < MIN_CONTRAST) return { problem: NOTHING };
   const { components, owners } = findComponents(ink, size, Math.floor(level + depth / 2));
   const nDigits = chooseStrokes(components, size);
   if (nDigits > 1) return { problem: `${nDigits} digits side by side: draw one` };
