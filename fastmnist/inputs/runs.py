@@ -75,8 +75,8 @@ def find_runs(
 ) -> Generator[Run | Batch]:
     """Yield runs of the rows that `open_stream` yields, in its order, of `n_files()` pictures at most.
 
-    What can only be read from its beginning (tables, Parquet and .npz files, gzip) is read here: its batches are yielded instead.
-    The log is that of `open_stream`.
+    What can only be read from its beginning (tables, Parquet and .npz files, gzip) is read here: its batches are
+    yielded instead. The log is that of `open_stream`.
     """
     ignored = Ignored()
     with Workers(1) as workers:

@@ -45,9 +45,9 @@ def load_pytorch(path: AnyPath, *, mean: float, std: float, class_names: Sequenc
     """
     if not (math.isfinite(mean) and math.isfinite(std) and std > 0):
         raise DataError(f"mean {mean} and std {std}, expected finite numbers, std above 0")
-    missing = f"expected {_KIND} (.safetensors)"
+    missing = "save it from PyTorch with safetensors.torch.save_file"
     advice = "save the state_dict of a network of Linear layers with ReLU between them"
-    with reading(path, ModelError, missing=missing, advice=advice):
+    with reading(path, ModelError, f"{_KIND} (.safetensors)", missing=missing, advice=advice):
         tensors = _load(Path(os.fsdecode(path)))
         layers = _in_order(_linear_layers(tensors))
         network = _network_of(tensors, layers, mean, std)
