@@ -165,7 +165,9 @@ def _network_of(tensors: Tensors, layers: list[str], mean: float, std: float) ->
     try:
         check_storable(sizes)
         network = Network(sizes)
-    except (TrainingError, ValueError) as error:
+    except TrainingError as error:
+        raise UnsoundError(error.cause) from None
+    except ValueError as error:
         raise UnsoundError(str(error)) from None
     with np.errstate(over="ignore", invalid="ignore"):  # what is beyond float32 is found below
         for layer, name in enumerate(layers):
