@@ -77,7 +77,7 @@ def _reader(model: Model, length: Length) -> _Reader:
     least, most = (length, length) if isinstance(length, int) else length or (1, 1)
     if not 1 <= least <= most:
         raise DataError(f"length {length}, expected at least 1, or the least and the most number of digits")
-    return partial(_read, model, None if length is None else (least, most))
+    return partial(_read, model.for_numbers, None if length is None else (least, most))
 
 
 def _read(
