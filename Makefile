@@ -8,7 +8,7 @@
 #   make format       let ruff lay out the code
 #   make bench        all benchmarks, beside their peers (installs PyTorch, JAX, ...)
 #   make bench-smoke  the benchmarks' quick half, without those peers
-#   make model        train the model that ships in the package: up to an hour
+#   make model        train the model that ships in the package, and its companion for numbers: about an hour
 #   make dist         wheel and sdist, in dist/
 #   make ci           what must pass before a change goes in: a quarter of an hour
 #   make check-all    that, and what takes hours: an hour of fuzzing, all benchmarks beside their peers
@@ -86,6 +86,10 @@ model: install
 	$(BIN)/fastmnist train build/training_set/ --no-digit build/no_digits-idx3-ubyte --recipe best --epochs 300 \
 		--validation 4000 --float16 \
 		--output fastmnist/model/shipped.safetensors
+	$(BIN)/python -m experiments.glyphs data/ build/glyphs/
+	$(BIN)/fastmnist train build/glyphs/ --no-digit build/glyphs/no-digits-idx3-ubyte --recipe best --epochs 32 \
+		--validation 4000 --float16 \
+		--output fastmnist/model/glyphs.safetensors
 
 dist: install
 	rm -rf dist

@@ -79,13 +79,14 @@ def _row(digits: Digits, rng: Rng, gaps: tuple[float, float], scale: float, coun
     return _Row(ink.astype(np.float32), "".join(map(str, digits.labels[chosen])))
 
 
-def _on_paper(ink: Floats, paper: float, pen: float, margins: npt.NDArray[np.int_]) -> Floats:
+def on_paper(ink: Floats, paper: float, pen: float, margins: npt.NDArray[np.int_]) -> Floats:
     """Return ink written on paper with margins (above, below, left, right)."""
     padded = np.pad(ink, margins.reshape(2, 2))
     return (paper + padded * np.float32(pen - paper)).astype(np.float32)
 
 
-def _margins(ink: Floats, rng: Rng) -> npt.NDArray[np.int_]:
+def random_margins(ink: Floats, rng: Rng) -> npt.NDArray[np.int_]:
+    """Return how much paper is above, below, left and right of ink."""
     return np.rint(rng.uniform(0.3, 1.2, 4) * min(len(ink), 100)).astype(int)
 
 
@@ -94,7 +95,7 @@ def _lossless(picture: Floats) -> Rendering:
     return Rendering(".png", cv2.imencode(".png", grey)[1].tobytes())
 
 
-def _lit(picture: Floats, rng: Rng) -> Floats:
+def lit(picture: Floats, rng: Rng) -> Floats:
     """Return a picture under light that falls off to one side, with a shadow across it every other time."""
     height, width = picture.shape
     y, x = np.mgrid[-0.5 : 0.5 : height * 1j, -0.5 : 0.5 : width * 1j].astype(np.float32)
@@ -107,7 +108,7 @@ def _lit(picture: Floats, rng: Rng) -> Floats:
     return np.asarray(lit, np.float32)
 
 
-def _turned(picture: Floats, degrees: float) -> Floats:
+def turned(picture: Floats, degrees: float, how: int = cv2.INTER_LINEAR) -> Floats:
     """Return a picture turned; it grows as far as it must, and its border goes on."""
     height, width = picture.shape
     grown = math.radians(abs(degrees))
@@ -117,27 +118,26 @@ def _turned(picture: Floats, degrees: float) -> Floats:
     )
     matrix = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1)
     matrix[:, 2] += (size[0] - width) / 2, (size[1] - height) / 2
-    turned = cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(turned, np.float32)
+    return np.asarray(cv2.warpAffine(picture, matrix, size, flags=how, borderMode=cv2.BORDER_REPLICATE), np.float32)
 
 
 def clear(digits: Digits, rng: Rng) -> Numbers:
     """Return a row of digits with clear gaps, black on white."""
     row = _row(digits, rng, GAPS, rng.uniform(*SCALES))
-    return Numbers(_lossless(_on_paper(row.ink, 255, 0, _margins(row.ink, rng))), [row.text])
+    return Numbers(_lossless(on_paper(row.ink, 255, 0, random_margins(row.ink, rng))), [row.text])
 
 
 def touching(digits: Digits, rng: Rng) -> Numbers:
     """Return a row of digits that touch or overlap, black on white."""
     row = _row(digits, rng, TOUCHING, rng.uniform(*SCALES))
-    return Numbers(_lossless(_on_paper(row.ink, 255, 0, _margins(row.ink, rng))), [row.text])
+    return Numbers(_lossless(on_paper(row.ink, 255, 0, random_margins(row.ink, rng))), [row.text])
 
 
 def paper(digits: Digits, rng: Rng) -> Numbers:
     """Return a row on paper, in uneven light and shadow, up to 4 degrees askew, as a JPEG."""
     row = _row(digits, rng, GAPS, rng.uniform(*SCALES))
-    scene = _on_paper(row.ink, rng.uniform(190, 250), rng.uniform(15, 90), _margins(row.ink, rng))
-    return Numbers(photographed(_lit(_turned(scene, rng.uniform(-4, 4)), rng), rng, rng.uniform(*NOISE)), [row.text])
+    scene = on_paper(row.ink, rng.uniform(190, 250), rng.uniform(15, 90), random_margins(row.ink, rng))
+    return Numbers(photographed(lit(turned(scene, rng.uniform(-4, 4)), rng), rng, rng.uniform(*NOISE)), [row.text])
 
 
 def boxed(digits: Digits, rng: Rng) -> Numbers:
@@ -165,15 +165,15 @@ def boxed(digits: Digits, rng: Rng) -> Numbers:
         x = round(left + (wide - ink.shape[1]) / 2 + rng.uniform(-0.3, 0.3) * max(0.0, room[1]))
         part = scene[y : y + ink.shape[0], x : x + ink.shape[1]]
         part += ink * (np.float32(pen) - part)
-    return Numbers(photographed(_turned(scene, rng.uniform(-2, 2)), rng, rng.uniform(*NOISE)), [text])
+    return Numbers(photographed(turned(scene, rng.uniform(-2, 2)), rng, rng.uniform(*NOISE)), [text])
 
 
 def ruled(digits: Digits, rng: Rng) -> Numbers:
     """Return a row that stands on a ruled line, or has it through its feet."""
     row = _row(digits, rng, GAPS, rng.uniform(*SCALES))
-    margins = _margins(row.ink, rng)
+    margins = random_margins(row.ink, rng)
     sheet = rng.uniform(210, 250)
-    scene = _on_paper(row.ink, sheet, rng.uniform(15, 90), margins)
+    scene = on_paper(row.ink, sheet, rng.uniform(15, 90), margins)
     line = np.full(scene.shape, sheet, np.float32)
     y = round(16 * (margins[0] + len(row.ink) * rng.uniform(0.95, 1.08)))
     thick = max(1, round(len(row.ink) * rng.uniform(0.01, 0.04)))
@@ -181,7 +181,7 @@ def ruled(digits: Digits, rng: Rng) -> Numbers:
         line, (-160, y), (16 * scene.shape[1] + 160, y), float(sheet - rng.uniform(30, 120)), thick, cv2.LINE_AA, 4
     )
     scene = np.minimum(scene, line)
-    return Numbers(photographed(_turned(scene, rng.uniform(-2, 2)), rng, rng.uniform(*NOISE)), [row.text])
+    return Numbers(photographed(turned(scene, rng.uniform(-2, 2)), rng, rng.uniform(*NOISE)), [row.text])
 
 
 def page(digits: Digits, rng: Rng) -> Numbers:
@@ -197,9 +197,9 @@ def page(digits: Digits, rng: Rng) -> Numbers:
         x = left + round(rng.uniform(0, 0.5) * left)
         ink[top : top + len(row.ink), x : x + row.ink.shape[1]] = row.ink
         top += height
-    scene = _on_paper(ink, rng.uniform(200, 250), rng.uniform(15, 80), np.zeros(4, int))
+    scene = on_paper(ink, rng.uniform(200, 250), rng.uniform(15, 80), np.zeros(4, int))
     return Numbers(
-        photographed(_lit(_turned(scene, rng.uniform(-2, 2)), rng), rng, rng.uniform(*NOISE)),
+        photographed(lit(turned(scene, rng.uniform(-2, 2)), rng), rng, rng.uniform(*NOISE)),
         [row.text for row in rows],
     )
 

@@ -91,7 +91,7 @@ def check_length(length: Length) -> None:
 def _reader(model: Model, length: Length) -> _Reader:
     check_length(length)
     both = (length, length) if isinstance(length, int) else length
-    return partial(_read, model, both)
+    return partial(_read, model.for_numbers, both)
 
 
 def _read(

@@ -1,21 +1,23 @@
-"""Seams, labels, and the search for the best way, against plain counterparts that try everything."""
+"""Seams, glyphs, and the search for the best way, against plain counterparts that try everything."""
 
 import itertools
 
 import numpy as np
 import pytest
 
-from fastmnist.kernels.numbers.labels import measure, split, spread
-from fastmnist.kernels.numbers.seams import find_seams
+from fastmnist.kernels.numbers.glyphs import find_glyphs, place_glyphs
+from fastmnist.kernels.numbers.labels import spread
+from fastmnist.kernels.numbers.seams import find_seams, keep_unlike
 from fastmnist.kernels.numbers.search import add_all_ways, add_ways_of_text, find_best_way
 
 SIDEWAYS = 0.1
 
 
-def seams_of(ink, near=2, most=100.0):
+def seams_of(ink, near=2, most=100.0, row=None):
     height, width = ink.shape
+    row = (height - 1) // 2 if row is None else row
     costs, seams = np.empty(width, np.float32), np.full((width, height), -1, np.int32)
-    n = find_seams(ink, near, np.float32(most), np.empty(ink.shape, np.float32), costs, seams)
+    n = find_seams(ink, row, near, np.float32(most), np.empty(ink.shape, np.float32), costs, seams)
     return costs, seams[:n]
 
 
@@ -23,29 +25,30 @@ def cost_of(ink, seam):
     return sum(ink[y, x] / 255 for y, x in enumerate(seam)) + SIDEWAYS * np.abs(np.diff(seam)).sum()
 
 
-def cheapest_through(ink, column):
-    """The cost of the cheapest seam through a column of the middle row: all are tried."""
+def cheapest_through(ink, row, column):
+    """The cost of the cheapest seam through a column of a row: all are tried."""
     height, width = ink.shape
     seams = itertools.product(range(width), repeat=height)
-    return min(
-        cost_of(ink, seam) for seam in seams if seam[(height - 1) // 2] == column and all(abs(np.diff(seam)) <= 1)
-    )
+    return min(cost_of(ink, seam) for seam in seams if seam[row] == column and all(abs(np.diff(seam)) <= 1))
 
 
-@pytest.mark.parametrize("shape", [(1, 5), (2, 4), (3, 5), (4, 4), (5, 4)])
-def test_what_a_seam_costs_is_the_least_of_all(shape):
+@pytest.mark.parametrize(
+    ("shape", "row"), [((1, 5), 0), ((2, 4), 1), ((3, 5), 0), ((4, 4), 3), ((5, 4), 2), ((5, 3), 1)]
+)
+def test_what_a_seam_costs_is_the_least_of_all(shape, row):
     ink = np.random.default_rng(sum(shape)).integers(0, 256, shape, dtype=np.uint8)
-    costs, _ = seams_of(ink)
-    expected = [cheapest_through(ink, column) for column in range(shape[1])]
+    costs, _ = seams_of(ink, row=row)
+    expected = [cheapest_through(ink, row, column) for column in range(shape[1])]
     np.testing.assert_allclose(costs, expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.5, 1.0])
 @pytest.mark.parametrize("shape", [(1, 9), (2, 9), (7, 30), (40, 60)])
-def test_seams_are_connected_cost_what_is_said_and_are_the_best_near_them(shape):
+def test_seams_are_connected_cost_what_is_said_and_are_the_best_near_them(shape, share):
     ink = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
-    costs, seams = seams_of(ink, near=3)
+    middle = round(share * (shape[0] - 1))
+    costs, seams = seams_of(ink, near=3, row=middle)
     assert len(seams) > 0
-    middle = (shape[0] - 1) // 2
     for seam in seams:
         assert (np.abs(np.diff(seam)) <= 1).all()
         assert (seam >= 0).all()
@@ -71,25 +74,96 @@ def test_a_wide_gap_has_one_seam_in_its_middle():
     assert [seam[2] for seam in seams_of(ink, near=1, most=0.5)[1]] == [9]
 
 
-def test_labels_count_the_seams_to_the_left():
+def between(own, one, other):
+    """How much of `own` lies between two seams."""
+    columns = np.arange(own.shape[1])
+    return int((own & ((columns <= one[:, None]) != (columns <= other[:, None]))).sum())
+
+
+@pytest.mark.parametrize("least", [1, 6, 20])
+def test_seams_that_part_the_same_ink_are_kept_once(least):
     rng = np.random.default_rng(2)
     own = rng.random((6, 12)) < 0.7
-    seams = np.sort(rng.integers(0, 12, (3, 6)), axis=0).astype(np.int32)
-    labels = np.empty(own.shape, np.int32)
-    split(own, seams, labels)
-    for y, x in np.ndindex(own.shape):
-        assert labels[y, x] == ((seams[:, y] <= x).sum() if own[y, x] else -1)
+    seams = rng.integers(-1, 12, (40, 6)).astype(np.int32)
+    seams[11] = seams[3]
+    costs = np.arange(40, dtype=np.float32)
+    found, found_costs = seams.copy(), costs.copy()
+    n = keep_unlike(own, found, found_costs, 2, 30, least)
+    kept = [0, 1]  # those before are not asked
+    sides = np.full((2, 6), [[-1], [11]])
+    for new in range(2, 30):
+        if all(between(own, seams[new], other) >= least for other in [*seams[kept], *sides]):
+            kept.append(new)
+    assert 2 < len(kept) < 30
+    assert found_costs[:n].tolist() == kept
+    np.testing.assert_array_equal(found[:n], seams[kept])
+    np.testing.assert_array_equal(found[30:], seams[30:])
 
 
-def test_labels_are_measured():
-    labels = np.random.default_rng(3).integers(-1, 4, (9, 7)).astype(np.int32)
-    boxes = np.empty((5, 5), np.int32)
-    measure(labels, boxes)
-    for label in range(4):
-        rows, columns = np.nonzero(labels == label)
-        expected = [rows.min(), columns.min(), rows.max() + 1, columns.max() + 1, len(rows)]
-        assert boxes[label].tolist() == expected
-    assert boxes[4, 4] == 0
+def cuts_of_parts(rng, shape=(9, 16), n_parts=3):
+    """Parts of ink at random, and cuts before, after and through them, in the order of the ink to their left."""
+    part_of = rng.integers(-1, n_parts, shape).astype(np.int32)
+    part_of[:, : shape[1] // 2][part_of[:, : shape[1] // 2] == 2] = -1  # boxes differ
+    parts = np.array([0, 0, 1, 1, 1, 2, 2, n_parts], np.int32)
+    seams = np.full((len(parts), shape[0]), -1, np.int32)
+    for cut in (1, 3, 4, 6):
+        seams[cut] = rng.integers(4, 12, shape[0])
+    is_left = [is_left_of(part_of, parts, seams, cut) for cut in range(len(parts))]
+    lefts = np.array([left.sum() for left in is_left])
+    order = np.argsort(lefts, kind="stable")
+    boxes = np.array([box_of(part_of == part) for part in range(n_parts)], np.int32)
+    return part_of, boxes, parts[order], seams[order], lefts[order]
+
+
+def is_left_of(part_of, parts, seams, cut):
+    in_part = (part_of == parts[cut]) & (np.arange(part_of.shape[1]) <= seams[cut][:, None])
+    return (part_of >= 0) & ((part_of < parts[cut]) | in_part)
+
+
+def box_of(ink):
+    rows, columns = np.nonzero(ink)
+    return rows.min(), columns.min(), rows.max() + 1, columns.max() + 1
+
+
+@pytest.mark.parametrize(("most_cuts", "widest", "most_lost"), [(9, 99, 99), (3, 99, 99), (9, 9, 99), (9, 99, 3)])
+@pytest.mark.parametrize("seed", range(5))
+def test_glyphs_are_the_ink_between_two_cuts(seed, most_cuts, widest, most_lost):
+    part_of, boxes, parts, seams, lefts = cuts_of_parts(np.random.default_rng(seed))
+    expected = []
+    for end in range(1, len(parts)):
+        for start in range(end - 1, max(-1, end - 1 - most_cuts), -1):
+            right_of_start = (part_of >= 0) & ~is_left_of(part_of, parts, seams, start)
+            glyph = right_of_start & is_left_of(part_of, parts, seams, end)
+            box = box_of(glyph) if glyph.any() else (0, 0, 0, 0)
+            if start < end - 1 and box[3] - box[1] > widest:
+                break
+            lost = (~right_of_start & (part_of >= 0) & ~is_left_of(part_of, parts, seams, end)).sum()
+            assert glyph.sum() - (lefts[end] - lefts[start]) == lost
+            if glyph.any() and (lost <= most_lost or start == end - 1):
+                expected.append([start, end, *box])
+    found = np.empty((most_cuts * len(parts), 6), np.int32)
+    n = find_glyphs(part_of, boxes, parts, seams, lefts, most_cuts, widest, most_lost, found)
+    assert found[:n].tolist() == expected
+
+
+def test_a_glyph_is_placed_without_its_neighbours():
+    rng = np.random.default_rng(5)
+    part_of, boxes, parts, seams, lefts = cuts_of_parts(rng)
+    ink = rng.integers(1, 256, part_of.shape).astype(np.uint8)
+    glyphs = np.empty((200, 6), np.int32)
+    glyphs = glyphs[: find_glyphs(part_of, boxes, parts, seams, lefts, 9, 99, 99, glyphs)]
+    images = np.zeros((len(glyphs), 784), np.uint8)
+    work = np.empty((3, 9 * ink.size), np.float32)
+    place_glyphs(ink, part_of, parts, seams, glyphs, work, images)
+    whole = np.array([0, 1], np.int32), np.full((2, len(ink)), -1, np.int32)
+    for glyph, image in zip(glyphs, images, strict=True):
+        start, end, top, left, bottom, right = glyph
+        is_of_it = (part_of >= 0) & ~is_left_of(part_of, parts, seams, start) & is_left_of(part_of, parts, seams, end)
+        alone = np.where(is_of_it, ink, 0)[top:bottom, left:right].copy()
+        expected = np.zeros((1, 784), np.uint8)
+        box = np.array([[0, 1, 0, 0, *alone.shape]], np.int32)
+        place_glyphs(alone, np.zeros(alone.shape, np.int32), *whole, box, work, expected)
+        np.testing.assert_array_equal(image, expected[0])
 
 
 def test_labels_spread_over_ink_alone():

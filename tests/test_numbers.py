@@ -9,11 +9,13 @@ import pytest
 import fastmnist
 from experiments import rows
 from fastmnist.errors import DataError
+from fastmnist.model.model_file import GLYPHS
+from fastmnist.numbers.cuts import cut
 from fastmnist.numbers.frames import without_boxes, without_rules
 from fastmnist.numbers.glyphs import place_glyph, to_mnist_form
 from fastmnist.numbers.lines import connected_parts, find_lines, without_margin
-from fastmnist.numbers.page import core_of, find_ink
-from fastmnist.numbers.reading import read_numbers
+from fastmnist.numbers.page import _median, core_of, find_ink
+from fastmnist.numbers.reading import find_numbers, read_numbers, ways_of
 
 
 @pytest.fixture(scope="module")
@@ -44,18 +46,19 @@ def texts(pages):
     return [number.text for number in page.numbers]
 
 
-def test_a_glyph_is_the_ink_of_its_pieces_alone_in_mnists_form(some):
+def test_a_glyph_is_the_ink_between_two_cuts_alone_in_mnists_form(some):
     digit = some["3"]
     large = cv2.resize(ink_of(digit), None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
     ink = np.pad(np.hstack([large, np.zeros((len(large), 9), np.uint8), large]), 5)
-    middle = ink.shape[1] // 2
-    pieces = np.where(np.arange(ink.shape[1]) < middle, 0, 1)[np.newaxis].repeat(len(ink), 0).astype(np.int32)
-    boxes = [(0, 0, 0, 0, len(ink), ink.shape[1]), (1, 1, 0, 0, len(ink), ink.shape[1]), (2, 7, 0, 0, 9, 9)]
-    first, second, nothing = to_mnist_form(ink, pieces, np.array(boxes, np.int32))
+    middle = np.full(len(ink), ink.shape[1] // 2)
+    parts = np.array([0, 0, 1], np.int32)  # before the ink, through its middle, behind it
+    seams = np.stack([np.full(len(ink), -1), middle, np.full(len(ink), -1)]).astype(np.int32)
+    boxes = [(0, 1, 0, 0, *ink.shape), (1, 2, 0, 0, *ink.shape), (0, 2, 0, 0, *ink.shape), (0, 1, 0, 0, 4, 4)]
+    glyphs = np.array(boxes, np.int32)
+    first, second, both, nothing = to_mnist_form(ink, np.zeros(ink.shape, np.int32), parts, seams, glyphs)
     np.testing.assert_array_equal(first, second)
     assert np.abs(first.astype(int) - digit).mean() < 3
     assert not nothing.any()
-    both = to_mnist_form(ink, pieces, np.array([(0, 1, 0, 0, *ink.shape)], np.int32))[0]
     np.testing.assert_array_equal(both, place_glyph(ink))
     assert (both[:, :14].any(), both[:, 14:].any()) == (True, True)
     assert np.abs(both.astype(int) - first).mean() > 10
@@ -328,6 +331,43 @@ def test_a_network_that_asks_anything_is_only_asked_for_glyphs(some):
     (number,) = read_numbers(row(some, "55", scale=3.0), ask, ["a", "b"])
     assert set(number.text) == {"a"}
     assert all(shape[1:] == (28, 28) for shape in asked)
+
+
+def test_a_part_that_is_surely_a_digit_is_not_cut(some, model):
+    inked = find_numbers(row(some, "08", scale=3.0))
+    ((segment,),) = inked.numbers
+    all_cuts, asked = cut(segment.line, inked.page.ink, inked.part_of), []
+    assert len(all_cuts.parts) > 3
+
+    def ask(images, sure):
+        asked.append(len(images))
+        return np.tile(np.array([sure, 1 - sure, 0.0], np.float32), (len(images), 1))
+
+    cuts, ways, _ = ways_of(segment.line, inked, lambda images: ask(images, 0.995))
+    assert (len(cuts.parts), asked) == (3, [2])
+    assert ways.glyphs[:, :2].tolist() == [[0, 1], [1, 2]]
+    cuts, ways, _ = ways_of(segment.line, inked, lambda images: ask(images, 0.5))
+    np.testing.assert_array_equal(cuts.seams, all_cuts.seams)
+    assert len(asked) == 3
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_median_of_counted_values_is_that_of_the_values(seed):
+    rng = np.random.default_rng(seed)
+    counts = rng.integers(0, 4, 30)
+    values = rng.permutation(30)
+    assert _median(values, counts) == np.median(values.repeat(counts))
+
+
+def test_the_shipped_model_has_a_companion_for_numbers(model, tmp_path):
+    assert model.for_numbers.checksum == fastmnist.load(GLYPHS).checksum != model.checksum
+    assert model.for_numbers.class_names == model.class_names
+    assert model.for_numbers.can_refuse
+    model.save(tmp_path / "copy.safetensors")
+    copy = fastmnist.load(tmp_path / "copy.safetensors")
+    assert copy.for_numbers.checksum == model.for_numbers.checksum
+    other = fastmnist.Model(model.trained, model.class_names, model.preprocess, model.temperature)
+    assert other.for_numbers is other
 
 
 def test_classes_have_any_names(some, model):

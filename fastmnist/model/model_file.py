@@ -37,6 +37,7 @@ MAX_LAYERS = 19
 MAX_NAMES = 32 * 2**10  # bytes of the class names in the header, half of it
 KIND = Kind("model", 2, MAX_BYTES, max_tensors=2 * MAX_LAYERS, types=("F32", "F16"))
 SHIPPED = Path(__file__).parent / "shipped.safetensors"
+GLYPHS = Path(__file__).parent / "glyphs.safetensors"  # of the same classes, for numbers
 # MNIST's training set, as `train_data_sha256` names it: models of it are tested on the test set that comes with it, as
 # the shipped model is.
 MNIST_SHA256 = "edc0d1098aa497be14ace79ddd5171e5a3dcf9c4d196c015389203eb3ba1f59b"
@@ -89,6 +90,15 @@ class Model:
         of_outputs = self.network.probabilities_of_few(images)
         missing = len(self.class_names) + 1 - of_outputs.shape[1]
         return np.pad(of_outputs, ((0, 0), (0, missing)))
+
+    @cached_property
+    def for_numbers(self) -> "Model":
+        """The model that reads what lies between two cuts of a number: itself, but for the one that ships.
+
+        That one has a companion, which learnt from such pieces (experiments/glyphs.py).
+        """
+        is_shipped = self.checksum is not None and self.checksum == load_model(SHIPPED).checksum
+        return load_model(GLYPHS) if is_shipped else self
 
     @property
     def checksum(self) -> str | None:

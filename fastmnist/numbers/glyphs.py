@@ -1,30 +1,33 @@
-"""Glyphs, some pieces of ink each, in MNIST's form."""
+"""Glyphs, the ink between two cuts each, in MNIST's form."""
 
 import numpy as np
 import numpy.typing as npt
 
-from fastmnist.kernels.picture.glyphs import place_glyphs
+from fastmnist.kernels.numbers.glyphs import place_glyphs
 from fastmnist.shapes import IMAGE_SHAPE, N_PIXELS
 
 ROOM = 9  # times a glyph's pixels: strokes that are made wider need a margin
+Integers = npt.NDArray[np.int32]
 
 
 def to_mnist_form(
-    ink: npt.NDArray[np.uint8], pieces: npt.NDArray[np.int32], glyphs: npt.NDArray[np.int32]
+    ink: npt.NDArray[np.uint8], part_of: Integers, parts: Integers, seams: Integers, glyphs: Integers
 ) -> npt.NDArray[np.uint8]:
     """Return glyphs as MNIST would have them, uint8 (n, 28, 28); one without ink is black.
 
-    ink: uint8 (height, width), 0 for paper and 255 for full ink. pieces: int32 (height, width), the piece that each
-    pixel is of. glyphs: int32 (n, 6), first and last piece, top, left, bottom and right (exclusive).
+    ink: uint8 (height, width), 0 for paper and 255 for full ink. The others as in kernels/numbers/glyphs.py.
     """
     images = np.zeros((len(glyphs), N_PIXELS), np.uint8)
     largest = int(((glyphs[:, 4] - glyphs[:, 2]) * (glyphs[:, 5] - glyphs[:, 3])).max(initial=1))
-    place_glyphs(ink, pieces, glyphs, np.empty((3, max(N_PIXELS, ROOM * largest)), np.float32), images)
+    work = np.empty((3, max(N_PIXELS, ROOM * largest)), np.float32)
+    place_glyphs(ink, part_of, parts, seams, glyphs, work, images)
     return images.reshape(-1, *IMAGE_SHAPE)
 
 
 def place_glyph(ink: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """Return all ink of a picture, uint8 (height, width), as one glyph: uint8 (28, 28)."""
-    whole = np.array([[0, 0, 0, 0, *ink.shape]], np.int32)
-    image: npt.NDArray[np.uint8] = to_mnist_form(ink, np.zeros(ink.shape, np.int32), whole)[0]
+    height, width = ink.shape
+    before_and_after = np.array([0, 1], np.int32), np.full((2, height), -1, np.int32)
+    whole = np.array([[0, 1, 0, 0, height, width]], np.int32)
+    image: npt.NDArray[np.uint8] = to_mnist_form(ink, np.zeros(ink.shape, np.int32), *before_and_after, whole)[0]
     return image

@@ -12,7 +12,7 @@ Grey = npt.NDArray[np.uint8]
 LONGEST = 1600  # pixels: larger pictures are shrunk first; digits of a hundred in a line are still 16 wide
 LEAST_SIDE = 64  # pixels: smaller pictures are enlarged first, at most by
 MOST_ENLARGED = 4
-LOOK = 200  # pixels of the longest side are enough to tell whether the ink is dark
+LOOK = 120  # pixels of the longest side are enough to tell whether the ink is dark
 WINDOW, MOST_WINDOW = 0.4, 81  # of the shorter side, and in pixels: what is narrower is ink, what is wider is paper
 DIM = 64  # grey levels: contrast is relative to no less, or the noise of a black picture would be ink
 MIN_CONTRAST, MIN_SIGNAL = 0.08 * 255, 6.0  # of ink: at least, and in standard deviations of the noise
@@ -48,17 +48,26 @@ def find_ink(picture: Grey, least_scale: float = 0.0) -> Page | None:
     paper = cv2.morphologyEx(smooth, cv2.MORPH_CLOSE, np.ones((window, window), np.uint8)).astype(np.float32)
     contrast = np.clip((paper - dark) * (255 / np.maximum(paper, DIM)), 0, 255).astype(np.uint8)
     threshold = int(cv2.threshold(contrast, 0, 255, cv2.THRESH_OTSU)[0])
-    is_ink = contrast > threshold
-    if not is_ink.any():
+    greys, counts = np.arange(256), cv2.calcHist([contrast], [0], None, [256], [0, 256]).ravel().astype(np.int64)
+    of_paper, of_ink = np.where(greys <= threshold, counts, 0), np.where(greys > threshold, counts, 0)
+    if not of_ink.any():
         return None
-    level = float(np.median(contrast[~is_ink]))
-    noise = 1.4826 * float(np.median(np.abs(contrast[~is_ink] - level)))
-    depth = float(np.median(contrast[is_ink])) - level
+    level = _median(greys, of_paper)
+    noise = 1.4826 * _median(np.abs(greys - level), of_paper)
+    depth = _median(greys, of_ink) - level
     if depth < max(MIN_CONTRAST, MIN_SIGNAL * noise):
         return None
-    ink = np.clip((contrast - level) * (255 / depth), 0, 255)
-    ink[contrast <= level + FAINT * noise] = 0
-    return Page(ink.astype(np.uint8), scale)
+    ink_of = np.clip((greys - level) * (255 / depth), 0, 255)
+    ink_of[greys <= level + FAINT * noise] = 0
+    return Page(cv2.LUT(contrast, ink_of.astype(np.uint8)), scale)
+
+
+def _median(values: npt.NDArray[np.number], counts: npt.NDArray[np.int64]) -> float:
+    """Return the median of values that occur so often, at least one of them at all."""
+    order = np.argsort(values, kind="stable")
+    up_to = counts[order].cumsum()
+    middle = np.searchsorted(up_to, [(up_to[-1] - 1) // 2, up_to[-1] // 2], side="right")
+    return float(values[order][middle].mean())
 
 
 def _sized(picture: Grey, least_scale: float) -> tuple[Grey, float]:

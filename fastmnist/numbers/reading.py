@@ -1,4 +1,4 @@
-"""A picture -> the numbers in it: its ink, its lines, their pieces, and the best way through these."""
+"""A picture -> the numbers in it: its ink, its lines, where these may be cut, and the best way through the cuts."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmnist.errors import DataError
+from fastmnist.numbers.cuts import Cuts, cut
 from fastmnist.numbers.frames import Cell, without_boxes, without_rules
 from fastmnist.numbers.lines import Line, Part, connected_parts, digit_height, find_lines, line_of, without_margin
 from fastmnist.numbers.page import Page, core_of, find_ink
-from fastmnist.numbers.pieces import cut
-from fastmnist.numbers.ways import best_way, find_ways, images_of, with_doubt
+from fastmnist.numbers.ways import Ways, best_way, find_ways, images_of, with_doubt
 
 Grey = npt.NDArray[np.uint8]
 # Given images (n, 28, 28), returns how probable each class is, and last that it is none: float32 (n, n_classes + 1).
@@ -22,6 +22,7 @@ Probabilities = Callable[[Grey], npt.NDArray[np.float32]]
 UNKNOWN, BLANK = "?", " "  # a glyph that is no digit, and an empty box
 IN_BOX = 0.5  # of a box's height: what a digit in it has, if it is not higher
 SMALL, LARGE = 6, 96  # pixels: digits are not lower than that, and are shrunk if they are higher
+SURE = 0.99  # probability of a digit: a part with more is not cut
 MOST_PARTS = 3000  # pieces of ink: more are a photograph, or noise
 
 
@@ -79,19 +80,19 @@ class _Parts(NamedTuple):
     all: list[Part]
 
 
-class _Segment(NamedTuple):
+class Segment(NamedTuple):
     """What stands in a printed box, or a number without boxes; no line where a box is empty."""
 
     line: Line | None
     is_in_box: bool
 
 
-class _Inked(NamedTuple):
+class Inked(NamedTuple):
     """A page's ink without rules and boxes, its map of parts, and its numbers, as segments from left to right."""
 
     page: Page
     part_of: npt.NDArray[np.int32]
-    numbers: list[list[_Segment]]
+    numbers: list[list[Segment]]
 
 
 def read_numbers(
@@ -102,21 +103,30 @@ def read_numbers(
     `length`: how many digits each has, from the first to the second. Raises DataError, without a file's name, where
     there are more pieces of ink than a page of numbers has.
     """
+    inked = find_numbers(picture)
+    if inked is None:
+        return []
+    return _in_order([_read(segments, inked, ask, class_names, length) for segments in inked.numbers])
+
+
+def find_numbers(picture: Grey) -> Inked | None:
+    """Return where the numbers are in a grey picture (height, width), in any order; None where there is no ink.
+
+    Raises DataError as `read_numbers` does.
+    """
     page = find_ink(picture)
     if page is None:
-        return []
+        return None
     parts = _parts_of(page)
     height = digit_height(parts.all) if parts.all else 0.0
     if height < SMALL:
-        return []
+        return None
     if height > LARGE:
         page = find_ink(picture, page.scale * height / LARGE)
         if page is None:
-            return []
+            return None
         parts = _parts_of(page)
-    inked = _find_numbers(page, parts)
-    found = [_read(segments, inked, ask, class_names, length) for segments in inked.numbers]
-    return _in_order(found)
+    return _without_frames(page, parts)
 
 
 def _parts_of(page: Page) -> _Parts:
@@ -127,7 +137,7 @@ def _parts_of(page: Page) -> _Parts:
     return parts
 
 
-def _find_numbers(page: Page, found: _Parts) -> _Inked:
+def _without_frames(page: Page, found: _Parts) -> Inked:
     """Return the numbers on a page, of which the pieces of ink were found."""
     ink, rows = without_boxes(page.ink)
     ink = without_rules(ink)
@@ -135,15 +145,14 @@ def _find_numbers(page: Page, found: _Parts) -> _Inked:
         found = _Parts(*connected_parts(core_of(ink)))
     part_of, parts = found.map, without_margin(found.all, found.map)
     outside = [part for part in parts if not any(_is_in(part, cell) for row in rows for cell in row)]
-    numbers = [[_Segment(line, False)] for line in find_lines(outside)]
+    numbers = [[Segment(line, False)] for line in find_lines(outside)]
     for row in rows:
         segments = [
-            _Segment(line_of([part for part in parts if _is_in(part, cell)], IN_BOX * cell.height), True)
-            for cell in row
+            Segment(line_of([part for part in parts if _is_in(part, cell)], IN_BOX * cell.height), True) for cell in row
         ]
         if any(segment.line for segment in segments):
             numbers.append(segments)
-    return _Inked(page._replace(ink=ink), part_of, numbers)
+    return Inked(page._replace(ink=ink), part_of, numbers)
 
 
 def _is_in(part: Part, cell: Cell) -> bool:
@@ -152,8 +161,8 @@ def _is_in(part: Part, cell: Cell) -> bool:
 
 
 def _read(
-    segments: list[_Segment],
-    inked: _Inked,
+    segments: list[Segment],
+    inked: Inked,
     ask: Probabilities,
     class_names: Sequence[str],
     length: tuple[int, int] | None,
@@ -173,19 +182,18 @@ def _read(
 
 def _read_line(
     line: Line,
-    inked: _Inked,
+    inked: Inked,
     ask: Probabilities,
     class_names: Sequence[str],
     length: tuple[int, int] | None,
 ) -> tuple[list[Digit], float]:
     """Return the digits of a line, one or more, and how sure they are as a whole: 0 where no way has that length."""
-    pieces = cut(line, inked.page.ink, inked.part_of)
-    ways = find_ways(pieces, line.height)
-    doubted = with_doubt(ask(images_of(pieces, ways)))
+    cuts, ways, probabilities = ways_of(line, inked, ask)
+    doubted = with_doubt(ways, probabilities)
     chosen = best_way(ways, doubted, length)
     if chosen is None:  # a number is never dropped, nor cut short
         chosen = best_way(ways, doubted)
-        assert chosen is not None  # noqa: S101  # each piece may be a glyph
+        assert chosen is not None  # noqa: S101  # what lies between two cuts may be a glyph
         chosen = chosen._replace(confidence=0.0)
     digits = []
     for arc in chosen.arcs:
@@ -193,11 +201,29 @@ def _read_line(
         label = class_names[best] if best < len(class_names) else UNKNOWN
         top, left, bottom, right = ways.glyphs[arc, 2:].tolist()
         scale = inked.page.scale
-        first = (math.floor(scale * edge) for edge in (left + pieces.left, top + pieces.top))
-        end = (math.ceil(scale * edge) for edge in (right + pieces.left, bottom + pieces.top))
+        first = (math.floor(scale * edge) for edge in (left + cuts.left, top + cuts.top))
+        end = (math.ceil(scale * edge) for edge in (right + cuts.left, bottom + cuts.top))
         box = Box(*first, *end)
         digits.append(Digit(label, float(doubted[arc, best] / doubted[arc].sum()), box))
     return digits, chosen.confidence
+
+
+def ways_of(line: Line, inked: Inked, ask: Probabilities) -> tuple[Cuts, Ways, npt.NDArray[np.float32]]:
+    """Return the cuts of a line, the ways through them, and what the network says of each way's glyphs.
+
+    Parts that are surely a digit as they stand are not cut.
+    """
+    is_whole = [True] * len(line.parts)
+    while True:
+        cuts = cut(line, inked.page.ink, inked.part_of, is_whole)
+        ways = find_ways(cuts, line.height)
+        probabilities = ask(images_of(cuts, ways))
+        if not all(is_whole):
+            return cuts, ways, probabilities
+        alone = (ways.counts > 0) & (ways.ends == ways.starts + 1)
+        is_whole = (probabilities[alone, :-1].max(axis=1) > SURE).tolist()
+        if all(is_whole):
+            return cuts, ways, probabilities
 
 
 def _around(boxes: list[Box]) -> Box:

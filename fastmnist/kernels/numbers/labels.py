@@ -1,45 +1,6 @@
-"""Maps of which piece each pixel of ink is of: made by seams, measured, and spread over the soft edges of strokes."""
+"""Maps of which part of a line's ink each pixel is of, spread over the soft edges of strokes."""
 
 from fastmnist.kernels.jit import serial_kernel
-
-TOP, LEFT, BOTTOM, RIGHT, AREA = range(5)
-
-
-@serial_kernel
-def split(own, seams, labels):
-    """Fill labels int32 (height, width) with how many seams lie to the left of a pixel, or on it; -1 where not `own`.
-
-    own: bool (height, width). seams: int32 (n, height), the column of each in every row.
-    """
-    height, width = own.shape
-    for y in range(height):
-        for x in range(width):
-            labels[y, x] = -1
-            if own[y, x]:
-                n = 0
-                for seam in range(len(seams)):
-                    n += seams[seam, y] <= x
-                labels[y, x] = n
-
-
-@serial_kernel
-def measure(labels, boxes):
-    """Fill boxes int32 (n, 5) with the top, left, bottom, right (exclusive) and area of labels 0 to n - 1.
-
-    labels: int32 (height, width), -1 for none. A label that is nowhere has the area 0.
-    """
-    height, width = labels.shape
-    for label in range(len(boxes)):
-        boxes[label, TOP], boxes[label, LEFT] = height, width
-        boxes[label, BOTTOM] = boxes[label, RIGHT] = boxes[label, AREA] = 0
-    for y in range(height):
-        for x in range(width):
-            label = labels[y, x]
-            if label >= 0:
-                boxes[label, TOP], boxes[label, BOTTOM] = min(boxes[label, TOP], y), y + 1
-                boxes[label, LEFT] = min(boxes[label, LEFT], x)
-                boxes[label, RIGHT] = max(boxes[label, RIGHT], x + 1)
-                boxes[label, AREA] += 1
 
 
 @serial_kernel

@@ -1,7 +1,7 @@
 """Seams, along which strokes may part: the ways of least ink from the top of a piece of ink to its bottom.
 
-One runs through each column of the middle row; those kept are better than all near them. (Seams of least energy: Avidan
-and Shamir, Seam carving for content-aware image resizing, 2007, section 3.)
+One runs through each column of a row; those kept are better than all near them, and part other ink than those kept
+before. (Seams of least energy: Avidan and Shamir, Seam carving for content-aware image resizing, 2007, section 3.)
 """
 
 import numpy as np
@@ -12,25 +12,55 @@ SIDEWAYS = np.float32(0.1)  # what a step aside costs, in pixels of full ink: a 
 
 
 @serial_kernel
-def find_seams(ink, near, most, table, costs, seams):
+def find_seams(ink, row, near, most, table, costs, seams):
     """Fill seams (m, height) int32 with the columns of seams, from left to right; return how many there are.
 
     ink: uint8 (height, width), 255 for full ink. A seam is kept where it crosses no more than `most` pixels of full
-    ink, and no seam within `near` columns of the middle row costs less. table: float32 (height, width) is scratch.
-    costs: float32 (width,) get what the seam through each column of the middle row costs.
+    ink, and no seam within `near` columns of `row` costs less. table: float32 (height, width) is scratch.
+    costs: float32 (width,) get what the seam through each column of `row` costs.
     """
     height, width = ink.shape
-    middle = (height - 1) // 2
-    _add_up(ink, table, 0, middle, 1)
-    if height > 1:
-        _add_up(ink, table, height - 1, middle + 1, -1)
+    _add_up(ink, table, 0, row, 1)
+    if row + 1 < height:
+        _add_up(ink, table, height - 1, row + 1, -1)
     for x in range(width):
-        costs[x] = table[middle, x] + (_cheapest(table, middle + 1, x)[0] if height > 1 else np.float32(0))
+        costs[x] = table[row, x] + (_cheapest(table, row + 1, x)[0] if row + 1 < height else np.float32(0))
     n = 0
     for x in range(width):
         if costs[x] <= most and n < len(seams) and _is_least(costs, x, near):
-            _trace(table, middle, x, seams[n])
+            _trace(table, row, x, seams[n])
             n += 1
+    return n
+
+
+@serial_kernel
+def keep_unlike(own, seams, costs, n_kept, n, least):
+    """Move those of seams `n_kept` to `n` that part the ink otherwise than all kept before; return how many are kept.
+
+    At least `least` pixels of `own`, bool (height, width), lie between a seam and any other, and on either side of it.
+    seams: int32 (m, height), the last column to the left of each in every row. costs: float32 (m,), moved with them.
+    """
+    for new in range(n_kept, n):
+        is_unlike = _count(own, seams, new, -1) >= least and _count(own, seams, new, -2) >= least
+        for other in range(n_kept):
+            is_unlike = is_unlike and _count(own, seams, new, other) >= least
+        if is_unlike:
+            for y in range(len(own)):
+                seams[n_kept, y] = seams[new, y]
+            costs[n_kept] = costs[new]
+            n_kept += 1
+    return n_kept
+
+
+@inlined
+def _count(own, seams, one, other):
+    """Return how many pixels of `own` lie between two seams; -1 is the left side, -2 the right side."""
+    n, width = 0, own.shape[1]
+    for y in range(len(own)):
+        first = seams[one, y] + 1
+        end = seams[other, y] + 1 if other >= 0 else np.int32(0) if other == -1 else np.int32(width)
+        for x in range(min(first, end), max(first, end)):
+            n += own[y, x]
     return n
 
 
@@ -72,14 +102,14 @@ def _is_least(costs, x, near):
 
 
 @inlined
-def _trace(table, middle, x, seam):
-    """Fill `seam` with the columns of the cheapest way through column x of the middle row."""
-    seam[middle] = x
+def _trace(table, row, x, seam):
+    """Fill `seam` with the columns of the cheapest way through column x of a row."""
+    seam[row] = x
     column = x
-    for y in range(middle - 1, -1, -1):
+    for y in range(row - 1, -1, -1):
         column = _cheapest(table, y, column)[1]
         seam[y] = column
     column = x
-    for y in range(middle + 1, table.shape[0]):
+    for y in range(row + 1, table.shape[0]):
         column = _cheapest(table, y, column)[1]
         seam[y] = column

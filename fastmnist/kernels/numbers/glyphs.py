@@ -1,0 +1,77 @@
+"""Glyphs: the ink between two cuts of a line, found, measured, and brought to MNIST's form.
+
+A line is some parts of ink, in an order. A cut is in one of them: what lies to its left are the parts before, and of
+that part the pixels up to the cut's column in their row. `parts`, int32 (n_cuts,), says which part each cut is in, and
+`seams`, int32 (n_cuts, height), in which columns.
+"""
+
+import numpy as np
+
+from fastmnist.kernels.jit import inlined, serial_kernel
+from fastmnist.kernels.picture.place import place
+
+START, END, TOP, LEFT, BOTTOM, RIGHT = range(6)  # a glyph: its cuts, and its box, right and bottom exclusive
+
+
+@serial_kernel
+def find_glyphs(part_of, boxes, parts, seams, lefts, most_cuts, widest, most_lost, glyphs):
+    """Fill glyphs (m, 6) int32 with what may be a glyph, in the order of their ends; return how many there are.
+
+    part_of: int32 (height, width), the part that each pixel is of, -1 for paper. boxes: int32 (n_parts, 4), top, left,
+    bottom and right of each. lefts: int64 (n_cuts,), the pixels to the left of each cut, which ascend.
+    A glyph ends at most `most_cuts` after it starts, which m has room for. If it does not end at the next cut, it is no
+    wider than `widest`, and its cuts cross each other on `most_lost` pixels at most.
+    """
+    n = 0
+    for end in range(1, len(parts)):
+        for start in range(end - 1, max(-1, end - 1 - most_cuts), -1):
+            area = _measure(part_of, boxes, parts, seams, start, end, glyphs[n])
+            if start < end - 1 and glyphs[n, RIGHT] - glyphs[n, LEFT] > widest:
+                break
+            is_whole = area - (lefts[end] - lefts[start]) <= most_lost
+            if area > 0 and (is_whole or start == end - 1):
+                n += 1
+    return n
+
+
+@inlined
+def _measure(part_of, boxes, parts, seams, start, end, glyph):
+    """Fill `glyph` with the ink between two cuts; return how many pixels it has."""
+    height, width = part_of.shape
+    first, last = parts[start], min(parts[end], len(boxes) - 1)
+    left, right, area = width, 0, 0
+    top, bottom = height, 0
+    for part in range(first, last + 1):
+        box_top, box_left, box_bottom, box_right = boxes[part]
+        for y in range(box_top, box_bottom):
+            begin = max(box_left, seams[start, y] + 1) if part == first else box_left
+            stop = min(box_right, seams[end, y] + 1) if part == parts[end] else box_right
+            for x in range(begin, stop):
+                if part_of[y, x] == part:
+                    area += 1
+                    top, bottom = min(top, y), max(bottom, y + 1)
+                    left, right = min(left, x), max(right, x + 1)
+    glyph[START], glyph[END] = start, end
+    glyph[TOP], glyph[LEFT], glyph[BOTTOM], glyph[RIGHT] = top, left, bottom, right
+    return area
+
+
+@serial_kernel
+def place_glyphs(ink, part_of, parts, seams, glyphs, work, images):
+    """Fill images (n, 784) uint8 with glyphs (n, 6) int32 in MNIST's form; one without ink stays as it is.
+
+    ink: uint8 (height, width), 0 for paper, 255 for full ink. part_of: int32 (height, width), -1 for paper.
+    work: float32 (3, m), m at least 784, and 9 times the pixels of the largest box.
+    """
+    share = np.float32(1 / 255)
+    for i in range(len(glyphs)):
+        start, end, top, left, bottom, right = glyphs[i]
+        width = right - left
+        for y in range(top, bottom):
+            line = work[0, (y - top) * width : (y - top + 1) * width]
+            for x in range(width):
+                part = part_of[y, left + x]
+                is_behind = part > parts[start] or (part == parts[start] and left + x > seams[start, y])
+                is_before = part < parts[end] or (part == parts[end] and left + x <= seams[end, y])
+                line[x] = ink[y, left + x] * share if is_behind and is_before else np.float32(0)
+        place(work[0], bottom - top, width, work[1], work[2], images[i])
