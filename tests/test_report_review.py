@@ -204,3 +204,5 @@ def test_a_saved_model_of_other_classes_names_them(run_cli, digits, tmp_path):
     tree = tree_of((tmp_path / "r.html").read_bytes())
     assert table_of(tree) == run.stdout
     assert set(labels_in(tree)) <= {'"odd, or so"', "even"}
+    for item in by_id(tree, "rows"):
+        assert {name.text for name in item.iter("b")} == {"odd, or so", "even"}

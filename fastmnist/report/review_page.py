@@ -26,7 +26,7 @@ GUESSES = 3
 
 
 class _Doubt(NamedTuple):
-    """A row to look at: how sure the model is, its number among all rows, its image, its line and what is in it."""
+    """A row to look at: how sure the model is, its number among all rows, its image (784,) and its line."""
 
     confidence: float
     number: int
@@ -123,9 +123,9 @@ class ReviewPage:
 
     def _shown(self, doubts: list[_Doubt], starts: dict[int, int]) -> Iterator[str]:
         """Yield the pictures of doubtful rows, with the best guesses, that of the row first."""
-        names = [*self._model.class_names, NO_DIGIT]
+        names = [*self._model.class_names, *([NO_DIGIT] if self._model.can_refuse else [])]
         for doubt, probabilities in zip(doubts, self._probabilities(doubts), strict=True):
-            order = np.argsort(-probabilities, kind="stable").tolist()
+            order = np.argsort(-probabilities[: len(names)], kind="stable").tolist()
             order.remove(doubt.label)
             guesses = " ".join(
                 f"<span><b>{text(names[guess])}</b> {percent(float(probabilities[guess]))}</span>"
