@@ -10,7 +10,7 @@ from fastmnist.report.page import percent, table
 WIDTH, HEIGHT = 360, 260  # of a chart, in units of its own
 LEFT, RIGHT, TOP, BOTTOM = 52, 20, 12, 34  # what is around the axes
 TICKS = 5
-_SETS = {"train": "training", "validation": "held out"}
+_SETS = {"train": "training", "validation": "held out (dashed)"}
 _LARGE = 1e9  # a number in a file that is no loss of a training
 
 
@@ -82,7 +82,7 @@ def curves(history: Any) -> str:
     rows = [
         [f"{epoch:g}", *(f"{history[name][row]:.6f}" for name in names)] for row, epoch in enumerate(history["epoch"])
     ]
-    heads = ["epoch", *(f"{what}, {_SETS[of]}" for of, what in (name.split("_") for name in names))]
+    heads = ["epoch", *(name.replace("_", " ") for name in names)]
     return (
         _curve(history, "loss", lambda value: f"{value:g}")
         + _curve(history, "accuracy", lambda value: f"{100 * value:g}\N{NO-BREAK SPACE}%")

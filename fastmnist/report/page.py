@@ -75,9 +75,9 @@ def table(head: list[str], rows: list[list[str]], caption: str) -> str:
     )
 
 
-def facts(facts: list[tuple[str, str]]) -> str:
+def facts(known: list[tuple[str, str]]) -> str:
     """Return the inside of a list of definitions: a name, as plain text, and a value, as HTML, each."""
-    return "".join(f"<div><dt>{text(name)}</dt><dd>{value}</dd></div>\n" for name, value in facts)
+    return "".join(f"<div><dt>{text(name)}</dt><dd>{value}</dd></div>\n" for name, value in known)
 
 
 def error_list(errors: list[str], n_errors: int) -> str:

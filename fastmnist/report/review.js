@@ -9,6 +9,7 @@ let isSaved = true;
 
 for (const row of rows) addControls(row);
 document.getElementById("bar").hidden = false;
+document.getElementById("no-script").hidden = true;
 document.getElementById("save").addEventListener("click", save);
 list.addEventListener("focusin", event => event.target.select?.());
 list.addEventListener("click", event => {

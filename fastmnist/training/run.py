@@ -96,9 +96,9 @@ def _whole(images: LabelledImages, prefix: str, what: str, skip_unreadable: bool
 
 
 def _history(epochs: Sequence[EpochDone]) -> dict[str, list[float]]:
-    """Return the columns of a table of the epochs, or of up to MOST_EPOCHS of them that are as far apart, the last too.
+    """Return the columns of a table with a row for each epoch, or for every k-th up to the last if there are too many.
 
-    A column without a figure is left out. Six decimals are what a --history file has.
+    A column that lacks a figure is left out. Figures have six decimals, as in a --history file.
     """
     step = -(-len(epochs) // MOST_EPOCHS)
     told = epochs[::-step][::-1]
