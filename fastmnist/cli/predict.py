@@ -5,11 +5,11 @@ from typing import Any
 
 import click
 
-from fastmnist.cli.inputs import all_inputs, inputs_argument, list_options
+from fastmnist.cli.inputs import all_inputs, count_for_bar, inputs_argument, list_options
 from fastmnist.cli.options import model_option, open_model, preprocess_option, quiet_option, threads_option
 from fastmnist.cli.predict_output import RowOptions, check_options, fit_for, open_output, row_options
 from fastmnist.cli.predict_preview import Preview, show_options
-from fastmnist.cli.terminal import on_terminal, say
+from fastmnist.cli.terminal import say
 
 
 @click.command()
@@ -46,7 +46,6 @@ def predict(
     options = RowOptions(**row_settings)
     check_options(options)
     from fastmnist.cli.quiet import quiet_libraries
-    from fastmnist.inputs.paths import count_rows
 
     paths = all_inputs("INPUT", inputs, files_from, null)
     if files_from is None:
@@ -54,8 +53,7 @@ def predict(
     loaded = open_model(model)
     preprocess = _preprocess(preprocess, loaded.preprocess)
     preview = Preview(loaded, preprocess, n_shown, dump)
-    is_countable = on_terminal() and files_from is None and "-" not in inputs
-    n_rows = count_rows(inputs) // options.shard[1] if is_countable else None
+    n_rows = count_for_bar(inputs, files_from, options.shard[1])
     start = time.perf_counter()
     with quiet_libraries(), open_output(options, loaded, {"--preprocess": preprocess}, n_rows) as output:
         for predictions in loaded.stream(
