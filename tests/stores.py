@@ -1,6 +1,6 @@
 """A small server that speaks as much of S3 as fastmnist needs, and plain HTTP, on the loopback interface.
 
-moto says more of S3, but brings half a hundred packages. Here the faults are part of it: which requests are answered
+moto says more of S3, but brings thirty packages. Here the faults are part of it: which requests are answered
 with 503 is counted, so that every run meets the same.
 """
 
@@ -23,7 +23,7 @@ class Store(ThreadingHTTPServer):
     """The server. Its objects are `bucket/key` -> bytes; every n-th request is refused where `refuse_every` is n.
 
     requests: the method and path of each. sends_ranges: whether parts of files are sent. always: path -> the status
-    that every request for it gets.
+    that every request for it gets. private: paths that are given to those who say their name and password.
     """
 
     daemon_threads = True
@@ -31,7 +31,7 @@ class Store(ThreadingHTTPServer):
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.objects, self.requests, self.always = {}, [], {}
+        self.objects, self.requests, self.always, self.private = {}, [], {}, set()
         self.refuse_every = self.always_put = None
         self.sends_ranges = True
         self.lock, self.numbers = threading.Lock(), itertools.count(1)
@@ -42,7 +42,13 @@ class Store(ThreadingHTTPServer):
         """What S3's libraries look for, so that they find this server; without a key no credentials are found."""
         nowhere = {"AWS_CONFIG_FILE": "/nowhere", "AWS_SHARED_CREDENTIALS_FILE": "/nowhere"}
         given = {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret}
-        return {"AWS_ENDPOINT_URL": self.url, "AWS_EC2_METADATA_DISABLED": "true", "AWS_PROFILE": None, **nowhere, **given}
+        return {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_PROFILE": None,
+            **nowhere,
+            **given,
+        }
 
     def hold_after(self, n_requests):
         """Answer so many requests, and then none until `release`; `held` is set by the first that waits."""
@@ -69,7 +75,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
         return going_on
 
-    def do_GET(self):  # noqa: N802 (the name is http.server's)
+    def do_GET(self):
         url = urlsplit(self.path)
         name, query = unquote(url.path).lstrip("/"), parse_qs(url.query, keep_blank_values=True)
         if self.refused(name):
@@ -81,11 +87,16 @@ class Handler(BaseHTTPRequestHandler):
         elif name in self.server.objects:
             self.send_object(self.server.objects[name])
         else:
-            self.fail(404, "NoSuchKey" if any(key.startswith(name.split("/")[0]) for key in self.server.objects) else "NoSuchBucket")
+            self.fail(
+                404,
+                "NoSuchKey"
+                if any(key.startswith(name.split("/")[0]) for key in self.server.objects)
+                else "NoSuchBucket",
+            )
 
     do_HEAD = do_GET  # noqa: N815
 
-    def do_PUT(self):  # noqa: N802
+    def do_PUT(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         name = unquote(urlsplit(self.path).path).lstrip("/")
         if self.server.always_put:
@@ -105,6 +116,8 @@ class Handler(BaseHTTPRequestHandler):
         who = re.search(r"Credential=([^/]+)/", self.headers.get("Authorization", ""))
         if self.server.refuse_every and number % self.server.refuse_every == 0:
             self.fail(503, "SlowDown")
+        elif name in self.server.private and not self.headers.get("Authorization", "").startswith("Basic "):
+            self.fail(401, "")
         elif name in self.server.always:
             self.fail(self.server.always[name], "AccessDenied" if self.server.always[name] == 403 else "InternalError")
         elif not name.startswith(WEB + "/") and (who is None or who[1] != KEY):

@@ -37,22 +37,20 @@ def server(pictures):
 
 
 @pytest.fixture
-def run_there(run_cli, server, tmp_path):
-    """Run a command that finds the server, and keeps parts below tmp_path."""
+def run_there(run_cli, server):
+    """Run a command that finds the server."""
 
-    def run(*arguments, **given):
-        environment = {**server.environment(**given), "XDG_DATA_HOME": None}
-        return run_cli(*arguments, env=environment)
+    def run(*arguments, keys=(KEY, SECRET)):
+        return run_cli(*arguments, env=server.environment(*keys))
 
     return run
 
 
-@pytest.fixture
-def expected(run_cli, pictures):
+@pytest.fixture(scope="module")
+def expected(pictures):
     """The rows that a run on this machine writes, with the addresses in place of the paths."""
-    run = run_cli("predict", pictures)
-    assert run.code == 0, run.stderr
-    return run.stdout.replace(bytes(pictures.parent), f"s3://{BUCKET}".encode())
+    rows = subprocess.run(cli_command("predict", pictures), env=cli_environment(), check=True, capture_output=True)
+    return rows.stdout.replace(bytes(pictures.parent), f"s3://{BUCKET}".encode())
 
 
 def test_refused_requests_change_nothing(server, run_there, expected, tmp_path):
@@ -64,11 +62,15 @@ def test_refused_requests_change_nothing(server, run_there, expected, tmp_path):
     assert not any(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(("key", "secret"), [(WRONG, "hush-hush"), (None, None)])
-def test_wrong_credentials_are_one_line_without_them(server, run_there, key, secret):
-    run = run_there("predict", f"s3://{BUCKET}/pictures", "-q", "-o", "rows.csv", key=key, secret=secret)
+@pytest.mark.parametrize("keys", [(WRONG, "hush-hush"), (None, None)])
+def test_wrong_credentials_are_one_line_without_them(server, run_there, keys):
+    run = run_there("predict", f"s3://{BUCKET}/pictures", "-q", "-o", "rows.csv", keys=keys)
     assert (run.code, run.stdout) == (1, b"")
-    found = "the credentials were refused (InvalidAccessKeyId)" if key else "no credentials that can be used (NoCredentialsError)"
+    found = (
+        "the credentials were refused (InvalidAccessKeyId)"
+        if keys[0]
+        else "no credentials that can be used (NoCredentialsError)"
+    )
     assert run.stderr == (
         f"fastmnist: error: s3://{BUCKET}/pictures: {found}, expected some that are good for it; "
         "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE\n"
@@ -76,7 +78,7 @@ def test_wrong_credentials_are_one_line_without_them(server, run_there, key, sec
 
 
 def test_wrong_credentials_for_the_output_are_told_before_the_work(server, run_there, pictures):
-    run = run_there("predict", pictures, "-q", "-o", f"s3://{OUT}", key=WRONG, secret="hush-hush")
+    run = run_there("predict", pictures, "-q", "-o", f"s3://{OUT}", keys=(WRONG, "hush-hush"))
     assert run.code == 1
     assert run.stderr.startswith(f"fastmnist: error: s3://{OUT}: the credentials were refused (InvalidAccessKeyId), ")
     assert run.stderr.count("\n") == 1
@@ -114,7 +116,10 @@ def test_an_upload_that_failed_is_made_again_without_the_work(server, run_there,
     server.always_put = 403
     run = run_there(*job)
     assert run.code == 1
-    assert f"fastmnist: error: s3://{OUT}: access denied (AccessDenied), expected a place that can be written; " in run.stderr
+    assert (
+        f"fastmnist: error: s3://{OUT}: access denied (AccessDenied), expected a place that can be written; "
+        in run.stderr
+    )
     assert (tmp_path / "part").read_bytes() == expected
     server.always_put = None
     server.requests.clear()
@@ -143,7 +148,10 @@ def test_evaluate_takes_a_table_or_arrays_at_an_address(server, run_cli, run_the
     images, labels = digits[0][:200], digits[1][:200]
     np.savez_compressed(tmp_path / "set.npz", x_test=images, y_test=labels)
     server.objects[f"{WEB}/set.npz"] = (tmp_path / "set.npz").read_bytes()
-    local, there = run_cli("evaluate", "set.npz", "--json"), run_there("evaluate", f"{server.url}/{WEB}/set.npz", "--json")
+    local, there = (
+        run_cli("evaluate", "set.npz", "--json"),
+        run_there("evaluate", f"{server.url}/{WEB}/set.npz", "--json"),
+    )
     assert json.loads(there.stdout) == json.loads(local.stdout)
     folder = run_there("evaluate", f"s3://{BUCKET}/pictures", "-q")
     assert folder.code == 1

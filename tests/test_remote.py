@@ -290,10 +290,13 @@ def test_what_nothing_can_be_read_with_ends_the_job(server, address, told):
     ("address", "told"),
     [
         ("file:///etc/passwd", "file:///etc/passwd: file://, expected a path for a file of this machine; name that"),
-        ("nothing://a.png", "nothing://a.png: nothing://, expected s3://, gs://, https://, or another protocol of fsspec "
-                            "whose package is installed"),
+        (
+            "no://a.png",
+            "no://a.png: no://, expected s3://, gs://, https://, or another protocol of fsspec whose package is "
+            "installed",
+        ),
     ],
-)  # fmt: skip
+)
 def test_an_address_that_is_none_is_a_row(address, told, memory):
     memory("/a.png", SEVEN)
     assert [row[-1] for row in rows_of([address, "memory://a.png", address])] == [told, None, told]
@@ -313,7 +316,22 @@ def test_credentials_that_are_wrong_end_the_job(server, monkeypatch, key, told, 
     assert not {KEY, SECRET, "WRONG"} & set(str(error.value).replace(",", " ").split())
 
 
-@pytest.mark.parametrize(("protocol", "missing"), [("s3", "s3fs"), ("https", "aiohttp"), ("gs", "gcsfs"), ("s3", "fsspec")])
+def test_a_web_servers_credentials_are_those_of_netrc(server, monkeypatch, tmp_path):
+    server.objects[f"{WEB}/a.png"] = SEVEN
+    server.private.add(f"{WEB}/a.png")
+    address = f"{server.url}/{WEB}/a.png"
+    with pytest.raises(
+        RemoteError, match=r"a.png: the credentials were refused \(401\), expected some that are good for"
+    ):
+        rows_of([address])
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password hush")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    assert [error for *_, error in rows_of([address])] == [None]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "missing"), [("s3", "s3fs"), ("https", "aiohttp"), ("gs", "gcsfs"), ("s3", "fsspec")]
+)
 def test_a_missing_extra_is_named(protocol, missing, monkeypatch):
     for name in [name for name in sys.modules if name.partition(".")[0] in (missing, "fsspec")]:
         monkeypatch.delitem(sys.modules, name)
@@ -330,7 +348,9 @@ class AnsweredError(Exception):
 
     def __init__(self, code="", status=0, http=0):
         super().__init__(f"signed with {SECRET}")
-        self.response = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}} if code or status else None
+        self.response = (
+            {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}} if code or status else None
+        )
         self.status = http
 
 
@@ -352,7 +372,8 @@ class AnsweredError(Exception):
         (TimeoutError(SECRET), "no answer (TimeoutError)", Scope.PASSING),
         (ConnectionResetError(SECRET), "no answer (ConnectionResetError)", Scope.PASSING),
         (ValueError(SECRET), "nothing that its server can give (ValueError)", Scope.FILE),
-        (type("ProfileNotFound", (Exception,), {})(), "no credentials that can be used (ProfileNotFound)", Scope.CREDENTIALS),
+        (type("ProfileNotFound", (Exception,), {})(), "no credentials that can be used (ProfileNotFound)",
+         Scope.CREDENTIALS),
         (ZeroDivisionError(SECRET), "no answer (ZeroDivisionError)", Scope.FILE),
     ],
 )  # fmt: skip
@@ -399,7 +420,9 @@ def test_a_part_is_uploaded_once_at_the_end(server, tmp_path):
     with pytest.raises(OutputError, match=r"part: begun with -o \"s3://bucket/out.csv\", expected \"s3://bucket/other"):
         write_rows(tmp_path / "part", 3, resume=True, address=f"s3://{BUCKET}/other.csv")
     assert write_rows(tmp_path / "part", 3, resume=True) == 2
-    assert server.objects[f"{BUCKET}/out.csv"] == FORM.header + b"".join(b"%c.png,,7,0.900000\n" % name for name in b"abc")
+    assert server.objects[f"{BUCKET}/out.csv"] == FORM.header + b"".join(
+        b"%c.png,,7,0.900000\n" % name for name in b"abc"
+    )
     assert sorted(tmp_path.iterdir()) == []
     assert [name for method, name in server.requests if method == "PUT"] == [f"{BUCKET}/out.csv"]
 
@@ -413,7 +436,9 @@ def test_an_upload_is_tried_again(server, tmp_path):
 
 def test_an_upload_that_fails_leaves_the_part(server, tmp_path, notes):
     server.always_put = 403
-    with pytest.raises(OutputError, match=r"^s3://bucket/out.csv: access denied \(AccessDenied\), expected a place that"):
+    with pytest.raises(
+        OutputError, match=r"^s3://bucket/out.csv: access denied \(AccessDenied\), expected a place that"
+    ):
         write_rows(tmp_path / "part", 3)
     assert notes == [f"{tmp_path}/part keeps the rows so far; to continue, run the same command with --resume"]
     server.always_put = None
@@ -445,8 +470,9 @@ def test_without_a_name_the_part_is_in_the_users_own_cache(server, tmp_path, mon
     ],
 )
 def test_a_place_that_cannot_be_written_is_known_before_the_work(server, tmp_path, address, told):
-    with pytest.raises((OutputError, RemoteError), match=told), remote_part_file(
-        address, tmp_path / "part", JOB, FORM, resume=False
+    with (
+        pytest.raises((OutputError, RemoteError), match=told),
+        remote_part_file(address, tmp_path / "part", JOB, FORM, resume=False),
     ):
         pytest.fail("it has begun")
     assert sorted(tmp_path.iterdir()) == []
@@ -471,6 +497,8 @@ def test_any_number_of_threads_may_read_at_once(server, digits, tmp_path):
 def test_a_length_that_is_not_told_is_an_error(monkeypatch, memory):
     memory("/a-idx3-ubyte", b"x")
     monkeypatch.setattr(store, "attempt", lambda *_: None)
-    monkeypatch.setattr("fastmnist.remote.file.attempt", lambda *_: type("Stream", (), {"size": None, "close": print})())
+    monkeypatch.setattr(
+        "fastmnist.remote.file.attempt", lambda *_: type("Stream", (), {"size": None, "close": print})()
+    )
     with pytest.raises(DataError, match=r"^memory://a: its server does not say how long it is, expected to be told; "):
         RemoteFile(b"memory://a")

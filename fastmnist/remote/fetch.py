@@ -8,6 +8,7 @@ from typing import NamedTuple
 from fastmnist.errors import DataError
 from fastmnist.images.files import MAX_FILE_BYTES, File, wrong_size
 from fastmnist.remote.store import CONNECTIONS, read_start
+from fastmnist.threads import startable
 
 AHEAD = 64  # pictures asked for before their turn
 START_BYTES = 4 << 20  # of each picture is fetched before its turn; of the few that are larger the whole in its turn
@@ -50,16 +51,19 @@ class Fetcher:
     """Threads that fetch, started as they are needed and ended with the context."""
 
     def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="fetch")
+        self._pool: ThreadPoolExecutor | None = None  # begun when it is first needed
 
     def __enter__(self) -> "Fetcher":
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)  # not to wait for a server that does not answer
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)  # not to wait for a server that does not answer
 
     def begin(self, address: bytes) -> Fetching:
         """Begin to fetch a picture."""
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(max(1, startable(CONNECTIONS + 1) - 1), thread_name_prefix="fetch")
         return Fetching(address, self._pool.submit(read_start, address, START_BYTES, _EXPECTED))
 
     def batches(self, pictures: Iterator[Wanted], most: int) -> Iterator[list[Fetched]]:
