@@ -1,6 +1,7 @@
 """Errors the user can fix, each a one-line message."""
 
 import os
+import re
 
 AnyPath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
@@ -41,9 +42,20 @@ class ClusterError(FastmnistError):
     """A cluster can't be used: no scheduler answers, it was lost, or its workers are not fit for the job."""
 
 
+class RemoteError(FastmnistError):
+    """Nothing of a store can be used now: it does not answer, refuses the credentials, or lacks its package."""
+
+
+# In an address: the user before the host, and the query, which may be a signature.
+_ADDRESS = re.compile(r"(?<=://)(?:[^/\s?#]*@)?([^\s?]*)(\?\S+)?")
+
+
 def printable(path: AnyPath) -> str:
-    r"""Return `path` as printable text: control and undecodable characters escaped (`\n`, `\udcff`)."""
-    text = os.fsdecode(path)
+    r"""Return `path` as printable text: control and undecodable characters escaped (`\n`, `\udcff`).
+
+    Of an address, https://host/a.png?signature, what may be secret is left out.
+    """
+    text = _ADDRESS.sub(lambda found: found[1] + ("?..." if found[2] else ""), os.fsdecode(path))
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

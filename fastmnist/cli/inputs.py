@@ -5,6 +5,8 @@ from typing import Any
 
 import click
 
+from fastmnist.cli.terminal import on_terminal
+
 
 def inputs_argument(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Add the argument of any number of paths, called `name` in the help."""
@@ -39,3 +41,13 @@ def all_inputs(name: str, inputs: tuple[str, ...], files_from: str | None, null:
     if inputs.count("-") + (files_from == "-") > 1:
         raise click.UsageError("stdin can be read only once: give - once")
     return inputs if files_from is None else chain(inputs, read_list(files_from, b"\0" if null else b"\n"))
+
+
+def count_for_bar(inputs: tuple[str, ...], files_from: str | None, n_shards: int) -> int | None:
+    """Return about how many rows there will be, for a bar; None where there is none, or counting would take long."""
+    from fastmnist.inputs.paths import count_rows
+    from fastmnist.remote.address import is_address
+
+    if not on_terminal() or files_from is not None or "-" in inputs or any(map(is_address, inputs)):
+        return None
+    return count_rows(inputs) // n_shards

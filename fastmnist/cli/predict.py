@@ -6,11 +6,11 @@ from typing import Any
 import click
 
 from fastmnist.cli.cluster import dask_option, opened_cluster
-from fastmnist.cli.inputs import all_inputs, inputs_argument, list_options
+from fastmnist.cli.inputs import all_inputs, count_for_bar, inputs_argument, list_options
 from fastmnist.cli.options import model_option, open_model, preprocess_option, quiet_option, threads_option
 from fastmnist.cli.predict_output import RowOptions, check_options, fit_for, open_output, row_options
 from fastmnist.cli.predict_preview import Preview, open_review, show_options
-from fastmnist.cli.terminal import on_terminal, say
+from fastmnist.cli.terminal import say
 
 
 @click.command()
@@ -55,7 +55,6 @@ def predict(
     if dask is not None and (n_shown or dump or report):
         raise click.UsageError("--show, --dump-preprocessed and --report see what this process reads: leave out --dask")
     from fastmnist.cli.quiet import quiet_libraries
-    from fastmnist.inputs.paths import count_rows
 
     paths = all_inputs("INPUT", inputs, files_from, null)
     if files_from is None:
@@ -63,8 +62,7 @@ def predict(
     loaded = open_model(model)
     preprocess = _preprocess(preprocess, loaded.preprocess)
     preview = Preview(loaded, preprocess, n_shown, dump)
-    is_countable = on_terminal() and files_from is None and "-" not in inputs
-    n_rows = count_rows(inputs) // options.shard[1] if is_countable else None
+    n_rows = count_for_bar(inputs, files_from, options.shard[1])
     start = time.perf_counter()
     with (
         quiet_libraries(),

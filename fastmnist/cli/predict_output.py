@@ -42,12 +42,13 @@ class RowOptions:
     form: str
     probabilities: bool
     min_confidence: float | None
+    part: str | None
     shard: tuple[int, int]
     resume: bool
 
 
 def job_options(what: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Add --output, --shard and --resume, for rows of `what`."""
+    """Add --output, --part, --shard and --resume, for rows of `what`."""
 
     def add(command: Callable[..., Any]) -> Callable[..., Any]:
         for option in (
@@ -57,8 +58,12 @@ def job_options(what: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]
                 help=f"Only every N-th {what}, from the I-th on: shards 1/N to N/N together are all {what}s.",
             ),
             click.option(
+                "--part", metavar="FILE", type=click.Path(readable=False),
+                help="Where the rows lie until they are uploaded to an address.  [default: the user's cache folder]",
+            ),
+            click.option(
                 "-o", "--output", metavar="FILE", type=click.Path(readable=False),
-                help="File to write, all or nothing.  [default: stdout]",
+                help="File or address (s3://...) to write, all or nothing.  [default: stdout]",
             ),
         ):  # fmt: skip
             command = option(command)
@@ -153,7 +158,7 @@ def open_output(options: RowOptions, model: "Model", job: dict[str, Any], n_rows
         **job,
     }
     with (
-        open_target(options.output, row_format, job, options.shard, resume=options.resume) as target,
+        open_target(options.output, row_format, job, options.shard, resume=options.resume, part=options.part) as target,
         ProgressBar(n_rows, "predicting", shown=n_rows != 1 and not target.stream.isatty()) as bar,
     ):
         yield RowOutput(target, row_format, bar)
@@ -161,15 +166,23 @@ def open_output(options: RowOptions, model: "Model", job: dict[str, Any], n_rows
 
 @contextmanager
 def open_target(
-    path: str | None, row_format: "RowFormat", job: dict[str, Any], shard: tuple[int, int], *, resume: bool
+    path: str | None,
+    row_format: "RowFormat",
+    job: dict[str, Any],
+    shard: tuple[int, int],
+    *,
+    resume: bool,
+    part: str | None,
 ) -> Iterator[Target]:
-    """Yield where the rows of a format go: to stdout, or all or nothing to the file at `path`. Raises OutputError.
+    """Yield where the rows of a format go: to stdout, or all or nothing to the file or address `path`.
 
-    A part file is resumed only by an equal job.
+    A part file, which for an address may be named, is resumed only by an equal job. Raises OutputError, RemoteError.
     """
     from fastmnist.inputs.selection import Selection
     from fastmnist.output.atomic import is_direct
     from fastmnist.output.part_file import part_file
+    from fastmnist.output.remote_part import remote_part_file
+    from fastmnist.remote.address import is_address
     from fastmnist.version import __version__
 
     if path is None or is_direct(path):
@@ -180,21 +193,28 @@ def open_target(
             stream.flush()
         return
     job = {"fastmnist_version": __version__, **job, "--shard": list(shard)}
-    with part_file(path, job, row_format, resume=resume) as part:
-        yield Target(part.file, Selection(*shard, part.count_known), part)
+    with (
+        remote_part_file(path, part, job, row_format, resume=resume)
+        if is_address(path)
+        else part_file(path, job, row_format, resume=resume)
+    ) as opened:
+        yield Target(opened.file, Selection(*shard, opened.count_known), opened)
 
 
-def check_resumable(output: str | None, resume: bool) -> None:
-    """Raise UsageError where there is no file to resume."""
+def check_output(output: str | None, part: str | None, resume: bool) -> None:
+    """Raise UsageError where there is no file to resume, or no address that needs a part."""
     from fastmnist.output.atomic import is_direct
+    from fastmnist.remote.address import is_address
 
+    if part is not None and (output is None or not is_address(output)):
+        raise click.UsageError("--part needs -o with an address, as s3://bucket/out.csv; a file's part lies beside it")
     if resume and (output is None or is_direct(output)):
         raise click.UsageError("--resume needs -o FILE, a regular file")
 
 
 def check_options(options: RowOptions) -> None:
     """Raise UsageError for options that do not go together."""
-    check_resumable(options.output, options.resume)
+    check_output(options.output, options.part, options.resume)
     if options.form == "kaggle" and (options.probabilities or options.min_confidence is not None):
         raise click.UsageError("--format kaggle has no columns for --probabilities or --min-confidence")
 

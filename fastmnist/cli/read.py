@@ -2,16 +2,16 @@
 
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from fastmnist.cli.cluster import dask_option, opened_cluster
-from fastmnist.cli.inputs import all_inputs, inputs_argument, list_options
+from fastmnist.cli.inputs import all_inputs, count_for_bar, inputs_argument, list_options
 from fastmnist.cli.options import model_option, open_model, quiet_option, threads_option
-from fastmnist.cli.predict_output import check_resumable, job_options, open_target
-from fastmnist.cli.terminal import ProgressBar, complain_of, on_terminal, say
+from fastmnist.cli.predict_output import check_output, job_options, open_target
+from fastmnist.cli.terminal import ProgressBar, complain_of, say
 
 if TYPE_CHECKING:
     from fastmnist.numbers.reading import PageRead
@@ -77,6 +77,7 @@ def read(
     min_confidence: float | None,
     draw: str | None,
     output: str | None,
+    part: str | None,
     shard: tuple[int, int],
     resume: bool,
     dask: str | None,
@@ -91,7 +92,7 @@ def read(
     A picture without a number, or that can't be read, keeps a row without text, and a line on stderr says why. The
     exit code is then 1.
     """
-    check_resumable(output, resume)
+    check_output(output, part, resume)
     if digits and form == "jsonl":
         raise click.UsageError("--format jsonl has the digits of each number: leave out --digits")
     from fastmnist.cli.quiet import quiet_libraries
@@ -108,11 +109,11 @@ def read(
     }
     counts, start = _Counts(), time.perf_counter()
     draw_page = _drawing(draw)
-    n_pictures = _n_pictures(inputs, files_from, shard[1])
+    n_pictures = count_for_bar(inputs, files_from, shard[1])
     with (
         quiet_libraries(),
         opened_cluster(dask) as cluster,
-        open_target(output, rows, job, shard, resume=resume) as target,
+        open_target(output, rows, job, shard, resume=resume, part=part) as target,
         ProgressBar(n_pictures, "reading", "pictures", shown=n_pictures != 1 and not target.stream.isatty()) as bar,
     ):
         for page in loaded.read_stream(paths, length=length, selection=target.selection, cluster=cluster):
@@ -156,14 +157,6 @@ def _row_format(form: str, digits: bool, min_confidence: float | None) -> "Numbe
     if form == "jsonl":
         return NumberLines(min_confidence=min_confidence)
     return NumberRows(digits=digits, min_confidence=min_confidence)
-
-
-def _n_pictures(inputs: Iterable[str], files_from: str | None, n_shards: int) -> int | None:
-    """Return about how many pictures there are, for a bar; None where that is not known or there is no bar."""
-    from fastmnist.inputs.paths import count_rows
-
-    is_countable = on_terminal() and files_from is None and "-" not in inputs
-    return count_rows(inputs) // n_shards if is_countable else None
 
 
 def _drawing(folder: str | None) -> Callable[["PageRead"], None]:

@@ -50,14 +50,25 @@ def _picture(page: "PageRead") -> "NDArray[np.uint8] | None":
     import numpy as np
 
     from fastmnist.images.decode import decode_picture
-    from fastmnist.images.files import read_file
     from fastmnist.images.pages import decode_pages
 
     try:
-        data = read_file(page.path)
+        data = _content(page.path)
         if page.page is None:
             return decode_picture(data, page.path)
         picture = next(islice(decode_pages(data, page.path), page.page, None), None)
         return picture if isinstance(picture, np.ndarray) else None
     except DataError:
         return None
+
+
+def _content(path: bytes) -> bytes:
+    """Return a picture's file. Raises DataError, RemoteError."""
+    from fastmnist.images.files import read_file
+    from fastmnist.remote.address import is_address
+    from fastmnist.remote.fetch import Fetcher
+
+    if not is_address(path):
+        return read_file(path)
+    with Fetcher() as fetcher:
+        return fetcher.begin(path).content()

@@ -17,6 +17,7 @@ from fastmnist.inputs.npz import is_numpy_file
 from fastmnist.inputs.parquet import is_parquet
 from fastmnist.inputs.pickles import is_pickle, refusal
 from fastmnist.inputs.table import is_table
+from fastmnist.remote.address import is_address
 
 _EXPECTED = (
     "a folder with IDX files or a folder of pictures for each class (0/ to 9/), a zip file of such folders, "
@@ -37,6 +38,11 @@ def open_dataset(path: AnyPath) -> Dataset:
         return Corrected(path) if is_corrected(path) else PixelTable(path)
     if is_numpy_file(path):
         return NumpyFile(path)
+    if is_address(path):
+        raise DataError(
+            f"{printable(path)}: an address, expected that of a table (.csv) or an .npz file; copy any other data set "
+            "to this machine first"
+        )
     if os.path.isfile(path):
         return _open_file(path)
     files = find_idx_files(path)

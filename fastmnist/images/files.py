@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastmnist.errors import DataError, printable, reason
+from fastmnist.errors import AnyPath, DataError, printable, reason
 from fastmnist.kernels import read_files as kernel
 from fastmnist.kernels.opaque import find_opaque
 
@@ -70,6 +70,14 @@ def _read_together(paths: Sequence[bytes]) -> list[File | None]:
     ]
 
 
+def wrong_size(path: AnyPath, found: str) -> DataError:
+    """Return the error for an image file of a size, in words, that none may have."""
+    return DataError(
+        f"{printable(path)}: {found}, expected an image of 1 to {MAX_FILE_BYTES} bytes "
+        f"({MAX_FILE_BYTES >> 20} MB); replace it"
+    )
+
+
 def read_file(path: bytes) -> bytes:
     """Return the content of the regular file `path`, not empty and at most MAX_FILE_BYTES long.
 
@@ -83,10 +91,7 @@ def read_file(path: bytes) -> bytes:
             raise DataError(f"{printable(path)}: {kind}, expected an image file; name a regular file")
         size = status.st_size
         if not 0 < size <= MAX_FILE_BYTES:
-            raise DataError(
-                f"{printable(path)}: {size} bytes, expected an image of 1 to {MAX_FILE_BYTES} bytes "
-                f"({MAX_FILE_BYTES >> 20} MB); replace it"
-            )
+            raise wrong_size(path, f"{size} bytes")
         file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
         try:
             data = os.read(file, size)

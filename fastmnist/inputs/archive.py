@@ -9,8 +9,8 @@ import zlib
 from types import TracebackType
 
 from fastmnist.errors import AnyPath, DataError, printable, reason
-from fastmnist.images.files import MAX_FILE_BYTES, File
-from fastmnist.inputs.files import RawStream, open_regular
+from fastmnist.images.files import MAX_FILE_BYTES, File, wrong_size
+from fastmnist.inputs.files import RawStream, length_of, open_regular
 from fastmnist.inputs.items import MAX_DEFLATE_RATIO
 
 MAGICS = (b"PK\x03\x04", b"PK\x05\x06")  # the second: an archive of nothing
@@ -96,10 +96,7 @@ class Archive:
                 raise DataError(f"{self._where(name)}: no such file in the zip file, {EXPECTED}")
             n_bytes = self.size(name)
             if not 0 < n_bytes <= MAX_FILE_BYTES:
-                raise DataError(
-                    f"{self._where(name)}: {n_bytes} bytes, expected an image of 1 to {MAX_FILE_BYTES} bytes "
-                    f"({MAX_FILE_BYTES >> 20} MB); replace it"
-                )
+                raise wrong_size(self.path + b"/" + name, f"{n_bytes} bytes")
             stream = self.open(name)
             try:
                 data = stream.read(n_bytes)
@@ -112,7 +109,7 @@ class Archive:
     def _check_sizes(self) -> None:
         """Raise BadZipFile where members overlap, or claim more than can be compressed: a bomb."""
         members = self._members.values()
-        n_bytes = os.fstat(self._file.fileno()).st_size
+        n_bytes = length_of(self._file)
         if sum(info.compress_size for info in members) > n_bytes:
             raise zipfile.BadZipFile("its members overlap")
         for info in members:

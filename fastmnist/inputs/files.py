@@ -8,6 +8,7 @@ import zlib
 from typing import Protocol
 
 from fastmnist.errors import AnyPath, DataError, printable, reason
+from fastmnist.remote.address import is_address
 
 GZIP_MAGIC = b"\x1f\x8b"
 READ_ERRORS = (OSError, EOFError, zlib.error)  # what reading from `expanded` may raise: all three happen
@@ -33,11 +34,15 @@ class RawStream(ByteStream, Protocol):
     def readinto(self, buffer: bytearray | memoryview, /) -> int | None: ...  # noqa: D102 (the class says it)
 
 
-def open_regular(path: AnyPath) -> io.FileIO:
-    """Open a regular file for reading, unbuffered. Never waits for a FIFO and never opens a device.
+def open_regular(path: AnyPath) -> io.RawIOBase:
+    """Open a regular file, or one at an address, for reading, unbuffered. Never waits for a FIFO or opens a device.
 
-    Raises DataError if `path` is missing, unreadable or not a regular file.
+    Raises DataError if `path` is missing, unreadable or not a regular file; RemoteError.
     """
+    if is_address(path):
+        from fastmnist.remote.file import RemoteFile
+
+        return RemoteFile(os.fsencode(path))
     try:
         mode = os.stat(path).st_mode
         if not stat.S_ISREG(mode):
@@ -51,6 +56,14 @@ def open_regular(path: AnyPath) -> io.FileIO:
         ) from error
 
 
+def length_of(file: io.BufferedReader | io.RawIOBase) -> int:
+    """Return how many bytes a regular file has, or one at an address. Raises OSError."""
+    place = file.tell()
+    n_bytes = file.seek(0, os.SEEK_END)
+    file.seek(place)
+    return n_bytes
+
+
 def expanded(stream: ByteStream, head: bytes = b"") -> RawStream:
     """Return the content of a stream, gunzipped if it is gzip, which its first two bytes tell.
 
@@ -60,7 +73,7 @@ def expanded(stream: ByteStream, head: bytes = b"") -> RawStream:
     """
     head = head or stream.read(len(GZIP_MAGIC))
     content: RawStream = Pushback(stream, head)
-    if isinstance(stream, io.FileIO) and stream.seekable():
+    if isinstance(stream, io.RawIOBase) and stream.seekable():
         stream.seek(-len(head), os.SEEK_CUR)
         content = stream
     if not head.startswith(GZIP_MAGIC):

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmnist.errors import AnyPath, DataError, printable, reason
-from fastmnist.inputs.files import GZIP_MAGIC, READ_ERRORS, RawStream, expanded, open_regular
+from fastmnist.inputs.files import GZIP_MAGIC, READ_ERRORS, RawStream, expanded, length_of, open_regular
 from fastmnist.inputs.items import ItemReader, times
 from fastmnist.shapes import EXPECTED_SQUARES, IMAGE_SHAPE, square_side
 
@@ -231,10 +231,10 @@ class _IdxReader(ItemReader):
         return magic[2], struct.unpack(f">{n_dimensions}I", sizes)
 
 
-def _file_reader(file: io.FileIO, path: AnyPath, content: str) -> _IdxReader:
+def _file_reader(file: io.RawIOBase, path: AnyPath, content: str) -> _IdxReader:
     """Return the reader of a regular file, plain or gzip by its content."""
     try:
-        stream, n_file = expanded(file), os.fstat(file.fileno()).st_size
+        stream, n_file = expanded(file), length_of(file)
     except OSError as error:
         raise DataError(f"{printable(path)}: {reason(error)}, expected an IDX file; get the file again") from error
     return _IdxReader(stream, path, content, n_file=n_file)

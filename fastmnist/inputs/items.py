@@ -62,7 +62,7 @@ class ItemReader:
     def skip(self, n_items: int) -> None:
         """Pass over the next items. Raises DataError if the stream is damaged there or ends."""
         n_left = n_items * self._item_bytes
-        if isinstance(self._stream, io.FileIO) and self._stream.seekable():
+        if isinstance(self._stream, io.RawIOBase) and self._stream.seekable():
             self._stream.seek(n_left, os.SEEK_CUR)
             self._n_read += n_left
             return

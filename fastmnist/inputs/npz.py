@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from fastmnist.errors import AnyPath, DataError, printable
 from fastmnist.inputs.archive import Archive
-from fastmnist.inputs.files import open_regular
+from fastmnist.inputs.files import length_of, open_regular
 from fastmnist.inputs.npy import SAMPLE, NpyReader, scale_of, to_uint8
 
 Half = Literal["train", "test"]
@@ -221,7 +221,7 @@ def _open_array(path: AnyPath, key: str | None) -> Iterator[NpyReader]:
     """Yield the reader of a .npy file, or of the array `key` in an .npz file. Raises DataError."""
     if key is None:
         with open_regular(path) as file:
-            yield NpyReader(file, path, os.fstat(file.fileno()).st_size)
+            yield NpyReader(file, path, length_of(file))
         return
     member = os.fsencode(f"{key}.npy")
     with Archive(path) as archive:

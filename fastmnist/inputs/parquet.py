@@ -179,7 +179,7 @@ def _arro3(name: str) -> Any:
     return import_extra("arro3.io", "parquet", f"{name}: a Parquet file", DataError)
 
 
-def _record_batches(file: io.FileIO, batch_rows: int, name: str) -> Iterator[Any]:
+def _record_batches(file: io.RawIOBase, batch_rows: int, name: str) -> Iterator[Any]:
     """Yield the record batches of a file. Raises DataError where its decoder gives up."""
     try:
         yield from _arro3(name).read_parquet(file, batch_size=batch_rows)

@@ -44,12 +44,12 @@ class Layout(NamedTuple):
     batch_rows: int
 
 
-def check(file: io.FileIO, path: AnyPath) -> Layout:
+def check(file: io.RawIOBase, path: AnyPath) -> Layout:
     """Return the layout of an open Parquet file. Raises DataError where it is damaged, or beyond the bounds."""
     return _Checker(file, path).check()
 
 
-def count_rows(file: io.FileIO, path: AnyPath) -> int:
+def count_rows(file: io.RawIOBase, path: AnyPath) -> int:
     """Return how many rows the footer names. Raises DataError."""
     return _Checker(file, path).n_rows
 
@@ -57,7 +57,7 @@ def count_rows(file: io.FileIO, path: AnyPath) -> int:
 class _Checker:
     """Checks a file, from its footer to its pages."""
 
-    def __init__(self, file: io.FileIO, path: AnyPath) -> None:
+    def __init__(self, file: io.RawIOBase, path: AnyPath) -> None:
         self._file, self._name = file, printable(path)
         self._n_bytes = os.fstat(file.fileno()).st_size
         self._footer = self._read_footer()

@@ -13,10 +13,13 @@ from fastmnist.inputs import npz, parquet
 from fastmnist.inputs.archive import MAGICS as ZIP_MAGICS
 from fastmnist.inputs.archive import Archive, split_path
 from fastmnist.inputs.files import folders_within, is_folder
-from fastmnist.inputs.idx import looks_like_idx, peek_magic, peek_n_images
+from fastmnist.inputs.idx import is_idx_magic, looks_like_idx, peek_magic, peek_n_images
 from fastmnist.inputs.pickles import is_pickle, refusal
 from fastmnist.inputs.stdin import NAME as STDIN
 from fastmnist.inputs.table import estimate_rows, is_table
+from fastmnist.remote.address import is_address, name_in
+from fastmnist.remote.store import is_folder as is_remote_folder
+from fastmnist.remote.store import list_folder
 
 _log = logging.getLogger(__name__)
 
@@ -31,6 +34,7 @@ class Kind(Enum):
     """How an input is read."""
 
     IMAGE = auto()
+    REMOTE = auto()  # a picture at an address
     IDX = auto()
     TABLE = auto()
     NUMPY = auto()
@@ -102,7 +106,11 @@ def find_inputs(inputs: Iterable[bytes | str], ignored: Ignored | None = None) -
         if path == b"-":
             yield Input(STDIN.encode(), Kind.STDIN)
             continue
-        mode = _mode(path)
+        try:
+            mode = _mode(path)
+        except DataError as error:  # an address that is none
+            yield Input(path, error=str(error))
+            continue
         if not stat.S_ISDIR(mode):
             yield _named(path, mode)
             continue
@@ -146,7 +154,7 @@ def is_one_picture(inputs: Sequence[str]) -> bool:
         return False
     path = os.fsencode(inputs[0])
     mode = _mode(path)
-    return not stat.S_ISDIR(mode) and _named(path, mode).kind is Kind.IMAGE
+    return not stat.S_ISDIR(mode) and _named(path, mode).kind in (Kind.IMAGE, Kind.REMOTE)
 
 
 def _named(path: bytes, mode: int) -> Input:
@@ -155,6 +163,8 @@ def _named(path: bytes, mode: int) -> Input:
         return Input(path, Kind.TABLE)
     if npz.is_numpy_file(path):
         return Input(path, Kind.NUMPY)
+    if is_address(path):
+        return _at_address(path)
     if not stat.S_ISREG(mode):
         archive, inner = split_path(path) or (b"", b"")
         if peek_magic(archive) in ZIP_MAGICS:
@@ -168,6 +178,20 @@ def _named(path: bytes, mode: int) -> Input:
     if parquet.is_parquet(path, magic):
         return Input(path, Kind.PARQUET)
     return Input(path, Kind.ZIP if magic in ZIP_MAGICS else Kind.IMAGE)
+
+
+def _at_address(path: bytes) -> Input:
+    """Return a file at an address as an input: what is called a picture is not looked at, which takes a while."""
+    magic = b"" if _is_called_picture(name_in(path)) else peek_magic(path)
+    if is_pickle(path, magic):
+        return Input(path, error=str(refusal(path)))
+    if is_idx_magic(magic):
+        return Input(path, Kind.IDX)
+    return Input(path, Kind.ZIP if magic in ZIP_MAGICS else Kind.REMOTE)
+
+
+def _is_called_picture(name: bytes) -> bool:
+    return name.lower().rpartition(b".")[2] in IMAGE_SUFFIXES
 
 
 def pictures_in(archive: Archive, inner: bytes, ignored: Ignored) -> list[bytes]:
@@ -210,7 +234,10 @@ def folders_in(path: bytes) -> list[bytes]:
 
 
 def _mode(path: bytes) -> int:
-    """Return the `st_mode` of `path`, links followed, or 0 where there is none."""
+    """Return the `st_mode` of `path`, links followed, or 0 where there is none; of an address the kind alone."""
+    if is_address(path):
+        is_folder_there = not _is_called_picture(name_in(path)) and is_remote_folder(path)
+        return stat.S_IFDIR if is_folder_there else stat.S_IFREG
     try:
         return os.stat(path).st_mode
     except OSError:
@@ -227,6 +254,10 @@ def _walk(folder: bytes, ignored: Ignored) -> Iterator[Input]:
                 pending += sorted(_listing(path, ignored), reverse=True)
             except OSError as error:
                 yield _unlisted(path.rstrip(b"/") or b"/", error)
+            except DataError as error:
+                yield Input(path, error=str(error))
+        elif is_address(path):
+            yield Input(path, Kind.REMOTE)
         elif b"." not in os.path.basename(path) and stat.S_ISREG(_mode(path)) and looks_like_idx(path):
             ignored.add_idx(path)
         else:
@@ -234,26 +265,36 @@ def _walk(folder: bytes, ignored: Ignored) -> Iterator[Input]:
 
 
 def _listing(folder: bytes, ignored: Ignored) -> Iterator[bytes]:
-    """Yield the paths in `folder` to visit, in any order: folders with a slash appended. Raises OSError."""
+    """Yield the paths in `folder` to visit, in any order: folders with a slash appended.
+
+    Raises OSError, and of an address DataError and RemoteError.
+    """
+    for path, is_a_folder in list_folder(folder) if is_address(folder) else _entries(folder, ignored):
+        name = os.path.basename(path).lower()
+        _, dot, suffix = name.rpartition(b".")
+        if name.startswith(b"."):
+            continue
+        if is_a_folder:
+            yield path + b"/"
+        elif suffix in IMAGE_SUFFIXES:
+            yield path
+        elif name.removesuffix(b".gz").endswith(b"ubyte"):
+            ignored.add_idx(path)
+        elif dot:
+            ignored.other_files += 1
+        else:
+            yield path
+
+
+def _entries(folder: bytes, ignored: Ignored) -> Iterator[tuple[bytes, bool]]:
+    """Yield the path of everything in `folder`, and whether it is a folder; not links to folders. Raises OSError."""
     with os.scandir(folder) as found:
         for entry in found:
-            name = entry.name.lower()
-            _, dot, suffix = name.rpartition(b".")
-            if name.startswith(b"."):
-                continue
-            if is_folder(entry):
-                if entry.is_symlink():
-                    ignored.folder_links += 1
-                else:
-                    yield entry.path + b"/"
-            elif suffix in IMAGE_SUFFIXES:
-                yield entry.path
-            elif name.removesuffix(b".gz").endswith(b"ubyte"):
-                ignored.add_idx(entry.path)
-            elif dot:
-                ignored.other_files += 1
+            is_a_folder = is_folder(entry)
+            if is_a_folder and entry.is_symlink():
+                ignored.folder_links += not entry.name.startswith(b".")
             else:
-                yield entry.path
+                yield entry.path, is_a_folder
 
 
 def _unlisted(folder: bytes, error: OSError) -> Input:

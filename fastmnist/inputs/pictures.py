@@ -20,6 +20,7 @@ from fastmnist.inputs.paths import Ignored, Input, Kind, find_inputs
 from fastmnist.inputs.selection import Selection
 from fastmnist.inputs.stdin import open_stdin
 from fastmnist.inputs.workers import open_pool
+from fastmnist.remote.fetch import Fetcher, Fetching
 
 Grey = npt.NDArray[np.uint8]
 Made = TypeVar("Made")
@@ -44,7 +45,8 @@ def read_pictures(
     """Yield what `read` makes of the picture files of `inputs`, in order; up to `threads` threads call it.
 
     Folders are walked as stream.py walks them. What can't be read is an item with a message. Only items of the
-    `selection` are read. Logged as warnings: empty folders, and at the end the kinds of files that were ignored.
+    `selection` are read. Logged as warnings: empty folders, and at the end the kinds of files that were ignored. Raises
+    RemoteError.
     """
     selection, ignored = selection or Selection(), Ignored()
     yield from read_found(find_inputs(inputs, ignored), read, threads, selection)
@@ -54,31 +56,34 @@ def read_pictures(
 
 def read_found(inputs: Iterable[Input], read: Read[Made], threads: int, selection: Selection) -> Iterator[Item[Made]]:
     """Yield what `read_pictures` does, of files that were found."""
-    with open_pool(threads) as pool:
+    with open_pool(threads) as pool, Fetcher() as fetcher:
         waiting: deque[Future[Item[Made]]] = deque()
         for found in inputs:
             taken = selection.take([found.path], [None])
             if taken.positions:
-                waiting.append(pool.submit(_item, found, taken.numbers[0], read))
+                fetching = fetcher.begin(found.path) if found.kind is Kind.REMOTE else None
+                waiting.append(pool.submit(_item, found, taken.numbers[0], read, fetching))
             if len(waiting) > AHEAD * threads:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
 
 
-def _item(found: Input, number: int, read: Read[Made]) -> Item[Made]:
+def _item(found: Input, number: int, read: Read[Made], fetching: Fetching | None) -> Item[Made]:
     name = printable(found.path)
     try:
         if found.error is not None:
             raise DataError(found.error)
-        if found.kind not in (Kind.IMAGE, Kind.STDIN):
+        if found.kind not in (Kind.IMAGE, Kind.REMOTE, Kind.STDIN):
             raise DataError(f"{name}: a file of many images, expected pictures of numbers; use fastmnist predict")
-        return Item(found.path, number, list(read_pages(_content(found), found.path, read)))
+        return Item(found.path, number, list(read_pages(_content(found, fetching), found.path, read)))
     except DataError as error:
         return Item(found.path, number, [str(error)])
 
 
-def _content(found: Input) -> bytes:
+def _content(found: Input, fetching: Fetching | None) -> bytes:
+    if fetching is not None:
+        return fetching.content()
     if found.kind is not Kind.STDIN:
         return read_file(found.path)
     content = open_stdin()

@@ -82,7 +82,7 @@ def find_runs(
     with Workers(1) as workers:
         reading = Reading(preprocess, BATCH_SIZE, selection, workers, ask)
         for (kind, archive), group in groupby(find_inputs(inputs, ignored), together):
-            if kind is Kind.IMAGE:
+            if kind in (Kind.IMAGE, Kind.REMOTE):
                 yield from _file_runs(group, selection, n_files)
             elif kind is Kind.ZIP:
                 yield from _zip_runs(archive, [found.inner for found in group], ignored, selection)

@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import chain, groupby, islice
 from typing import NamedTuple
 
@@ -25,6 +26,7 @@ from fastmnist.inputs.selection import Selection
 from fastmnist.inputs.stdin import open_stdin
 from fastmnist.inputs.table import Table, open_table
 from fastmnist.inputs.workers import Workers
+from fastmnist.remote.fetch import Fetcher, Wanted
 from fastmnist.shapes import N_PIXELS, SIDE
 
 _log = logging.getLogger(__name__)
@@ -76,6 +78,8 @@ def read_found(inputs: Iterable[Input], reading: Reading, ignored: Ignored) -> I
     for (kind, archive), group in groupby(inputs, together):
         if kind is Kind.IMAGE:
             yield from _image_batches(group, reading)
+        elif kind is Kind.REMOTE:
+            yield from _remote_batches(group, reading)
         elif kind is Kind.ZIP:
             yield from _zip_batches(archive, (found.inner for found in group), ignored, reading)
         else:
@@ -98,7 +102,24 @@ def _image_batches(images: Iterable[Input], reading: Reading, read: ReadFiles = 
             yield _image_batch(chosen, taken.numbers, reading, read)
 
 
-def _image_batch(images: list[Input], numbers: range, reading: Reading, read: ReadFiles) -> Batch:
+def _remote_batches(pictures: Iterable[Input], reading: Reading) -> Iterator[Batch]:
+    """Yield the selected pictures that lie at addresses. Raises RemoteError."""
+    with Fetcher() as fetcher:
+        for fetched in fetcher.batches(_wanted(pictures, reading.selection), reading.batch_size):
+            files = {picture.address: picture.file for picture in fetched}
+            images, numbers = [Input(picture.address) for picture in fetched], [picture.number for picture in fetched]
+            yield _image_batch(images, numbers, reading, partial(map, files.__getitem__))
+
+
+def _wanted(pictures: Iterable[Input], selection: Selection) -> Iterator[Wanted]:
+    """Yield the selected pictures."""
+    for picture in pictures:
+        taken = selection.take([picture.path], [None])
+        if taken.positions:
+            yield Wanted(picture.path, taken.numbers[0])
+
+
+def _image_batch(images: list[Input], numbers: Sequence[int], reading: Reading, read: ReadFiles) -> Batch:
     """Return the digits in the image files."""
     paths = [image.path for image in images]
     pixels = np.zeros((len(images), N_PIXELS), np.uint8)

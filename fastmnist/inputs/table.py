@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmnist.errors import AnyPath, DataError, printable, reason
-from fastmnist.inputs.files import READ_ERRORS, ByteStream, expanded, open_regular
+from fastmnist.inputs.files import READ_ERRORS, ByteStream, expanded, length_of, open_regular
 from fastmnist.inputs.levels import SAMPLE
 from fastmnist.shapes import N_PIXELS
 
@@ -187,7 +187,7 @@ def estimate_rows(path: AnyPath) -> int:
         with open_regular(path) as file:
             head = file.read(_BLOCK_BYTES)
             n_lines = head.count(b"\n")
-            return max(1, n_lines * os.fstat(file.fileno()).st_size // max(1, len(head)))
+            return max(1, n_lines * length_of(file) // max(1, len(head)))
     except (DataError, OSError):
         return 1
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numba
-import platformdirs
 from numba.core import config
 
+from fastmnist.folders import user_cache
 from fastmnist.version import __version__
 
 _log = logging.getLogger(__name__)
@@ -53,22 +53,13 @@ def cache_folder() -> Path | None:
 
     It is below NUMBA_CACHE_DIR where that is set, else below the user's cache folder; None for a user without a home.
     """
-    user_folder = Path(config.CACHE_DIR).absolute() / "fastmnist" if config.CACHE_DIR else _user_folder()
+    user_folder = Path(config.CACHE_DIR).absolute() / "fastmnist" if config.CACHE_DIR else user_cache()
     if user_folder is None:
         return None
     digest = hashlib.sha256(f"{__version__} {numba.__version__}".encode())
     for source in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(source.name.encode() + source.read_bytes())
     return user_folder / f"kernels-{digest.hexdigest()[:16]}"
-
-
-def _user_folder() -> Path | None:
-    """Return fastmnist's folder in the user's cache, None where HOME is unset and nobody else knows it."""
-    try:
-        folder = platformdirs.user_cache_path("fastmnist")
-    except RuntimeError:
-        return None
-    return folder if folder.is_absolute() else None  # older versions return ~ as it is
 
 
 _folder = cache_folder()

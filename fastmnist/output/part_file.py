@@ -10,7 +10,7 @@ import json
 import logging
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO
 
 from fastmnist.errors import AnyPath, OutputError, printable, reason
@@ -28,14 +28,13 @@ class PartFile:
     n_known: how many of them were met so far; n_failed: how many of those have no label.
     """
 
-    def __init__(self, path: AnyPath, job: dict[str, Any], row_format: RowFormat, *, resume: bool) -> None:
-        """Open the part of `path`: an empty one, or where `resume` is set one that was made by the same `job`.
+    def __init__(self, path: bytes, job: dict[str, Any], row_format: RowFormat, *, resume: bool) -> None:
+        """Open the part at `path`: an empty one, or where `resume` is set one that was made by the same `job`.
 
         The header is written, or found there. Raises OutputError where the part is another job's, or another process
         is writing it, and OSError.
         """
-        self._target = target_of(path)
-        self.path, self._job_path = self._target + b".part", self._target + b".part.json"
+        self.path, self._job_path = path, path + b".json"
         self.n_known = self.n_failed = 0
         self._format = row_format
         self._end = 0  # of the rows that are known
@@ -156,17 +155,16 @@ class PartFile:
         self._end = place
         self.file.seek(place)
 
-    def finish(self) -> None:
-        """Put the rows on the disk and into their place. Raises OutputError where there are too many rows; OSError."""
+    def finish(self, place: Callable[[BinaryIO], None]) -> None:
+        """Let `place` put the rows into their place. Raises OutputError where there are too many rows; OSError."""
         if self._is_reading:
             if self._read_row(1) is not None:
                 raise self._refusal(f"more rows than the {self.n_known:,} of the inputs: they have changed")
             self._end_reading()
-        replace(self.file, self.path, self._target)
+        place(self.file)
         with contextlib.suppress(OSError):
             self.file.close()
             os.unlink(self._job_path)
-        sync_folder(self._target)
 
     def abandon(self) -> str | None:
         """Close the part, which stays if it has any rows; return a line that says how to resume it."""
@@ -242,14 +240,33 @@ def part_file(path: AnyPath, job: dict[str, Any], row_format: RowFormat, *, resu
     says so. Raises OutputError where writing fails or a resumed part does not fit.
     """
     with writing_errors(path):
-        part = PartFile(path, job, row_format, resume=resume)
-        try:
+        target = target_of(path)
+        part_path = target + b".part"
+
+        def place(file: BinaryIO) -> None:
+            replace(file, part_path, target)
+
+        with kept_part(part_path, job, row_format, place, resume=resume) as part:
             yield part
-            part.finish()
-        except BaseException:
-            if note := part.abandon():
-                _log.warning(note)
-            raise
+        sync_folder(target)
+
+
+@contextlib.contextmanager
+def kept_part(
+    path: bytes, job: dict[str, Any], row_format: RowFormat, place: Callable[[BinaryIO], None], *, resume: bool
+) -> Iterator[PartFile]:
+    """Open the part at `path` (see PartFile), which `place` puts into its place at the end of the context.
+
+    On any exception the part stays if it has rows: a line is logged that says so.
+    """
+    part = PartFile(path, job, row_format, resume=resume)
+    try:
+        yield part
+        part.finish(place)
+    except BaseException:
+        if note := part.abandon():
+            _log.warning(note)
+        raise
 
 
 def _open_locked(path: bytes) -> BinaryIO:
