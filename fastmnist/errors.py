@@ -32,6 +32,10 @@ class OutputError(FastmnistError):
     """A result can't be written."""
 
 
+class MissingExtraError(FastmnistError, ImportError):
+    """What was asked for needs a package that an extra of fastmnist installs."""
+
+
 def printable(path: AnyPath) -> str:
     r"""Return `path` as printable text: control and undecodable characters escaped (`\n`, `\udcff`)."""
     text = os.fsdecode(path)
