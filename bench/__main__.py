@@ -8,7 +8,7 @@ from bench import report
 from bench.machine import describe
 from bench.settings import Settings, WrongResultError
 
-SECTIONS = ("kernels", "training", "inference", "commands", "pictures", "numbers", "scaling", "startup")
+SECTIONS = ("kernels", "training", "inference", "commands", "pictures", "numbers", "scaling", "startup", "estimator")
 
 
 def main() -> int:

@@ -46,6 +46,10 @@ class RemoteError(FastmnistError):
     """Nothing of a store can be used now: it does not answer, refuses the credentials, or lacks its package."""
 
 
+class MissingExtraError(FastmnistError, ImportError):
+    """What was asked for needs a package that an extra of fastmnist installs."""
+
+
 # In an address: the user before the host, and the query, which may be a signature.
 _ADDRESS = re.compile(r"(?<=://)(?:[^/\s?#]*@)?([^\s?]*)(\?\S+)?")
 

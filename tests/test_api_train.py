@@ -122,6 +122,9 @@ BAD_SETTINGS = {
     "words for sizes": ({"hidden": "100"}, "hidden '100': expected a tuple of whole numbers"),
     "fractions for sizes": ({"hidden": (10.5,)}, r"hidden \(10.5,\): expected a tuple of whole numbers"),
     "out of range": ({"momentum": 2}, "momentum 2: expected a number from 0 to below 1"),
+    "no hidden layers": ({"hidden": ()}, "no hidden layers, expected the sizes of one or more"),
+    "no file could hold it": ({"hidden": (100_000,)}, "a network of .* bytes, expected at most"),
+    "too deep for a file": ({"hidden": (1,) * 20}, "21 layers, expected at most"),
     "all held out": ({"validation": 50}, "50 of 50 images held out"),
 }
 

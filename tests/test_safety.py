@@ -156,6 +156,7 @@ def test_images_may_be_memory_mapped(network, pixels, tmp_path):
 WATCH = """
 import os, pkgutil, signal, sys, threading, warnings, logging
 import numpy as np, numba
+import sklearn.utils.multiclass  # what it sets itself is not ours
 from numba.core import config
 
 def outside():

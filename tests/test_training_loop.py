@@ -122,10 +122,22 @@ def test_the_size_of_a_call_never_changes_the_weights(samples_per_call, some, mo
 
 def test_a_call_takes_whole_batches_and_fewer_of_a_larger_network():
     for n_parameters, batch_size in [(80_000, 32), (80_000, 100), (10**6, 128), (10**7, 4096), (10**9, 1)]:
-        n_samples = training_module._samples_per_call(n_parameters, batch_size)
+        n_samples = training_module._samples_per_call(784, n_parameters, batch_size)
         assert n_samples % batch_size == 0
         most = max(batch_size, min(training_module.SAMPLES_PER_CALL, 20e9 / (3 * n_parameters)))
         assert most - batch_size < n_samples <= most
+
+
+@pytest.mark.parametrize(("n_in", "expected"), [(1, 2048), (784, 2048), (785, 2016), (7840, 192), (10**6, 32)])
+def test_a_call_takes_fewer_samples_of_more_inputs(n_in, expected):
+    assert training_module._samples_per_call(n_in, 80_000, 32) == expected
+
+
+def test_batches_that_no_list_can_hold_are_refused():
+    inputs = np.broadcast_to(np.float32(0), (70_000, 40_000))
+    recipe = replace(SMALL, hidden=(1,), batch_size=65_536)
+    with pytest.raises(TrainingError, match="batches of 65,536 x 40,000 inputs, expected at most 2,147,483,647 in all"):
+        Training(inputs, np.zeros(70_000, np.uint8), recipe)
 
 
 def test_equal_runs_give_equal_bytes(some):

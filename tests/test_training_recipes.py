@@ -54,6 +54,7 @@ def test_metadata_tells_every_setting_that_is_on():
     ("settings", "told"),
     [
         ({"hidden": (5, 0)}, "hidden 5,0: expected a number from 1 to 100000"),
+        ({"hidden": ()}, "no hidden layers, expected the sizes of one or more"),
         ({"epochs": 0}, "epochs 0: expected a number of at least 1"),
         ({"learning_rate": float("inf")}, "learning rate inf: expected a number above 0"),
         ({"weight_decay": -0.1}, "weight decay -0.1"),

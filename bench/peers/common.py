@@ -30,6 +30,15 @@ class Result:
     warmup_seconds: float = 0.0
 
 
+@dataclass(frozen=True)
+class FitResult:
+    """A classifier that was fitted: wall seconds of the whole `fit`, the accuracy on a test set, the epochs it took."""
+
+    seconds: float
+    accuracy: float
+    epochs: int
+
+
 def starting_parameters(
     n_in: int, hidden: tuple[int, ...], seed: int, initial: Parameters | None, dtype: npt.DTypeLike
 ) -> Parameters:

@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 
-from bench.peers.common import Bytes, Parameters, Result
+from bench.peers.common import Bytes, FitResult, Floats, Parameters, Result
 
 
 def train(
@@ -48,3 +48,27 @@ def train(
         classifier.fit(np.multiply(pixels, np.float32(1 / 255), dtype=np.float32), labels)
         seconds = time.perf_counter() - start
     return Result(seconds / epochs, classifier.coefs_, classifier.intercepts_)
+
+
+def fit_defaults(
+    features: Floats,
+    labels: Bytes,
+    test_features: Floats,
+    test_labels: Bytes,
+    *,
+    hidden: tuple[int, ...],
+    epochs: int,
+    threads: int = 2,
+) -> FitResult:
+    """Fit an MLPClassifier as it is by default (Adam), for up to `epochs`, or until it says that it has converged."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.neural_network import MLPClassifier
+    from threadpoolctl import threadpool_limits
+
+    classifier = MLPClassifier(hidden, max_iter=epochs, random_state=0)
+    with threadpool_limits(threads, user_api="blas"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the number of epochs is ours to choose
+        start = time.perf_counter()
+        classifier.fit(features, labels)
+        seconds = time.perf_counter() - start
+    return FitResult(seconds, float(classifier.score(test_features, test_labels)), classifier.n_iter_)

@@ -11,7 +11,6 @@ import numpy as np
 
 from fastmnist.errors import ModelError, TrainingError
 from fastmnist.evaluation import evaluate
-from fastmnist.model.model_file import check_storable
 from fastmnist.model.network import Float32, Network, Order, Uint8
 from fastmnist.shapes import N_PIXELS
 from fastmnist.training.augmentation import Augmenter
@@ -24,6 +23,8 @@ from fastmnist.training.trainer import Trainer
 # are summed: equal runs must give equal bytes.
 MULTIPLICATIONS_PER_CALL = 20_000_000_000
 SAMPLES_PER_CALL = 2048  # the lists of their non-zero inputs fit a second-level cache or two
+INPUTS_PER_CALL = SAMPLES_PER_CALL * N_PIXELS  # the lists have room for all of them
+MAX_INPUTS = 2**31 - 1  # positions in the lists are int32
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,7 @@ class Training:
         """Take pixels (n_samples, n_in) and labels (n_samples,), n_samples at least 1.
 
         With `start`, training begins with its parameters; its layers are the recipe's, and its last output stays the
-        last one where that is "no digit". Raises TrainingError for a network that no model file may hold, and for
-        settings that do not fit the data.
+        last one where that is "no digit". Raises TrainingError for settings that do not fit the data.
         """
         n_samples = len(pixels) - recipe.validation
         if n_samples < 1:
@@ -84,7 +84,6 @@ class Training:
         self.pixels, self.labels, self.recipe = pixels[:n_samples], labels[:n_samples], recipe
         self._all, self.held_out = (pixels, labels), (pixels[n_samples:], labels[n_samples:])
         layer_sizes = (pixels.shape[1], *recipe.hidden, n_classes)
-        check_storable(layer_sizes)
         scale = None if recipe.initial_scale == HE else float(recipe.initial_scale)
         self.network = trained = Network.random(layer_sizes, recipe.seed, scale)
         self.start = start
@@ -92,7 +91,7 @@ class Training:
             begin_with(trained, start, can_refuse=start_can_refuse)
         if recipe.average:
             trained = copy.deepcopy(trained)
-        max_samples = _samples_per_call(trained.parameters.size, recipe.batch_size)
+        max_samples = _samples_per_call(trained.n_in, trained.parameters.size, recipe.batch_size)
         self._trainer = Trainer(
             trained,
             recipe.batch_size,
@@ -206,9 +205,14 @@ def sha256_of(pixels: Uint8 | Float32, labels: Uint8) -> str:
     return digest.hexdigest()
 
 
-def _samples_per_call(n_parameters: int, batch_size: int) -> int:
-    """Return how many samples one compiled call trains on: whole batches, at least one."""
-    most = min(SAMPLES_PER_CALL, MULTIPLICATIONS_PER_CALL // (3 * n_parameters))  # forward, and two gradients
+def _samples_per_call(n_in: int, n_parameters: int, batch_size: int) -> int:
+    """Return how many samples one compiled call trains on: whole batches, at least one. Raises TrainingError."""
+    if batch_size * (n_in + 1) > MAX_INPUTS:
+        raise TrainingError(
+            f"batches of {batch_size:,} x {n_in:,} inputs, expected at most {MAX_INPUTS:,} in all: use smaller batches"
+        )
+    most = min(SAMPLES_PER_CALL, INPUTS_PER_CALL // n_in)
+    most = min(most, MULTIPLICATIONS_PER_CALL // (3 * n_parameters))  # forward, and two gradients
     return batch_size * max(1, most // batch_size)
 
 

@@ -80,6 +80,8 @@ class Recipe:
     def __post_init__(self) -> None:
         """Raise TrainingError for a setting that no training can work with."""
         check_settings(self)
+        if not self.hidden:
+            raise TrainingError("no hidden layers, expected the sizes of one or more")
         if self.nesterov and not self.momentum:
             raise TrainingError("nesterov without momentum: expected a --momentum above 0")
 

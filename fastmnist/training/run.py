@@ -148,7 +148,8 @@ class TrainingRun:
             images = with_classes_of(images, start.class_names, can_refuse=start.can_refuse)
             can_refuse |= start.can_refuse
             test_set = None if test_set is None else with_classes_of(test_set, images.class_names)
-        check_storable((), images.class_names)
+        n_outputs = len(images.class_names) + can_refuse
+        check_storable((images.pixels.shape[1], *recipe.hidden, n_outputs), images.class_names)
         self._images, self._test_set, self._checkpoint, self._start = images, test_set, checkpoint, start
         n_labelled = len(images.labels) - images.n_no_digit
         if images.n_no_digit and recipe.validation >= n_labelled:
@@ -158,7 +159,7 @@ class TrainingRun:
             images.pixels,
             images.labels,
             recipe,
-            len(images.class_names) + can_refuse,
+            n_outputs,
             None if start is None else start.trained,
             start_can_refuse=start is not None and start.can_refuse,
         )
