@@ -1,5 +1,6 @@
 """`fastmnist predict`: name the digit in each image, as rows."""
 
+import os
 import time
 from typing import Any
 
@@ -52,6 +53,12 @@ def predict(
     check_options(options)
     if report is not None and options.resume:
         raise click.UsageError("--report needs all rows, and --resume reads only those that are missing: leave one out")
+    if (
+        report is not None
+        and options.output is not None
+        and os.path.realpath(report) == os.path.realpath(options.output)
+    ):
+        raise click.UsageError("--report and -o name one file: name two")
     if dask is not None and (n_shown or dump or report):
         raise click.UsageError("--show, --dump-preprocessed and --report see what this process reads: leave out --dask")
     from fastmnist.cli.quiet import quiet_libraries
