@@ -28,8 +28,9 @@ def test_any_numbers_of_any_type_become_float32(n_samples, dtype, rng):
     assert np.isfinite(result).all()
 
 
-def test_mostly_zero_features_keep_their_zeros_and_their_signs(rng):
-    features = rng.normal(size=(1000, 20)) * (rng.random((1000, 20)) < 0.4)
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.8])
+def test_features_with_many_zeros_keep_them_and_their_signs(share, rng):
+    features = rng.normal(size=(1000, 20)) * (rng.random((1000, 20)) < share)
     assert (np.sign(scaled(features)) == np.sign(features)).all()
 
 
