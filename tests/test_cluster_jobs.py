@@ -2,6 +2,7 @@
 
 import os
 
+import fsspec
 import numpy as np
 import pytest
 from test_cli_predict import write_pngs
@@ -82,6 +83,26 @@ def test_files_that_a_worker_lacks_and_the_client_has_are_no_rows(model, here, d
         list(jobs.predict(cluster, model, ["in"], "auto"))
 
 
+def test_pictures_at_addresses_need_no_folder_and_no_file_of_the_worker(model, here, digits):
+    files = fsspec.filesystem("memory")
+    write_pngs(here / "in", digits[0][:5])
+    for path in (here / "in").iterdir():
+        files.pipe_file(f"/of-a-cluster/{path.name}", path.read_bytes())
+    asked = []
+    cluster = OneProcess(lambda order: asked.append(order.folder) or order)
+    try:
+        actual = rows_of(
+            jobs.predict(cluster, model, ["memory://of-a-cluster", "memory://of-a-cluster/none.png"], "auto"), model
+        )
+    finally:
+        files.rm("/of-a-cluster", recursive=True)
+    assert asked == [None]
+    lines = actual.decode().splitlines()
+    expected = rows_of(jobs.predict(OneProcess(), model, ["in"], "auto"), model).decode().splitlines()
+    assert [line.partition(",")[2] for line in lines[:5]] == [line.partition(",")[2] for line in expected]
+    assert lines[5:] == ["memory://of-a-cluster/none.png,,,"]
+
+
 def test_files_that_nobody_has_are_rows(model, here):
     (part,) = jobs.predict(OneProcess(), model, ["none.png"], "auto")
     assert part.errors[0].startswith("none.png: No such file or directory")
@@ -119,7 +140,7 @@ def test_the_number_of_files_in_a_task_follows_what_they_take(model, here):
 def test_nothing_but_files_is_read_by_workers(model):
     with pytest.raises(DataError, match=r"^<stdin>: a picture that other processes can't read"):
         list(jobs.read(OneProcess(), model, ["-"], None))
-    with pytest.raises(DataError, match=r"^length 0, expected at least 1"):
+    with pytest.raises(DataError, match=r"^length 0, expected a number of digits"):
         list(jobs.read(OneProcess(), model, ["in"], 0))
 
 

@@ -19,6 +19,7 @@ from fastmnist.kernels.jit import using_threads
 from fastmnist.model.model_file import Model
 from fastmnist.numbers.reading import PageRead
 from fastmnist.reading import Length
+from fastmnist.remote.address import is_address
 from fastmnist.shapes import N_PIXELS
 
 Part = TypeVar("Part")
@@ -120,8 +121,8 @@ def _file_of(order: _Order) -> bytes | None:
 
 
 def _folder(rows: Run | Batch) -> str | None:
-    is_absolute = isinstance(rows, Batch) or all(os.path.isabs(found.path) for found in rows.inputs)
-    return None if is_absolute else os.getcwd()
+    paths = [] if isinstance(rows, Batch) else [found.path for found in rows.inputs]
+    return None if all(os.path.isabs(path) or is_address(path) for path in paths) else os.getcwd()
 
 
 def _present(rows: _Rows[Part]) -> list[Part]:
@@ -175,7 +176,7 @@ def _at(folder: str | None) -> Iterator[None]:
 
 
 def _missing(rows: Run | Batch) -> bytes | None:
-    if isinstance(rows, Batch) or os.path.lexists(rows.inputs[0].path):
+    if isinstance(rows, Batch) or is_address(rows.inputs[0].path) or os.path.lexists(rows.inputs[0].path):
         return None
     return rows.inputs[0].path
 
