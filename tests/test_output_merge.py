@@ -138,7 +138,7 @@ REFUSED = {
     "a long row": ([csv(b"a,"), csv(b"b" * (1 << 20) + b",")], "1: the row 'bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"),
     "a row of something else": ([csv(b"a,"), csv() + b"\0\n"], "1: a row begins '\\\\x00\\\\n', expected one as"),
     "something else": ([csv(b"a,"), b"PK\x03\x04\n"], "1: begins 'PK\\\\x03\\\\x04\\\\n', expected rows as"),
-    "no JSON": ([jsonl("a"), b'{"path": "b", "index": null, ' + b"[" * 100_000 + b"\n"], "1: its first row is no JSON"),
+    "no JSON": ([jsonl("a"), b'{"path": "b", "index": null, ' + b"[" * 100_000 + b"\n"], "1: its first row is not a"),
 }  # fmt: skip
 
 
