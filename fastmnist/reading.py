@@ -13,7 +13,7 @@ from fastmnist.inputs.arrays import ARRAY, BYTES, Image, as_file, as_picture
 from fastmnist.inputs.pictures import Item, read_pages, read_pictures
 from fastmnist.inputs.selection import Selection
 from fastmnist.model.model_file import Model
-from fastmnist.numbers.reading import Number, PageRead, read_numbers
+from fastmnist.numbers.reading import Number, PageRead, Readers, read_numbers
 
 Grey = npt.NDArray[np.uint8]
 Length = int | tuple[int, int] | None
@@ -77,16 +77,17 @@ def _reader(model: Model, length: Length) -> _Reader:
     least, most = (length, length) if isinstance(length, int) else length or (1, 1)
     if not 1 <= least <= most:
         raise DataError(f"length {length}, expected at least 1, or the least and the most number of digits")
-    return partial(_read, model.for_numbers, None if length is None else (least, most))
+    return partial(_read, model, None if length is None else (least, most))
 
 
 def _read(
     model: Model, length: tuple[int, int] | None, grey: Grey, in_colour: Callable[[], Grey | None]
 ) -> list[Number]:
     """Return the numbers on a page; those that its colours show where its greys show none. Raises DataError."""
-    numbers = read_numbers(grey, model.probabilities, model.class_names, length)
+    readers = Readers(model.probabilities, model.for_pieces.probabilities)
+    numbers = read_numbers(grey, readers, model.class_names, length)
     if not numbers and (contrast := in_colour()) is not None:
-        numbers = read_numbers(contrast, model.probabilities, model.class_names, length)
+        numbers = read_numbers(contrast, readers, model.class_names, length)
     if not numbers:
         raise DataError(NOTHING_FOUND)
     return numbers
