@@ -87,7 +87,7 @@ model: install
 		--validation 4000 --float16 \
 		--output fastmnist/model/shipped.safetensors
 	$(BIN)/python -m experiments.glyphs data/ build/glyphs/
-	$(BIN)/fastmnist train build/glyphs/ --no-digit build/glyphs/no-digits-idx3-ubyte --recipe best --epochs 32 \
+	$(BIN)/fastmnist train build/glyphs/ --no-digit build/glyphs/no-digits-idx3-ubyte --recipe best --epochs 28 \
 		--validation 4000 --float16 \
 		--output fastmnist/model/glyphs.safetensors
 

@@ -1,6 +1,6 @@
 """What a way through a number costs, chosen anew: `python -m experiments.number_weights DATA`.
 
-Rows of the last training digits, which the network for numbers has not seen, and letters in Hershey fonts, are cut and
+Rows of the last training digits, which the network for pieces has not seen, and letters in Hershey fonts, are cut and
 read once; then the weights of numbers/ways.py are changed at random, and a change is kept where more of them are right.
 Prints every change that is kept; the last is the best. Letters are drawn from seeds of their own.
 """
@@ -20,9 +20,8 @@ from experiments.glyphs import HELD_OUT
 from experiments.rerender import SIDE, Picture
 from fastmnist.datasets.dataset import open_dataset
 from fastmnist.images.decode import decode_picture
-from fastmnist.model.model_file import GLYPHS
 from fastmnist.numbers import ways as ways_module
-from fastmnist.numbers.reading import UNKNOWN, find_numbers, ways_of
+from fastmnist.numbers.reading import UNKNOWN, Readers, find_numbers, ways_of
 from fastmnist.numbers.ways import Ways, Weights, best_way, with_doubt
 
 SETS = {"clear": 500, "touching": 500, "paper": 250, "ruled": 250}
@@ -41,11 +40,11 @@ class Line(NamedTuple):
     probabilities: npt.NDArray[np.float32]
 
 
-def lines_of(picture: Picture, text: str, model: fastmnist.Model) -> list[Line]:
+def lines_of(picture: Picture, text: str, readers: Readers) -> list[Line]:
     """Return the lines of a picture; each is taken to say `text`."""
     inked = find_numbers(picture)
     lines = [] if inked is None else [segment.line for segments in inked.numbers for segment in segments]
-    return [Line(text, *ways_of(line, inked, model.probabilities)[1:]) for line in lines if line is not None and inked]
+    return [Line(text, *ways_of(line, inked, readers)[1:]) for line in lines if line is not None and inked]
 
 
 def letters() -> Iterator[Picture]:
@@ -105,15 +104,16 @@ def main() -> None:
     arguments = parser.parse_args()
     pixels, labels = open_dataset(arguments.data).load("train")[:2]
     digits = rows.Digits(pixels[-HELD_OUT:].reshape(-1, SIDE, SIDE), labels[-HELD_OUT:])
-    model = fastmnist.load(GLYPHS)
+    model = fastmnist.load("shipped")
+    readers = Readers(model.probabilities, model.for_pieces.probabilities)
     drawn = {
         name: [
-            lines_of(decode_picture(row.rendering.content, b"drawn"), row.lines[0], model)
+            lines_of(decode_picture(row.rendering.content, b"drawn"), row.lines[0], readers)
             for row in rows.draw(name, digits, count)
         ]
         for name, count in SETS.items()
     }
-    drawn["letters"] = [lines_of(picture, "", model) for picture in letters()]
+    drawn["letters"] = [lines_of(picture, "", readers) for picture in letters()]
     rng, best = np.random.default_rng(SEED), Weights()
     found = shares(drawn, best)
     print(best, found)

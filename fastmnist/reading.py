@@ -15,7 +15,7 @@ from fastmnist.inputs.pictures import Item, read_found, read_pages, read_picture
 from fastmnist.inputs.runs import Run
 from fastmnist.inputs.selection import Selection
 from fastmnist.model.model_file import Model
-from fastmnist.numbers.reading import Number, PageRead, read_numbers
+from fastmnist.numbers.reading import Number, PageRead, Readers, read_numbers
 
 Grey = npt.NDArray[np.uint8]
 Length = int | tuple[int, int] | None
@@ -91,16 +91,17 @@ def check_length(length: Length) -> None:
 def _reader(model: Model, length: Length) -> _Reader:
     check_length(length)
     both = (length, length) if isinstance(length, int) else length
-    return partial(_read, model.for_numbers, both)
+    return partial(_read, model, both)
 
 
 def _read(
     model: Model, length: tuple[int, int] | None, grey: Grey, in_colour: Callable[[], Grey | None]
 ) -> list[Number]:
     """Return the numbers on a page; those that its colours show where its greys show none. Raises DataError."""
-    numbers = read_numbers(grey, model.probabilities, model.class_names, length)
+    readers = Readers(model.probabilities, model.for_pieces.probabilities)
+    numbers = read_numbers(grey, readers, model.class_names, length)
     if not numbers and (contrast := in_colour()) is not None:
-        numbers = read_numbers(contrast, model.probabilities, model.class_names, length)
+        numbers = read_numbers(contrast, readers, model.class_names, length)
     if not numbers:
         raise DataError(NOTHING_FOUND)
     return numbers

@@ -15,7 +15,7 @@ from fastmnist.numbers.frames import without_boxes, without_rules
 from fastmnist.numbers.glyphs import place_glyph, to_mnist_form
 from fastmnist.numbers.lines import connected_parts, find_lines, without_margin
 from fastmnist.numbers.page import _median, core_of, find_ink
-from fastmnist.numbers.reading import find_numbers, read_numbers, ways_of
+from fastmnist.numbers.reading import Readers, find_numbers, read_numbers, ways_of
 
 
 @pytest.fixture(scope="module")
@@ -328,7 +328,7 @@ def test_a_network_that_asks_anything_is_only_asked_for_glyphs(some):
         asked.append(images.shape)
         return np.tile(np.array([0.9, 0.1, 0.0], np.float32), (len(images), 1))
 
-    (number,) = read_numbers(row(some, "55", scale=3.0), ask, ["a", "b"])
+    (number,) = read_numbers(row(some, "55", scale=3.0), Readers(ask, ask), ["a", "b"])
     assert set(number.text) == {"a"}
     assert all(shape[1:] == (28, 28) for shape in asked)
 
@@ -343,12 +343,17 @@ def test_a_part_that_is_surely_a_digit_is_not_cut(some, model):
         asked.append(len(images))
         return np.tile(np.array([sure, 1 - sure, 0.0], np.float32), (len(images), 1))
 
-    cuts, ways, _ = ways_of(segment.line, inked, lambda images: ask(images, 0.995))
+    cuts, ways, _ = ways_of(segment.line, inked, Readers(lambda images: ask(images, 0.995), None))
     assert (len(cuts.parts), asked) == (3, [2])
     assert ways.glyphs[:, :2].tolist() == [[0, 1], [1, 2]]
-    cuts, ways, _ = ways_of(segment.line, inked, lambda images: ask(images, 0.5))
+    readers = Readers(lambda images: ask(images, 0.5), lambda images: ask(images, 0.2))
+    cuts, ways, probabilities = ways_of(segment.line, inked, readers)
     np.testing.assert_array_equal(cuts.seams, all_cuts.seams)
-    assert len(asked) == 3
+    assert len(asked) == 4
+    assert asked[-2:] == [2, len(ways.starts) - 2]
+    np.testing.assert_array_equal(probabilities[:, 0], np.where(ways.is_cut, np.float32(0.2), np.float32(0.5)))
+    is_seam = cuts.seams.max(axis=1) >= 0
+    np.testing.assert_array_equal(ways.is_cut, is_seam[ways.starts] | is_seam[ways.ends])
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -359,15 +364,13 @@ def test_the_median_of_counted_values_is_that_of_the_values(seed):
     assert _median(values, counts) == np.median(values.repeat(counts))
 
 
-def test_the_shipped_model_has_a_companion_for_numbers(model, tmp_path):
-    assert model.for_numbers.checksum == fastmnist.load(GLYPHS).checksum != model.checksum
-    assert model.for_numbers.class_names == model.class_names
-    assert model.for_numbers.can_refuse
-    model.save(tmp_path / "copy.safetensors")
-    copy = fastmnist.load(tmp_path / "copy.safetensors")
-    assert copy.for_numbers.checksum == model.for_numbers.checksum
-    other = fastmnist.Model(model.trained, model.class_names, model.preprocess, model.temperature)
-    assert other.for_numbers is other
+def test_pieces_of_digits_have_a_network_of_their_own(model, some):
+    pieces = model.for_pieces
+    assert pieces.checksum == fastmnist.load(GLYPHS).checksum != model.checksum
+    assert pieces.class_names == model.class_names
+    assert pieces.can_refuse
+    renamed = fastmnist.Model(model.trained, [f"d{label}" for label in range(10)], model.preprocess, model.temperature)
+    assert renamed.for_pieces is renamed
 
 
 def test_classes_have_any_names(some, model):

@@ -3,7 +3,7 @@
 import os
 import tempfile
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -69,9 +69,13 @@ def _read_a_number(network: "Network") -> None:
     """Read a row of two bars, one of them wide enough to be cut."""
     import numpy as np
 
-    from fastmnist.numbers.reading import read_numbers
+    from fastmnist.numbers.reading import Readers, read_numbers
     from fastmnist.shapes import DIGITS
 
     page = np.full((80, 160), 255, np.uint8)
     page[20:60, 30:36] = page[20:60, 60:90] = 0
-    read_numbers(page, lambda images: np.pad(network.probabilities_of_few(images), ((0, 0), (0, 1))), DIGITS)
+
+    def probabilities(images: Any) -> Any:
+        return np.pad(network.probabilities_of_few(images), ((0, 0), (0, 1)))
+
+    read_numbers(page, Readers(probabilities, probabilities), DIGITS)

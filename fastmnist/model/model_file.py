@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ MAX_LAYERS = 19
 MAX_NAMES = 32 * 2**10  # bytes of the class names in the header, half of it
 KIND = Kind("model", 2, MAX_BYTES, max_tensors=2 * MAX_LAYERS, types=("F32", "F16"))
 SHIPPED = Path(__file__).parent / "shipped.safetensors"
-GLYPHS = Path(__file__).parent / "glyphs.safetensors"  # of the same classes, for numbers
+GLYPHS = Path(__file__).parent / "glyphs.safetensors"  # names pieces of the numbers that `read` reads
 # MNIST's training set, as `train_data_sha256` names it: models of it are tested on the test set that comes with it, as
 # the shipped model is.
 MNIST_SHA256 = "edc0d1098aa497be14ace79ddd5171e5a3dcf9c4d196c015389203eb3ba1f59b"
@@ -91,14 +91,14 @@ class Model:
         missing = len(self.class_names) + 1 - of_outputs.shape[1]
         return np.pad(of_outputs, ((0, 0), (0, missing)))
 
-    @cached_property
-    def for_numbers(self) -> "Model":
-        """The model that reads what lies between two cuts of a number: itself, but for the one that ships.
+    @property
+    def for_pieces(self) -> "Model":
+        """The model of the same classes for ink that was cut: for digits one in the package, else this one.
 
-        That one has a companion, which learnt from such pieces (experiments/glyphs.py).
+        A cut damages what is on both of its sides; that one learnt from such pieces (experiments/glyphs.py).
         """
-        is_shipped = self.checksum is not None and self.checksum == load_model(SHIPPED).checksum
-        return load_model(GLYPHS) if is_shipped else self
+        of_digits = _glyphs()
+        return of_digits if self.class_names == of_digits.class_names else self
 
     @property
     def checksum(self) -> str | None:
@@ -144,6 +144,11 @@ def find_model(option: str | None) -> tuple[Path, str]:
     if Path(LOCAL).exists():
         return Path(LOCAL), "in this folder"
     return SHIPPED, WITH_PACKAGE
+
+
+@cache
+def _glyphs() -> Model:
+    return load_model(GLYPHS)
 
 
 def shipped_if_better(model: Model) -> Model | None:

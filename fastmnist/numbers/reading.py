@@ -19,6 +19,14 @@ Grey = npt.NDArray[np.uint8]
 # Given images (n, 28, 28), returns how probable each class is, and last that it is none: float32 (n, n_classes + 1).
 Probabilities = Callable[[Grey], npt.NDArray[np.float32]]
 
+
+class Readers(NamedTuple):
+    """Who says what a glyph is: a network for ink as it stands, and one for pieces that were cut."""
+
+    of_whole: Probabilities
+    of_pieces: Probabilities
+
+
 UNKNOWN, BLANK = "?", " "  # a glyph that is no digit, and an empty box
 IN_BOX = 0.5  # of a box's height: what a digit in it has, if it is not higher
 SMALL, LARGE = 6, 96  # pixels: digits are not lower than that, and are shrunk if they are higher
@@ -96,7 +104,7 @@ class Inked(NamedTuple):
 
 
 def read_numbers(
-    picture: Grey, ask: Probabilities, class_names: Sequence[str], length: tuple[int, int] | None = None
+    picture: Grey, readers: Readers, class_names: Sequence[str], length: tuple[int, int] | None = None
 ) -> list[Number]:
     """Return the numbers in a grey picture (height, width), in reading order.
 
@@ -106,7 +114,7 @@ def read_numbers(
     inked = find_numbers(picture)
     if inked is None:
         return []
-    return _in_order([_read(segments, inked, ask, class_names, length) for segments in inked.numbers])
+    return _in_order([_read(segments, inked, readers, class_names, length) for segments in inked.numbers])
 
 
 def find_numbers(picture: Grey) -> Inked | None:
@@ -163,7 +171,7 @@ def _is_in(part: Part, cell: Cell) -> bool:
 def _read(
     segments: list[Segment],
     inked: Inked,
-    ask: Probabilities,
+    readers: Readers,
     class_names: Sequence[str],
     length: tuple[int, int] | None,
 ) -> Number:
@@ -173,7 +181,7 @@ def _read(
         if segment.line is None:
             text += BLANK
             continue
-        read = _read_line(segment.line, inked, ask, class_names, (1, 1) if segment.is_in_box else length)
+        read = _read_line(segment.line, inked, readers, class_names, (1, 1) if segment.is_in_box else length)
         text += "".join(digit.label for digit in read[0])
         digits += read[0]
         confidence *= read[1]
@@ -183,12 +191,12 @@ def _read(
 def _read_line(
     line: Line,
     inked: Inked,
-    ask: Probabilities,
+    readers: Readers,
     class_names: Sequence[str],
     length: tuple[int, int] | None,
 ) -> tuple[list[Digit], float]:
     """Return the digits of a line, one or more, and how sure they are as a whole: 0 where no way has that length."""
-    cuts, ways, probabilities = ways_of(line, inked, ask)
+    cuts, ways, probabilities = ways_of(line, inked, readers)
     doubted = with_doubt(ways, probabilities)
     chosen = best_way(ways, doubted, length)
     if chosen is None:  # a number is never dropped, nor cut short
@@ -208,8 +216,8 @@ def _read_line(
     return digits, chosen.confidence
 
 
-def ways_of(line: Line, inked: Inked, ask: Probabilities) -> tuple[Cuts, Ways, npt.NDArray[np.float32]]:
-    """Return the cuts of a line, the ways through them, and what the network says of each way's glyphs.
+def ways_of(line: Line, inked: Inked, readers: Readers) -> tuple[Cuts, Ways, npt.NDArray[np.float32]]:
+    """Return the cuts of a line, the ways through them, and what the networks say of each way's glyphs.
 
     Parts that are surely a digit as they stand are not cut.
     """
@@ -217,13 +225,19 @@ def ways_of(line: Line, inked: Inked, ask: Probabilities) -> tuple[Cuts, Ways, n
     while True:
         cuts = cut(line, inked.page.ink, inked.part_of, is_whole)
         ways = find_ways(cuts, line.height)
-        probabilities = ask(images_of(cuts, ways))
+        probabilities = _ask(readers, ways, images_of(cuts, ways))
         if not all(is_whole):
             return cuts, ways, probabilities
         alone = (ways.counts > 0) & (ways.ends == ways.starts + 1)
         is_whole = (probabilities[alone, :-1].max(axis=1) > SURE).tolist()
         if all(is_whole):
             return cuts, ways, probabilities
+
+
+def _ask(readers: Readers, ways: Ways, images: Grey) -> npt.NDArray[np.float32]:
+    asked = [(readers.of_whole, np.flatnonzero(~ways.is_cut)), (readers.of_pieces, np.flatnonzero(ways.is_cut))]
+    answers = np.concatenate([ask(images[arcs]) for ask, arcs in asked if len(arcs)])
+    return np.asarray(answers[np.argsort(np.concatenate([arcs for _, arcs in asked]))])
 
 
 def _around(boxes: list[Box]) -> Box:
