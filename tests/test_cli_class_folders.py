@@ -107,7 +107,8 @@ def test_bad_images_are_named_each_and_no_model_is_trained(run_cli, shapes, tmp_
         f"shapes/{split}/square/worse.png",
     ]
     assert f"shapes: 2 of {402 if split == 'train' else 102} images of the {split} set can't be read" in last
-    assert run.stderr.splitlines() == run.errors
+    hint = "hint: replace or remove them, or leave them out with --skip-unreadable"
+    assert run.stderr.splitlines() == [*run.errors, hint]
     assert (tmp_path / "model.safetensors").read_bytes() == b"old"
 
 
