@@ -104,7 +104,7 @@ def test_evaluate_shows_refusals_in_a_column_of_their_own(run_cli, halves):
     write_labels(halves / "data" / "t10k-labels-idx1-ubyte", np.array(true, np.uint8))
     run = run_cli("evaluate", "data", "--model", "m.safetensors", "--errors", "wrong")
     assert run.code == 0, run.stderr
-    assert run.lines[0].startswith("accuracy 50.00% (10 images) ")
+    assert run.lines[0].startswith("accuracy 50.00 % (10 images) ")
     assert run.lines[1] == "3 images taken for no digit, which count as wrong"
     matrix = next(number for number, line in enumerate(run.lines) if line.startswith("confusion matrix"))
     assert [line.split() for line in run.lines[matrix + 1 : matrix + 4]] == [
