@@ -29,10 +29,12 @@ def is_animated(data: bytes) -> bool:
 
 def is_cut(data: bytes) -> bool:
     """Tell whether a chunk of a PNG file says that it goes on beyond the file: OpenCV would fill up to 2 GB for it."""
+    if not data.startswith(SIGNATURE):
+        return False
     place = len(SIGNATURE)
     while place + 8 <= len(data) and data[place + 4 : place + 8] != b"IEND":
         place += 12 + int.from_bytes(data[place : place + 4], "big")
-    return data.startswith(SIGNATURE) and place > len(data)
+    return place > len(data)
 
 
 def n_frames(data: bytes) -> int:
