@@ -119,8 +119,9 @@ class ProgressBar:
         self._has_begun = False
         if shown and on_terminal() and not _is_quiet:
             size = os.get_terminal_size(sys.stderr.fileno())  # 0 x 0 where the terminal does not tell
-            # Room for the ^C that a terminal echoes: beyond the last column it would begin a line, and a second bar.
-            shape = {"ncols": (size.columns or 80) - 2, "nrows": size.lines or 24}
+            # Room for the ^C that a terminal echoes: beyond the last column it would begin a line, and a second bar; in
+            # the last one it would stay when the line is emptied.
+            shape = {"ncols": (size.columns or 80) - 3, "nrows": size.lines or 24}
             self._bar = _tqdm()(total=total, desc=label, unit=f" {unit}", unit_scale=True, **shape)
         _bar = self._bar
 

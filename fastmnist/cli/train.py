@@ -12,7 +12,7 @@ from fastmnist.cli.options import (
     quiet_option,
     threads_option,
 )
-from fastmnist.cli.terminal import ProgressBar, complain, say
+from fastmnist.cli.terminal import ProgressBar, clear_line, complain, say
 from fastmnist.cli.train_help import TrainCommand
 from fastmnist.cli.train_history import line_of, open_history
 from fastmnist.cli.train_options import recipe_options
@@ -149,6 +149,7 @@ def _show(run: "TrainingRun", history_path: str | None) -> None:
                     say(line_of(event, n_epochs, n_samples))
         except BaseException as error:
             if not isinstance(error, TrainingError) and (note := run.how_to_resume()):
+                clear_line()  # of the ^C behind the bar
                 complain(note)
             raise
 
