@@ -66,7 +66,7 @@ def test_any_exception_leaves_the_old_file_and_nothing_else(tmp_path, exception)
 
 def write_and_raise(file, exception):
     file.write(b"x" * 100_000)
-    raise exception
+    raise exception("as it must")
 
 
 def test_an_interrupt_by_signal_leaves_the_old_file_and_nothing_else(tmp_path):
