@@ -29,7 +29,7 @@ def test_a_model_is_exported_and_runs_elsewhere(run_cli, small_model, digits, tm
 
 
 def test_without_a_name_it_is_the_model_of_the_other_commands(run_cli, small_model, tmp_path):
-    assert SHIPPED in run_cli("export", "-o", "m.onnx").stderr
+    assert run_cli("export", "-o", "m.onnx").stderr == f"model: {SHIPPED}\nsaved m.onnx\n"
     shipped = (tmp_path / "m.onnx").read_bytes()
     run = run_cli("export", "-o", "m.onnx", env={"FASTMNIST_MODEL": str(small_model)})
     assert f"model: {small_model} ($FASTMNIST_MODEL)\n" in run.stderr

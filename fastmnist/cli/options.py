@@ -103,11 +103,12 @@ def open_model(option: str | None) -> "Model":
 def named_model(path: str | None) -> "Model":
     """Load the model of an argument [MODEL], and say which it is, and where it comes from if it was not named."""
     from fastmnist import api
-    from fastmnist.model.model_file import find_model
+    from fastmnist.model.model_file import WITH_PACKAGE, find_model
 
     found, origin = find_model(path)
     model = api.load(found)
-    say(f"model: {printable(found)}" + (f" ({origin})" if path is None else ""))
+    named = printable(found) + (f" ({origin})" if path is None else "")
+    say("model: " + (origin if origin == WITH_PACKAGE else named))
     return model
 
 

@@ -117,7 +117,10 @@ def images_of(cuts: Cuts, ways: Ways) -> npt.NDArray[np.uint8]:
 
 
 def with_doubt(ways: Ways, probabilities: npt.NDArray[np.float32]) -> Floats:
-    """Return what the network says of glyphs, (n, n_classes + 1), the last less likely: a number has digits."""
+    """Return what the networks say of glyphs, (n, n_classes + 1), with doubt of both kinds.
+
+    A piece is less likely a digit than they say; and no digit costs what it lacks to a number, which has digits.
+    """
     doubted = np.maximum(probabilities.astype(np.float64), LEAST)
     doubted[ways.is_cut, -1] *= np.exp(WEIGHTS.none)
     doubted /= doubted.sum(axis=1, keepdims=True)
