@@ -31,7 +31,7 @@ from fastmnist.inputs.idx import write_images, write_labels
 from fastmnist.numbers.cuts import Cuts
 from fastmnist.numbers.cuts import cut as find_cuts
 from fastmnist.numbers.reading import find_numbers
-from fastmnist.numbers.ways import find_ways, images_of
+from fastmnist.numbers.ways import find_ways, pieces
 
 Rng = np.random.Generator
 Labels = npt.NDArray[np.uint8]
@@ -154,7 +154,7 @@ def glyphs_of(number: int, digits: Picture, labels: Labels) -> tuple[Picture, La
             ways = find_ways(cuts, line.height)
             name = _names(cuts, ways.starts, ways.ends, figure_of, whole, np.array(drawn_row.labels))
             chosen = _some(np.where(ways.counts > 0, name, -1), NONE_PER_FIGURE * len(drawn_row.labels), rng)
-            images.append(images_of(cuts, ways)[chosen])
+            images.append(pieces(cuts, ways, chosen))
             names.append(name[chosen].astype(np.uint8))
     return np.concatenate(images), np.concatenate(names)
 

@@ -105,7 +105,8 @@ def main() -> None:
     pixels, labels = open_dataset(arguments.data).load("train")[:2]
     digits = rows.Digits(pixels[-HELD_OUT:].reshape(-1, SIDE, SIDE), labels[-HELD_OUT:])
     model = fastmnist.load("shipped")
-    readers = Readers(model.probabilities, model.for_pieces.probabilities)
+    of_pieces = model.for_pieces
+    readers = Readers(model.probabilities, of_pieces.probabilities if of_pieces else None)
     drawn = {
         name: [
             lines_of(decode_picture(row.rendering.content, b"drawn"), row.lines[0], readers)

@@ -98,7 +98,8 @@ def _read(
     model: Model, length: tuple[int, int] | None, grey: Grey, in_colour: Callable[[], Grey | None]
 ) -> list[Number]:
     """Return the numbers on a page; those that its colours show where its greys show none. Raises DataError."""
-    readers = Readers(model.probabilities, model.for_pieces.probabilities)
+    of_pieces = model.for_pieces
+    readers = Readers(model.probabilities, of_pieces.probabilities if of_pieces else None)
     numbers = read_numbers(grey, readers, model.class_names, length)
     if not numbers and (contrast := in_colour()) is not None:
         numbers = read_numbers(contrast, readers, model.class_names, length)

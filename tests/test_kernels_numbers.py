@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from fastmnist.kernels.numbers.glyphs import find_glyphs, place_glyphs
+from fastmnist.kernels.numbers.glyphs import find_glyphs, place_glyphs, place_in_context
 from fastmnist.kernels.numbers.labels import spread
 from fastmnist.kernels.numbers.seams import find_seams, keep_unlike
 from fastmnist.kernels.numbers.search import add_all_ways, add_ways_of_text, find_best_way
@@ -164,6 +164,32 @@ def test_a_glyph_is_placed_without_its_neighbours():
         box = np.array([[0, 1, 0, 0, *alone.shape]], np.int32)
         place_glyphs(alone, np.zeros(alone.shape, np.int32), *whole, box, work, expected)
         np.testing.assert_array_equal(image, expected[0])
+
+
+def mean_of_square(plane, top, left, side):
+    """The mean of a square of a plane, whose pixels are squares of 1; beyond it are zeros."""
+    height, width = plane.shape
+    rows = np.clip(np.minimum(np.arange(height) + 1, top + side) - np.maximum(np.arange(height), top), 0, None)
+    columns = np.clip(np.minimum(np.arange(width) + 1, left + side) - np.maximum(np.arange(width), left), 0, None)
+    return rows @ plane.astype(np.float64) @ columns / side**2
+
+
+@pytest.mark.parametrize("times", [1, 4])
+def test_a_piece_is_placed_with_its_neighbours_paler(times):
+    rng = np.random.default_rng(5)
+    part_of, boxes, parts, seams, lefts = cuts_of_parts(rng, (9 * times, 16 * times))
+    ink = rng.integers(0, 256, part_of.shape).astype(np.uint8)
+    glyphs = np.empty((200, 6), np.int32)
+    glyphs = glyphs[: find_glyphs(part_of, boxes, parts, seams, lefts, 9, 99, 9999, glyphs)]
+    images = np.full((len(glyphs), 784), 9, np.uint8)
+    place_in_context(ink, part_of, parts, seams, glyphs, 0.25, images)
+    for glyph, image in zip(glyphs, images, strict=True):
+        start, end, top, left, bottom, right = glyph
+        is_of_it = (part_of >= 0) & ~is_left_of(part_of, parts, seams, start) & is_left_of(part_of, parts, seams, end)
+        plane, step = np.where(is_of_it, ink, 0.25 * ink), max(bottom - top, right - left) / 20
+        y, x = (top + bottom) / 2 - 14 * step, (left + right) / 2 - 14 * step
+        expected = [mean_of_square(plane, y + row * step, x + column * step, step) for row, column in np.ndindex(28, 28)]
+        np.testing.assert_allclose(image, expected, atol=0.5001)
 
 
 def test_labels_spread_over_ink_alone():

@@ -92,13 +92,13 @@ class Model:
         return np.pad(of_outputs, ((0, 0), (0, missing)))
 
     @property
-    def for_pieces(self) -> "Model":
-        """The model of the same classes for ink that was cut: for digits one in the package, else this one.
+    def for_pieces(self) -> "Model | None":
+        """The model of the same classes for ink that was cut: for digits one in the package, else None.
 
         A cut damages what is on both of its sides; that one learnt from such pieces (experiments/glyphs.py).
         """
         of_digits = _glyphs()
-        return of_digits if self.class_names == of_digits.class_names else self
+        return of_digits if self.class_names == of_digits.class_names else None
 
     @property
     def checksum(self) -> str | None:

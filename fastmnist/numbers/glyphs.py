@@ -3,10 +3,11 @@
 import numpy as np
 import numpy.typing as npt
 
-from fastmnist.kernels.numbers.glyphs import place_glyphs
+from fastmnist.kernels.numbers.glyphs import place_glyphs, place_in_context
 from fastmnist.shapes import IMAGE_SHAPE, N_PIXELS
 
 ROOM = 9  # times a glyph's pixels: strokes that are made wider need a margin
+OTHERS = 0.4  # of the ink around a piece: how much of it is seen
 Integers = npt.NDArray[np.int32]
 
 
@@ -21,6 +22,18 @@ def to_mnist_form(
     largest = int(((glyphs[:, 4] - glyphs[:, 2]) * (glyphs[:, 5] - glyphs[:, 3])).max(initial=1))
     work = np.empty((3, max(N_PIXELS, ROOM * largest)), np.float32)
     place_glyphs(ink, part_of, parts, seams, glyphs, work, images)
+    return images.reshape(-1, *IMAGE_SHAPE)
+
+
+def to_pieces(
+    ink: npt.NDArray[np.uint8], part_of: Integers, parts: Integers, seams: Integers, glyphs: Integers
+) -> npt.NDArray[np.uint8]:
+    """Return glyphs that were cut out, with the ink around them paler: uint8 (n, 28, 28); all else as above.
+
+    What was cut off, and what was left on, is seen: a piece of an 8 alone may be a perfect 3.
+    """
+    images = np.zeros((len(glyphs), N_PIXELS), np.uint8)
+    place_in_context(ink, part_of, parts, seams, glyphs, OTHERS, images)
     return images.reshape(-1, *IMAGE_SHAPE)
 
 

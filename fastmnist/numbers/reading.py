@@ -13,7 +13,7 @@ from fastmnist.numbers.cuts import Cuts, cut
 from fastmnist.numbers.frames import Cell, without_boxes, without_rules
 from fastmnist.numbers.lines import Line, Part, connected_parts, digit_height, find_lines, line_of, without_margin
 from fastmnist.numbers.page import Page, core_of, find_ink
-from fastmnist.numbers.ways import Ways, best_way, find_ways, images_of, with_doubt
+from fastmnist.numbers.ways import Ways, best_way, find_ways, pieces, whole_glyphs, with_doubt
 
 Grey = npt.NDArray[np.uint8]
 # Given images (n, 28, 28), returns how probable each class is, and last that it is none: float32 (n, n_classes + 1).
@@ -21,10 +21,13 @@ Probabilities = Callable[[Grey], npt.NDArray[np.float32]]
 
 
 class Readers(NamedTuple):
-    """Who says what a glyph is: a network for ink as it stands, and one for pieces that were cut."""
+    """Who says what a glyph is: a network for ink as it stands, and one for pieces that were cut, if there is one.
+
+    The first sees glyphs in MNIST's form, the second with what is around them, as `ways.pieces` draws them.
+    """
 
     of_whole: Probabilities
-    of_pieces: Probabilities
+    of_pieces: Probabilities | None
 
 
 UNKNOWN, BLANK = "?", " "  # a glyph that is no digit, and an empty box
@@ -225,7 +228,7 @@ def ways_of(line: Line, inked: Inked, readers: Readers) -> tuple[Cuts, Ways, npt
     while True:
         cuts = cut(line, inked.page.ink, inked.part_of, is_whole)
         ways = find_ways(cuts, line.height)
-        probabilities = _ask(readers, ways, images_of(cuts, ways))
+        probabilities = _ask(readers, cuts, ways)
         if not all(is_whole):
             return cuts, ways, probabilities
         alone = (ways.counts > 0) & (ways.ends == ways.starts + 1)
@@ -234,10 +237,13 @@ def ways_of(line: Line, inked: Inked, readers: Readers) -> tuple[Cuts, Ways, npt
             return cuts, ways, probabilities
 
 
-def _ask(readers: Readers, ways: Ways, images: Grey) -> npt.NDArray[np.float32]:
-    asked = [(readers.of_whole, np.flatnonzero(~ways.is_cut)), (readers.of_pieces, np.flatnonzero(ways.is_cut))]
-    answers = np.concatenate([ask(images[arcs]) for ask, arcs in asked if len(arcs)])
-    return np.asarray(answers[np.argsort(np.concatenate([arcs for _, arcs in asked]))])
+def _ask(readers: Readers, cuts: Cuts, ways: Ways) -> npt.NDArray[np.float32]:
+    is_whole = ~ways.is_cut | (readers.of_pieces is None)
+    whole, cut_out = np.flatnonzero(is_whole), np.flatnonzero(~is_whole)
+    answers = [readers.of_whole(whole_glyphs(cuts, ways, whole))]
+    if readers.of_pieces and len(cut_out):
+        answers.append(readers.of_pieces(pieces(cuts, ways, cut_out)))
+    return np.asarray(np.concatenate(answers)[np.argsort(np.concatenate([whole, cut_out]))])
 
 
 def _around(boxes: list[Box]) -> Box:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from fastmnist.kernels.numbers.glyphs import find_glyphs
 from fastmnist.kernels.numbers.search import add_all_ways, add_ways_of_text, find_best_way
 from fastmnist.numbers.cuts import Cuts
-from fastmnist.numbers.glyphs import to_mnist_form
+from fastmnist.numbers.glyphs import to_mnist_form, to_pieces
 from fastmnist.numbers.lines import LOW
 
 Floats = npt.NDArray[np.float64]
@@ -111,9 +111,14 @@ def _gaps(cuts: Cuts) -> Floats:
     return np.stack([total[np.maximum(0, cuts.parts - ~_is_seam(cuts))], total[cuts.parts]], axis=1).astype(np.float64)
 
 
-def images_of(cuts: Cuts, ways: Ways) -> npt.NDArray[np.uint8]:
-    """Return the glyph of each arc in MNIST's form, uint8 (n, 28, 28)."""
-    return to_mnist_form(cuts.ink, cuts.part_of, cuts.parts, cuts.seams, ways.glyphs)
+def whole_glyphs(cuts: Cuts, ways: Ways, arcs: Integers) -> npt.NDArray[np.uint8]:
+    """Return the glyphs of some arcs in MNIST's form, uint8 (n, 28, 28)."""
+    return to_mnist_form(cuts.ink, cuts.part_of, cuts.parts, cuts.seams, ways.glyphs[arcs])
+
+
+def pieces(cuts: Cuts, ways: Ways, arcs: Integers) -> npt.NDArray[np.uint8]:
+    """Return the glyphs of some arcs and, paler, what is around them, uint8 (n, 28, 28)."""
+    return to_pieces(cuts.ink, cuts.part_of, cuts.parts, cuts.seams, ways.glyphs[arcs])
 
 
 def with_doubt(ways: Ways, probabilities: npt.NDArray[np.float32]) -> Floats:

@@ -8,7 +8,8 @@ that part the pixels up to the cut's column in their row. `parts`, int32 (n_cuts
 import numpy as np
 
 from fastmnist.kernels.jit import inlined, serial_kernel
-from fastmnist.kernels.picture.place import place
+from fastmnist.kernels.picture.place import BOX, place
+from fastmnist.shapes import SIDE
 
 START, END, TOP, LEFT, BOTTOM, RIGHT = range(6)  # a glyph: its cuts, and its box, right and bottom exclusive
 
@@ -70,8 +71,40 @@ def place_glyphs(ink, part_of, parts, seams, glyphs, work, images):
         for y in range(top, bottom):
             line = work[0, (y - top) * width : (y - top + 1) * width]
             for x in range(width):
-                part = part_of[y, left + x]
-                is_behind = part > parts[start] or (part == parts[start] and left + x > seams[start, y])
-                is_before = part < parts[end] or (part == parts[end] and left + x <= seams[end, y])
-                line[x] = ink[y, left + x] * share if is_behind and is_before else np.float32(0)
+                is_own = _is_between(part_of, parts, seams, start, end, y, left + x)
+                line[x] = ink[y, left + x] * share if is_own else np.float32(0)
         place(work[0], bottom - top, width, work[1], work[2], images[i])
+
+
+@inlined
+def _is_between(part_of, parts, seams, start, end, y, x):
+    """Return whether a pixel lies between two cuts."""
+    part = part_of[y, x]
+    is_behind = part > parts[start] or (part == parts[start] and x > seams[start, y])
+    return is_behind and (part < parts[end] or (part == parts[end] and x <= seams[end, y]))
+
+
+@serial_kernel
+def place_in_context(ink, part_of, parts, seams, glyphs, others, images):
+    """Fill images (n, 784) uint8 with glyphs (n, 6) int32 and, paler, with the ink around them.
+
+    A glyph's box is in the middle, its longer side 20 pixels. Of the ink of others the share `others` is seen.
+    The rest as in `place_glyphs`.
+    """
+    height, width = ink.shape
+    for i in range(len(glyphs)):
+        start, end, top, left, bottom, right = glyphs[i]
+        step = max(bottom - top, right - left) / BOX  # pixels of the line in one of the image
+        first_y, first_x = (top + bottom - SIDE * step) / 2, (left + right - SIDE * step) / 2
+        for row in range(SIDE):
+            from_y, to_y = max(0.0, first_y + row * step), min(float(height), first_y + (row + 1) * step)
+            for column in range(SIDE):
+                from_x, to_x = max(0.0, first_x + column * step), min(float(width), first_x + (column + 1) * step)
+                total = 0.0
+                for y in range(int(from_y), int(np.ceil(to_y))):
+                    covered = min(to_y, y + 1.0) - max(from_y, float(y))
+                    for x in range(int(from_x), int(np.ceil(to_x))):
+                        if ink[y, x] > 0:
+                            share = 1.0 if _is_between(part_of, parts, seams, start, end, y, x) else others
+                            total += share * ink[y, x] * covered * (min(to_x, x + 1.0) - max(from_x, float(x)))
+                images[i, row * SIDE + column] = np.uint8(np.rint(total / (step * step)))
