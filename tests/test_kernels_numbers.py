@@ -11,6 +11,7 @@ from fastmnist.kernels.numbers.seams import find_seams, keep_unlike
 from fastmnist.kernels.numbers.search import add_all_ways, add_ways_of_text, find_best_way
 
 SIDEWAYS = 0.1
+PIXELS = list(np.ndindex(28, 28))
 
 
 def seams_of(ink, near=2, most=100.0, row=None):
@@ -188,7 +189,7 @@ def test_a_piece_is_placed_with_its_neighbours_paler(times):
         is_of_it = (part_of >= 0) & ~is_left_of(part_of, parts, seams, start) & is_left_of(part_of, parts, seams, end)
         plane, step = np.where(is_of_it, ink, 0.25 * ink), max(bottom - top, right - left) / 20
         y, x = (top + bottom) / 2 - 14 * step, (left + right) / 2 - 14 * step
-        expected = [mean_of_square(plane, y + row * step, x + column * step, step) for row, column in np.ndindex(28, 28)]
+        expected = [mean_of_square(plane, y + row * step, x + column * step, step) for row, column in PIXELS]
         np.testing.assert_allclose(image, expected, atol=0.5001)
 
 

@@ -89,7 +89,7 @@ class Model:
         """
         of_outputs = self.network.probabilities_of_few(images)
         missing = len(self.class_names) + 1 - of_outputs.shape[1]
-        return np.pad(of_outputs, ((0, 0), (0, missing)))
+        return np.pad(of_outputs, ((0, 0), (0, missing))) if missing else of_outputs
 
     @property
     def for_pieces(self) -> "Model | None":

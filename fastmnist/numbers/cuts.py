@@ -76,9 +76,9 @@ def cut(line: Line, ink: Grey, part_of: Labels, is_whole: Sequence[bool] | None 
         own = here[y:below, x:behind] == part.label
         cores[y:below, x:behind][own] = number
         may_be_cut = part.width >= NARROW * line.height and not (is_whole and is_whole[number])
-        own_ink = np.where(own, ink[y:below, x:behind], 0).astype(np.uint8)
-        of_part = _cuts_of_part(own_ink, own, line.height, may_be_cut)
-        seams = np.pad(of_part.seams, ((0, 0), (y, len(ink) - below)), "edge")
+        of_part = _cuts_of_part(ink[y:below, x:behind], own, line.height, may_be_cut)
+        seams = np.empty((len(of_part.seams), len(ink)), np.int32)  # np.pad takes 30 us
+        seams[:, :y], seams[:, y:below], seams[:, below:] = of_part.seams[:, :1], of_part.seams, of_part.seams[:, -1:]
         seams[1:] += x
         found.append(of_part._replace(seams=seams, lefts=of_part.lefts + n_before))
         n_before += int(own.sum())
@@ -106,7 +106,10 @@ def cut(line: Line, ink: Grey, part_of: Labels, is_whole: Sequence[bool] | None 
 def _cuts_of_part(ink: Grey, own: Bools, height: float, may_be_cut: bool) -> _PartCuts:
     """Return the cuts of a part, whose pixels are `own`; the first is before it. Digits are so high."""
     rows, width = ink.shape
-    seams, costs = _find_seams(ink, own, height) if may_be_cut else (np.empty((0, rows), np.int32), np.empty(0))
+    if may_be_cut:
+        seams, costs = _find_seams(np.where(own, ink, 0).astype(np.uint8), own, height)
+    else:
+        seams, costs = np.empty((0, rows), np.int32), np.empty(0, np.float32)
     lefts = [int(own[np.arange(width) <= seam[:, None]].sum()) for seam in seams]
     return _PartCuts(
         np.concatenate([np.full((1, rows), -1, np.int32), seams]),

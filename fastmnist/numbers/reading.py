@@ -240,7 +240,9 @@ def ways_of(line: Line, inked: Inked, readers: Readers) -> tuple[Cuts, Ways, npt
 def _ask(readers: Readers, cuts: Cuts, ways: Ways) -> npt.NDArray[np.float32]:
     is_whole = ~ways.is_cut | (readers.of_pieces is None)
     whole, cut_out = np.flatnonzero(is_whole), np.flatnonzero(~is_whole)
-    answers = [readers.of_whole(whole_glyphs(cuts, ways, whole))]
+    answers = []
+    if len(whole):
+        answers.append(readers.of_whole(whole_glyphs(cuts, ways, whole)))
     if readers.of_pieces and len(cut_out):
         answers.append(readers.of_pieces(pieces(cuts, ways, cut_out)))
     return np.asarray(np.concatenate(answers)[np.argsort(np.concatenate([whole, cut_out]))])
