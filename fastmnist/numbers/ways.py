@@ -27,15 +27,15 @@ LEAST = 1e-9  # probability of anything
 class Weights(NamedTuple):
     """What a way costs beside the network's doubt, in natural logarithms; chosen on training digits."""
 
-    cut: float = 0.2  # for each cut through ink,
-    per_cut: float = 0.22  # for what it cuts, as much as digits are high,
-    per_narrow: float = 0.9  # and for the width that what is cut lacks to two digits', in parts of their height
-    per_gap: float = 20.0  # for a gap within a glyph, as wide as digits are high
+    cut: float = 0.01  # for each cut through ink,
+    per_cut: float = 0.977  # for what it cuts, as much as digits are high,
+    per_narrow: float = 0.86  # and for the width that what is cut lacks to two digits', in parts of their height
+    per_gap: float = 6.481  # for a gap within a glyph, as wide as digits are high
     low: float = 20.0  # for a low glyph, times the square of what it lacks to
     height: float = 0.69  # of the digits' height
-    none: float = 1.5  # for a piece of ink as a digit, beside what the network says: most pieces are none
-    unknown: float = 0.64  # for a glyph that is no digit
-    left_out: float = 0.62  # for a mark
+    none: float = 0.673  # for a piece of ink as a digit, beside what the network says: most pieces are none
+    unknown: float = 0.6  # for a glyph that is no digit
+    left_out: float = 0.58  # for a mark
 
 
 WEIGHTS = Weights()
