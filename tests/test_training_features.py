@@ -61,6 +61,26 @@ def test_constant_data_are_nothing():
     assert (scaled(np.full((3, 4), 7.0)) == 0).all()
 
 
+def plainly_scaled(features, predicted):
+    """Features `predicted` by the plain formula, whole arrays at once."""
+    seen = features.astype(np.float64)
+    unit = np.abs(seen).max(axis=0)
+    unit[unit == 0] = 1
+    centre = np.where((seen != 0).mean(axis=0) > 0.9, (seen / unit).mean(axis=0), 0)
+    factor = 1 / np.abs(seen / unit - centre).max(axis=0)
+    factor *= np.sqrt(min(seen.shape[1], SQUARED_LENGTH) / mean_squared_length((seen / unit - centre) * factor))
+    clipped = np.clip(predicted.astype(np.float64), seen.min(axis=0), seen.max(axis=0))
+    return (clipped / unit - centre) * factor
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32, np.float64])
+def test_sparse_and_dense_features_are_scaled_as_the_plain_formula_says(dtype, rng):
+    features = rng.integers(1, 200, (3 * BLOCK + 5, 40)) * (rng.random((3 * BLOCK + 5, 40)) < np.linspace(0.5, 1, 40))
+    features, others = features[:-BLOCK].astype(dtype), 2 * features[-BLOCK:].astype(dtype)
+    actual = Scaling.of(features).apply(others)
+    np.testing.assert_allclose(actual, plainly_scaled(features, others), rtol=1e-6, atol=1e-6)
+
+
 @pytest.mark.parametrize("exponent", [-1000, -30, 30, 1000])
 def test_a_power_of_two_changes_no_bit(exponent, rng):
     features = rng.normal(size=(500, 30)) * (rng.random((500, 30)) < np.linspace(0.1, 1, 30))
