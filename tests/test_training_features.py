@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from fastmnist.training import features as module
 from fastmnist.training.features import BLOCK, SQUARED_LENGTH, Scaling
 
 
@@ -79,6 +80,16 @@ def test_sparse_and_dense_features_are_scaled_as_the_plain_formula_says(dtype, r
     features, others = features[:-BLOCK].astype(dtype), 2 * features[-BLOCK:].astype(dtype)
     actual = Scaling.of(features).apply(others)
     np.testing.assert_allclose(actual, plainly_scaled(features, others), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("threads", [2, 3, 8])
+def test_any_number_of_threads_gives_the_same_bytes(threads, rng, monkeypatch):
+    features = rng.normal(size=(3 * BLOCK + 5, 30)) * (rng.random((3 * BLOCK + 5, 30)) < np.linspace(0.5, 1, 30))
+    expected = scaled(features).tobytes()
+    monkeypatch.setattr(module, "n_threads", lambda: threads)
+    monkeypatch.setattr(module, "VALUES_PER_THREAD", 1)
+    assert scaled(features).tobytes() == expected
+    assert scaled(features[:2]).shape == (2, 30)
 
 
 @pytest.mark.parametrize("exponent", [-1000, -30, 30, 1000])
