@@ -36,6 +36,7 @@ class Trainer:
         self._csc = sparse.make_csc(max_samples, network.n_in, batch_size)
         self._workspace = training_loop.make_workspace(network.layers, batch_size, jit.n_threads(), momentum)
         self._pace = Pace(jit.n_threads())
+        self._is_warm = False  # the first call compiles, wakes threads and gets memory: it tells nothing about the pace
 
     def train(
         self,
@@ -75,8 +76,9 @@ class Trainer:
                 np.float32(self.label_smoothing),
             ),
         )
-        if len(order):
+        if self._is_warm and len(order):
             self._pace.record(threads, (time.perf_counter() - start) / len(order))
+        self._is_warm = True
         return float(self._workspace.totals[0]), int(self._workspace.totals[1])
 
     def state(self) -> dict[str, Float32]:
