@@ -4,17 +4,7 @@ import numpy as np
 import pytest
 from vector_functions import apply, compiled, random_floats
 
-from fastmnist.kernels.lanes import (
-    MASK_BITS,
-    exp,
-    first_lanes,
-    largest,
-    lowest_bit,
-    nonzero_bits,
-    prefetch,
-    total,
-    transpose,
-)
+from fastmnist.kernels.lanes import MASK_BITS, exp, first_lanes, largest, lowest_bit, nonzero_bits, total, transpose
 from fastmnist.kernels.simd import LANES, load, store
 
 LOW = np.float32(-86)
@@ -124,15 +114,3 @@ def test_lowest_bit_finds_every_bit():
     for bit in range(MASK_BITS):
         run(np.uint64((2**64 - 1) << bit & (2**64 - 1)), out)
         assert out[0] == bit
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
-@pytest.mark.parametrize("offset", [0, 90, 2**40, -(2**40)])
-def test_prefetch_may_ask_for_what_does_not_exist(offset, dtype):
-    @compiled
-    def run(array, offset):
-        prefetch(array, offset)
-
-    array = np.arange(100).astype(dtype)
-    run(array, offset)
-    assert np.array_equal(array, np.arange(100))

@@ -21,7 +21,6 @@ from fastmnist.kernels.simd import (
 )
 
 MASK_BITS = 64
-CACHE_LINE = 64  # bytes
 
 
 def _fold_halves(builder, register, operation):
@@ -145,29 +144,21 @@ def _nonzero_bits(_typing, array, _offset):
 
 
 @intrinsic
-def prefetch(_typing, array, _offset):
-    """Have the MASK_BITS elements from `offset` on brought into the cache; they need not exist."""
-
-    def generate(context, builder, signature, args):
-        byte = ir.IntType(8).as_pointer()
-        element_size = context.get_abi_sizeof(context.get_data_type(signature.args[0].dtype))
-        kind = ir.FunctionType(ir.VoidType(), [byte, INT32, INT32, INT32])
-        function = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
-        first = builder.bitcast(pointer_to(context, builder, signature.args[0], *args), byte)
-        for line in range(0, MASK_BITS * element_size, CACHE_LINE):
-            address = builder.gep(first, [ir.Constant(INT64, line)])
-            builder.call(function, [address, INT32(0), INT32(3), INT32(1)])  # to read, into all levels, as data
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp), generate
-
-
-@intrinsic
 def lowest_bit(_typing, _mask):
     """Return the position of the lowest set bit of a mask that has one."""
 
     def generate(_context, builder, _signature, args):
         return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.intp(types.uint64), generate
+
+
+@intrinsic
+def count_bits(_typing, _mask):
+    """Return how many bits of a mask are set."""
+
+    def generate(_context, builder, _signature, args):
+        return builder.ctpop(args[0])
 
     return types.intp(types.uint64), generate
 
