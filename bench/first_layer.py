@@ -13,7 +13,8 @@ from bench.peers.common import Bytes, Floats
 from bench.settings import Settings, WrongResultError, mnist
 from bench.table import Table
 from bench.timing import WAKE_SECONDS, Comparison, compare, measure
-from fastmnist.kernels import reference, sparse
+from fastmnist.kernels import dense, reference, sparse
+from fastmnist.kernels.compress import compress
 from fastmnist.kernels.forward import Parameters, forward_csr
 from fastmnist.kernels.jit import inlined, kernel, n_threads
 from fastmnist.kernels.layout import layer_at, part_bounds
@@ -43,7 +44,8 @@ class Layer:
 
         csr = sparse.make_csr(n_samples, n_in)
         csc = sparse.make_csc(n_samples, n_in, batch_size)
-        sparse.compress(pixels, np.arange(n_samples), batch_size, csr, csc)
+        tiles = dense.make_tiles(n_samples, n_in, batch_size)
+        compress(pixels, np.arange(n_samples), batch_size, csr, csc, tiles)
         self.workspace = make_workspace(network.layers, batch_size, n_threads(), momentum=0)
         self.stride = network.layers[0].stride
         self.rows_of(self.workspace.deltas)[:] = self.delta
@@ -53,7 +55,7 @@ class Layer:
         padded[:, :n_out] = self.weights
         self.panels[:] = padded.reshape(n_in, -1, LANES).transpose(1, 0, 2)
         parameters = Parameters(network.layout, network.parameters, NO_VELOCITIES)
-        self.arguments = parameters, csr, csc, batch_size, self.workspace
+        self.arguments = parameters, csr, csc, tiles, batch_size, self.workspace
 
     def rows_of(self, outputs: Floats) -> Floats:
         """Return the layer's part of the activations or of the deltas as (batch_size, n_out)."""
@@ -92,9 +94,10 @@ def _compress(pixels: Bytes, table: Table, settings: Settings, peak: Peak) -> No
     """Time the compression that a block of training begins with."""
     n_samples, n_in = pixels.shape
     csr, csc = sparse.make_csr(n_samples, n_in), sparse.make_csc(n_samples, n_in, 32)
+    tiles = dense.make_tiles(n_samples, n_in, 32)
     order = np.arange(n_samples)
     timing = measure(
-        lambda: sparse.compress(pixels, order, 32, csr, csc),
+        lambda: compress(pixels, order, 32, csr, csc, tiles),
         repeats=settings.repeats(200),
         warmup=settings.repeats(200),
     )
@@ -179,7 +182,7 @@ def _rates(flops: float, comparison: Comparison, peak: Peak) -> str:
 
 @kernel
 def _forward(
-    parameters: Any, csr: Any, _csc: Any, batch_size: int, workspace: Any, n_batches: int, n_parts: int
+    parameters: Any, csr: Any, _csc: Any, _tiles: Any, batch_size: int, workspace: Any, n_batches: int, n_parts: int
 ) -> None:
     for index in prange(n_parts):
         _forward_part(parameters, csr, batch_size, workspace, n_batches, np.intp(index), n_parts)
@@ -205,15 +208,25 @@ def _forward_part(
 
 
 @kernel
-def _step(parameters: Any, csr: Any, csc: Any, batch_size: int, workspace: Any, n_batches: int, n_parts: int) -> None:
+def _step(
+    parameters: Any, csr: Any, csc: Any, tiles: Any, batch_size: int, workspace: Any, n_batches: int, n_parts: int
+) -> None:
     for index in prange(n_parts):
-        _step_part(parameters, csr, csc, batch_size, workspace, n_batches, np.intp(index), n_parts)
+        _step_part(parameters, csr, csc, tiles, batch_size, workspace, n_batches, np.intp(index), n_parts)
 
 
 @inlined
 def _step_part(
-    parameters: Any, csr: Any, csc: Any, batch_size: int, workspace: Any, n_batches: int, index: int, n_parts: int
+    parameters: Any,
+    csr: Any,
+    csc: Any,
+    tiles: Any,
+    batch_size: int,
+    workspace: Any,
+    n_batches: int,
+    index: int,
+    n_parts: int,
 ) -> None:
-    training = Training(parameters, Batches(csr, csc, NO_LABELS, batch_size), workspace, SCALARS)
+    training = Training(parameters, Batches(csr, csc, tiles, NO_LABELS, batch_size), workspace, SCALARS)
     for batch in range(n_batches):
-        step_first(training, batch, Part(index, n_parts))
+        step_first(training, batch, batch_size, Part(index, n_parts))

@@ -128,22 +128,28 @@ class Pace:
     the GIL (small image files). Both ways are timed, the faster one is used, and the other is retried now and then.
     """
 
-    RETRY = 16  # calls between two trials of the slower way: they cost 2 % of a quiet seed epoch
+    RETRY = 16  # calls between two trials of the slower way, at least
+    RARELY = 64  # at most
+    TRIAL_COST = 0.02  # what they may cost between these, as a share of the time
 
     def __init__(self, most: int) -> None:
         """Choose between 1 and `most`."""
         self._ways = (most, 1)
         self._seconds: dict[int, float] = {}  # threads -> seconds per unit of work, when last tried
-        self._calls = 0
+        self._calls = 0  # since the last trial
 
     def choose(self) -> int:
         """Return how many threads to use for the next call."""
-        self._calls += 1
         for way in self._ways:
             if way not in self._seconds:
                 return way
         best, other = sorted(self._ways, key=lambda way: self._seconds[way])
-        return other if self._calls % self.RETRY == 0 else best
+        self._calls += 1
+        excess = self._seconds[other] / self._seconds[best] - 1
+        if self._calls < min(self.RARELY, max(self.RETRY, excess / self.TRIAL_COST)):
+            return best
+        self._calls = 0
+        return other
 
     def is_trial(self, threads: int) -> bool:
         """Return whether using `threads` is a trial rather than the way that is known to be faster."""

@@ -5,8 +5,10 @@ import pytest
 from kernel_builds import ROUNDING, WAYS, normal, sparse_pixels
 
 from fastmnist.kernels import reference
+from fastmnist.kernels.compress import compress
+from fastmnist.kernels.dense import make_tiles
 from fastmnist.kernels.lanes import MASK_BITS
-from fastmnist.kernels.sparse import compress, make_csc, make_csr
+from fastmnist.kernels.sparse import make_csc, make_csr
 
 WIDTHS = [1, 10, MASK_BITS - 1, MASK_BITS, MASK_BITS + 1, 2 * MASK_BITS - 1, 2 * MASK_BITS, 784]
 BATCHES = [(1, 1), (31, 32), (32, 32), (33, 32), (64, 32), (7, 3)]  # n_samples, batch_size
@@ -23,9 +25,11 @@ def compress_in_all_ways(inputs, order, batch_size):
     for build, n_parts in WAYS:
         csr = make_csr(len(order), inputs.shape[1])
         csc = make_csc(len(order), inputs.shape[1], batch_size)
+        tiles = make_tiles(len(order), inputs.shape[1], batch_size)
         for array in (*csr, *csc):
             array[...] = -1
-        getattr(compress, build)(inputs, order, batch_size, csr, csc, n_parts)
+        getattr(compress, build)(inputs, order, batch_size, csr, csc, tiles, n_parts)
+        assert not tiles.is_dense.any()
         made.append((csr, csc))
     for other in made[1:]:
         for one, two in zip([*made[0][0], *made[0][1]], [*other[0], *other[1]], strict=True):

@@ -61,6 +61,21 @@ def train_in(monkeypatch):
     return run
 
 
+@pytest.fixture
+def routes(monkeypatch):
+    """Collect whether each batch that is trained on is dense."""
+    seen = []
+
+    def train(self, *arguments):
+        figures = original(self, *arguments)
+        seen.extend(self._tiles.is_dense[: -(-len(arguments[2]) // self.batch_size)].tolist())
+        return figures
+
+    original = Trainer.train
+    monkeypatch.setattr(Trainer, "train", train)
+    return seen
+
+
 def copy_of(network):
     copy = Network(network.layer_sizes)
     copy.parameters[:] = network.parameters
@@ -162,6 +177,48 @@ def test_label_smoothing_pulls_towards_all_classes(layer_sizes, train_in):
 def test_inputs_without_a_zero_or_with_nothing_else(share, train_in):
     network, inputs, labels = example((70, 20, 5), share=share)
     assert_trains_as_the_oracle(train_in, network, inputs if share else inputs * np.uint8(0), labels)
+
+
+DENSE_SIZES = [(8, 5, 3), (64, 17, 3), (80, 100, 10), (72, 33, 17, 10), (136, 40, 15, 16, 17)]  # multiples of 8
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("share", [0.5, 1])
+@pytest.mark.parametrize("layer_sizes", DENSE_SIZES, ids=str)
+def test_dense_batches_equal_the_oracle(layer_sizes, share, momentum, train_in, routes):
+    assert_trains_as_the_oracle(train_in, *example(layer_sizes, share=share), momentum=momentum)
+    assert routes == [True, True, True] * len(WAYS)
+
+
+@pytest.mark.parametrize(("n_samples", "batch_size"), [(8, 8), (9, 9), (79, 39), (65, 65), (130, 129), (70, 32)])
+def test_dense_batches_of_any_size_equal_the_oracle(n_samples, batch_size, train_in, routes):
+    data = example((72, 20, 5), n_samples, share=0.9)
+    assert_trains_as_the_oracle(train_in, *data, batch_size=batch_size, momentum=0.5)
+    sizes = np.diff([*range(0, n_samples, batch_size), n_samples])
+    assert routes == (sizes >= 8).tolist() * len(WAYS)
+
+
+def test_dense_float32_inputs_equal_the_oracle(train_in, routes):
+    network, pixels, labels = example((72, 20, 17, 5), share=0.9)
+    inputs = pixels.astype(np.float32) / 100 - (pixels > 127)
+    assert_trains_as_the_oracle(train_in, network, inputs, labels, momentum=0.9, nesterov=True)
+    assert all(routes)
+
+
+def test_dense_and_sparse_batches_take_turns(train_in, routes):
+    network, inputs, labels = example((72, 20, 5), 6 * BATCH_SIZE, share=0.9)
+    inputs[BATCH_SIZE : 3 * BATCH_SIZE, ::2] = 0
+    inputs[BATCH_SIZE : 3 * BATCH_SIZE, 1::4] = 0
+    assert_trains_as_the_oracle(train_in, network, inputs, labels, momentum=0.9)
+    assert routes == [True, False, False, True, True, True] * len(WAYS)
+
+
+def test_inputs_and_samples_of_zeros_in_dense_batches_count_as_zeros(train_in, routes):
+    network, inputs, labels = example((136, 20, 5), share=1)
+    inputs[:, :8] = inputs[:, 64:73] = 0  # of these, whole tiles
+    inputs[8:17] = inputs[40] = 0
+    assert_trains_as_the_oracle(train_in, network, inputs, labels)
+    assert all(routes)
 
 
 def test_float32_inputs(train_in):

@@ -163,11 +163,11 @@ def test_the_pace_never_changes_results(monkeypatch):
     assert np.isfinite([loss for loss, _ in results[0][2]]).all()
 
 
-def test_the_pace_is_told_what_each_call_costs(monkeypatch):
+def test_the_pace_is_told_what_each_call_costs_but_the_first_which_may_compile(monkeypatch):
     told = []
     monkeypatch.setattr(Pace, "record", lambda _, threads, cost: told.append((threads, cost)))
     train()
-    assert [threads for threads, _ in told] == [jit.n_threads()] * 8
+    assert [threads for threads, _ in told] == [jit.n_threads()] * 7
     assert all(0 < cost < 10 for _, cost in told)
 
 

@@ -21,20 +21,32 @@ def pace():
 
 
 def test_all_threads_stay_where_they_are_faster(pace):
-    chosen = run_pace(pace, {4: 1.0, 1: 3.0}, 160)
+    chosen = run_pace(pace, {4: 1.0, 1: 1.1}, 2 + 10 * Pace.RETRY)
     assert chosen[:2] == [4, 1]
-    assert chosen.count(1) == 1 + 160 // Pace.RETRY
+    assert chosen.count(1) == 1 + 10
 
 
 def test_one_thread_takes_over_where_all_are_slower(pace):
-    chosen = run_pace(pace, {4: 10.0, 1: 3.0}, 160)
+    chosen = run_pace(pace, {4: 1.1, 1: 1.0}, 2 + 10 * Pace.RETRY)
     assert chosen[:2] == [4, 1]
-    assert chosen.count(4) == 1 + 160 // Pace.RETRY
+    assert chosen.count(4) == 1 + 10
+
+
+@pytest.mark.parametrize("excess", [0.4, 0.5, 1.0])
+def test_trials_are_as_rare_as_they_are_expensive(pace, excess):
+    chosen = run_pace(pace, {4: 1.0, 1: 1.0 + excess}, 1002)[2:]
+    assert excess * chosen.count(1) / len(chosen) <= Pace.TRIAL_COST
+    assert chosen.count(1) >= 1000 // (excess / Pace.TRIAL_COST + 1)
+
+
+def test_even_a_very_slow_way_is_tried_again(pace):
+    chosen = run_pace(pace, {4: 150.0, 1: 1.0}, 2 + 5 * Pace.RARELY)
+    assert chosen.count(4) == 1 + 5
 
 
 def test_the_slower_way_is_tried_again_and_taken_once_it_is_faster(pace):
-    assert run_pace(pace, {4: 10.0, 1: 3.0}, 2 * Pace.RETRY)[-2:] == [1, 4]
-    chosen = run_pace(pace, {4: 1.0, 1: 3.0}, 2 * Pace.RETRY)
+    assert run_pace(pace, {4: 1.1, 1: 1.0}, 2 + 2 * Pace.RETRY)[-2:] == [1, 4]
+    chosen = run_pace(pace, {4: 0.9, 1: 1.0}, 2 * Pace.RETRY)
     assert chosen[: Pace.RETRY] == [1] * (Pace.RETRY - 1) + [4]
     assert chosen[Pace.RETRY : -1] == [4] * (Pace.RETRY - 1)
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from fastmnist.training import features as module
 from fastmnist.training.features import BLOCK, SQUARED_LENGTH, Scaling
 
 
@@ -59,6 +60,36 @@ def test_a_constant_feature_is_nothing(value, rng):
 
 def test_constant_data_are_nothing():
     assert (scaled(np.full((3, 4), 7.0)) == 0).all()
+
+
+def plainly_scaled(features, predicted):
+    """Features `predicted` by the plain formula, whole arrays at once."""
+    seen = features.astype(np.float64)
+    unit = np.abs(seen).max(axis=0)
+    unit[unit == 0] = 1
+    centre = np.where((seen != 0).mean(axis=0) > 0.9, (seen / unit).mean(axis=0), 0)
+    factor = 1 / np.abs(seen / unit - centre).max(axis=0)
+    factor *= np.sqrt(min(seen.shape[1], SQUARED_LENGTH) / mean_squared_length((seen / unit - centre) * factor))
+    clipped = np.clip(predicted.astype(np.float64), seen.min(axis=0), seen.max(axis=0))
+    return (clipped / unit - centre) * factor
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32, np.float64])
+def test_sparse_and_dense_features_are_scaled_as_the_plain_formula_says(dtype, rng):
+    features = rng.integers(1, 200, (3 * BLOCK + 5, 40)) * (rng.random((3 * BLOCK + 5, 40)) < np.linspace(0.5, 1, 40))
+    features, others = features[:-BLOCK].astype(dtype), 2 * features[-BLOCK:].astype(dtype)
+    actual = Scaling.of(features).apply(others)
+    np.testing.assert_allclose(actual, plainly_scaled(features, others), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("threads", [2, 3, 8])
+def test_any_number_of_threads_gives_the_same_bytes(threads, rng, monkeypatch):
+    features = rng.normal(size=(3 * BLOCK + 5, 30)) * (rng.random((3 * BLOCK + 5, 30)) < np.linspace(0.5, 1, 30))
+    expected = scaled(features).tobytes()
+    monkeypatch.setattr(module, "n_threads", lambda: threads)
+    monkeypatch.setattr(module, "VALUES_PER_THREAD", 1)
+    assert scaled(features).tobytes() == expected
+    assert scaled(features[:2]).shape == (2, 30)
 
 
 @pytest.mark.parametrize("exponent", [-1000, -30, 30, 1000])

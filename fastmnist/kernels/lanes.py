@@ -153,6 +153,16 @@ def lowest_bit(_typing, _mask):
     return types.intp(types.uint64), generate
 
 
+@intrinsic
+def count_bits(_typing, _mask):
+    """Return how many bits of a mask are set."""
+
+    def generate(_context, builder, _signature, args):
+        return builder.ctpop(args[0])
+
+    return types.intp(types.uint64), generate
+
+
 if CHECKED:
 
     @inlined

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastmnist.kernels.jit import inlined
-from fastmnist.kernels.simd import LANES, broadcast, fma, load, store, zeros
+from fastmnist.kernels.simd import LANES, broadcast, fma, load, load_panels, prefetch, store, store_panels, zeros
 
 TRACE = np.float32(1e-25)
 
@@ -45,6 +45,25 @@ def _without_traces(velocity, lanes):
     """
     one = broadcast(np.float32(1), lanes)
     return fma(fma(velocity, one, broadcast(TRACE, lanes)), one, broadcast(-TRACE, lanes))
+
+
+@inlined
+def step_panels(panels, velocities, place, step, gradient, scalars, lanes):
+    """Step `lanes` weights of one row by their gradient; they and their velocities lie in panels, `step` apart."""
+    velocity = load_panels(velocities, place, step, lanes) if scalars.momentum != 0 else zeros(lanes)
+    weight = load_panels(panels, place, step, lanes)
+    weight, velocity = step_vector(weight, gradient, velocity, scalars, lanes)
+    if scalars.momentum != 0:
+        store_panels(velocities, place, step, velocity)
+    store_panels(panels, place, step, weight)
+
+
+@inlined
+def prefetch_panels(panels, velocities, place, step, lanes):
+    """Begin to fetch what `step_panels` will step, where there is momentum."""
+    for register in range(lanes // LANES):
+        prefetch(panels, place + register * step)
+        prefetch(velocities, place + register * step)
 
 
 @inlined

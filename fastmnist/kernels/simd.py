@@ -140,6 +140,21 @@ def _item(_typing, array, _offset):
 
 
 @intrinsic
+def prefetch(_typing, array, _offset):
+    """Begin to fetch the cache line of an element, which may lie outside of the array."""
+
+    def generate(context, builder, signature, args):
+        byte = ir.IntType(8).as_pointer()
+        pointer = builder.bitcast(pointer_to(context, builder, signature.args[0], *args), byte)
+        kind = ir.FunctionType(ir.VoidType(), [byte, INT32, INT32, INT32])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        builder.call(function, [pointer, *(ir.Constant(INT32, number) for number in (0, 3, 1))])  # read, keep, data
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), generate
+
+
+@intrinsic
 def _lanes_of(_typing, vector):
     return types.intp(vector), lambda *_: ir.Constant(INT64, vector.lanes)
 

@@ -8,18 +8,17 @@ another) for the forward pass: a sample's outputs stay in registers while the ro
 non-zero inputs are added up. In compressed sparse columns (CSC: one input's samples after another), a matrix for each
 batch, for the weight gradient: one row of the gradient stays in registers while the deltas of the samples that have
 this input are added up, and goes straight into the step. Dense input is computed correctly too; it only makes the
-lists longer.
+lists longer. Batches with few zeros go the way of dense.py.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from numba import prange
 
-from fastmnist.kernels.jit import inlined, kernel
+from fastmnist.kernels.jit import inlined
 from fastmnist.kernels.lanes import MASK_BITS, lowest_bit, nonzero_bits
 from fastmnist.kernels.matmul import as_unit
-from fastmnist.kernels.sgd import step_vector
+from fastmnist.kernels.sgd import prefetch_panels, step_panels
 from fastmnist.kernels.simd import (
     LANES,
     MAX_REGISTERS,
@@ -31,9 +30,12 @@ from fastmnist.kernels.simd import (
     load,
     load_panels,
     store,
-    store_panels,
     zeros,
 )
+
+# Rows of the weights are stepped in no order that a processor could guess. Those of a wide layer and their velocities
+# come from the third-level cache: 0.16 ms a step of 128 x 784 x 400 in place of 0.19 to 0.35.
+ROWS_AHEAD = 2
 
 
 class CSR(NamedTuple):
@@ -94,6 +96,8 @@ def nonzero_inputs(inputs, row, block):
     """
     n_in = inputs.shape[1]
     first = row + block
+    if block + MASK_BITS <= n_in:
+        return nonzero_bits(inputs, first)
     start = min(row + max(min(block, n_in - MASK_BITS), 0), inputs.size - MASK_BITS)
     mask = nonzero_bits(inputs, start) >> np.uint64(first - start)
     if n_in < MASK_BITS:
@@ -167,21 +171,6 @@ def fill_csc(csr, first, last, batch, csc):
             csc.data[place] = item(csr.data, position)
 
 
-@kernel
-def compress(inputs, order, batch_size, csr, csc, n_parts):
-    """Fill the CSR and the CSC of the samples `order` (n_samples,) of `inputs`, batch after batch."""
-    for index in prange((len(order) + batch_size - 1) // batch_size):
-        _compress_batch(inputs, order, batch_size, csr, csc, np.intp(index))
-
-
-@inlined
-def _compress_batch(inputs, order, batch_size, csr, csc, batch):
-    first = batch * batch_size
-    last = min(first + batch_size, len(order))
-    fill_csr(inputs, order, first, last, csr)
-    fill_csc(csr, first, last, batch, csc)
-
-
 def _make_add_csr_product(lanes):
     def add_csr_product(csr, n_samples, panels, offset, step, last_column, cursors, out, out_offset, stride):
         """Add to `lanes` outputs of each sample the product of its row and the weights.
@@ -247,6 +236,9 @@ def _make_step_csc_gradient(lanes):
         n_in = csc.ends.shape[1]
         for rank in range(n_in):
             end = np.intp(item(csc.ends, batch * n_in + rank))
+            if scalars.momentum != 0:
+                ahead = item(csc.order, batch * n_in + min(rank + ROWS_AHEAD, n_in - 1))
+                prefetch_panels(panels, velocities, offset + np.intp(ahead) * LANES, step, lanes)
             gradient = zeros(lanes)
             for position in range(start, end):
                 value = broadcast(item(csc.data, position), lanes)
@@ -254,12 +246,7 @@ def _make_step_csc_gradient(lanes):
                 gradient = fma(value, load(delta, place, lanes), gradient)
             start = end
             place = offset + np.intp(item(csc.order, batch * n_in + rank)) * LANES
-            velocity = load_panels(velocities, place, step, lanes) if scalars.momentum != 0 else zeros(lanes)
-            weight = load_panels(panels, place, step, lanes)
-            weight, velocity = step_vector(weight, gradient, velocity, scalars, lanes)
-            if scalars.momentum != 0:
-                store_panels(velocities, place, step, velocity)
-            store_panels(panels, place, step, weight)
+            step_panels(panels, velocities, place, step, gradient, scalars, lanes)
 
     return step_csc_gradient
 

@@ -15,7 +15,8 @@ import numpy as np
 from numba import prange
 
 from fastmnist.kernels.activations import argmax, output_delta_row, relu_gradient_rows
-from fastmnist.kernels.forward import Parameters, apply_relu, forward_csr, forward_later, outputs_matrix
+from fastmnist.kernels.dense import DENSE_REGISTERS, Tiles, step_tile_gradient
+from fastmnist.kernels.forward import Parameters, apply_relu, forward_csr, forward_later, forward_tiles, outputs_matrix
 from fastmnist.kernels.jit import inlined, kernel
 from fastmnist.kernels.layout import aligned_zeros, layer_at, part_bounds
 from fastmnist.kernels.matmul import (
@@ -37,10 +38,11 @@ from fastmnist.kernels.sparse import CSC, CSR, step_csc_gradient
 
 
 class Batches(NamedTuple):
-    """The samples of some batches: their non-zero inputs and their labels."""
+    """The samples of some batches: their inputs, as compress.py has filled them, and their labels."""
 
     csr: CSR
     csc: CSC
+    tiles: Tiles
     labels: np.ndarray  # (n_samples,) uint8
     batch_size: int
 
@@ -232,8 +234,45 @@ def step_weights(training, index, n_samples, delta, part):
 
 
 @inlined
-def step_first(training, batch, part):
+def step_first(training, batch, n_samples, part):
     """Step this part's columns of the first layer's weights."""
+    if training.batches.tiles.is_dense[batch]:
+        step_first_dense(training, batch, n_samples, part)
+    else:
+        step_first_sparse(training, batch, part)
+
+
+@inlined
+def step_first_dense(training, batch, n_samples, part):
+    """Step them for a batch in tiles."""
+    batches, workspace = training.batches, training.workspace
+    layer = layer_at(training.parameters.layout, 0)
+    start, flags = batches.csr.starts[batch * batches.batch_size], batches.tiles.samples[batch]
+    first, last = part_bounds(layer.n_registers, part.number, part.n_parts)
+    chunks = n_chunks(last - first, DENSE_REGISTERS)
+    for chunk in range(chunks):
+        begin, end = part_bounds(last - first, chunk, chunks)
+        column = (first + begin) * LANES
+        delta = Matrix(workspace.deltas, column, layer.stride, 1)
+        for row in range(0, layer.n_in, TILE_ROWS):
+            step_tile_gradient(
+                end - begin,
+                flags,
+                row // TILE_ROWS * flags.shape[1],
+                n_samples,
+                Matrix(batches.csr.data, start + row, 1, layer.n_in + 1),
+                delta,
+                workspace.first_weights,
+                workspace.first_velocities,
+                column * layer.n_in + row * LANES,
+                layer.n_in * LANES,
+                training.scalars,
+            )
+
+
+@inlined
+def step_first_sparse(training, batch, part):
+    """Step them for a batch in lists."""
     batches, workspace = training.batches, training.workspace
     layer = layer_at(training.parameters.layout, 0)
     first, last = part_bounds(layer.n_registers, part.number, part.n_parts)
@@ -289,8 +328,12 @@ def forward(training, index, batch, n_samples, part):
     first, last = part_bounds(layer_at(parameters.layout, index).n_registers, part.number, part.n_parts)
     if index == 0:
         sample, cursors = batch * batches.batch_size, training.workspace.cursors[part.number]
-        weights = training.workspace.first_weights
-        forward_csr(parameters, weights, batches.csr, sample, n_samples, cursors, activations, first, last)
+        csr, weights = batches.csr, training.workspace.first_weights
+        if batches.tiles.is_dense[batch]:
+            flags = batches.tiles.inputs[batch]
+            forward_tiles(parameters, weights, csr, flags, sample, n_samples, cursors, activations, first, last)
+        else:
+            forward_csr(parameters, weights, csr, sample, n_samples, cursors, activations, first, last)
     else:
         forward_later(parameters, index, n_samples, batches.batch_size, activations, first, last)
     apply_relu(parameters, index, n_samples, batches.batch_size, activations, first, last)
@@ -311,21 +354,21 @@ def run_phase(training, phase, batch, part):
             output_delta(training, backward_batch, n_samples, part)
         backward(training, backward_layer, n_samples, part)
         if phase == 0:
-            step_first(training, backward_batch, part)
+            step_first(training, backward_batch, n_samples, part)
     n_samples = samples_in(training.batches, batch)
     if phase < n_layers - 1 and n_samples > 0:
         forward(training, phase, batch, n_samples, part)
 
 
 @inlined
-def _run_phase(phase, batch, parameters, csr, csc, labels, batch_size, workspace, scalars, index, n_parts):
+def _run_phase(phase, batch, parameters, csr, csc, tiles, labels, batch_size, workspace, scalars, index, n_parts):
     """Bundle what a parallel loop takes one by one: Numba refuses nested tuples there."""
-    training = Training(parameters, Batches(csr, csc, labels, batch_size), workspace, scalars)
+    training = Training(parameters, Batches(csr, csc, tiles, labels, batch_size), workspace, scalars)
     run_phase(training, phase, batch, Part(index, n_parts))
 
 
 @kernel
-def train_batches(parameters, csr, csc, labels, batch_size, workspace, scalars, n_parts):
+def train_batches(parameters, csr, csc, tiles, labels, batch_size, workspace, scalars, n_parts):
     """Train on the batches in their order, one SGD step each.
 
     With n hidden layers a batch takes 2n - 1 phases, between which the parts wait for each other. Phase 0
@@ -341,8 +384,9 @@ def train_batches(parameters, csr, csc, labels, batch_size, workspace, scalars, 
     for step in range(n_batches * n_phases + 1):
         for part in prange(n_parts):
             phase, batch = step % n_phases, step // n_phases
+            index = np.intp(part)
             _run_phase(
-                phase, batch, parameters, csr, csc, labels, batch_size, workspace, scalars, np.intp(part), n_parts
+                phase, batch, parameters, csr, csc, tiles, labels, batch_size, workspace, scalars, index, n_parts
             )
     for part in prange(n_parts):
         pack_first(parameters, workspace, True, np.intp(part), n_parts)

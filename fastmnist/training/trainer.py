@@ -4,7 +4,8 @@ import time
 
 import numpy as np
 
-from fastmnist.kernels import jit, sparse, training_loop
+from fastmnist.kernels import dense, jit, sparse, training_loop
+from fastmnist.kernels.compress import compress
 from fastmnist.kernels.forward import Parameters
 from fastmnist.kernels.layout import aligned_zeros
 from fastmnist.kernels.sgd import StepScalars
@@ -34,8 +35,10 @@ class Trainer:
         self.velocities: Float32 = aligned_zeros(network.parameters.size if momentum else 0)
         self._csr = sparse.make_csr(max_samples, network.n_in)
         self._csc = sparse.make_csc(max_samples, network.n_in, batch_size)
+        self._tiles = dense.make_tiles(max_samples, network.n_in, batch_size)
         self._workspace = training_loop.make_workspace(network.layers, batch_size, jit.n_threads(), momentum)
         self._pace = Pace(jit.n_threads())
+        self._is_warm = False  # the first call wakes threads and touches memory: it tells nothing about the pace
 
     def train(
         self,
@@ -57,13 +60,14 @@ class Trainer:
                 f"{len(order)} indices, expected at most {self.max_samples}, each from 0 to {len(inputs) - 1}"
             )
         self._workspace.totals[:] = 0
-        sparse.compress(pad_inputs(inputs), order, self.batch_size, self._csr, self._csc)
+        compress(pad_inputs(inputs), order, self.batch_size, self._csr, self._csc, self._tiles)
         threads, start = self._pace.choose(), time.perf_counter()
         training_loop.train_batches.with_parts(
             threads,
             Parameters(self.network.layout, self.network.parameters, self.velocities),
             self._csr,
             self._csc,
+            self._tiles,
             labels[order],
             self.batch_size,
             self._workspace,
@@ -75,8 +79,9 @@ class Trainer:
                 np.float32(self.label_smoothing),
             ),
         )
-        if len(order):
+        if self._is_warm and len(order):
             self._pace.record(threads, (time.perf_counter() - start) / len(order))
+        self._is_warm = self._is_warm or len(order) > 0
         return float(self._workspace.totals[0]), int(self._workspace.totals[1])
 
     def state(self) -> dict[str, Float32]:
