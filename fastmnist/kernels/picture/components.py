@@ -1,6 +1,9 @@
 """Connected components of ink, by runs: rows of ink pixels side by side (8-connected, union-find)."""
 
+import numpy as np
+
 from fastmnist.kernels.jit import inlined
+from fastmnist.kernels.lanes import MASK_BITS, bits_above, lowest_bit
 
 INSET = 12  # the inner part of a picture begins 1/12 from its border
 
@@ -14,40 +17,49 @@ LEFT, TOP, RIGHT, BOTTOM, AREA, INNER, STATE = range(7)
 def find_runs(picture, height, width, threshold, runs, parents):
     """Fill `runs` (n, 4) with the row, start and end of each run of pixels above `threshold`; return how many.
 
-    Runs that touch, also at a corner, have the same root in `parents` (n,).
+    Runs that touch, also at a corner, have the same root in `parents` (n,). `picture` has SLACK more elements. 64
+    pixels are compared at a time, and only where a run begins or ends is there more to do.
     """
-    n, first_above, end_above = 0, 0, 0
+    n, first_above, end_above, one = 0, 0, 0, np.uint64(1)
+    level = np.uint8(threshold)
     for y in range(height):
-        row, first_here, above, x = picture[y * width : (y + 1) * width], n, first_above, 0
-        if not _has_any(row, width, threshold):
-            x = width
-        while x < width:
-            if row[x] <= threshold:
-                x += 1
-                continue
-            start = x
-            while x < width and row[x] > threshold:
-                x += 1
-            runs[n, 0], runs[n, 1], runs[n, 2] = y, start, x
-            parents[n] = n
-            while above < end_above and runs[above, 2] < start:
-                above += 1
-            other = above
-            while other < end_above and runs[other, 1] <= x:
-                _join(parents, other, n)
-                other += 1
+        first_here, above, start, before = n, first_above, -1, np.uint64(0)
+        for first in range(0, width, MASK_BITS):
+            is_ink = bits_above(picture, y * width + first, level)
+            if width - first < MASK_BITS:
+                is_ink &= (one << np.uint64(width - first)) - one
+            edges = is_ink ^ (is_ink << one | before)
+            before = is_ink >> np.uint64(MASK_BITS - 1)
+            while edges:
+                x = first + lowest_bit(edges)
+                edges &= edges - one
+                if start < 0:
+                    start = x
+                else:
+                    above = _add_run(runs, parents, n, y, start, x, above, end_above)
+                    n, start = n + 1, -1
+        if start >= 0:
+            _add_run(runs, parents, n, y, start, width, above, end_above)
             n += 1
         first_above, end_above = first_here, n
     return n
 
 
 @inlined
-def _has_any(row, width, threshold):
-    """Return whether a row has any pixel above the threshold: a vectorised loop, for the rows without ink."""
-    largest = row[0]
-    for x in range(width):
-        largest = max(largest, row[x])
-    return largest > threshold
+def _add_run(runs, parents, n, y, start, end, above, end_above):
+    """Make a run the n-th, joined to those of the row above from `above` on that touch it; return the first of these.
+
+    More runs of the row may touch the last of them.
+    """
+    runs[n, 0], runs[n, 1], runs[n, 2] = y, start, end
+    parents[n] = n
+    while above < end_above and runs[above, 2] < start:
+        above += 1
+    other = above
+    while other < end_above and runs[other, 1] <= end:
+        _join(parents, other, n)
+        other += 1
+    return above
 
 
 @inlined

@@ -75,7 +75,7 @@ def remove_lines(work, height, width, ink, thickest, with_rules):
 
     Without `with_rules`, only underlines. work.padded, lengths and row are scratch.
     """
-    faint = ink.level + max(FAINT * ink.depth, 3 * ink.noise)
+    faint = min(255, int(ink.level + max(FAINT * ink.depth, 3 * ink.noise)))
     n = 0
     for is_upright in range(2 if with_rules else 1):
         axis = Axis(height, width, width, 1) if is_upright else Axis(width, height, 1, width)
@@ -86,7 +86,7 @@ def remove_lines(work, height, width, ink, thickest, with_rules):
 @inlined
 def _remove_along(work, axis, faint, stroke, thickest, with_rules, with_underlines):
     picture, thin, path = work.ink, work.padded, work.row
-    _find_thin_runs(picture, axis, faint, thickest, thin, work.lengths)
+    _find_thin_runs(picture, axis, faint, thickest, thin)
     n = 0
     for seed in range(1, N_SEEDS + 1):
         column = int(axis.n_columns * (0.1 + 0.8 * (seed * GOLDEN - math.floor(seed * GOLDEN))))
@@ -119,21 +119,66 @@ def _remove_along(work, axis, faint, stroke, thickest, with_rules, with_underlin
 
 
 @inlined
-def _find_thin_runs(picture, axis, faint, thickest, thin, lengths):
+def _find_thin_runs(picture, axis, faint, thickest, thin):
     """Fill `thin` with 1 where ink, above `faint`, is at most `thickest` pixels thick across the lines, else with 0."""
-    for i in range(axis.n_rows * axis.n_columns):
-        thin[i] = 0
-    for column in range(axis.n_columns):
-        lengths[column] = 0
-    for row in range(axis.n_rows + 1):
+    if axis.along != 1:
         for column in range(axis.n_columns):
-            if row < axis.n_rows and picture[row * axis.across + column * axis.along] > faint:
-                lengths[column] += 1
-            elif lengths[column]:
-                if lengths[column] <= thickest:
-                    for above in range(1, lengths[column] + 1):
-                        thin[(row - above) * axis.across + column * axis.along] = 1
-                lengths[column] = 0
+            pixels = picture[column * axis.along : (column + 1) * axis.along]
+            _find_thin_in_row(pixels, axis.n_rows, faint, thickest, thin[column * axis.along :])
+        return
+    # A pixel gets how much ink is above it, then that of the run's last pixel, row by row: 1 us for 5.
+    width, grey, most = axis.n_columns, np.uint8(faint), np.uint8(min(thickest, 254))
+    _begin_runs(picture, grey, thin, width)
+    for row in range(1, axis.n_rows):
+        first = row * width
+        _extend_runs(picture[first : first + width], grey, most, thin[first - width : first], thin[first:], width)
+    for row in range(axis.n_rows - 2, -1, -1):
+        first = row * width
+        _end_runs(thin[first : first + width], thin[first + width :], width)
+    _keep_thin(thin, axis.n_rows * width, most)
+
+
+@inlined
+def _find_thin_in_row(pixels, n, faint, thickest, thin):
+    """Do the same for one row of pixels, along it."""
+    length = 0
+    for i in range(n):
+        thin[i] = 0
+    for i in range(n + 1):
+        if i < n and pixels[i] > faint:
+            length += 1
+        elif length:
+            if length <= thickest:
+                for before in range(i - length, i):
+                    thin[before] = 1
+            length = 0
+
+
+@inlined
+def _begin_runs(pixels, faint, lengths, n):
+    for i in range(n):
+        lengths[i] = np.uint8(pixels[i] > faint)
+
+
+@inlined
+def _extend_runs(pixels, faint, most, above, lengths, n):
+    """Fill `lengths` with those of the runs of ink that end in this row, n pixels; with most + 1 for longer ones."""
+    for i in range(n):
+        length = above[i] + np.uint8(above[i] <= most)
+        lengths[i] = np.uint8(length) if pixels[i] > faint else np.uint8(0)
+
+
+@inlined
+def _end_runs(lengths, below, n):
+    """Give a row the lengths of the runs that go on below it."""
+    for i in range(n):
+        lengths[i] = below[i] if lengths[i] and below[i] else lengths[i]
+
+
+@inlined
+def _keep_thin(lengths, n, most):
+    for i in range(n):
+        lengths[i] = np.uint8(0 < lengths[i] <= most)
 
 
 @inlined

@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from fastmnist.kernels.jit import inlined
+from fastmnist.kernels.lanes import MASK_BITS, bits_above, highest_bit, lowest_bit
 from fastmnist.kernels.picture.morphology import change_strokes
 from fastmnist.kernels.picture.shrink import scale_by_area, scale_linearly
 from fastmnist.shapes import SIDE
@@ -21,7 +22,8 @@ CORE = np.float32(0.5)  # of the ink's depth: the core of a stroke
 EDGE = 0.5  # of the ink's depth: where a digit ends in a large picture
 THIN, THICK = 1.7, 5.0  # stroke widths in the 20x20 box beyond which strokes are changed,
 THICKENED, THINNED = 2.5, 3.8  # and to which widths
-STRAIGHT, DIAGONAL = np.float32(0.955), np.float32(1.3693)  # Borgefors' steps (1986), for a window of 3x3
+UNIT = 1e-4  # pixels
+STRAIGHT, DIAGONAL = 9550, 13693  # UNITs: Borgefors' steps (1986), for a window of 3x3
 
 
 @inlined
@@ -35,7 +37,7 @@ def place(digit, height, width, changed, distances, image):
     if height == 0:
         return 0.0
     size = max(height, width)
-    stroke = stroke_width(digit, height, width, distances) * BOX / size
+    stroke = stroke_width(digit, height, width, distances.view(np.int32)) * BOX / size
     change = int(np.rint(abs((THICKENED if stroke < THIN else THINNED) - stroke) * size / BOX))
     has_room = (height + 2 * change + 2) * (width + 2 * change + 2) <= len(changed)  # not in a picture of few rows
     if size >= 2 * BOX and has_room and not THIN <= stroke <= THICK:
@@ -82,19 +84,19 @@ def _cut(digit, height, width, spare):
 
 @inlined
 def bounds(picture, height, width, edge):
-    """Return top, left, bottom and right (exclusive) of what is above `edge`; bottom is 0 where nothing is."""
-    top, left, bottom, right = height, width, 0, 0
+    """Return top, left, bottom and right (exclusive) of what is above `edge`; bottom is 0 where nothing is.
+
+    picture (height, width) float32 has SLACK more elements.
+    """
+    top, left, bottom, right, one = height, width, 0, 0, np.uint64(1)
     for y in range(height):
-        row = picture[y * width : (y + 1) * width]
-        x = 0
-        while x < width and row[x] <= edge:
-            x += 1
-        if x < width:
-            top, left, bottom = min(top, y), min(left, x), y + 1
-            x = width
-            while row[x - 1] <= edge:
-                x -= 1
-            right = max(right, x)
+        for first in range(0, width, MASK_BITS):
+            is_ink = bits_above(picture, y * width + first, edge)
+            if width - first < MASK_BITS:
+                is_ink &= (one << np.uint64(width - first)) - one
+            if is_ink:
+                top, left, bottom = min(top, y), min(left, first + lowest_bit(is_ink)), y + 1
+                right = max(right, first + highest_bit(is_ink) + 1)
     return top, left, bottom, right
 
 
@@ -102,29 +104,38 @@ def bounds(picture, height, width, edge):
 def stroke_width(digit, height, width, distances):
     """Return the mean width of a digit's strokes, in pixels: in a stroke of width w, pixels are w / 4 from its edge.
 
-    Distances are those of a chamfer of 3x3 (Borgefors, Distance transformations in digital images, 1986).
+    Distances are those of a chamfer of 3x3 (Borgefors, Distance transformations in digital images, 1986), in whole
+    UNITs: a pixel waits for the one before it, and adding floats takes longer. distances ((height + 2) * (width + 2),)
+    int32 is scratch.
     """
     stride = width + 2
     for i in range((height + 2) * stride):
         distances[i] = 0
     for y in range(height):
+        last = 0
         for x in range(width):
             if digit[y * width + x] > CORE:
-                here = (y + 1) * stride + x + 1
-                straight = min(distances[here - stride], distances[here - 1]) + STRAIGHT
-                diagonal = min(distances[here - stride - 1], distances[here - stride + 1]) + DIAGONAL
-                distances[here] = min(straight, diagonal)
-    total, n = 0.0, 0
+                above = (y + 1) * stride + x + 1 - stride
+                straight = min(distances[above], last) + STRAIGHT
+                last = min(straight, min(distances[above - 1], distances[above + 1]) + DIAGONAL)
+                distances[above + stride] = last
+            else:
+                last = 0
+    total, n = 0, 0
     for y in range(height - 1, -1, -1):
+        last = 0
         for x in range(width - 1, -1, -1):
             if digit[y * width + x] > CORE:
-                here = (y + 1) * stride + x + 1
-                straight = min(distances[here + stride], distances[here + 1]) + STRAIGHT
-                diagonal = min(distances[here + stride - 1], distances[here + stride + 1]) + DIAGONAL
-                distances[here] = min(distances[here], min(straight, diagonal))
-                total += distances[here]
+                below = (y + 1) * stride + x + 1 + stride
+                straight = min(distances[below], last) + STRAIGHT
+                last = min(straight, min(distances[below - 1], distances[below + 1]) + DIAGONAL)
+                last = min(last, distances[below - stride])
+                distances[below - stride] = last
+                total += last
                 n += 1
-    return 4 * total / max(1, n) - 1
+            else:
+                last = 0
+    return 4 * UNIT * total / max(1, n) - 1
 
 
 @inlined

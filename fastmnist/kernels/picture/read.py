@@ -97,6 +97,8 @@ def _read(picture, area, least_size, least_stroke, is_turned, work, image):
         if is_second or is_lined:
             thickest = thickest_line(max(height, width))
             n_lines = remove_lines(work, height, width, ink, thickest, not is_second)
+            if is_second and n_lines == 0:
+                break  # the strokes are those that were found
             if n_lines > 0:
                 ink = judge(work.ink, height * width, work.counts)
                 if not ink.is_found:
@@ -128,7 +130,7 @@ def _read(picture, area, least_size, least_stroke, is_turned, work, image):
 def _even_light(work, height, width, is_turned):
     """Fill work.even with the picture under even light; return whether its ink is dark, and the share unlike paper."""
     far = fit_light(work.grey, height, width, work.ring, work.light)
-    cubes, unlike_paper = compare_with_light(work.grey, height, width, work.light)
+    cubes, unlike_paper = compare_with_light(work.grey, height, width, work.light, work.row)
     is_dark = (cubes < 0) != is_turned
     if far > MIXED:  # no light of one paper: the picture stays as it is
         for i in range(1, 4):
