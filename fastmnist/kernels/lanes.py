@@ -1,5 +1,6 @@
 """Operations across the lanes of a vector, and exp; simd.py has those of one LLVM instruction for each register."""
 
+import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
@@ -176,6 +177,12 @@ def highest_bit(_typing, _mask):
         return builder.sub(ir.Constant(INT64, MASK_BITS - 1), zeros_above)
 
     return types.intp(types.uint64), generate
+
+
+@inlined
+def low_bits(n):
+    """Return a mask of the lowest n bits, of all where n is 64 or more."""
+    return ~np.uint64(0) if n >= MASK_BITS else (np.uint64(1) << np.uint64(n)) - np.uint64(1)
 
 
 if CHECKED:

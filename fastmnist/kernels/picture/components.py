@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastmnist.kernels.jit import inlined
-from fastmnist.kernels.lanes import MASK_BITS, bits_above, lowest_bit
+from fastmnist.kernels.lanes import MASK_BITS, bits_above, low_bits, lowest_bit
 
 INSET = 12  # the inner part of a picture begins 1/12 from its border
 
@@ -20,46 +20,44 @@ def find_runs(picture, height, width, threshold, runs, parents):
     Runs that touch, also at a corner, have the same root in `parents` (n,). `picture` has SLACK more elements. 64
     pixels are compared at a time, and only where a run begins or ends is there more to do.
     """
-    n, first_above, end_above, one = 0, 0, 0, np.uint64(1)
-    level = np.uint8(threshold)
+    n, above, end_above = 0, 0, 0
     for y in range(height):
-        first_here, above, start, before = n, first_above, -1, np.uint64(0)
-        for first in range(0, width, MASK_BITS):
-            is_ink = bits_above(picture, y * width + first, level)
-            if width - first < MASK_BITS:
-                is_ink &= (one << np.uint64(width - first)) - one
-            edges = is_ink ^ (is_ink << one | before)
-            before = is_ink >> np.uint64(MASK_BITS - 1)
-            while edges:
-                x = first + lowest_bit(edges)
-                edges &= edges - one
-                if start < 0:
-                    start = x
-                else:
-                    above = _add_run(runs, parents, n, y, start, x, above, end_above)
-                    n, start = n + 1, -1
-        if start >= 0:
-            _add_run(runs, parents, n, y, start, width, above, end_above)
-            n += 1
-        first_above, end_above = first_here, n
+        end = add_runs(picture, y, width, np.uint8(threshold), runs, n)
+        for run in range(n, end):
+            parents[run] = run
+            while above < end_above and runs[above, 2] < runs[run, 1]:
+                above += 1
+            other = above
+            while other < end_above and runs[other, 1] <= runs[run, 2]:
+                _join(parents, other, run)
+                other += 1
+        above, end_above, n = n, end, end
     return n
 
 
 @inlined
-def _add_run(runs, parents, n, y, start, end, above, end_above):
-    """Make a run the n-th, joined to those of the row above from `above` on that touch it; return the first of these.
+def add_runs(picture, y, width, threshold, runs, n):
+    """Add the row, start and end of each run of row y, of pixels above `threshold`, to the n `runs`; return how many.
 
-    More runs of the row may touch the last of them.
+    `picture` and the threshold are uint8 or float32; `picture` has SLACK more elements.
     """
-    runs[n, 0], runs[n, 1], runs[n, 2] = y, start, end
-    parents[n] = n
-    while above < end_above and runs[above, 2] < start:
-        above += 1
-    other = above
-    while other < end_above and runs[other, 1] <= end:
-        _join(parents, other, n)
-        other += 1
-    return above
+    start, before, one = -1, np.uint64(0), np.uint64(1)
+    for first in range(0, width, MASK_BITS):
+        is_ink = bits_above(picture, y * width + first, threshold) & low_bits(width - first)
+        edges = is_ink ^ (is_ink << one | before)
+        before = is_ink >> np.uint64(MASK_BITS - 1)
+        while edges:
+            x = first + lowest_bit(edges)
+            edges &= edges - one
+            if start < 0:
+                start = x
+            else:
+                runs[n, 0], runs[n, 1], runs[n, 2] = y, start, x
+                n, start = n + 1, -1
+    if start >= 0:
+        runs[n, 0], runs[n, 1], runs[n, 2] = y, start, width
+        n += 1
+    return n
 
 
 @inlined

@@ -11,7 +11,8 @@ import math
 import numpy as np
 
 from fastmnist.kernels.jit import inlined
-from fastmnist.kernels.lanes import MASK_BITS, bits_above, highest_bit, lowest_bit
+from fastmnist.kernels.lanes import MASK_BITS, bits_above, highest_bit, low_bits, lowest_bit
+from fastmnist.kernels.picture.components import add_runs
 from fastmnist.kernels.picture.morphology import change_strokes
 from fastmnist.kernels.picture.shrink import scale_by_area, scale_linearly
 from fastmnist.shapes import SIDE
@@ -22,22 +23,23 @@ CORE = np.float32(0.5)  # of the ink's depth: the core of a stroke
 EDGE = 0.5  # of the ink's depth: where a digit ends in a large picture
 THIN, THICK = 1.7, 5.0  # stroke widths in the 20x20 box beyond which strokes are changed,
 THICKENED, THINNED = 2.5, 3.8  # and to which widths
+STRAIGHT, DIAGONAL = np.float32(0.955), np.float32(1.3693)  # Borgefors' steps (1986), for a window of 3x3
 UNIT = 1e-4  # pixels
-STRAIGHT, DIAGONAL = 9550, 13693  # UNITs: Borgefors' steps (1986), for a window of 3x3
+_STRAIGHT, _DIAGONAL = round(STRAIGHT / UNIT), round(DIAGONAL / UNIT)
 
 
 @inlined
-def place(digit, height, width, changed, distances, image):
+def place(digit, height, width, runs, changed, distances, image):
     """Fill image (784,) with a digit in MNIST's form; return its stroke width in the 20x20 box, 0 where none is left.
 
-    digit (height, width) float32: 0 for paper, about 1 for full ink; it is overwritten, as are `changed` and
-    `distances`, which have room for more than its pixels.
+    digit (height, width) float32: 0 for paper, about 1 for full ink; it is overwritten, as are `runs`, and
+    `changed` and `distances`, which have room for more than its pixels.
     """
     height, width = _cut(digit, height, width, changed)
     if height == 0:
         return 0.0
     size = max(height, width)
-    stroke = stroke_width(digit, height, width, distances.view(np.int32)) * BOX / size
+    stroke = stroke_width(digit, height, width, runs, distances.view(np.int32)) * BOX / size
     change = int(np.rint(abs((THICKENED if stroke < THIN else THINNED) - stroke) * size / BOX))
     has_room = (height + 2 * change + 2) * (width + 2 * change + 2) <= len(changed)  # not in a picture of few rows
     if size >= 2 * BOX and has_room and not THIN <= stroke <= THICK:
@@ -88,12 +90,10 @@ def bounds(picture, height, width, edge):
 
     picture (height, width) float32 has SLACK more elements.
     """
-    top, left, bottom, right, one = height, width, 0, 0, np.uint64(1)
+    top, left, bottom, right = height, width, 0, 0
     for y in range(height):
         for first in range(0, width, MASK_BITS):
-            is_ink = bits_above(picture, y * width + first, edge)
-            if width - first < MASK_BITS:
-                is_ink &= (one << np.uint64(width - first)) - one
+            is_ink = bits_above(picture, y * width + first, edge) & low_bits(width - first)
             if is_ink:
                 top, left, bottom = min(top, y), min(left, first + lowest_bit(is_ink)), y + 1
                 right = max(right, first + highest_bit(is_ink) + 1)
@@ -101,41 +101,37 @@ def bounds(picture, height, width, edge):
 
 
 @inlined
-def stroke_width(digit, height, width, distances):
+def stroke_width(digit, height, width, runs, distances):
     """Return the mean width of a digit's strokes, in pixels: in a stroke of width w, pixels are w / 4 from its edge.
 
     Distances are those of a chamfer of 3x3 (Borgefors, Distance transformations in digital images, 1986), in whole
-    UNITs: a pixel waits for the one before it, and adding floats takes longer. distances ((height + 2) * (width + 2),)
-    int32 is scratch.
+    UNITs: a pixel waits for the one before it, and adding floats takes longer. `digit` has SLACK more elements; runs
+    (n, 4) int32 and distances ((height + 2) * (width + 2),) int32 are scratch.
     """
-    stride = width + 2
+    stride, n_runs, total, n = width + 2, 0, 0, 0
     for i in range((height + 2) * stride):
         distances[i] = 0
     for y in range(height):
-        last = 0
-        for x in range(width):
-            if digit[y * width + x] > CORE:
-                above = (y + 1) * stride + x + 1 - stride
-                straight = min(distances[above], last) + STRAIGHT
-                last = min(straight, min(distances[above - 1], distances[above + 1]) + DIAGONAL)
-                distances[above + stride] = last
-            else:
-                last = 0
-    total, n = 0, 0
-    for y in range(height - 1, -1, -1):
-        last = 0
-        for x in range(width - 1, -1, -1):
-            if digit[y * width + x] > CORE:
-                below = (y + 1) * stride + x + 1 + stride
-                straight = min(distances[below], last) + STRAIGHT
-                last = min(straight, min(distances[below - 1], distances[below + 1]) + DIAGONAL)
-                last = min(last, distances[below - stride])
-                distances[below - stride] = last
-                total += last
-                n += 1
-            else:
-                last = 0
+        n_runs = add_runs(digit, y, width, CORE, runs, n_runs)
+    for run in range(n_runs):
+        here, last = (runs[run, 0] + 1) * stride + 1, 0
+        for i in range(here + runs[run, 1], here + runs[run, 2]):
+            last = _nearest(distances, i - stride, last)
+            distances[i] = last
+    for run in range(n_runs - 1, -1, -1):
+        here, last = (runs[run, 0] + 1) * stride + 1, 0
+        for i in range(here + runs[run, 2] - 1, here + runs[run, 1] - 1, -1):
+            last = min(distances[i], _nearest(distances, i + stride, last))
+            distances[i] = last
+            total += last
+        n += runs[run, 2] - runs[run, 1]
     return 4 * UNIT * total / max(1, n) - 1
+
+
+@inlined
+def _nearest(distances, i, beside):
+    """Return the distance of a pixel whose neighbours in the next row are around i, and another is `beside` it."""
+    return min(min(distances[i], beside) + _STRAIGHT, min(distances[i - 1], distances[i + 1]) + _DIAGONAL)
 
 
 @inlined

@@ -38,7 +38,7 @@ class Work(NamedTuple):
     parents: np.ndarray  # (AREA,) int32
     components: np.ndarray  # (AREA, 7) int32
     row: np.ndarray  # (AREA + SLACK,) float32
-    lengths: np.ndarray  # (AREA,) int32
+    lengths: np.ndarray  # (AREA + SLACK,) int32
     digit: np.ndarray  # (MARGINS * AREA + SLACK,) float32
     changed: np.ndarray  # (MARGINS * AREA + SLACK,) float32
     distances: np.ndarray  # (MARGINS * AREA,) float32
@@ -65,7 +65,7 @@ def make_work(area=AREA):
         parents=np.zeros(area, np.int32),
         components=np.zeros((area, 7), np.int32),
         row=np.zeros(area + SLACK, np.float32),
-        lengths=np.zeros(area, np.int32),
+        lengths=np.zeros(area + SLACK, np.int32),
         digit=digit,
         changed=changed,
         distances=distances,
