@@ -33,7 +33,7 @@ class Work(NamedTuple):
     padded: np.ndarray  # (2 * MARGINS * AREA + SLACK,) uint8
     spare: np.ndarray  # (AREA + SLACK,) uint8
     counts: np.ndarray  # (1024,) int64: histograms
-    sums: np.ndarray  # (TILE,) uint32
+    sums: np.ndarray  # (TILE,) uint16
     runs: np.ndarray  # (AREA, 4) int32
     parents: np.ndarray  # (AREA,) int32
     components: np.ndarray  # (AREA, 7) int32
@@ -60,7 +60,7 @@ def make_work(area=AREA):
         padded=np.zeros(2 * MARGINS * area + SLACK, np.uint8),
         spare=spare,
         counts=np.zeros(1024, np.int64),
-        sums=np.zeros(TILE, np.uint32),
+        sums=np.zeros(TILE, np.uint16),
         runs=np.zeros((area, 4), np.int32),
         parents=np.zeros(area, np.int32),
         components=np.zeros((area, 7), np.int32),
