@@ -11,8 +11,9 @@ from fastmnist.threads import Pace, startable
 CHUNK = 128  # files for a thread at a time: about 2 ms of work, against 20 us to hand it over
 CHUNKS_PER_THREAD = 4  # at least, so that no thread waits long for the last one
 PROBE = 8  # files for a thread to begin with, twice: the first load libraries, the second tell how long one takes
-TRIAL_SECONDS = 0.05  # for the way, all threads or one, that is not known to be faster: a batch would be too long
+TRIAL_SECONDS = 0.02  # for the way, all threads or one, that is not known to be faster: a batch would be too long
 BATCH_SECONDS = 0.5  # rows appear this often, however large the pictures
+BATCH_ROWS = 1024  # at most: while a batch is read the last one is labelled, and the job's last waits for nothing else
 
 # Does something for a slice of the rows; returns row within the slice -> message where that failed.
 Work = Callable[[slice], dict[int, str]]
@@ -61,8 +62,8 @@ class Workers:
             self._pool.shutdown(cancel_futures=True)
 
     def rows_per_batch(self) -> int:
-        """Return how many rows take about BATCH_SECONDS, by the last batch."""
-        return max(1, int(BATCH_SECONDS / self._seconds_per_row))
+        """Return how many rows take about BATCH_SECONDS, by the last batch, but not more than BATCH_ROWS."""
+        return max(1, min(BATCH_ROWS, int(BATCH_SECONDS / self._seconds_per_row)))
 
     def share(self, n_rows: int, work: Work) -> dict[int, str]:
         """Call `work` for slices of the `n_rows`, one or more; return the errors of all, by row."""
