@@ -4,6 +4,7 @@ import numpy as np
 
 from fastmnist.kernels.jit import inlined
 from fastmnist.kernels.lanes import MASK_BITS, bits_above, low_bits, lowest_bit
+from fastmnist.kernels.picture.morphology import largest_in_windows
 
 INSET = 12  # the inner part of a picture begins 1/12 from its border
 
@@ -101,13 +102,21 @@ def find_components(runs, n_runs, parents, height, width, components):
 
 
 @inlined
-def paint(runs, n_runs, components, state, height, width, margin, mask):
-    """Fill `mask` with 1 where a component with that state is, or `margin` pixels beside it, and 0 elsewhere."""
-    for i in range(height * width):
-        mask[i] = 0
+def paint(runs, n_runs, components, state, height, width, margin, mask, padded):
+    """Fill `mask` with 1 where a component with that state is, or `margin` pixels beside it, and 0 elsewhere.
+
+    padded (2 * (height + 2 * margin) * width,) uint8 is scratch: runs are drawn there, with margins at their ends, and
+    then dilated to above and below.
+    """
+    n = (height + 2 * margin) * width
+    for i in range(n):
+        padded[i] = 0
     for run in range(n_runs):
         if components[runs[run, 3], STATE] == state:
             start, end = max(0, runs[run, 1] - margin), min(width, runs[run, 2] + margin)
-            for y in range(max(0, runs[run, 0] - margin), min(height, runs[run, 0] + margin + 1)):
-                for x in range(start, end):
-                    mask[y * width + x] = 1
+            row = padded[(runs[run, 0] + margin) * width :]
+            for x in range(start, end):
+                row[x] = 1
+    painted = padded[largest_in_windows(padded, n, 0, n, 2 * margin + 1, width) :]
+    for i in range(height * width):
+        mask[i] = painted[i]

@@ -32,7 +32,7 @@ def _dilated_negative(picture, height, width, down, across, padded):
         row, line = picture[y * width : (y + 1) * width], padded[y * stride + across :]
         for x in range(width):
             line[x] = row[x]
-    start = _largest_in_windows(padded, height * stride, 0, half, 2 * across + 1, 1)
+    start = largest_in_windows(padded, height * stride, 0, half, 2 * across + 1, 1)
     # And columns theirs, in the other half.
     other = half - start
     first, n = other + down * width, (height + 2 * down) * width
@@ -43,14 +43,14 @@ def _dilated_negative(picture, height, width, down, across, padded):
         row, line = padded[start + y * stride :], padded[first + y * width :]
         for x in range(width):
             line[x] = row[x]
-    start = _largest_in_windows(padded, n, other, start, 2 * down + 1, width)
+    start = largest_in_windows(padded, n, other, start, 2 * down + 1, width)
     dilated = padded[start:]
     for i in range(height * width):
         picture[i] = 255 - dilated[i]
 
 
 @inlined
-def _largest_in_windows(padded, n, start, other, n_values, step):
+def largest_in_windows(padded, n, start, other, n_values, step):
     """Replace n values by the largest of those that follow, n_values of them, `step` apart; return where they lie.
 
     They lie at `start`; `other` is where there is room for as many. What would go beyond the last is left out.

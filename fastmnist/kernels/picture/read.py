@@ -149,7 +149,7 @@ def _find_strokes(work, height, width, ink):
     if n == 0:
         return Strokes(0, 0, False, 0, 0, 0, 0)
     n_digits = choose_strokes(components, n, height, width)
-    paint(work.runs, n_runs, components, STROKE, height, width, SOFT_EDGE, work.mask)
+    paint(work.runs, n_runs, components, STROKE, height, width, SOFT_EDGE, work.mask, work.padded)
     top, left, bottom, right, n_pieces = height, width, 0, 0, 0
     for c in range(n):
         box = components[c]
