@@ -185,7 +185,7 @@ def test_scaling_equals_opencvs(shape, new_shape, memory):
 
 @compiled
 def run_width(digit, height, width, work):
-    return stroke_width(digit, height, width, work.runs, work.distances.view(np.int32))
+    return stroke_width(digit, height, width, work.runs, work.distances)
 
 
 @compiled

@@ -12,6 +12,8 @@ CHUNK = 128  # files for a thread at a time: about 2 ms of work, against 20 us t
 CHUNKS_PER_THREAD = 4  # at least, so that no thread waits long for the last one
 PROBE = 8  # files for a thread to begin with, twice: the first load libraries, the second tell how long one takes
 TRIAL_SECONDS = 0.02  # for the way, all threads or one, that is not known to be faster: a batch would be too long
+PLAINLY_FASTER = 0.8  # of the processor's time: if threads take less than this, one is not tried. It would take as
+# long as all of them together, a little less where they contend for the interpreter lock
 BATCH_SECONDS = 0.5  # rows appear this often, however large the pictures
 BATCH_ROWS = 1024  # at most: while a batch is read the last one is labelled, and the job's last waits for nothing else
 
@@ -38,11 +40,12 @@ def open_pool(threads: int) -> Executor:
 
 
 class _Chunk(NamedTuple):
-    """What became of a slice of the rows: its errors by row, and when it was begun and done."""
+    """What became of a slice of the rows: its errors by row, when it was begun and done, the processor's seconds."""
 
     errors: dict[int, str]
     start: float
     stop: float
+    cpu: float
 
 
 class Workers:
@@ -94,10 +97,13 @@ class Workers:
             self._n_probes_left -= 1
         else:
             self._pace.record(threads, self._seconds_per_row)
+            of_one = sum(chunk.cpu for chunk in chunks)
+            if seconds < PLAINLY_FASTER * of_one:
+                self._pace.record(1, of_one / len(rows))
         return {row: error for chunk in chunks for row, error in chunk.errors.items()}
 
 
 def _timed(work: Work, rows: slice) -> _Chunk:
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), time.thread_time()
     errors = {rows.start + row: error for row, error in work(rows).items()}
-    return _Chunk(errors, start, time.perf_counter())
+    return _Chunk(errors, start, time.perf_counter(), time.thread_time() - cpu)

@@ -24,8 +24,6 @@ EDGE = 0.5  # of the ink's depth: where a digit ends in a large picture
 THIN, THICK = 1.7, 5.0  # stroke widths in the 20x20 box beyond which strokes are changed,
 THICKENED, THINNED = 2.5, 3.8  # and to which widths
 STRAIGHT, DIAGONAL = np.float32(0.955), np.float32(1.3693)  # Borgefors' steps (1986), for a window of 3x3
-UNIT = 1e-4  # pixels
-_STRAIGHT, _DIAGONAL = round(STRAIGHT / UNIT), round(DIAGONAL / UNIT)
 
 
 @inlined
@@ -39,7 +37,7 @@ def place(digit, height, width, runs, changed, distances, image):
     if height == 0:
         return 0.0
     size = max(height, width)
-    stroke = stroke_width(digit, height, width, runs, distances.view(np.int32)) * BOX / size
+    stroke = stroke_width(digit, height, width, runs, distances) * BOX / size
     change = int(np.rint(abs((THICKENED if stroke < THIN else THINNED) - stroke) * size / BOX))
     has_room = (height + 2 * change + 2) * (width + 2 * change + 2) <= len(changed)  # not in a picture of few rows
     if size >= 2 * BOX and has_room and not THIN <= stroke <= THICK:
@@ -104,34 +102,40 @@ def bounds(picture, height, width, edge):
 def stroke_width(digit, height, width, runs, distances):
     """Return the mean width of a digit's strokes, in pixels: in a stroke of width w, pixels are w / 4 from its edge.
 
-    Distances are those of a chamfer of 3x3 (Borgefors, Distance transformations in digital images, 1986), in whole
-    UNITs: a pixel waits for the one before it, and adding floats takes longer. `digit` has SLACK more elements; runs
-    (n, 4) int32 and distances ((height + 2) * (width + 2),) int32 are scratch.
+    Distances are those of a chamfer of 3x3 (Borgefors, Distance transformations in digital images, 1986). Only the
+    runs of ink are gone through. `digit` has SLACK more elements; runs (n, 4) int32 and distances
+    ((height + 2) * (width + 2),) float32 are scratch.
     """
-    stride, n_runs, total, n = width + 2, 0, 0, 0
+    stride, n_runs, total, n = width + 2, 0, 0.0, 0
     for i in range((height + 2) * stride):
         distances[i] = 0
     for y in range(height):
         n_runs = add_runs(digit, y, width, CORE, runs, n_runs)
     for run in range(n_runs):
-        here, last = (runs[run, 0] + 1) * stride + 1, 0
-        for i in range(here + runs[run, 1], here + runs[run, 2]):
-            last = _nearest(distances, i - stride, last)
+        row, last = (runs[run, 0] + 1) * stride + 1, np.float32(0)
+        for i in range(row + runs[run, 1], row + runs[run, 2]):
+            last = _smaller(last + STRAIGHT, _beyond(distances, i - stride))
             distances[i] = last
     for run in range(n_runs - 1, -1, -1):
-        here, last = (runs[run, 0] + 1) * stride + 1, 0
-        for i in range(here + runs[run, 2] - 1, here + runs[run, 1] - 1, -1):
-            last = min(distances[i], _nearest(distances, i + stride, last))
+        row, last = (runs[run, 0] + 1) * stride + 1, np.float32(0)
+        for i in range(row + runs[run, 2] - 1, row + runs[run, 1] - 1, -1):
+            last = _smaller(last + STRAIGHT, _smaller(distances[i], _beyond(distances, i + stride)))
             distances[i] = last
             total += last
         n += runs[run, 2] - runs[run, 1]
-    return 4 * UNIT * total / max(1, n) - 1
+    return 4 * total / max(1, n) - 1
 
 
 @inlined
-def _nearest(distances, i, beside):
-    """Return the distance of a pixel whose neighbours in the next row are around i, and another is `beside` it."""
-    return min(min(distances[i], beside) + _STRAIGHT, min(distances[i - 1], distances[i + 1]) + _DIAGONAL)
+def _beyond(distances, i):
+    """Return the distance of a pixel by way of those around i in the next row."""
+    return _smaller(distances[i] + STRAIGHT, _smaller(distances[i - 1], distances[i + 1]) + DIAGONAL)
+
+
+@inlined
+def _smaller(one, other):
+    """Return the smaller float, in one instruction. (`min`, of integers too, is a branch: all of this twice as long.)"""
+    return one if one < other else other
 
 
 @inlined
