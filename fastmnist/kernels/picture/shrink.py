@@ -70,8 +70,8 @@ def _means(sums, n, across, n_pixels, out):
     half, inverse = np.float32(n_pixels // 2 + 0.25), np.float32(1.0 / n_pixels)
     if across == 3:  # commoner ones as constants, which are vectorised
         for x in range(n):
-            total = np.int32(sums[3 * x]) + np.int32(sums[3 * x + 1]) + np.int32(sums[3 * x + 2])
-            out[x] = np.uint8(np.int32((np.float32(total) + half) * inverse))
+            outer = np.int32(sums[3 * x]) + np.int32(sums[3 * x + 2])
+            out[x] = np.uint8(np.int32((np.float32(np.int32(outer + sums[3 * x + 1])) + half) * inverse))
     elif across == 4:
         for x in range(n):
             left = np.int32(sums[4 * x]) + np.int32(sums[4 * x + 1])
