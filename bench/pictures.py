@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.load import undisturbed
+from bench.picture_steps import add_steps
 from bench.settings import Settings, WrongResultError, mnist
 from bench.table import Table
 from bench.timing import compare, measure
@@ -62,11 +63,12 @@ def run(settings: Settings) -> Iterator[Table]:
                 timing = measure(lambda: _read(folder, settings.threads), repeats=settings.repeats(3))
                 table.add_timing(kind.name, timing, note=f"{n / timing.median:,.0f} images/s")
     yield table
-    yield _beside_decoding(images, settings)
+    yield from _beside_decoding(images, settings)
 
 
-def _beside_decoding(images: Picture, settings: Settings) -> Table:
-    """Return the whole way from files to rows beside `imdecode` of the same bytes in memory; smaller is better."""
+def _beside_decoding(images: Picture, settings: Settings) -> Iterator[Table]:
+    """Yield the whole way from files to rows beside `imdecode` of the same bytes in memory, and its steps."""
+    steps = Table("Pictures, from files to rows of CSV: where the time goes, for each picture")
     table = Table("Pictures, from files to rows of CSV, over OpenCV's decoding of the same bytes alone")
     model = load("shipped")
     for kind in DECODED[1:2] if settings.smoke else DECODED:
@@ -81,8 +83,11 @@ def _beside_decoding(images: Picture, settings: Settings) -> Table:
                     )
                     times = pair.ours.median / pair.peer.median
                     note = f"{times:.2f} times decoding, {n / pair.ours.median:,.0f} images/s"
-                    table.add_comparison(f"{kind.name}, {threads} thread{'s' * (threads > 1)}", pair, note=note)
-    return table
+                    name = f"{kind.name}, {threads} thread{'s' * (threads > 1)}"
+                    table.add_comparison(name, pair, note=note)
+                add_steps(steps, name, folder, pair.ours.median / n, model, threads, settings)
+    yield table
+    yield steps
 
 
 @contextmanager

@@ -3,6 +3,8 @@
 import cv2
 import numpy as np
 
+from fastmnist.kernels.picture.work import SLACK
+
 
 def random_picture(shape, seed=0):
     """Soft blobs over all greys, uint8."""
@@ -19,3 +21,8 @@ def strokes(shape, seed=0, n=6):
         axes = int(rng.integers(1, width // 3 + 2)), int(rng.integers(1, height // 3 + 2))
         cv2.ellipse(picture, middle, axes, int(rng.integers(180)), 0, 300, 1, int(rng.integers(1, 5)))
     return picture
+
+
+def with_slack(picture):
+    """The picture's pixels, and behind them the largest ones, which must change nothing."""
+    return np.append(picture.ravel(), np.full(SLACK, 255, picture.dtype))

@@ -4,7 +4,19 @@ import numpy as np
 import pytest
 from vector_functions import apply, compiled, random_floats
 
-from fastmnist.kernels.lanes import MASK_BITS, exp, first_lanes, largest, lowest_bit, nonzero_bits, total, transpose
+from fastmnist.kernels.lanes import (
+    MASK_BITS,
+    bits_above,
+    exp,
+    first_lanes,
+    highest_bit,
+    largest,
+    low_bits,
+    lowest_bit,
+    nonzero_bits,
+    total,
+    transpose,
+)
 from fastmnist.kernels.simd import LANES, load, store
 
 LOW = np.float32(-86)
@@ -103,6 +115,50 @@ def test_nonzero_bits_takes_both_zeros_for_zero_and_nan_for_a_number():
     array[:5] = [-0.0, np.nan, 1e-45, -np.inf, 0.0]
     read_mask(array, 0, out)
     assert out[0] == 0b01110
+
+
+@compiled
+def read_above(array, offset, threshold, out):
+    out[0] = bits_above(array, offset, threshold)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_bits_above_marks_each_element_above_the_threshold(dtype):
+    rng, out = np.random.default_rng(6), np.zeros(1, np.uint64)
+    array = rng.integers(0, 256, MASK_BITS + 4).astype(dtype)
+    for threshold in map(dtype, (0, 100, 127, 128, 254, 255)):
+        read_above(array, 2, threshold, out)
+        assert out[0] == sum(1 << place for place in range(MASK_BITS) if array[2 + place] > threshold)
+
+
+def test_no_number_is_above_nan():
+    array, out = np.array([np.nan, 1, np.inf, -1] * (MASK_BITS // 4), np.float32), np.zeros(1, np.uint64)
+    read_above(array, 0, np.float32(0), out)
+    assert out[0] == 0x6666666666666666
+    read_above(array, 0, np.float32(np.nan), out)
+    assert out[0] == 0
+
+
+def test_the_lowest_bits_are_as_many_as_asked_for():
+    @compiled
+    def run(n, out):
+        out[0] = low_bits(n)
+
+    out = np.zeros(1, np.uint64)
+    for n in (1, 2, 31, 32, 63, 64, 65, 1000):
+        run(n, out)
+        assert out[0] == 2 ** min(n, MASK_BITS) - 1
+
+
+def test_highest_bit_finds_every_bit():
+    @compiled
+    def run(mask, out):
+        out[0] = highest_bit(mask)
+
+    out = np.zeros(1, np.int64)
+    for bit in range(MASK_BITS):
+        run(np.uint64((2 << bit) - 1), out)
+        assert out[0] == bit
 
 
 def test_lowest_bit_finds_every_bit():

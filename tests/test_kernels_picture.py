@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from drawn_strokes import random_picture, strokes
+from drawn_strokes import random_picture, strokes, with_slack
 from vector_functions import compiled
 
 from fastmnist.kernels.picture import components as parts
@@ -127,7 +127,7 @@ def run_components(picture, height, width, threshold, work):
 
 @compiled
 def run_paint(n_runs, height, width, margin, work):
-    paint(work.runs, n_runs, work.components, 1, height, width, margin, work.mask)
+    paint(work.runs, n_runs, work.components, 1, height, width, margin, work.mask, work.padded)
 
 
 @pytest.mark.parametrize("kind", ["strokes", "noise", "checks", "full", "empty"])
@@ -141,7 +141,7 @@ def test_components_equal_opencvs(shape, kind, memory):
         "full": np.full(shape, 255),
         "empty": np.zeros(shape),
     }[kind].astype(np.uint8)
-    n_runs, n = run_components(picture.ravel(), *shape, 120, memory)
+    n_runs, n = run_components(with_slack(picture), *shape, 120, memory)
     count, labels, statistics, _ = cv2.connectedComponentsWithStats((picture > 120).astype(np.uint8), connectivity=8)
     assert n == count - 1
     found = memory.components[:n]
@@ -185,7 +185,7 @@ def test_scaling_equals_opencvs(shape, new_shape, memory):
 
 @compiled
 def run_width(digit, height, width, work):
-    return stroke_width(digit, height, width, work.distances)
+    return stroke_width(digit, height, width, work.runs, work.distances)
 
 
 @compiled
@@ -199,17 +199,17 @@ def test_stroke_widths_and_bounds_equal_opencvs(seed, memory):
     digit = core.astype(np.float32)
     distances = cv2.distanceTransform(np.pad(core, 1), cv2.DIST_L2, 3)[1:-1, 1:-1]
     expected = 4 * distances[core > 0].mean() - 1
-    assert run_width(digit.ravel(), *digit.shape, memory) == pytest.approx(expected, rel=1e-5)
+    assert run_width(with_slack(digit), *digit.shape, memory) == pytest.approx(expected, rel=1e-5)
     left, top, width, height = cv2.boundingRect(core)
-    assert run_bounds(digit.ravel(), *digit.shape) == (top, left, top + height, left + width)
-    assert run_bounds(digit.ravel() * 0, *digit.shape)[2] == 0
+    assert run_bounds(with_slack(digit), *digit.shape) == (top, left, top + height, left + width)
+    assert run_bounds(with_slack(digit * 0), *digit.shape)[2] == 0
 
 
 @pytest.mark.parametrize("width", [8, 12, 16])
 def test_the_width_of_a_bar_is_its_width(width, memory):
     digit = np.zeros((100, 40), np.float32)
     digit[:, 10 : 10 + width] = 1
-    assert run_width(digit.ravel(), 100, 40, memory) == pytest.approx(width, abs=0.7)
+    assert run_width(with_slack(digit), 100, 40, memory) == pytest.approx(width, abs=0.7)
 
 
 def lit_paper(shape, factors):
@@ -221,7 +221,7 @@ def lit_paper(shape, factors):
 @compiled
 def run_light(picture, height, width, work):
     far = fit_light(picture, height, width, work.ring, work.light)
-    cubes, unlike = compare_with_light(picture, height, width, work.light)
+    cubes, unlike = compare_with_light(picture, height, width, work.light, work.row)
     return far, cubes, unlike
 
 
@@ -258,7 +258,7 @@ def test_even_light_makes_paper_even_and_ink_dark(is_dark, memory):
     ink = strokes(shape, 4).astype(bool)
     picture = np.where(ink, light * 0.3 if is_dark else light + 40, light)
     memory.light[:4] = factors
-    run_even(np.rint(picture).astype(np.uint8).ravel(), *shape, is_dark, memory)
+    run_even(with_slack(np.rint(picture).astype(np.uint8)), *shape, is_dark, memory)
     even = memory.even[: picture.size].reshape(shape).astype(float)
     expected = picture * 150 / light if is_dark else 255 - picture + light
     np.testing.assert_allclose(even, expected.clip(0, 255), atol=2)

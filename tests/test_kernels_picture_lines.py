@@ -3,13 +3,13 @@
 import cv2
 import numpy as np
 import pytest
-from drawn_strokes import strokes
+from drawn_strokes import strokes, with_slack
 from vector_functions import compiled
 
 from fastmnist.kernels.picture.components import find_components, find_runs, paint
 from fastmnist.kernels.picture.frame import without_frame
 from fastmnist.kernels.picture.ink import judge
-from fastmnist.kernels.picture.lines import remove_lines, thickest_line
+from fastmnist.kernels.picture.lines import Axis, find_thin_runs, remove_lines, thickest_line
 from fastmnist.kernels.picture.mnist_form import has_form
 from fastmnist.kernels.picture.place import place
 from fastmnist.kernels.picture.plane import lay_plane
@@ -52,13 +52,13 @@ def run_choose(picture, height, width, work):
     n_runs = find_runs(picture, height, width, 0, work.runs, work.parents)
     n = find_components(work.runs, n_runs, work.parents, height, width, work.components)
     n_digits = choose_strokes(work.components, n, height, width)
-    paint(work.runs, n_runs, work.components, STROKE, height, width, 0, work.mask)
+    paint(work.runs, n_runs, work.components, STROKE, height, width, 0, work.mask, work.padded)
     return n_digits
 
 
 def chosen(ink, memory):
     """The strokes that are taken for the digit's."""
-    assert run_choose(ink.ravel(), *ink.shape, memory) == 1
+    assert run_choose(with_slack(ink), *ink.shape, memory) == 1
     return memory.mask[: ink.size].reshape(ink.shape)
 
 
@@ -181,6 +181,37 @@ def test_an_underline_is_taken_away_and_a_foot_is_not(kind, memory):
         np.testing.assert_array_equal(left, with_line)
 
 
+@compiled
+def run_thin(picture, height, width, is_upright, faint, thickest, work):
+    axis = Axis(height, width, width, 1) if is_upright else Axis(width, height, 1, width)
+    find_thin_runs(picture, axis, faint, thickest, work.padded, work.lengths.view(np.uint8))
+
+
+def thin_runs(ink, thickest):
+    """Which pixels are in runs of at most `thickest` of a column's, one by one."""
+    thin = np.zeros_like(ink)
+    for column, marks in zip(ink.T, thin.T, strict=True):
+        edges = np.flatnonzero(np.diff(np.pad(column, 1)))
+        for start, end in edges.reshape(-1, 2):
+            marks[start:end] = end - start <= thickest
+    return thin
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 300), (300, 1), (7, 31), (64, 64), (100, 100), (127, 128), (330, 40)])
+@pytest.mark.parametrize("thickest", [2, 6, 254, 300])
+def test_thin_runs_are_those_of_plain_loops(shape, thickest, memory):
+    rng = np.random.default_rng(3)
+    for picture in (strokes(shape, 5, n=12) * 200, (rng.random(shape) < 0.7) * 200, np.full(shape, 200)):
+        picture = picture.astype(np.uint8)
+        for is_upright in (False, True):
+            run_thin(with_slack(picture), *shape, is_upright, 199, thickest, memory)
+            ink = picture > 199
+            expected = thin_runs(ink.T, thickest).T if is_upright else thin_runs(ink, min(thickest, 254))
+            np.testing.assert_array_equal(memory.padded[: picture.size].reshape(shape), expected)
+            run_thin(with_slack(picture), *shape, is_upright, 200, thickest, memory)
+            assert not memory.padded[: picture.size].any()
+
+
 LONG = [(1, 1), (1, 20_000), (20_000, 1), (3, 9000), (9000, 3), (40, 6000), (6000, 40), (2, 2), (64, 64), (1000, 1200)]
 
 
@@ -213,7 +244,7 @@ def test_pictures_of_any_shape_are_read_within_the_working_memory(shape, kind, m
 @compiled
 def run_place(digit, height, width, work, image):
     work.digit[: height * width] = digit
-    return place(work.digit, height, width, work.changed, work.distances, image)
+    return place(work.digit, height, width, work.runs, work.changed, work.distances, image)
 
 
 @pytest.mark.parametrize("shape", [(90, 70), (30, 40), (12, 9)])

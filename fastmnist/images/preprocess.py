@@ -107,8 +107,9 @@ def _read_waiting(
     by_shape: dict[tuple[int, ...], list[_Picture]] = {}
     for picture in waiting:
         by_shape.setdefault(picture.grey.shape, []).append(picture)
-    for pictures in by_shape.values():
-        digits, is_done = _together(np.stack([picture.grey for picture in pictures]), preprocess)
+    for shape, pictures in by_shape.items():
+        greys = np.concatenate([picture.grey for picture in pictures])  # `stack` takes 20 times as long
+        digits, is_done = _together(greys.reshape(-1, *shape), preprocess)
         rows = np.array([picture.row for picture in pictures])
         images[rows[is_done]] = digits[is_done]
         for index in np.flatnonzero(~is_done).tolist():
@@ -127,12 +128,12 @@ def _together(pictures: Images, preprocess: str) -> tuple[Images, npt.NDArray[np
     The others must be read one by one; their images mean nothing.
     """
     is_small = pictures.shape[1:] == (SIDE, SIDE)
-    digits = pictures if is_small else np.empty((len(pictures), SIDE, SIDE), np.uint8)
-    is_done = np.full(len(pictures), is_small)
     if preprocess == "none":
-        return digits, is_done
-    if is_small:
-        is_done = in_mnist_form(pictures) if preprocess == "auto" else np.zeros(len(pictures), np.bool_)
+        digits = pictures if is_small else np.empty((len(pictures), SIDE, SIDE), np.uint8)
+        return digits, np.full(len(pictures), is_small)
+    if not is_small or preprocess != "auto":
+        return normalize_plain(pictures)
+    digits, is_done = pictures, in_mnist_form(pictures)
     left = np.flatnonzero(~is_done)
     if len(left):
         digits = digits.copy()

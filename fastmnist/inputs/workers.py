@@ -11,8 +11,11 @@ from fastmnist.threads import Pace, startable
 CHUNK = 128  # files for a thread at a time: about 2 ms of work, against 20 us to hand it over
 CHUNKS_PER_THREAD = 4  # at least, so that no thread waits long for the last one
 PROBE = 8  # files for a thread to begin with, twice: the first load libraries, the second tell how long one takes
-TRIAL_SECONDS = 0.05  # for the way, all threads or one, that is not known to be faster: a batch would be too long
+TRIAL_SECONDS = 0.02  # for the way, all threads or one, that is not known to be faster: a batch would be too long
+PLAINLY_FASTER = 0.8  # of the processor's time: if threads take less than this, one is not tried. It would take as
+# long as all of them together, a little less where they contend for the interpreter lock
 BATCH_SECONDS = 0.5  # rows appear this often, however large the pictures
+BATCH_ROWS = 1024  # at most: while a batch is read the last one is labelled, and the job's last waits for nothing else
 
 # Does something for a slice of the rows; returns row within the slice -> message where that failed.
 Work = Callable[[slice], dict[int, str]]
@@ -37,11 +40,12 @@ def open_pool(threads: int) -> Executor:
 
 
 class _Chunk(NamedTuple):
-    """What became of a slice of the rows: its errors by row, and when it was begun and done."""
+    """What became of a slice of the rows: its errors by row, when it was begun and done, the processor's seconds."""
 
     errors: dict[int, str]
     start: float
     stop: float
+    cpu: float
 
 
 class Workers:
@@ -61,8 +65,8 @@ class Workers:
             self._pool.shutdown(cancel_futures=True)
 
     def rows_per_batch(self) -> int:
-        """Return how many rows take about BATCH_SECONDS, by the last batch."""
-        return max(1, int(BATCH_SECONDS / self._seconds_per_row))
+        """Return how many rows take about BATCH_SECONDS, by the last batch, but not more than BATCH_ROWS."""
+        return max(1, min(BATCH_ROWS, int(BATCH_SECONDS / self._seconds_per_row)))
 
     def share(self, n_rows: int, work: Work) -> dict[int, str]:
         """Call `work` for slices of the `n_rows`, one or more; return the errors of all, by row."""
@@ -93,10 +97,13 @@ class Workers:
             self._n_probes_left -= 1
         else:
             self._pace.record(threads, self._seconds_per_row)
+            of_one = sum(chunk.cpu for chunk in chunks)
+            if seconds < PLAINLY_FASTER * of_one:
+                self._pace.record(1, of_one / len(rows))
         return {row: error for chunk in chunks for row, error in chunk.errors.items()}
 
 
 def _timed(work: Work, rows: slice) -> _Chunk:
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), time.thread_time()
     errors = {rows.start + row: error for row, error in work(rows).items()}
-    return _Chunk(errors, start, time.perf_counter())
+    return _Chunk(errors, start, time.perf_counter(), time.thread_time() - cpu)

@@ -1,5 +1,6 @@
 """Operations across the lanes of a vector, and exp; simd.py has those of one LLVM instruction for each register."""
 
+import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
@@ -128,19 +129,33 @@ def _transpose(_typing, source, _offset, _stride, target, _target_offset, _targe
     return types.void(source, types.intp, types.intp, target, types.intp, types.intp), generate
 
 
+def _load_block(context, builder, array_type, array, offset):
+    """Return MASK_BITS elements, uint8 or float32, and whether they are floats."""
+    element = FLOAT if array_type.dtype == types.float32 else ir.IntType(8)
+    block = ir.VectorType(element, MASK_BITS)
+    loaded = builder.load(builder.bitcast(pointer_to(context, builder, array_type, array, offset), block.as_pointer()))
+    loaded.align = 1
+    return loaded, element is FLOAT
+
+
 @intrinsic
 def _nonzero_bits(_typing, array, _offset):
     def generate(context, builder, signature, args):
-        element = FLOAT if signature.args[0].dtype == types.float32 else ir.IntType(8)
-        block = ir.VectorType(element, MASK_BITS)
-        pointer = builder.bitcast(pointer_to(context, builder, signature.args[0], *args), block.as_pointer())
-        loaded = builder.load(pointer, typ=block)
-        loaded.align = 1
-        nothing = ir.Constant(block, [0] * MASK_BITS)
-        compare = builder.fcmp_unordered if element is FLOAT else builder.icmp_unsigned
-        return builder.bitcast(compare("!=", loaded, nothing), INT64)
+        loaded, is_float = _load_block(context, builder, signature.args[0], *args)
+        compare = builder.fcmp_unordered if is_float else builder.icmp_unsigned
+        return builder.bitcast(compare("!=", loaded, ir.Constant(loaded.type, [0] * MASK_BITS)), INT64)
 
     return types.uint64(array, types.intp), generate
+
+
+@intrinsic
+def _bits_above(_typing, array, _offset, _threshold):
+    def generate(context, builder, signature, args):
+        loaded, is_float = _load_block(context, builder, signature.args[0], *args[:2])
+        compare = builder.fcmp_ordered if is_float else builder.icmp_unsigned
+        return builder.bitcast(compare(">", loaded, splat(builder, loaded.type, args[2])), INT64)
+
+    return types.uint64(array, types.intp, array.dtype), generate
 
 
 @intrinsic
@@ -163,6 +178,23 @@ def count_bits(_typing, _mask):
     return types.intp(types.uint64), generate
 
 
+@intrinsic
+def highest_bit(_typing, _mask):
+    """Return the position of the highest set bit of a mask that has one."""
+
+    def generate(_context, builder, _signature, args):
+        zeros_above = builder.ctlz(args[0], ir.Constant(ir.IntType(1), 1))
+        return builder.sub(ir.Constant(INT64, MASK_BITS - 1), zeros_above)
+
+    return types.intp(types.uint64), generate
+
+
+@inlined
+def low_bits(n):
+    """Return a mask of the lowest n bits, of all where n is 64 or more."""
+    return ~np.uint64(0) if n >= MASK_BITS else (np.uint64(1) << np.uint64(n)) - np.uint64(1)
+
+
 if CHECKED:
 
     @inlined
@@ -172,6 +204,12 @@ if CHECKED:
         return _nonzero_bits(array, offset)
 
     @inlined
+    def bits_above(array, offset, threshold):
+        """Return a mask of the ones of 64 elements (uint8 or float32) that are above a threshold of their type."""
+        check_bounds(array, offset, offset + MASK_BITS)
+        return _bits_above(array, offset, threshold)
+
+    @inlined
     def transpose(source, offset, stride, target, target_offset, target_stride):
         """Write the transpose of a square of 16 x 16 elements; strides are elements from row to row."""
         check_bounds(source, offset, offset + (LANES - 1) * stride + LANES)
@@ -179,4 +217,4 @@ if CHECKED:
         _transpose(source, offset, stride, target, target_offset, target_stride)
 
 else:
-    nonzero_bits, transpose = _nonzero_bits, _transpose
+    nonzero_bits, bits_above, transpose = _nonzero_bits, _bits_above, _transpose

@@ -86,7 +86,8 @@ def splat(builder, register, value):
     """Return a register with `value` in every lane."""
     undefined = ir.Constant(register, ir.Undefined)
     first = builder.insert_element(undefined, value, ir.Constant(INT32, 0))
-    return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(INT32, LANES), [0] * LANES))
+    everywhere = ir.Constant(ir.VectorType(INT32, register.count), [0] * register.count)
+    return builder.shuffle_vector(first, undefined, everywhere)
 
 
 @intrinsic(prefer_literal=True)

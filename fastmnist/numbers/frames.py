@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from fastmnist.images.decode import opencv
 from fastmnist.kernels.picture.rules import remove_rules
-from fastmnist.kernels.picture.work import make_work
+from fastmnist.kernels.picture.work import SLACK, make_work
 
 Grey = npt.NDArray[np.uint8]
 
@@ -41,13 +41,13 @@ def without_rules(ink: Grey) -> Grey:
     height, width = ink.shape
     tiny = make_work(1)
     work = tiny._replace(
-        ink=ink.ravel().copy(),
-        padded=np.zeros(2 * ink.size, np.uint8),
-        lengths=np.zeros(max(ink.shape), np.int32),
+        ink=np.append(ink.ravel(), np.zeros(SLACK, np.uint8)),
+        padded=np.zeros(2 * ink.size + SLACK, np.uint8),
+        lengths=np.zeros(max(ink.shape) + SLACK, np.int32),
         row=np.zeros(max(ink.shape), np.float32),
     )
     thickest = round(THICKEST_RULE * min(ink.shape)) + SOFT_EDGES
-    return work.ink.reshape(ink.shape) if remove_rules(work, height, width, thickest) else ink
+    return work.ink[: ink.size].reshape(ink.shape) if remove_rules(work, height, width, thickest) else ink
 
 
 def without_boxes(ink: Grey) -> tuple[Grey, list[list[Cell]]]:

@@ -1,6 +1,10 @@
 """Connected components of ink, by runs: rows of ink pixels side by side (8-connected, union-find)."""
 
+import numpy as np
+
 from fastmnist.kernels.jit import inlined
+from fastmnist.kernels.lanes import MASK_BITS, bits_above, low_bits, lowest_bit
+from fastmnist.kernels.picture.morphology import largest_in_windows
 
 INSET = 12  # the inner part of a picture begins 1/12 from its border
 
@@ -14,40 +18,47 @@ LEFT, TOP, RIGHT, BOTTOM, AREA, INNER, STATE = range(7)
 def find_runs(picture, height, width, threshold, runs, parents):
     """Fill `runs` (n, 4) with the row, start and end of each run of pixels above `threshold`; return how many.
 
-    Runs that touch, also at a corner, have the same root in `parents` (n,).
+    Runs that touch, also at a corner, have the same root in `parents` (n,). `picture` has SLACK more elements. 64
+    pixels are compared at a time, and only where a run begins or ends is there more to do.
     """
-    n, first_above, end_above = 0, 0, 0
+    n, above, end_above = 0, 0, 0
     for y in range(height):
-        row, first_here, above, x = picture[y * width : (y + 1) * width], n, first_above, 0
-        if not _has_any(row, width, threshold):
-            x = width
-        while x < width:
-            if row[x] <= threshold:
-                x += 1
-                continue
-            start = x
-            while x < width and row[x] > threshold:
-                x += 1
-            runs[n, 0], runs[n, 1], runs[n, 2] = y, start, x
-            parents[n] = n
-            while above < end_above and runs[above, 2] < start:
+        end = add_runs(picture, y, width, np.uint8(threshold), runs, n)
+        for run in range(n, end):
+            parents[run] = run
+            while above < end_above and runs[above, 2] < runs[run, 1]:
                 above += 1
             other = above
-            while other < end_above and runs[other, 1] <= x:
-                _join(parents, other, n)
+            while other < end_above and runs[other, 1] <= runs[run, 2]:
+                _join(parents, other, run)
                 other += 1
-            n += 1
-        first_above, end_above = first_here, n
+        above, end_above, n = n, end, end
     return n
 
 
 @inlined
-def _has_any(row, width, threshold):
-    """Return whether a row has any pixel above the threshold: a vectorised loop, for the rows without ink."""
-    largest = row[0]
-    for x in range(width):
-        largest = max(largest, row[x])
-    return largest > threshold
+def add_runs(picture, y, width, threshold, runs, n):
+    """Add the row, start and end of each run of row y, of pixels above `threshold`, to the n `runs`; return how many.
+
+    `picture` and the threshold are uint8 or float32; `picture` has SLACK more elements.
+    """
+    start, before, one = -1, np.uint64(0), np.uint64(1)
+    for first in range(0, width, MASK_BITS):
+        is_ink = bits_above(picture, y * width + first, threshold) & low_bits(width - first)
+        edges = is_ink ^ (is_ink << one | before)
+        before = is_ink >> np.uint64(MASK_BITS - 1)
+        while edges:
+            x = first + lowest_bit(edges)
+            edges &= edges - one
+            if start < 0:
+                start = x
+            else:
+                runs[n, 0], runs[n, 1], runs[n, 2] = y, start, x
+                n, start = n + 1, -1
+    if start >= 0:
+        runs[n, 0], runs[n, 1], runs[n, 2] = y, start, width
+        n += 1
+    return n
 
 
 @inlined
@@ -91,13 +102,21 @@ def find_components(runs, n_runs, parents, height, width, components):
 
 
 @inlined
-def paint(runs, n_runs, components, state, height, width, margin, mask):
-    """Fill `mask` with 1 where a component with that state is, or `margin` pixels beside it, and 0 elsewhere."""
-    for i in range(height * width):
-        mask[i] = 0
+def paint(runs, n_runs, components, state, height, width, margin, mask, padded):
+    """Fill `mask` with 1 where a component with that state is, or `margin` pixels beside it, and 0 elsewhere.
+
+    padded (2 * (height + 2 * margin) * width,) uint8 is scratch: runs are drawn there, with margins at their ends, and
+    then dilated to above and below.
+    """
+    n = (height + 2 * margin) * width
+    for i in range(n):
+        padded[i] = 0
     for run in range(n_runs):
         if components[runs[run, 3], STATE] == state:
             start, end = max(0, runs[run, 1] - margin), min(width, runs[run, 2] + margin)
-            for y in range(max(0, runs[run, 0] - margin), min(height, runs[run, 0] + margin + 1)):
-                for x in range(start, end):
-                    mask[y * width + x] = 1
+            row = padded[(runs[run, 0] + margin) * width :]
+            for x in range(start, end):
+                row[x] = 1
+    painted = padded[largest_in_windows(padded, n, 0, n, 2 * margin + 1, width) :]
+    for i in range(height * width):
+        mask[i] = painted[i]

@@ -34,14 +34,16 @@ def _frame_at(picture, n_lines, length, start, inwards, along):
     further in, in the same direction, nearly everywhere.
     """
     depth = n_lines // WIDEST
+    most_alike = length - int(SHARE * length) - 1
     last = -1
     for i in range(depth):
-        n_lighter, n_darker = 0, 0
-        for j in range(length):
+        n_lighter, n_darker, j = 0, 0, 0
+        while j < length and j - max(n_lighter, n_darker) <= most_alike:
             further = start + depth * inwards + j * along
             step = int(picture[start + i * inwards + j * along]) - int(picture[further])
             n_lighter += step > STEP
             n_darker += step < -STEP
+            j += 1
         if max(n_lighter, n_darker) > SHARE * length:
             last = i
     return last + 1 + depth // 4 if last >= 0 else 0

@@ -3,11 +3,10 @@
 Which side the ink is on, and whether a large part of the picture is neither, are decided here.
 """
 
-from typing import Any
-
 import numpy as np
 
 from fastmnist.kernels.jit import inlined
+from fastmnist.kernels.picture.work import whole_vectors
 
 PER_SIDE = 40  # pixels of each side that the surface is fitted to, about
 N_FITS = 6  # at most,
@@ -142,27 +141,43 @@ def _solve(light, n):
 
 
 @inlined
-def compare_with_light(picture, height, width, light):
+def compare_with_light(picture, height, width, light, cubes):
     """Return the sum of the cubed distances from the light, and the share of pixels far from it.
 
     Cubing keeps the sign and weights large distances: below 0 the ink is dark. Of large pictures every other pixel of
-    every other row is enough.
+    every other row is enough. cubes (width,) float32 is scratch: sums of columns, which wait for each other less than
+    one sum would.
     """
-    total, n_far, n = 0.0, 0, 0
     step = 2 if height * width > 2500 else 1
+    n_columns = (width + step - 1) // step
+    scale = np.float32(2 * step / max(1, width - 1))
+    for i in range(n_columns):
+        cubes[i] = 0
+    n_far, n = 0, 0
     for y in range(0, height, step):
-        start, slope, bend = _row_of_light(light, y, height)
-        row = picture[y * width : (y + 1) * width]
-        cubes: Any = np.float32(0)
-        scale = np.float32(2 / max(1, width - 1))
-        for x in range(0, width, step):
-            place = np.float32(x) * scale - np.float32(1)
-            far = np.float32(row[x]) - (start + slope * place + bend * place * place)
-            cubes += far * far * far
-            n_far += abs(far) > UNLIKE
-            n += 1
-        total += cubes
+        row, factors = picture[y * width : (y + 1) * width], _row_of_light(light, y, height)
+        if step == 2:
+            n_far += _compare_row(row[::2], n_columns, factors, scale, cubes)
+        else:
+            n_far += _compare_row(row, n_columns, factors, scale, cubes)
+        n += n_columns
+    total = 0.0
+    for i in range(n_columns):
+        total += cubes[i]
     return total, n_far / n
+
+
+@inlined
+def _compare_row(row, n, factors, scale, cubes):
+    """Add the cubed distances of n pixels to `cubes`; return how many are far from the light."""
+    start, slope, bend = factors
+    n_far = 0
+    for i in range(n):
+        place = np.float32(i) * scale - np.float32(1)
+        far = np.float32(row[i]) - (start + slope * place + bend * place * place)
+        cubes[i] += far * far * far
+        n_far += abs(far) > UNLIKE
+    return n_far
 
 
 @inlined
@@ -180,22 +195,24 @@ def _row_of_light(light, y, height):
 def under_even_light(picture, height, width, light, is_dark, out, row):
     """Fill `out` with the picture as under the light of its middle, as a negative where the ink is not dark.
 
-    Dark ink takes a share of the light; light ink adds to it. row (width,) float32 is scratch.
+    Dark ink takes a share of the light; light ink adds to it. `picture`, `out` and row (width,) float32, which is
+    scratch, have SLACK more elements: a row is done in whole vectors, and the next one's pixels come after.
     """
     even = np.float32(min(255.0, max(1.0, light[0])))
     scale = np.float32(2 / max(1, width - 1))
     half, white = np.float32(0.5), np.float32(255)
+    n = whole_vectors(width)
     for y in range(height):
         start, slope, bend = _row_of_light(light, y, height)
-        for x in range(width):
+        for x in range(n):
             place = np.float32(x) * scale - np.float32(1)
             row[x] = start + slope * place + bend * place * place
-        pixels, line = picture[y * width : (y + 1) * width], out[y * width : (y + 1) * width]
+        pixels, line = picture[y * width : y * width + n], out[y * width : y * width + n]
         if is_dark:
-            for x in range(width):
+            for x in range(n):
                 grey = np.float32(pixels[x]) * (even / max(row[x], DARKEST))
                 line[x] = np.uint8(np.int32(min(white, grey) + half))
         else:
-            for x in range(width):
+            for x in range(n):
                 grey = white - np.float32(pixels[x]) + row[x]
                 line[x] = np.uint8(np.int32(max(np.float32(0), min(white, grey)) + half))

@@ -10,7 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from fastmnist.kernels.jit import inlined
+from fastmnist.kernels.lanes import MASK_BITS, bits_above, low_bits
 from fastmnist.kernels.picture.ink import core
+from fastmnist.kernels.picture.work import whole_vectors
 
 THICKNESS = 0.035  # of the longer side: lines are at most this thick,
 SOFT_EDGES = 2  # and this many pixels for their edges
@@ -73,9 +75,10 @@ class Line(NamedTuple):
 def remove_lines(work, height, width, ink, thickest, with_rules):
     """Take lines, at most so thick, out of work.ink, uint8 (height, width); return how many.
 
-    Without `with_rules`, only underlines. work.padded, lengths and row are scratch.
+    Without `with_rules`, only underlines. work.padded, lengths and row are scratch; work.ink and work.padded have SLACK
+    more elements.
     """
-    faint = ink.level + max(FAINT * ink.depth, 3 * ink.noise)
+    faint = min(255, int(ink.level + max(FAINT * ink.depth, 3 * ink.noise)))
     n = 0
     for is_upright in range(2 if with_rules else 1):
         axis = Axis(height, width, width, 1) if is_upright else Axis(width, height, 1, width)
@@ -86,11 +89,12 @@ def remove_lines(work, height, width, ink, thickest, with_rules):
 @inlined
 def _remove_along(work, axis, faint, stroke, thickest, with_rules, with_underlines):
     picture, thin, path = work.ink, work.padded, work.row
-    _find_thin_runs(picture, axis, faint, thickest, thin, work.lengths)
+    find_thin_runs(picture, axis, faint, thickest, thin, work.lengths.view(np.uint8))
+    first_row = 0 if with_rules else _highest_underline(picture, axis, stroke, thickest)
     n = 0
     for seed in range(1, N_SEEDS + 1):
         column = int(axis.n_columns * (0.1 + 0.8 * (seed * GOLDEN - math.floor(seed * GOLDEN))))
-        row = 0
+        row = first_row
         while row < axis.n_rows:
             first = row
             while row < axis.n_rows and thin[row * axis.across + column * axis.along]:
@@ -119,21 +123,84 @@ def _remove_along(work, axis, faint, stroke, thickest, with_rules, with_underlin
 
 
 @inlined
-def _find_thin_runs(picture, axis, faint, thickest, thin, lengths):
-    """Fill `thin` with 1 where ink, above `faint`, is at most `thickest` pixels thick across the lines, else with 0."""
-    for i in range(axis.n_rows * axis.n_columns):
-        thin[i] = 0
-    for column in range(axis.n_columns):
-        lengths[column] = 0
-    for row in range(axis.n_rows + 1):
+def find_thin_runs(picture, axis, faint, thickest, thin, beside):
+    """Fill `thin` with 1 where ink, above `faint`, is at most `thickest` pixels thick across the lines, else with 0.
+
+    (Along rows of the picture; across them, at most 254 pixels.) beside (n_columns + SLACK,) uint8 is scratch.
+    """
+    if axis.along != 1:
         for column in range(axis.n_columns):
-            if row < axis.n_rows and picture[row * axis.across + column * axis.along] > faint:
-                lengths[column] += 1
-            elif lengths[column]:
-                if lengths[column] <= thickest:
-                    for above in range(1, lengths[column] + 1):
-                        thin[(row - above) * axis.across + column * axis.along] = 1
-                lengths[column] = 0
+            pixels = picture[column * axis.along : (column + 1) * axis.along]
+            _find_thin_in_row(pixels, axis.n_rows, faint, thickest, thin[column * axis.along :])
+        return
+    # A pixel gets how much ink is above it, then that of the run's last pixel, row by row, in whole vectors: what they
+    # do to the next rows' pixels is done again, or was done: 1 us for 5.
+    width, n, end = axis.n_columns, whole_vectors(axis.n_columns), axis.n_rows * axis.n_columns
+    grey, most = np.uint8(faint), np.uint8(min(thickest, 254))
+    for i in range(n):
+        beside[i] = 0
+    for first in range(0, end, width):
+        _extend_runs(picture[first:], grey, most, beside, thin[first:], n)
+    for i in range(n):
+        beside[i] = thin[end + i] = 0
+    for first in range(end - width, -1, -width):
+        _end_runs(thin[first:], beside, n)
+    _keep_thin(thin, end, most)
+
+
+@inlined
+def _highest_underline(picture, axis, stroke, thickest):
+    """Return the row that no underline begins above: there is ink further below than it may be askew."""
+    bits = np.uint64(0)
+    for row in range(axis.n_rows - 1, -1, -1):
+        for first in range(0, axis.n_columns, MASK_BITS):
+            bits |= bits_above(picture, row * axis.across + first, np.uint8(stroke)) & low_bits(axis.n_columns - first)
+        if bits:
+            return max(0, row - int(max(STEEPEST * axis.n_columns, AT_FOOT * axis.n_rows)) - thickest - 2)
+    return 0
+
+
+@inlined
+def _find_thin_in_row(pixels, n, faint, thickest, thin):
+    """Do the same for one row of pixels, along it."""
+    length = 0
+    for i in range(n):
+        thin[i] = 0
+    for i in range(n + 1):
+        if i < n and pixels[i] > faint:
+            length += 1
+        elif length:
+            if length <= thickest:
+                for before in range(i - length, i):
+                    thin[before] = 1
+            length = 0
+
+
+@inlined
+def _extend_runs(pixels, faint, most, above, lengths, n):
+    """Fill `lengths` with those of the runs of ink that end in this row, n pixels; with most + 1 for longer ones.
+
+    `above` are those of the row above, and become these. (A row's own memory: vectors of the same would overlap.)
+    """
+    for i in range(n):
+        length = np.uint8(above[i] + np.uint8(above[i] <= most))
+        above[i] = length if pixels[i] > faint else np.uint8(0)
+        lengths[i] = above[i]
+
+
+@inlined
+def _end_runs(lengths, below, n):
+    """Give a row the lengths of the runs that go on below it; `below` are those of the row below, and become these."""
+    for i in range(n):
+        longest = max(lengths[i], below[i])
+        below[i] = longest if lengths[i] > 0 else np.uint8(0)
+        lengths[i] = below[i]
+
+
+@inlined
+def _keep_thin(lengths, n, most):
+    for i in range(n):
+        lengths[i] = np.uint8(0 < lengths[i] <= most)
 
 
 @inlined

@@ -24,36 +24,57 @@ def close(picture, height, width, down, across, out, padded):
 @inlined
 def _dilated_negative(picture, height, width, down, across, padded):
     """Replace `picture` by the negative of its dilation."""
-    stride = width + 2 * across
-    n = (height + 2 * down) * stride
-    for i in range(n):
+    half, stride = len(padded) // 2, width + 2 * across
+    # Rows get margins, so windows that begin in a row end in it, and all rows are done in one loop.
+    for i in range(height * stride):
         padded[i] = 0
     for y in range(height):
-        row, line = picture[y * width : (y + 1) * width], padded[(y + down) * stride + across :]
+        row, line = picture[y * width : (y + 1) * width], padded[y * stride + across :]
         for x in range(width):
             line[x] = row[x]
-    # Rows have margins, so windows that begin in a row end in it, and all rows are done in one loop.
-    start, other = 0, len(padded) // 2
-    for is_vertical in range(2):
-        n_values, step = (2 * down + 1, stride) if is_vertical else (2 * across + 1, 1)
-        size = 1  # of the windows whose largest value is known: they double until they are large enough
-        while size < n_values:
-            shift = min(size, n_values - size)
-            n -= shift * step
-            _larger(padded[start : start + n], padded[start + shift * step :], n, padded[other : other + n])
-            start, other = other, start
-            size += shift
+    start = largest_in_windows(padded, height * stride, 0, half, 2 * across + 1, 1)
+    # And columns theirs, in the other half.
+    other = half - start
+    first, n = other + down * width, (height + 2 * down) * width
+    above, below = padded[other:first], padded[other + n - down * width :]
+    for i in range(down * width):
+        above[i] = below[i] = 0
     for y in range(height):
-        row, line = picture[y * width : (y + 1) * width], padded[start + y * stride :]
+        row, line = padded[start + y * stride :], padded[first + y * width :]
         for x in range(width):
-            row[x] = 255 - line[x]
+            line[x] = row[x]
+    start = largest_in_windows(padded, n, other, start, 2 * down + 1, width)
+    dilated = padded[start:]
+    for i in range(height * width):
+        picture[i] = 255 - dilated[i]
 
 
 @inlined
-def _larger(first, second, n, out):
-    """Fill `out` with the larger of each two of n values. A loop of its own is vectorised."""
+def largest_in_windows(padded, n, start, other, n_values, step):
+    """Replace n values by the largest of those that follow, n_values of them, `step` apart; return where they lie.
+
+    They lie at `start`; `other` is where there is room for as many. What would go beyond the last is left out.
+    """
+    size = 1  # of the windows whose largest value is known: they double, twice in a pass, until they are large enough
+    while size < n_values:
+        shift = min(size, n_values - size)
+        size += shift
+        more = min(size, n_values - size)
+        size += more
+        n -= (shift + more) * step
+        _largest_of_four(padded[start:], shift * step, more * step, n, padded[other : other + n])
+        start, other = other, start
+    return start
+
+
+@inlined
+def _largest_of_four(values, shift, more, n, out):
+    """Fill `out` with the largest of each four of n values. A loop of its own is vectorised."""
+    second, third, fourth = values[shift:], values[more:], values[shift + more :]
     for i in range(n):
-        one, other = first[i], second[i]
+        one, other = values[i], third[i]
+        one = one if one > second[i] else second[i]
+        other = other if other > fourth[i] else fourth[i]
         out[i] = one if one > other else other
 
 

@@ -97,6 +97,8 @@ def _read(picture, area, least_size, least_stroke, is_turned, work, image):
         if is_second or is_lined:
             thickest = thickest_line(max(height, width))
             n_lines = remove_lines(work, height, width, ink, thickest, not is_second)
+            if is_second and n_lines == 0:
+                break  # the strokes are those that were found
             if n_lines > 0:
                 ink = judge(work.ink, height * width, work.counts)
                 if not ink.is_found:
@@ -128,7 +130,7 @@ def _read(picture, area, least_size, least_stroke, is_turned, work, image):
 def _even_light(work, height, width, is_turned):
     """Fill work.even with the picture under even light; return whether its ink is dark, and the share unlike paper."""
     far = fit_light(work.grey, height, width, work.ring, work.light)
-    cubes, unlike_paper = compare_with_light(work.grey, height, width, work.light)
+    cubes, unlike_paper = compare_with_light(work.grey, height, width, work.light, work.row)
     is_dark = (cubes < 0) != is_turned
     if far > MIXED:  # no light of one paper: the picture stays as it is
         for i in range(1, 4):
@@ -147,7 +149,7 @@ def _find_strokes(work, height, width, ink):
     if n == 0:
         return Strokes(0, 0, False, 0, 0, 0, 0)
     n_digits = choose_strokes(components, n, height, width)
-    paint(work.runs, n_runs, components, STROKE, height, width, SOFT_EDGE, work.mask)
+    paint(work.runs, n_runs, components, STROKE, height, width, SOFT_EDGE, work.mask, work.padded)
     top, left, bottom, right, n_pieces = height, width, 0, 0, 0
     for c in range(n):
         box = components[c]
@@ -173,4 +175,4 @@ def _write(work, width, ink, strokes, image):
         for x in range(new_width):
             above = np.float32(pixels[x]) - level
             line[x] = above * share if above > least and is_stroke[x] else np.float32(0)
-    return place(work.digit, strokes.bottom - strokes.top, new_width, work.changed, work.distances, image)
+    return place(work.digit, strokes.bottom - strokes.top, new_width, work.runs, work.changed, work.distances, image)

@@ -21,10 +21,16 @@ def block_size(height, width, area):
 def shrink_by_blocks(picture, down, across, out, sums):
     """Fill `out` with the means of blocks of picture (height, width) uint8; return its height and width.
 
-    What is over at the sides, less than a block, is left out. sums (TILE,) uint32 is scratch.
+    What is over at the sides, less than a block, is left out. Blocks have at most 257 rows. sums (TILE,) uint16 is
+    scratch.
     """
     height, width = picture.shape[0] // down, picture.shape[1] // across
     top, left = (picture.shape[0] - height * down) // 2, (picture.shape[1] - width * across) // 2
+    if down == 2 and across == 2:  # the commonest, in a loop of its own
+        for y in range(height):
+            upper, lower = picture[top + 2 * y][left:], picture[top + 2 * y + 1][left:]
+            _means_of_four(upper, lower, width, out[y * width :])
+        return height, width
     per_tile = max(1, TILE // across)
     for y in range(height):
         for first in range(0, width, per_tile):
@@ -32,6 +38,15 @@ def shrink_by_blocks(picture, down, across, out, sums):
             _add_rows(picture, top + y * down, down, left + first * across, n * across, sums)
             _means(sums, n, across, down * across, out[y * width + first : y * width + first + n])
     return height, width
+
+
+@inlined
+def _means_of_four(upper, lower, n, out):
+    two = np.uint32(2)
+    for x in range(n):
+        above = np.uint32(upper[2 * x]) + np.uint32(upper[2 * x + 1])
+        below = np.uint32(lower[2 * x]) + np.uint32(lower[2 * x + 1])
+        out[x] = np.uint8((above + below + two) >> two)
 
 
 @inlined
@@ -51,26 +66,23 @@ def _means(sums, n, across, n_pixels, out):
         for x in range(n):
             out[x] = sums[x]
         return
-    # Multiplying by the inverse is vectorised, dividing is not; converting signed integers is, unsigned ones are not.
-    # The quarter keeps it from rounding below the quotient.
-    half, inverse = n_pixels // 2 + 0.25, 1.0 / n_pixels
-    if across == 2:  # the commonest ones as constants, which are vectorised
+    # Multiplying by the inverse is vectorised, dividing is not. The quarter keeps it from rounding below the quotient.
+    half, inverse = np.float32(n_pixels // 2 + 0.25), np.float32(1.0 / n_pixels)
+    if across == 3:  # commoner ones as constants, which are vectorised
         for x in range(n):
-            out[x] = np.uint8(np.int32((float(np.int32(sums[2 * x] + sums[2 * x + 1])) + half) * inverse))
-    elif across == 3:
-        for x in range(n):
-            total = sums[3 * x] + sums[3 * x + 1] + sums[3 * x + 2]
-            out[x] = np.uint8(np.int32((float(np.int32(total)) + half) * inverse))
+            outer = np.int32(sums[3 * x]) + np.int32(sums[3 * x + 2])
+            out[x] = np.uint8(np.int32((np.float32(np.int32(outer + sums[3 * x + 1])) + half) * inverse))
     elif across == 4:
         for x in range(n):
-            total = sums[4 * x] + sums[4 * x + 1] + sums[4 * x + 2] + sums[4 * x + 3]
-            out[x] = np.uint8(np.int32((float(np.int32(total)) + half) * inverse))
+            left = np.int32(sums[4 * x]) + np.int32(sums[4 * x + 1])
+            right = np.int32(sums[4 * x + 2]) + np.int32(sums[4 * x + 3])
+            out[x] = np.uint8(np.int32((np.float32(np.int32(left + right)) + half) * inverse))
     else:
         for x in range(n):
             total = np.uint32(0)
             for i in range(across):
                 total += sums[x * across + i]
-            out[x] = np.uint8(np.int32((float(np.int32(total)) + half) * inverse))
+            out[x] = np.uint8(np.int32((np.float32(np.int32(total)) + half) * inverse))
 
 
 @inlined

@@ -4,34 +4,43 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastmnist.kernels.jit import inlined
+
 # A picture is read at 128x128 pixels at most: a digit that fills a third of it is then still twice as large as MNIST's.
 # At 160x160 scenes are read no better (experiments/scenes.py), and scans of 320x320 cost 1.6 times as much.
 AREA = 128 * 128
 MARGINS = 5  # times the pixels: room for the margins of morphology, in the worst of shapes, a single row
 TILE = 8192  # columns of a picture that are shrunk at a time
+SLACK = 64  # elements more, so that passes go over whole vectors, over the end of a row
 MOST_RING = 512  # pixels of the border that the light is fitted to
+
+
+@inlined
+def whole_vectors(n):
+    """Return how many elements whole vectors of SLACK have, enough for n."""
+    return (n + SLACK - 1) // SLACK * SLACK
 
 
 class Work(NamedTuple):
     """Arrays for one thread; each step says which it uses."""
 
-    grey: np.ndarray  # (AREA,) uint8: the picture as it is read
-    even: np.ndarray  # (AREA,) uint8: under even light, ink dark
-    paper: np.ndarray  # (AREA,) uint8: without its ink
-    ink: np.ndarray  # (AREA,) uint8: how much ink there is
-    before: np.ndarray  # (AREA,) uint8
-    mask: np.ndarray  # (AREA,) uint8
-    padded: np.ndarray  # (2 * MARGINS * AREA,) uint8
-    spare: np.ndarray  # (AREA,) uint8
+    grey: np.ndarray  # (AREA + SLACK,) uint8: the picture as it is read
+    even: np.ndarray  # (AREA + SLACK,) uint8: under even light, ink dark
+    paper: np.ndarray  # (AREA + SLACK,) uint8: without its ink
+    ink: np.ndarray  # (AREA + SLACK,) uint8: how much ink there is
+    before: np.ndarray  # (AREA + SLACK,) uint8
+    mask: np.ndarray  # (AREA + SLACK,) uint8
+    padded: np.ndarray  # (2 * MARGINS * AREA + SLACK,) uint8
+    spare: np.ndarray  # (AREA + SLACK,) uint8
     counts: np.ndarray  # (1024,) int64: histograms
-    sums: np.ndarray  # (TILE,) uint32
+    sums: np.ndarray  # (TILE,) uint16
     runs: np.ndarray  # (AREA, 4) int32
     parents: np.ndarray  # (AREA,) int32
     components: np.ndarray  # (AREA, 7) int32
-    row: np.ndarray  # (AREA,) float32
-    lengths: np.ndarray  # (AREA,) int32
-    digit: np.ndarray  # (MARGINS * AREA,) float32
-    changed: np.ndarray  # (MARGINS * AREA,) float32
+    row: np.ndarray  # (AREA + SLACK,) float32
+    lengths: np.ndarray  # (AREA + SLACK,) int32
+    digit: np.ndarray  # (MARGINS * AREA + SLACK,) float32
+    changed: np.ndarray  # (MARGINS * AREA + SLACK,) float32
     distances: np.ndarray  # (MARGINS * AREA,) float32
     ring: np.ndarray  # (MOST_RING, 3) float64
     light: np.ndarray  # (48,) float64: four factors, then room for equations
@@ -39,8 +48,8 @@ class Work(NamedTuple):
 
 def make_work(area=AREA):
     """Return working memory for one thread, for pictures of `area` pixels: 2 MB."""
-    grey, even, paper, ink, before, mask, spare = (np.zeros(area, np.uint8) for _ in range(7))
-    digit, changed, distances = (np.zeros(MARGINS * area, np.float32) for _ in range(3))
+    grey, even, paper, ink, before, mask, spare = (np.zeros(area + SLACK, np.uint8) for _ in range(7))
+    digit, changed, distances = (np.zeros(MARGINS * area + SLACK, np.float32) for _ in range(3))
     return Work(
         grey=grey,
         even=even,
@@ -48,15 +57,15 @@ def make_work(area=AREA):
         ink=ink,
         before=before,
         mask=mask,
-        padded=np.zeros(2 * MARGINS * area, np.uint8),
+        padded=np.zeros(2 * MARGINS * area + SLACK, np.uint8),
         spare=spare,
         counts=np.zeros(1024, np.int64),
-        sums=np.zeros(TILE, np.uint32),
+        sums=np.zeros(TILE, np.uint16),
         runs=np.zeros((area, 4), np.int32),
         parents=np.zeros(area, np.int32),
         components=np.zeros((area, 7), np.int32),
-        row=np.zeros(area, np.float32),
-        lengths=np.zeros(area, np.int32),
+        row=np.zeros(area + SLACK, np.float32),
+        lengths=np.zeros(area + SLACK, np.int32),
         digit=digit,
         changed=changed,
         distances=distances,

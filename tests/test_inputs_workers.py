@@ -1,0 +1,24 @@
+"""Threads that share the rows of a batch: which are tried."""
+
+import pytest
+
+from fastmnist.inputs import workers
+from fastmnist.inputs.workers import PROBE, Workers
+
+
+@pytest.mark.parametrize(("cpu_seconds", "is_one_tried"), [(10.0, False), (1.3, False), (1.2, True), (0.0, True)])
+def test_one_thread_is_tried_unless_all_are_plainly_faster(cpu_seconds, is_one_tried, monkeypatch):
+    chosen = []
+
+    def timed(_work, rows):
+        """All slices take one second together, and so much of the processors."""
+        return workers._Chunk({}, 0.0, 1.0, cpu_seconds if rows.start == 0 else 0.0)
+
+    monkeypatch.setattr(workers, "_timed", timed)
+    with Workers(2) as pool:
+        choose = pool._pace.choose
+        monkeypatch.setattr(pool._pace, "choose", lambda: chosen.append(choose()) or chosen[-1])
+        for n_rows in (2 * PROBE, 2 * PROBE, 2, 2, 2):
+            pool.share(n_rows, lambda _rows: {})
+    assert chosen[:3] == [2, 2, 2]
+    assert (1 in chosen) == is_one_tried
