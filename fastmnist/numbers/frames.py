@@ -42,6 +42,8 @@ def without_rules(ink: Grey) -> Grey:
     tiny = make_work(1)
     work = tiny._replace(
         ink=ink.ravel().copy(),
+        mask=np.zeros(ink.size, np.uint8),
+        spare=np.zeros(ink.size, np.uint8),
         padded=np.zeros(2 * ink.size, np.uint8),
         lengths=np.zeros(max(ink.shape), np.int32),
         row=np.zeros(max(ink.shape), np.float32),

@@ -9,6 +9,7 @@ from fastmnist.kernels.picture.lines import remove_lines
 def remove_rules(work, height, width, thickest):
     """Take ruled lines, at most so thick, out of work.ink, (height * width,) uint8 up to 255; return how many.
 
-    work.padded (2 * height * width,), and work.lengths and work.row, as long as the longer side, are scratch.
+    work.padded (2 * height * width,), work.mask and work.spare (height * width,), and work.lengths and work.row, as
+    long as the longer side, are scratch.
     """
     return remove_lines(work, height, width, Ink(True, 0, 255, 0.0), thickest, True)
