@@ -92,6 +92,29 @@ def test_ruled_paper_is_not_part_of_the_digit(some, turned):
     check_likeness(images, some, least=0)
 
 
+@pytest.mark.parametrize("depth", [40, 70, 110])
+@pytest.mark.parametrize("distance", [31, 90])
+def test_squared_paper_of_any_depth_is_not_part_of_the_digit(some, distance, depth):
+    images = []
+    for digit in some:
+        picture = enlarged(digit, 6, margin=30)
+        grid = np.zeros_like(picture)
+        grid[5::distance], grid[6::distance], grid[:, 12::distance], grid[:, 13::distance] = (depth,) * 4
+        images.append(normalize(np.minimum(picture, 255 - grid)))
+    check_likeness(images, some, least=0.4)
+
+
+@pytest.mark.parametrize("distance", [7, 9, 12])
+def test_finely_squared_paper_is_no_noise_that_hides_the_digit(some, distance):
+    images = []
+    for digit in some:
+        picture = enlarged(digit, 8, margin=40)
+        grid = np.zeros_like(picture)
+        grid[5::distance], grid[:, 3::distance] = 90, 90
+        images.append(normalize(np.minimum(picture, 255 - grid)))
+    check_likeness(images, some, least=0)
+
+
 def test_a_picture_of_ruled_lines_alone_holds_no_digit():
     picture = np.full((100, 100), 255, np.uint8)
     picture[50:52] = 0

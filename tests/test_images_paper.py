@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from experiments.scenes import SCENES, render_scenes
+from experiments.scenes import SCENES, cell, render_scenes
 from fastmnist.images.normalize import normalize
 from fastmnist.images.paper import LEAST_SIDE, find_paper
 
@@ -56,6 +56,23 @@ def test_a_box_is_taken_away_and_the_digit_stays(label, inset, thickness, colour
     assert min(inside.shape) < 120 - 2 * inset
     assert np.abs(inside.astype(int) - paper)[[0, -1]].max() < 60  # nothing of the frame is left at the border
     assert difference(normalize(picture), normalize(plain)) < 6
+
+
+@pytest.mark.parametrize("label", range(10))
+@pytest.mark.parametrize("frame", [20, 120])
+def test_a_box_of_few_pixels_is_taken_away_too(label, frame, digits):
+    ink = digit_of(digits, label, size=30)
+    plain, picture = written(ink, side=56), boxed(written(ink, side=56), 3, 4, frame)
+    assert difference(normalize(as_picture(picture)), normalize(as_picture(plain))) < 8
+
+
+@pytest.mark.parametrize("label", range(10))
+@pytest.mark.parametrize("seed", [353, 676, 942])  # boxes of which parts only are as deep as half of the ink
+def test_parts_of_a_faint_box_are_no_strokes(label, seed, digits):
+    image = digits[0][np.flatnonzero(digits[1] == label)[0]]
+    content = cell(image, np.random.default_rng([7, 416, seed])).content
+    picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
+    assert difference(normalize(picture), image) < 15
 
 
 @pytest.mark.parametrize("label", [0, 1, 4, 5, 7])

@@ -136,6 +136,57 @@ def test_rules_are_taken_off_a_digit_and_the_digit_stays(degrees, thickness, tur
     assert np.count_nonzero(left[digit > 200] > 100) > 0.9 * np.count_nonzero(digit > 200)
 
 
+def ring(shape, thickness):
+    """A 0 in the middle of a map of ink."""
+    digit, (height, width) = np.zeros(shape, np.uint8), shape
+    cv2.ellipse(digit, (width // 2, height // 2), (width // 3, height // 3), 0, 0, 360, 220, thickness, cv2.LINE_AA)
+    return digit
+
+
+@pytest.mark.parametrize("depth", [50, 90, 150, 215])
+@pytest.mark.parametrize("place", [45.0, 50.25, 59.5])
+def test_a_line_goes_of_which_a_digit_hides_more_than_half_and_on_whichever_rows_it_lies(place, depth, memory):
+    digit = np.zeros((100, 100), np.uint8)
+    cv2.circle(digit, (50, 50), 31, 220, -1, cv2.LINE_AA)
+    picture = np.maximum(digit, drawn_line((100, 100), place, depth))
+    left, n = without_lines(picture, memory)
+    assert n == 1
+    away = cv2.dilate(digit, np.ones((7, 7), np.uint8)) == 0
+    assert not (left[away] > 40).any()
+    np.testing.assert_array_equal(left[digit > 200], picture[digit > 200])
+
+
+def drawn_line(shape, place, depth):
+    """A line two rows thick, that lies on three where its place is between two."""
+    rows = np.arange(shape[0])[:, np.newaxis] - place
+    return np.broadcast_to((depth * np.clip(1.5 - np.abs(rows), 0, 1)).astype(np.uint8), shape)
+
+
+@pytest.mark.parametrize("pitch", [9, 16, 30])
+@pytest.mark.parametrize("degrees", [0, 2, -4.5])
+@pytest.mark.parametrize("depth", [70, 200])
+def test_squared_paper_leaves_nothing_where_its_lines_cross(depth, degrees, pitch, memory):
+    digit = ring((120, 120), 9)
+    grid = np.maximum(ruled(digit.shape, degrees, pitch, depth, 1), ruled(digit.shape, -degrees, pitch, depth, 1).T)
+    left, _ = without_lines(np.maximum(digit, grid), memory)
+    away = cv2.dilate(digit, np.ones((9, 9), np.uint8)) == 0
+    away[:14], away[-14:], away[:, :14], away[:, -14:] = False, False, False, False  # lines cut by the corners
+    assert np.count_nonzero(left[away] > 40) < 0.03 * np.count_nonzero(grid[away])
+    assert np.count_nonzero(left[digit > 200] > 100) > 0.92 * np.count_nonzero(digit > 200)
+
+
+@pytest.mark.parametrize("overlap", [-1, 0, 1, 2, 3])
+def test_a_stroke_along_a_line_keeps_its_thickness(overlap, memory):
+    digit = np.zeros((100, 100), np.uint8)
+    digit[20:74, 30:38] = digit[66:74, 30:76] = 200  # an L, whose foot lies on the line or ends beside it
+    picture = digit.copy()
+    picture[74 - overlap : 76 - overlap] = np.maximum(picture[74 - overlap : 76 - overlap], 120)
+    left, n = without_lines(picture, memory)
+    assert n == 1
+    np.testing.assert_array_equal(left[digit > 0], picture[digit > 0])
+    assert not left[74 - overlap : 76 - overlap, :28].any()
+
+
 @pytest.mark.parametrize("thickness", [1, 2, 3])
 @pytest.mark.parametrize("length", [0.5, 0.7, 0.85])
 @pytest.mark.parametrize("shape", [(120, 120), (80, 200), (200, 80)])

@@ -37,6 +37,8 @@ FULL = Scale(AREA, 32, 0)
 # Where all is plain and the digit large, less is enough: 320x320 pixels take 130 us for 200. (With digits of 32 pixels
 # too the loss is a third higher; the width of thin strokes can't be told.)
 PLAIN = Scale(100 * 100, 40, 5)
+# Where no ink stands out, the paper may be ruled so finely that its lines are taken for noise: at this size they melt.
+COARSE = Scale(56 * 56, 32, 0)
 LARGEST = 640  # pixels: larger pictures are shrunk first, lossless for digits larger than 1/32 of the picture
 MARGIN = 0.5  # of its size, around a small digit
 
@@ -102,6 +104,10 @@ def read_digit(picture: Grey, ask: Ask | None = None) -> Digit:
         digit = _read(picture, scale=scale)
         if digit.reading.is_plain:
             return digit
+    if digit.reading.code == reader.NO_INK:
+        coarse = _read(picture, scale=COARSE)
+        if coarse.reading.code == reader.READ:
+            digit = coarse
     if digit.reading.may_stand_on_paper:
         paper = find_paper(picture)
         if paper is not None:

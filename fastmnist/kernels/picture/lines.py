@@ -1,7 +1,8 @@
-"""Ruled lines, squared paper and underlines: found by following thin runs of ink, and taken off, but not off the digit.
+"""Ruled lines, squared paper and underlines: found by following thin runs of ink.
 
 A line is followed in both directions from where it is alone, also under strokes that hide it, by the least squares
-line through what was found of it. Lines from top to bottom are found in the same way, along the other axis.
+line through what was found of it. Lines from top to bottom are found in the same way, along the other axis. All are
+found before any is taken out, or each would have gaps where others crossed it.
 """
 
 import math
@@ -11,6 +12,8 @@ import numpy as np
 
 from fastmnist.kernels.jit import inlined
 from fastmnist.kernels.lanes import MASK_BITS, bits_above, low_bits
+from fastmnist.kernels.picture.axis import Axis, deepest
+from fastmnist.kernels.picture.erase import KEPT, erase_lines
 from fastmnist.kernels.picture.ink import core
 from fastmnist.kernels.picture.work import whole_vectors
 
@@ -22,16 +25,17 @@ MEMORY = 80.0  # columns that the least squares line remembers, so that it follo
 N_SEEDS = 11  # columns in which lines are looked for; a few would fall on lines that run the other way
 GOLDEN = 0.618034  # spreads them evenly, and never at the distance of such lines
 
+SETTLED, JOINED = 4, 1.5  # once found in so many columns: a run that is as many rows thicker is joined with a stroke
+REGAINED = 16  # columns without a sight of it, after which a line may be found one more row from where it should be
 BLANK_GAP = 0.15  # of the length: a line that is blank for longer has ended
 RULED_LENGTH = 0.6  # of the picture: ruled lines are longer, as they end at the border,
 AT_END = 0.04  # or this near to it
-RULED_FOUND, RULED_BLANK = 0.5, 0.2  # of its length: what must be seen of a ruled line, and what may be missing
+RULED_FOUND, RULED_BLANK = 0.3, 0.2  # of its length: what must be seen of a ruled line, and what may be missing
 UNDERLINE = 0.35  # of the picture: underlines are longer
 UNDERLINE_FOUND, UNDERLINE_BLANK = 0.6, 0.05
 BEYOND = 0.08  # of its length: an underline goes on to both sides of the digit; the foot of a 2 does not
 HIGHEST, LOWEST = 1.1, 0.2  # of its length: how high what stands on it is; the stem over the foot of a 1 is higher
 AT_FOOT = 0.12  # of that height: the digit's lowest part, which an underline may touch
-DEEPER = 1.8  # times the line's depth: what is as deep is a stroke on the line
 
 
 @inlined
@@ -40,13 +44,10 @@ def thickest_line(size):
     return int(np.rint(THICKNESS * size)) + SOFT_EDGES
 
 
-class Axis(NamedTuple):
-    """A picture seen so that its lines run from left to right: its columns and rows, and the steps between them."""
-
-    n_columns: int
-    n_rows: int
-    along: int  # from a pixel to that in the next column
-    across: int  # to that in the next row
+@inlined
+def faintest(ink):
+    """Return what the ink of a line is above."""
+    return ink.level + max(FAINT * ink.depth, 3 * ink.noise)
 
 
 class Track(NamedTuple):
@@ -67,27 +68,32 @@ class Line(NamedTuple):
 
     first: int
     last: int
-    half: int  # half its thickness, rows
-    depth: float  # mean over its columns
+    thickness: float  # mean over its columns
+    depth: float  # of its deepest row, mean over its columns
 
 
 @inlined
 def remove_lines(work, height, width, ink, thickest, with_rules):
     """Take lines, at most so thick, out of work.ink, uint8 (height, width); return how many.
 
-    Without `with_rules`, only underlines. work.padded, lengths and row are scratch; work.ink and work.padded have SLACK
-    more elements.
+    Without `with_rules`, only underlines. work.mask, spare, padded, lengths and row are scratch; work.ink and
+    work.padded have SLACK more elements.
     """
-    faint = min(255, int(ink.level + max(FAINT * ink.depth, 3 * ink.noise)))
-    n = 0
-    for is_upright in range(2 if with_rules else 1):
-        axis = Axis(height, width, width, 1) if is_upright else Axis(width, height, 1, width)
-        n += _remove_along(work, axis, faint, core(ink), thickest, with_rules, not is_upright)
+    faint, stroke = min(255, int(faintest(ink))), core(ink)
+    across, down = Axis(width, height, 1, width), Axis(height, width, width, 1)
+    for i in range(height * width):
+        work.mask[i] = work.spare[i] = 0
+    n = _find_along(work, across, faint, stroke, thickest, with_rules, True, work.mask)
+    if with_rules:
+        n += _find_along(work, down, faint, stroke, thickest, with_rules, False, work.spare)
+    if n:
+        erase_lines(work.ink, across, down, faint, stroke, work.mask, work.spare)
     return n
 
 
 @inlined
-def _remove_along(work, axis, faint, stroke, thickest, with_rules, with_underlines):
+def _find_along(work, axis, faint, stroke, thickest, with_rules, with_underlines, lines):
+    """Fill `lines` with the depth of each line along the axis, where it is; return how many there are."""
     picture, thin, path = work.ink, work.padded, work.row
     find_thin_runs(picture, axis, faint, thickest, thin, work.lengths.view(np.uint8))
     first_row = 0 if with_rules else _highest_underline(picture, axis, stroke, thickest)
@@ -110,14 +116,12 @@ def _remove_along(work, axis, faint, stroke, thickest, with_rules, with_underlin
                     right = track
                 else:
                     left = track
-            path[column] = start
             n_found = right.n_found + left.n_found + 1
-            half = int(np.ceil((right.thickness + left.thickness + row - first) / n_found / 2))
-            line = Line(left.last, right.last, half, (right.depth + left.depth) / max(1, n_found - 1))
+            thickness = (right.thickness + left.thickness + row - first) / n_found
+            line = Line(left.last, right.last, thickness, (right.depth + left.depth) / max(1, n_found - 1))
             is_ruled = with_rules and _is_ruled(axis, left, right)
-            if is_ruled or (with_underlines and _is_underline(picture, axis, left, right, line, stroke, path, start)):
-                _erase(picture, axis, line, stroke, path, work.lengths)
-                _clear(thin, axis, line, path)
+            if is_ruled or (with_underlines and _is_underline(work, axis, left, right, line, stroke, start)):
+                _draw(thin, axis, line, path, lines)
                 n += 1
     return n
 
@@ -213,6 +217,7 @@ def _follow(picture, thin, axis, faint, column, row, slope, n_seen, direction, p
     """
     n_found, n_blank, n_missing, last, leaves = 0, 0, 0, column, False
     thickness, depth, longest_gap = 0.0, 0.0, int(BLANK_GAP * axis.n_columns) + 1
+    path[column] = row
     column += direction
     while 0 <= column < axis.n_columns and n_missing <= longest_gap:
         row += slope * direction
@@ -220,41 +225,59 @@ def _follow(picture, thin, axis, faint, column, row, slope, n_seen, direction, p
         leaves = nearest < 0 or nearest >= axis.n_rows
         if leaves:
             break
-        hit = _hit(thin, axis, nearest, column)
-        if hit >= 0:
-            first, end = _run_around(thin, axis, hit, column)
-            middle = 0.5 * (first + end)
+        path[column] = row
+        gap = abs(column - last)
+        hit = _hit(thin, axis, nearest, column, 1 + gap // REGAINED)
+        first, end = _run_around(thin, axis, hit, column) if hit >= 0 else (0, 0)
+        is_joined = n_found >= SETTLED and end - first > thickness / n_found + JOINED
+        if hit >= 0 and not is_joined:
+            middle = 0.5 * (first + end - 1)
             n = min(n_found + n_seen, MEMORY) + 2
             far = middle - row
-            row += 2 * (2 * n + 1) / ((n + 1) * (n + 2)) * far
-            slope = min(max(slope + 6 / ((n + 1) * (n + 2)) * far * direction, -STEEPEST), STEEPEST)
+            if gap >= REGAINED and abs(far) > 1:  # under a stroke it went another way
+                row, slope = middle, slope + far / gap * direction
+                _lay_straight(path, last, column, row, direction)
+            else:
+                row += 2 * (2 * n + 1) / ((n + 1) * (n + 2)) * far
+                slope += 6 / ((n + 1) * (n + 2)) * far * direction
+                path[column] = row
+            slope = min(max(slope, -STEEPEST), STEEPEST)
             n_found, n_blank, n_missing, last = n_found + 1, n_blank + n_missing, 0, column
-            thickness += end - first + 1
-            depth += picture[int(middle) * axis.across + column * axis.along]
+            thickness += end - first
+            depth += deepest(picture, axis, first, end, column)
         elif picture[nearest * axis.across + column * axis.along] <= faint:
             n_missing += 1
-        path[column] = row
         column += direction
     return Track(n_found, n_blank, n_missing, last, thickness, depth, slope, leaves)
 
 
 @inlined
-def _hit(thin, axis, row, column):
-    """Return the thin pixel at the row or next to it, -1 where there is none."""
-    for nearby in (row, row - 1, row + 1):
-        if 0 <= nearby < axis.n_rows and thin[nearby * axis.across + column * axis.along]:
-            return nearby
+def _hit(thin, axis, row, column, reach):
+    """Return the thin pixel at the row or nearest to it, at most so far, -1 where there is none."""
+    for far in range(reach + 1):
+        for nearby in (row - far, row + far):
+            if 0 <= nearby < axis.n_rows and thin[nearby * axis.across + column * axis.along]:
+                return nearby
     return -1
 
 
 @inlined
 def _run_around(thin, axis, row, column):
-    first, last = row, row
+    """Return the rows of the thin run that a pixel is in, the last exclusive."""
+    first, end = row, row + 1
     while first > 0 and thin[(first - 1) * axis.across + column * axis.along]:
         first -= 1
-    while last + 1 < axis.n_rows and thin[(last + 1) * axis.across + column * axis.along]:
-        last += 1
-    return first, last
+    while end < axis.n_rows and thin[end * axis.across + column * axis.along]:
+        end += 1
+    return first, end
+
+
+@inlined
+def _lay_straight(path, last, column, row, direction):
+    """Lay the path straight from the last column where the line was found to (row, column)."""
+    start, n = path[last], abs(column - last)
+    for i in range(1, n + 1):
+        path[last + i * direction] = start + (row - start) * i / n
 
 
 @inlined
@@ -268,8 +291,9 @@ def _is_ruled(axis, left, right):
 
 
 @inlined
-def _is_underline(picture, axis, left, right, line, stroke, path, start):
+def _is_underline(work, axis, left, right, line, stroke, start):
     """Return whether a line lies under all other ink, and goes on beyond it to both sides."""
+    picture, lines, path, half = work.ink, work.mask, work.row, int(np.ceil(line.thickness / 2))
     length = line.last - line.first + 1
     n_found, n_blank = right.n_found + left.n_found + 1, right.n_blank + left.n_blank
     if length < UNDERLINE * axis.n_columns or n_found < UNDERLINE_FOUND * length or n_blank > UNDERLINE_BLANK * length:
@@ -277,51 +301,33 @@ def _is_underline(picture, axis, left, right, line, stroke, path, start):
     top, bottom, first, last = axis.n_rows, -1, axis.n_columns, -1
     for row in range(axis.n_rows):
         for column in range(axis.n_columns):
-            if picture[row * axis.across + column * axis.along] > stroke:
-                on_line = line.first <= column <= line.last and abs(row - path[column]) <= line.half + 0.5
+            pixel = row * axis.across + column * axis.along
+            if picture[pixel] > stroke and not lines[pixel]:
+                on_line = line.first <= column <= line.last and abs(row - path[column]) <= half + 0.5
                 if not on_line:
                     top, bottom, first, last = min(top, row), row, min(first, column), max(last, column)
     height = bottom - top + 1
     if bottom < 0 or not LOWEST * length <= height <= HIGHEST * length:
         return False
-    is_below = start >= bottom - AT_FOOT * height - line.half - 1
+    is_below = start >= bottom - AT_FOOT * height - half - 1
     return is_below and min(first - line.first, line.last - last) >= BEYOND * length
 
 
 @inlined
-def _erase(picture, axis, line, stroke, path, is_line):
-    """Take a line out of the picture, but where a stroke crosses it or lies on it."""
+def _draw(thin, axis, line, path, lines):
+    """Fill `lines` with a line's depth where it is, and take it out of the thin runs, so that it is followed once.
+
+    Where it is thin, that is its run and the soft edges beside it; else, under a stroke, what its thickness tells.
+    """
+    half, depth = int(np.ceil(line.thickness / 2)), min(max(1, int(line.depth)), KEPT - 1)
     for column in range(line.first, line.last + 1):
-        crosses_above, crosses_below, deepest = False, False, 0
-        for near in range(max(line.first, column - line.half), min(line.last, column + line.half) + 1):
-            row = int(np.rint(path[near]))
-            above, below, place = row - line.half - 1, row + line.half + 1, near * axis.along
-            # Beyond the picture there may be a stroke.
-            crosses_above = crosses_above or above < 0 or picture[above * axis.across + place] > stroke
-            crosses_below = crosses_below or below >= axis.n_rows or picture[below * axis.across + place] > stroke
-        first, end = _thickness_at(axis, line, path, column)
-        for row in range(first, end):
-            deepest = max(deepest, picture[row * axis.across + column * axis.along])
-        is_stroke = deepest > stroke and deepest > DEEPER * line.depth
-        is_line[column] = 0 if (crosses_above and crosses_below) or is_stroke else 1
-    for column in range(line.first, line.last + 1):
-        if is_line[column]:
-            first, end = _thickness_at(axis, line, path, column)
-            for row in range(first, end):
-                picture[row * axis.across + column * axis.along] = 0
-
-
-@inlined
-def _clear(thin, axis, line, path):
-    """Take a line out of the thin runs, so that it is followed once."""
-    for column in range(line.first, line.last + 1):
-        first, end = _thickness_at(axis, line, path, column)
-        for row in range(first, end):
-            thin[row * axis.across + column * axis.along] = 0
-
-
-@inlined
-def _thickness_at(axis, line, path, column):
-    """Return the rows of a line in a column, the last exclusive."""
-    row = int(np.rint(path[column]))
-    return max(0, row - line.half), min(axis.n_rows, row + line.half + 1)
+        nearest = min(max(0, int(np.rint(path[column]))), axis.n_rows - 1)
+        first, end = nearest - half, nearest + half + 1
+        hit = _hit(thin, axis, nearest, column, 1)
+        if hit >= 0:
+            start, stop = _run_around(thin, axis, hit, column)
+            if stop - start <= line.thickness + JOINED:
+                first, end = start - 1, stop + 1
+        for row in range(max(0, first), min(end, axis.n_rows)):
+            pixel = row * axis.across + column * axis.along
+            lines[pixel], thin[pixel] = depth, 0

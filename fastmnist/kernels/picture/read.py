@@ -7,9 +7,9 @@ import numpy as np
 from fastmnist.kernels.jit import inlined, serial_kernel
 from fastmnist.kernels.picture.components import BOTTOM, LEFT, RIGHT, STATE, TOP, find_components, find_runs, paint
 from fastmnist.kernels.picture.frame import without_frame
-from fastmnist.kernels.picture.ink import core, find_ink, judge
+from fastmnist.kernels.picture.ink import core, find_ink, judge, share_at_border
 from fastmnist.kernels.picture.light import MIXED, compare_with_light, fit_light, under_even_light
-from fastmnist.kernels.picture.lines import remove_lines, thickest_line
+from fastmnist.kernels.picture.lines import faintest, remove_lines, thickest_line
 from fastmnist.kernels.picture.place import BOX, place
 from fastmnist.kernels.picture.shrink import block_size, shrink_by_blocks
 from fastmnist.kernels.picture.strokes import STROKE, choose_strokes, looks_like_paper
@@ -18,6 +18,7 @@ READ, NO_INK, ONLY_LINES, SEVERAL = range(4)  # what came of reading a picture
 
 LEAST_SIDE = 64  # pixels: in smaller pictures a digit fills most, and strokes are as thin as ruled lines
 SOFT_EDGE = 2  # pixels of a stroke around its core
+FAINT = 0.75  # of the ink's depth: a piece that is nowhere as deep may be of a printed box, of which more is too faint
 WIDE = 0.35  # of the picture: what is wider may stand on an underline
 
 
@@ -57,7 +58,7 @@ class Strokes(NamedTuple):
 
     n_digits: int  # 0 where there is no ink
     n_pieces: int
-    has_inner: bool  # ink within the box of other ink, or a large area full of ink
+    may_be_on_paper: bool  # ink within the box of other ink, a large area full of ink, or a faint piece beside deeper
     top: int
     left: int
     bottom: int
@@ -92,7 +93,7 @@ def _read(picture, area, least_size, least_stroke, is_turned, work, image):
     ink, at_border = find_ink(work, height, width, is_dark, is_small)
     strokes, n_lines, stroke = Strokes(0, 0, False, 0, 0, 0, 0), 0, 0.0
     code = READ if ink.is_found else NO_INK
-    is_lined = at_border > 0 and not is_small
+    is_lined = not is_small and share_at_border(work.ink, height, width, faintest(ink)) > 0
     for is_second in range(2 if ink.is_found else 0):
         if is_second or is_lined:
             thickest = thickest_line(max(height, width))
@@ -115,7 +116,7 @@ def _read(picture, area, least_size, least_stroke, is_turned, work, image):
         code = READ if stroke > 0 else NO_INK
     size = max(strokes.bottom - strokes.top, strokes.right - strokes.left)
     may_be_turned = at_border > AT_BORDER
-    may_stand_on_paper = code != READ or strokes.has_inner or may_be_turned or unlike_paper > UNLIKE_PAPER
+    may_stand_on_paper = code != READ or strokes.may_be_on_paper or may_be_turned or unlike_paper > UNLIKE_PAPER
     has_little = size < least_size or stroke * size < least_stroke * BOX
     is_small = code == READ and has_little and max(down, across) > 1
     is_plain = not (may_stand_on_paper or may_be_turned or is_small)
@@ -157,10 +158,29 @@ def _find_strokes(work, height, width, ink):
             top, left = min(top, box[TOP] - SOFT_EDGE), min(left, box[LEFT] - SOFT_EDGE)
             bottom, right = max(bottom, box[BOTTOM] + SOFT_EDGE), max(right, box[RIGHT] + SOFT_EDGE)
             n_pieces += 1
+    may_be_on_paper = looks_like_paper(components, n, height, width)
+    if n_pieces > 1 and not may_be_on_paper:
+        may_be_on_paper = _has_faint_piece(work, width, n_runs, n, int(ink.level + FAINT * ink.depth))
     return Strokes(
-        n_digits, n_pieces, looks_like_paper(components, n, height, width),
+        n_digits, n_pieces, may_be_on_paper,
         max(0, top), max(0, left), min(height, bottom), min(width, right),
     )  # fmt: skip
+
+
+@inlined
+def _has_faint_piece(work, width, n_runs, n, faint):
+    """Return whether one of the digit's pieces, of n components, has no pixel above `faint`. work.lengths: scratch."""
+    deepest = work.lengths
+    for c in range(n):
+        deepest[c] = 0
+    for run in range(n_runs):
+        row, start, end, c = work.runs[run, 0], work.runs[run, 1], work.runs[run, 2], work.runs[run, 3]
+        for pixel in range(row * width + start, row * width + end):
+            deepest[c] = max(deepest[c], work.ink[pixel])
+    has_faint = False
+    for c in range(n):
+        has_faint |= work.components[c, STATE] == STROKE and deepest[c] <= faint
+    return has_faint
 
 
 @inlined
