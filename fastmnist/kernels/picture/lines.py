@@ -76,18 +76,18 @@ class Line(NamedTuple):
 def remove_lines(work, height, width, ink, thickest, with_rules):
     """Take lines, at most so thick, out of work.ink, uint8 (height, width); return how many.
 
-    Without `with_rules`, only underlines. work.mask, spare, padded, lengths and row are scratch; work.ink and
+    Without `with_rules`, only underlines. work.before, spare, padded, lengths and row are scratch; work.ink and
     work.padded have SLACK more elements.
     """
     faint, stroke = min(255, int(faintest(ink))), core(ink)
     across, down = Axis(width, height, 1, width), Axis(height, width, width, 1)
     for i in range(height * width):
-        work.mask[i] = work.spare[i] = 0
-    n = _find_along(work, across, faint, stroke, thickest, with_rules, True, work.mask)
+        work.before[i] = work.spare[i] = 0
+    n = _find_along(work, across, faint, stroke, thickest, with_rules, True, work.before)
     if with_rules:
         n += _find_along(work, down, faint, stroke, thickest, with_rules, False, work.spare)
     if n:
-        erase_lines(work.ink, across, down, faint, stroke, work.mask, work.spare)
+        erase_lines(work.ink, across, down, faint, stroke, work.before, work.spare)
     return n
 
 

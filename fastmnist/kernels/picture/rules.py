@@ -9,7 +9,7 @@ from fastmnist.kernels.picture.lines import remove_lines
 def remove_rules(work, height, width, thickest):
     """Take ruled lines, at most so thick, out of work.ink, (height * width + SLACK,) uint8; return how many.
 
-    work.padded (2 * height * width + SLACK,), work.mask and work.spare (height * width,), and work.lengths (the longer
-    side + SLACK,) and work.row (the longer side,) are scratch.
+    Scratch are work.padded (2 * height * width + SLACK,), work.before and work.spare (height * width,), work.lengths
+    (the longer side + SLACK,) and work.row (the longer side,).
     """
     return remove_lines(work, height, width, Ink(True, 0, 255, 0.0), thickest, True)
