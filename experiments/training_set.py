@@ -30,7 +30,7 @@ from fastmnist.images.normalize import normalize
 from fastmnist.inputs.idx import write_images, write_labels
 
 SEED = 0
-COPIES = 1
+COPIES = 2
 DRAWN = 30_000  # digits drawn with a pen,
 IN_TURN = "01234567891234567890111"  # of these classes: the 1 has many forms, some of which look like a 7
 LARGE = 6  # a digit is drawn this many times as large
