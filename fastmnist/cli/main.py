@@ -79,7 +79,7 @@ class Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Return the command that is named first, its name, and the other words. Raises UsageError."""
         word = args[0]
-        if word not in COMMANDS and not word.startswith("-"):
+        if word not in COMMANDS and not word.startswith("-") and not ctx.resilient_parsing:  # as shells complete
             raise UnknownCommandError(word, list(COMMANDS), ctx)
         return super().resolve_command(ctx, args)
 
