@@ -158,12 +158,13 @@ def cli_command(*arguments, warnings="error"):
 TERMINAL = "terminal"
 
 
-def shown_on_terminal(*arguments, cwd, stdout=subprocess.DEVNULL, **environment):
+def shown_on_terminal(*arguments, cwd, stdout=subprocess.DEVNULL, columns=0, **environment):
     """Run `fastmnist ARGUMENTS` with stderr on a terminal; return its exit code and what the terminal got.
 
-    `stdout` is TERMINAL where it is to be on the same one.
+    `stdout` is TERMINAL where it is to be on the same one. A terminal of 0 columns does not tell how many it has.
     """
     leader, follower = pty.openpty()
+    termios.tcsetwinsize(follower, (24 if columns else 0, columns))
     environment = cli_environment(**{"TERM": "xterm", "NO_COLOR": None, **environment})
     process = subprocess.Popen(
         cli_command(*arguments), cwd=cwd, env=environment, stdin=subprocess.DEVNULL,

@@ -291,7 +291,10 @@ def test_using_it_prints_nothing_and_changes_nothing(script, tmp_path):
 def test_what_a_user_should_know_is_logged(model, tmp_path, notes):
     (tmp_path / "notes.txt").touch()
     assert len(model.predict(tmp_path)) == 0
-    assert notes == [f"{tmp_path}: holds no images", "ignored 1 file without an image suffix"]
+    assert notes == [
+        f"{tmp_path}: holds no images; name tables, arrays and Parquet files themselves",
+        "ignored 1 file without an image suffix",
+    ]
 
 
 def test_an_attribute_that_is_not_there():

@@ -44,6 +44,7 @@ def completed_by_bash(words, cwd):
         (["fastmnist", "tr"], ["train"]),
         (["fastmnist", "train", "--le"], ["--learning-rate"]),
         (["fastmnist", "train", "--recipe", "b"], ["best"]),
+        (["fastmnist", "nonsense", "--le"], []),
         (["fastmnist", "predict", "--format", ""], ["csv", "jsonl", "kaggle"]),
     ],
 )

@@ -277,3 +277,9 @@ def test_quiet_keeps_errors_and_how_to_resume(run_cli, small_model, tmp_path):
     assert run.stderr.splitlines() == run.errors
     assert len(run.errors) == 1
     assert len(run_cli("info", "-q", "none.safetensors").errors) == 1
+
+
+def test_the_help_fits_80_columns(run_cli):
+    for command in (*COMMANDS, "read", "merge"):
+        lines = run_cli(*command.split(), "--help", env={"COLUMNS": "80"}).lines
+        assert [line for line in lines if len(line) > 79] == [], command

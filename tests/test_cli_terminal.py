@@ -2,10 +2,12 @@
 
 import re
 import shutil
+import subprocess
+import sys
 
 import cv2
 import pytest
-from conftest import ROOT, TERMINAL, interrupted_on_terminal, screen, shown_on_terminal
+from conftest import HANGS_AFTER, ROOT, TERMINAL, interrupted_on_terminal, screen, shown_on_terminal
 from test_cli_predict import HEADER, write_pngs
 
 from fastmnist.inputs.idx import write_images
@@ -121,6 +123,52 @@ def test_with_an_output_file_the_bar_and_the_messages_have_lines_of_their_own(sm
     assert re.fullmatch(r"predicting: 100%\|.*\| 10.0k/10.0k \[.*images/s\]", lines[2])
     assert [line.split(":")[0] for line in lines[:2]] == ["model", "fastmnist"]
     assert lines[3].startswith("10,001 images, 1 error, ")
+
+
+def test_no_bar_is_drawn_over_what_a_pipes_reader_shows(small_model, digits, tmp_path):
+    write_pngs(tmp_path / "a", digits[0][:20])
+    for arguments in (["predict", "--model", small_model], ["read"]):
+        with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as reader:
+            code, text = shown_on_terminal(*arguments, "a", cwd=tmp_path, stdout=reader.stdin)
+        assert code == 0
+        assert "ing: " not in text
+        with open(tmp_path / "rows", "wb") as file:
+            _, text = shown_on_terminal(*arguments, "a", cwd=tmp_path, stdout=file)
+        assert "ing: " in text
+
+
+def test_the_bar_of_a_narrow_terminal_is_not_cut_off(small_model, digits, tmp_path):
+    write_images(tmp_path / "idx", digits[0])
+    (tmp_path / "list").write_bytes(b"idx")
+    predict = ("predict", "--model", small_model, "-o", "out.csv")
+    code, text = shown_on_terminal(*predict, "idx", cwd=tmp_path, columns=40)
+    assert code == 0
+    bars = [line for line in re.split("[\r\n]", text) if line.startswith("predicting")]
+    assert all(re.fullmatch(r"predicting: +\d+%\|.+\| (\?|\d\d:\d\d) left", bar) and len(bar) < 40 for bar in bars)
+    assert bars[-1].startswith("predicting: 100%")
+    _, text = shown_on_terminal(*predict, "--files-from", "list", cwd=tmp_path, columns=40)  # nobody knows how many
+    assert "\rpredicting: 10.0k images" in text
+
+
+def test_a_signal_that_a_finalizer_swallows_is_raised_again_without_a_word():
+    """What a finalizer raises, Python tells and drops: here the exception of a Ctrl-C that came within one."""
+    script = """if True:
+        import os, signal
+        from fastmnist.cli import main
+
+        class Closing:
+            def __del__(self):
+                os.kill(os.getpid(), signal.SIGINT)
+
+        def run():
+            Closing()
+            signal.pause()
+
+        main._run = run
+        main.main()
+    """
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=HANGS_AFTER)
+    assert (done.returncode, done.stderr) == (130, "fastmnist: stopped by SIGINT\n")
 
 
 def test_the_clock_of_a_bar_begins_after_compiling(small_set, tmp_path):

@@ -1,13 +1,16 @@
 """`fastmnist train --help`: groups of options and a table of the recipes; hints for the words of other tools."""
 
+import os
 import re
 
 import click
 import pytest
 
 from fastmnist.cli.evaluate import evaluate
+from fastmnist.cli.main import COMMANDS as KNOWN
+from fastmnist.cli.main import cli
 from fastmnist.cli.predict import predict
-from fastmnist.cli.suggestions import ABSENT, SAME
+from fastmnist.cli.suggestions import ABSENT, COMMANDS, ELSEWHERE, SAME
 from fastmnist.cli.train import train
 from fastmnist.cli.train_help import GROUPS, OTHER
 from fastmnist.training.recipes import RECIPES
@@ -59,6 +62,15 @@ def test_the_table_has_each_recipes_values(help_text):
         (["train", "d", "--batch_size", "3"], "No such option", "use --batch-size"),
         (["train", "d", "--activation", "relu"], "No such option", "the hidden layers are ReLU"),
         (["predict", "x", "--n-jobs", "3"], "No such option", "use --threads"),
+        (["predict", "x", "--json"], "No such option", "use --format jsonl"),
+        (["info", "--model", "x"], "No such option", "name the model without an option: fastmnist info FILE"),
+        (["train", "d", "--model", "x"], "No such option", "-o FILE is the model to write"),
+        (["--quiet", "predict", "x"], "No such option", "options of a command come after its name"),
+        (["pedict", "x"], "No such command", "use fastmnist predict"),
+        (["eval", "x"], "No such command", "use fastmnist evaluate"),
+        (["help", "train"], "No such command", "fastmnist --help lists the commands"),
+        (["version"], "No such command", "use fastmnist --version"),
+        ([os.devnull], "No such command", f"to name the digits in it: fastmnist predict {os.devnull}"),
     ],
 )
 def test_a_word_of_another_tool_gets_a_hint(arguments, message, hint, run_cli):
@@ -75,6 +87,28 @@ def test_other_unknown_options_get_none(arguments, run_cli):
     run = run_cli(*arguments)
     assert run.code == 2
     assert "hint:" not in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("flag", "guess"),
+    [
+        ("--learning-rat", " Did you mean '--learning-rate'?"),
+        ("--epoch", " Did you mean '--epochs'?"),
+        ("--verbose", ""),
+    ],
+)
+def test_an_option_that_is_not_there_is_guessed_only_where_it_is_close(flag, guess, run_cli):
+    """click's own guesses: --average for --verbose, and --keep or --preprocess for --epoch."""
+    assert run_cli("train", "d", flag, "3").stderr.splitlines()[-1] == f"Error: No such option '{flag}'.{guess}"
+
+
+def test_every_hint_elsewhere_names_what_is_there():
+    for (name, flag), hint in ELSEWHERE.items():
+        flags = {flag for option in cli.get_command(None, name).params for flag in option.opts}
+        assert flag not in flags
+        assert set(re.findall(r"--?[a-z-]+(?= )", hint)) <= flags
+    assert set(COMMANDS).isdisjoint(KNOWN)
+    assert set(COMMANDS.values()) <= {*KNOWN, "--version"}
 
 
 def test_every_hint_names_an_option_that_is_there():

@@ -147,7 +147,10 @@ def test_an_empty_class_folder_is_refused_where_the_folders_are_the_classes(tmp_
     assert f"{tmp_path}/2: no images, expected some in each class folder" in refusal(tmp_path)
     images, notes = read(tmp_path, "test", ["0", "1", "2"])
     assert seeds_and_labels(images) == [(0, 0), (1, 1)]
-    assert notes == [f"{tmp_path}/2: holds no images", "ignored 1 file without an image suffix"]
+    assert notes == [
+        f"{tmp_path}/2: holds no images; name tables, arrays and Parquet files themselves",
+        "ignored 1 file without an image suffix",
+    ]
 
 
 @pytest.mark.parametrize("name", [b"-e", b"=1+1", b"_", b"\xff", b"new\nline", b"a\x1b[2J"])

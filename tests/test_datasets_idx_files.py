@@ -195,6 +195,21 @@ def test_a_folder_without_a_set_is_reported_with_what_it_holds(tmp_path: Path) -
     assert str(error.value).isprintable()
 
 
+def test_a_folder_that_holds_a_whole_set_in_one_file_says_to_name_it(tmp_path: Path) -> None:
+    for name in ("test.csv", "train.csv", "notes.txt"):  # a download from Kaggle
+        (tmp_path / name).touch()
+    for split in ("train", "test"):
+        with pytest.raises(DataError) as error:
+            open_dataset(tmp_path).load(split)
+        assert error.value.hint == f"name the file itself: {tmp_path}/{split}.csv"
+
+
+def test_a_folder_that_is_not_there_can_be_fetched(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as error:
+        open_dataset(tmp_path / "data")
+    assert error.value.hint == f"correct the path, or fetch MNIST there: fastmnist download {tmp_path}/data"
+
+
 @pytest.mark.parametrize(("name", "expected"), [("missing", "No such file"), ("file", "a file, expected a folder")])
 def test_what_is_not_a_folder_is_refused(name: str, expected: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()

@@ -78,7 +78,7 @@ def test_what_is_in_a_zip_file_can_be_named_itself(here):
     for missing in ("set.zip/none.png", "set.zip/a/1.png/deeper", "set.zip/A"):
         ((path, error),) = errors_of(missing)
         assert path == missing.encode()
-        assert error.startswith(f"{missing}: no pictures, expected")
+        assert error.startswith(f"{missing}: nothing of this name in the zip file, expected")
 
 
 def test_a_path_through_a_file_that_is_no_zip_file_is_not_there(here):

@@ -128,6 +128,8 @@ def test_a_bad_line_costs_only_itself(header, lines, found, tmp_path):
     [
         (b"", "an empty first line, expected a table of pixels"),
         (b"\n" + PLAIN, "an empty first line"),
+        (PLAIN.replace(b",", b";"), "cells separated by semicolons, expected commas"),
+        (PLAIN.replace(b",", b"\t"), "cells separated by tabs, expected commas"),
         (b"a,b,c\n1,2,3\n", "3 columns in its first line, expected 784 pixels, or a label and 784 pixels"),
         (b"\x89PNG\r\n\x1a\n" + bytes(1000), "1 column in its first line"),
         (bytes(10_000), "1 column in its first line"),
@@ -253,6 +255,7 @@ def test_a_txt_file_is_a_table_if_it_begins_like_one(tmp_path):
         ("a.txt", b"1,2,3\n", True),
         ("a.TXT", b"\xef\xbb\xbflabel,pixel0\n", True),
         ("a.txt.gz", gzip.compress(b"1,2,3\n"), True),
+        ("a.tsv", b"1\t2\t3\n", True),
         ("a.txt", b"\x89PNG\r\n\x1a\n,,", False),
         ("a.txt", b"P2\n# made by hand, so\n28 28 255\n0 0 0\n", False),
         ("a.txt", b"", False),

@@ -8,6 +8,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from conftest import noted
 from rows import predictions_of, written
 from test_cli_predict import write_pngs
 from test_images_pages import pictures, tiff
@@ -217,3 +218,30 @@ def test_a_full_disk_exits_with_1_and_the_reason(run_cli, tmp_path):
     with open("/dev/full", "wb") as full:
         run = run_cli("merge", "0", stdout=full)
     assert (run.code, run.errors) == (1, ["fastmnist: error: writing output: No space left on device"])
+
+
+@pytest.mark.parametrize("make", [CsvFormat, JsonlFormat])
+def test_shards_in_the_order_of_a_glob_cost_a_warning(make, here):
+    """As many rows in each, so that no count tells: 1, 10, 11, 12, 2, ... in place of 1, 2, 3, ..."""
+    rows = [(b"a/%d, %03d.png" % (number // 9, number), None, number) for number in range(12 * 6)]
+    files_of(make(DIGITS), [rows])
+    expected = (here / "0").read_bytes()
+    names = files_of(make(DIGITS), [rows[shard::12] for shard in range(12)])
+    with noted() as notes:
+        assert merged(*names) == (72, expected)
+    assert notes == []
+    globbed = [names[int(shard) - 1] for shard in sorted(map(str, range(1, 13)))]
+    with noted() as notes:
+        assert merged(*globbed)[0] == 72
+    assert notes == [
+        "the rows of each part are in the order of their names, all rows together are not: "
+        "expected the shards 1/12 to 12/12 of one job, all complete and in this order"
+    ]
+
+
+def test_shards_of_a_list_in_any_order_or_of_few_rows_cost_none(here):
+    mixed = [(b"%c.png" % name, None, number) for number, name in enumerate(b"qawzsxedcrfvtgbyhnuj")]
+    with noted() as notes:
+        merged(*files_of(CsvFormat(DIGITS), [mixed[::2], mixed[1::2]]))
+        merged(*files_of(CsvFormat(DIGITS), [[mixed[0]], [mixed[1]]]))
+    assert notes == []

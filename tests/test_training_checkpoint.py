@@ -9,10 +9,12 @@ from test_kernels_augment import digits
 from test_model_file import npz, rewrite
 from test_training_methods import EVERYTHING
 
+from fastmnist.datasets.labelled import Loading
 from fastmnist.errors import OutputError, TrainingError
 from fastmnist.training import checkpoint as checkpoint_module
 from fastmnist.training.checkpoint import load_checkpoint, save_checkpoint
 from fastmnist.training.loop import EpochDone, Training
+from fastmnist.training.run import TrainingRun, training_sets
 
 RECIPE = replace(EVERYTHING, hidden=(5,), validation=10)
 
@@ -168,3 +170,22 @@ def test_a_checkpoint_that_cannot_be_written_keeps_the_old_one(path, some, monke
         save_checkpoint(path, *trained(some, 2))
     assert path.read_bytes() == before
     assert os.listdir(path.parent) == ["c.safetensors"]
+
+
+@pytest.mark.parametrize(("fails_at", "kept"), [(1, None), (3, "keeps 2 epochs; ")])
+def test_an_epoch_that_could_not_be_saved_is_not_said_to_be_kept(fails_at, kept, some, tmp_path, monkeypatch):
+    images, _ = training_sets(some[0], some[1], None, Loading(None, None, 1))
+    run = TrainingRun(images, None, replace(RECIPE, epochs=3), checkpoint=tmp_path / "c.safetensors")
+    fsync = os.fsync
+
+    def fail_on_a_full_disk(descriptor):
+        if len(run.epochs) == fails_at:
+            raise OSError(28, "No space left on device")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fail_on_a_full_disk)
+    with pytest.raises(OutputError, match="No space left"):
+        for _ in run.events():
+            pass
+    note = run.how_to_resume()
+    assert note is None if kept is None else kept in note

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from fastmnist.cli.suggestions import hint_for
+from fastmnist.cli.suggestions import UnknownCommandError, hint_for, without_hint
 from fastmnist.cli.terminal import HINT, clear_line, complain, complain_of, showing_logs
 from fastmnist.errors import FastmnistError, OutputError, printable, reason
 from fastmnist.threads import set_up_program
@@ -25,7 +25,7 @@ COMMANDS = {
     "read": "Read the numbers in each picture, as CSV.",
     "merge": "Put the shards of a job together.",
     "evaluate": "Print accuracy, per-class table and confusion matrix.",
-    "export": "Write a model as an ONNX file.",
+    "export": "Write a model as an ONNX file or a page to draw on.",
     "convert": "Make a model of weights trained in PyTorch.",
     "info": "Print what a model file says about itself.",
     "warmup": "Compile all kernels now, not at first use.",
@@ -41,9 +41,9 @@ HELP = """Train and run fully connected handwritten-digit recognisers on a CPU, 
 \b
   fastmnist download data/              fetch MNIST, verified
   fastmnist train data/                 train a network -> model.safetensors
-  fastmnist predict images/ > out.csv   name the digits of folders, image files, IDX files
+  fastmnist predict images/ > out.csv   name the digit in each image
   fastmnist read photos/ > numbers.csv  read rows and pages of digits
-  fastmnist evaluate data/              accuracy, per-class table, confusion matrix
+  fastmnist evaluate data/              accuracy and confusion matrix
 """  # click keeps the lines of a paragraph that begins with \b
 
 
@@ -74,6 +74,15 @@ class Commands(click.Group):
         command.short_help = COMMANDS[cmd_name]  # for shells that complete commands
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that is named first, its name, and the other words. Raises UsageError."""
+        word = args[0]
+        if word not in COMMANDS and not word.startswith("-") and not ctx.resilient_parsing:  # as shells complete
+            raise UnknownCommandError(word, list(COMMANDS), ctx)
+        return super().resolve_command(ctx, args)
+
 
 @click.group(cls=Commands, help=HELP, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)
 @click.version_option(__version__, "-V", "--version", message="fastmnist %(version)s")
@@ -90,6 +99,7 @@ def main() -> None:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup and the shell's & leave it
             signal.signal(number, _stop)
     warnings.showwarning = _show_warning
+    sys.unraisablehook = _show_unraisable
     set_up_program()
     # We multiply nothing large with NumPy; where OpenBLAS can't start its threads, it raises SIGINT.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -141,7 +151,7 @@ def _run() -> int:
         return _show_usage(error)
     except click.UsageError as error:
         hint = hint_for(error)
-        told = printable(error.format_message()) if hint is None else f"{printable(error.message)}\n{HINT}{hint}"
+        told = printable(without_hint(error)) if hint is None else f"{printable(error.message)}\n{HINT}{hint}"
         return _show_usage(click.UsageError(told, error.ctx))
     except click.exceptions.Exit as error:  # --help and --version
         if sys.stdout is None:
@@ -172,6 +182,12 @@ def _subject(error: OSError) -> str:
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     complain(f"fastmnist: warning: {printable(str(message))}")
+
+
+def _show_unraisable(error: "sys.UnraisableHookArgs") -> None:
+    """Tell what a finalizer raised, as Python does, unless it is a signal's Stopped: that one is raised again."""
+    if not isinstance(error.exc_value, Stopped):
+        sys.__unraisablehook__(error)
 
 
 def _flush_stdout() -> None:

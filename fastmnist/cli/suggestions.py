@@ -1,6 +1,11 @@
-"""What somebody meant who used an option of another tool."""
+"""What somebody meant who used a word of another tool, or put one where it does not belong."""
+
+import difflib
+import os
 
 import click
+
+from fastmnist.errors import printable
 
 # The words of scikit-learn, Keras, PyTorch's examples and fastai for what has an option here ...
 SAME = {
@@ -25,6 +30,7 @@ SAME = {
     "--ema": "--average",
     "--random-state": "--seed",
     "--augmentation": "--augment",
+    "--test-size": "--validation",
     "--val-split": "--validation",
     "--validation-split": "--validation",
     "--fp16": "--float16",
@@ -37,6 +43,7 @@ SAME = {
     "--workers": "--threads",
     "--out": "--output",
     "--save": "--output",
+    "--save-model": "--output",
     "--weights": "--model",
     "--checkpoint-path": "--checkpoint",
     "--threshold": "--min-confidence",
@@ -46,22 +53,75 @@ SAME = {
 # ... and for what has none, with what there is instead.
 ABSENT = {
     "--activation": "the hidden layers are ReLU, the last one is softmax; --hidden sets their sizes",
+    "--cuda": "fastmnist runs on the CPU; --threads sets how many of its cores",
     "--device": "fastmnist runs on the CPU; --threads sets how many of its cores",
     "--dropout": "there is no dropout; --augment, --weight-decay and --label-smoothing regularise",
+    "--early-stopping": "there is no early stopping; --validation reports the accuracy after each epoch",
     "--gpu": "fastmnist runs on the CPU; --threads sets how many of its cores",
     "--loss": "the loss is cross-entropy; --label-smoothing softens its targets",
     "--optimizer": "the optimiser is SGD; see --momentum, --nesterov and --schedule",
+    "--patience": "there is no early stopping; --validation reports the accuracy after each epoch",
     "--solver": "the optimiser is SGD; see --momentum, --nesterov and --schedule",
 }
+# Options that other commands here have, or forms that are values here.
+ELSEWHERE = {
+    ("export", "--model"): "name the model without an option: fastmnist export FILE",
+    ("info", "--model"): "name the model without an option: fastmnist info FILE",
+    ("predict", "--csv"): "use --format csv",
+    ("predict", "--json"): "use --format jsonl",
+    ("read", "--json"): "use --format jsonl",
+    ("train", "--model"): "-o FILE is the model to write, --from FILE one to train further",
+}
+COMMANDS = {
+    "classify": "predict",
+    "eval": "evaluate",
+    "fit": "train",
+    "infer": "predict",
+    "ocr": "read",
+    "test": "evaluate",
+    "version": "--version",
+}
+ALIKE = 0.8  # of 0 to 1: what is less like an option is another word
+
+
+class UnknownCommandError(click.UsageError):
+    """The first word is no command."""
+
+    def __init__(self, word: str, known: list[str], context: click.Context) -> None:
+        super().__init__(f"No such command {word!r}.", context)
+        self.word, self.known = word, known
 
 
 def hint_for(error: click.UsageError) -> str | None:
-    """Return what to use in place of an option that the command does not have, if that is known."""
+    """Return what to use in place of a word that is not known here, if that is known."""
+    if isinstance(error, UnknownCommandError):
+        return _hint_for_command(error.word, error.known)
     if not isinstance(error, click.NoSuchOption) or error.ctx is None:
         return None
-    there = {flag for option in error.ctx.command.params for flag in (*option.opts, *option.secondary_opts)}
+    command = error.ctx.command
+    if isinstance(command, click.Group):
+        return "options of a command come after its name: fastmnist COMMAND --help lists them"
+    there = {flag for option in command.params for flag in (*option.opts, *option.secondary_opts)}
     word = error.option_name.lower().replace("_", "-")
     meant = SAME.get(word, word)
     if meant in there:
         return f"use {meant}"
-    return ABSENT.get(word) if "--hidden" in there else None
+    return ELSEWHERE.get((command.name or "", word)) or (ABSENT.get(word) if "--hidden" in there else None)
+
+
+def _hint_for_command(word: str, known: list[str]) -> str | None:
+    if word == "help":
+        return "fastmnist --help lists the commands, fastmnist COMMAND --help their options"
+    if os.path.exists(word):
+        return f"to name the digits in it: fastmnist predict {printable(word)}"
+    meant = COMMANDS.get(word) or next(iter(difflib.get_close_matches(word, known, 1)), None)
+    return None if meant is None else f"use fastmnist {meant}"
+
+
+def without_hint(error: click.UsageError) -> str:
+    """Return the message of an error for which there is no hint: click's guesses only where they are close."""
+    guesses = error.possibilities if isinstance(error, click.NoSuchOption) else None
+    if not isinstance(error, click.NoSuchOption) or not guesses:
+        return error.format_message()
+    close = difflib.get_close_matches(error.option_name, guesses, cutoff=ALIKE)
+    return click.NoSuchOption(error.option_name, possibilities=close).format_message()

@@ -3,9 +3,10 @@
 import contextlib
 import logging
 import os
+import stat
 import sys
 from collections.abc import Iterator
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
 
 import click
 
@@ -13,6 +14,7 @@ from fastmnist.errors import OutputError
 
 ERROR = "fastmnist: error: "  # what the line of an error begins with
 HINT = "hint: "  # and the line after it, which says what to do
+NARROW = 64  # columns: below these position, times and rate leave no room for a bar
 _bar: Any = None  # the one on the terminal
 _is_quiet = False
 
@@ -92,6 +94,11 @@ def results_on_terminal() -> bool:
     return sys.stdout is not None and sys.stdout.isatty()
 
 
+def may_be_shown(rows: BinaryIO) -> bool:
+    """Return whether `rows` may end on the terminal: it is one, or a pipe, whose reader may write there (`| head`)."""
+    return rows.isatty() or stat.S_ISFIFO(os.fstat(rows.fileno()).st_mode)
+
+
 @contextlib.contextmanager
 def showing_logs() -> Iterator[None]:
     """Show what the library logs while the context lasts."""
@@ -121,7 +128,9 @@ class ProgressBar:
             size = os.get_terminal_size(sys.stderr.fileno())  # 0 x 0 where the terminal does not tell
             # Room for the ^C that a terminal echoes: beyond the last column it would begin a line, and a second bar; in
             # the last one it would stay when the line is emptied.
-            shape = {"ncols": (size.columns or 80) - 3, "nrows": size.lines or 24}
+            shape: dict[str, Any] = {"ncols": (size.columns or 80) - 3, "nrows": size.lines or 24}
+            if shape["ncols"] < NARROW:
+                shape["bar_format"] = "{desc}: {n_fmt}{unit}" if total is None else "{l_bar}{bar}| {remaining} left"
             self._bar = _tqdm()(total=total, desc=label, unit=f" {unit}", unit_scale=True, **shape)
         _bar = self._bar
 

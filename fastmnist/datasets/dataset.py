@@ -58,7 +58,10 @@ def _open_file(path: AnyPath) -> Dataset:
         file = [Path(os.fsdecode(path))]
         return ParquetFiles(path, {"train": file, "test": file})
     if magic not in ZIP_MAGICS:
-        raise DataError(f"{printable(path)}: a file, expected {_EXPECTED}", hint="name the folder of the data set")
+        raise DataError(
+            f"{printable(path)}: a file, expected {_EXPECTED}",
+            hint="name the folder of the data set; unpack archives other than zip files first",
+        )
     folders = find_class_folders(path)
     if folders is None:
         raise DataError(

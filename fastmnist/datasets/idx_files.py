@@ -16,6 +16,7 @@ from fastmnist.inputs.files import folders_within
 from fastmnist.inputs.paths import IMAGE_SUFFIXES
 from fastmnist.shapes import DIGITS
 
+_WHOLE = (".csv", ".csv.gz", ".npz", ".zip")  # names of files that are a data set by themselves
 _SEARCH_DEPTH = 2  # folders below the given one: torchvision writes MNIST/raw
 _NAMES = (
     re.compile(
@@ -92,7 +93,10 @@ def find_idx_files(directory: AnyPath) -> IdxFiles:
     try:
         os.scandir(top).close()
     except OSError as error:
-        raise DataError(f"{printable(top)}: {reason(error)}, expected a folder with a data set's IDX files") from error
+        hint = f"correct the path, or fetch MNIST there: {_download(top)}" if not os.path.lexists(top) else None
+        raise DataError(
+            f"{printable(top)}: {reason(error)}, expected a folder with a data set's IDX files", hint=hint
+        ) from error
     for folders in folders_near(directory):
         candidates = [candidate for folder in folders for candidate in _candidates(folder)]
         if candidates:
@@ -119,12 +123,21 @@ def no_split(directory: AnyPath, split: Split, present: dict[str, Path]) -> Data
         )
     missing = [name for role, name in _STANDARD_NAMES.items() if role.startswith(f"{split}_") and role not in present]
     names = [path.name for path in present.values()] or _names(Path(os.fsdecode(directory)))
-    command = f"fastmnist download {shlex.quote(printable(directory))}"
-    return DataError(
-        f"{printable(directory)}: no {' and no '.join(missing)}; found {listed(names) or 'nothing'}",
-        hint=f"put {'it' if len(missing) == 1 else 'them'} there (.gz will do), or a folder of images for each class, "
-        f"or run: {command}",
-    )
+    whole = [name for name in names if name.lower().endswith(_WHOLE)]
+    if whole:
+        file = next((name for name in whole if split in name.lower()), whole[0])
+        hint = f"name the file itself: {printable(os.path.join(os.fsdecode(directory), file))}"
+    else:
+        hint = (
+            f"put {'it' if len(missing) == 1 else 'them'} there (.gz will do), or a folder of images for each class, "
+            f"or run: {_download(directory)}"
+        )
+    found = f"no {' and no '.join(missing)}; found {listed(names) or 'nothing'}"
+    return DataError(f"{printable(directory)}: {found}", hint=hint)
+
+
+def _download(directory: AnyPath) -> str:
+    return f"fastmnist download {shlex.quote(printable(directory))}"
 
 
 def _loose_pictures(folder: Path) -> list[str]:

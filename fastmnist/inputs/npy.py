@@ -15,7 +15,7 @@ import numpy.typing as npt
 from fastmnist.errors import AnyPath, DataError, printable
 from fastmnist.inputs.files import RawStream
 from fastmnist.inputs.items import ItemReader, times
-from fastmnist.shapes import EXPECTED_SQUARES, IMAGE_SHAPE, N_PIXELS, square_side
+from fastmnist.shapes import IMAGE_SHAPE, MAX_SIDE, MIN_SIDE, N_PIXELS, square_side
 
 MAGIC = b"\x93NUMPY"
 SAMPLE = 100  # images that tell whether floats reach from 0 to 1 or to 255
@@ -47,8 +47,8 @@ class NpyReader(ItemReader):
         side = square_side(self.shape[1:])
         if side is None:
             raise DataError(
-                f"{self._name}: an array {times(self.shape)}, expected images: n x {N_PIXELS} or n x side x side; "
-                f"{EXPECTED_SQUARES}"
+                f"{self._name}: an array of {times(self.shape)}, expected images, n x {N_PIXELS} or n x side x side, "
+                f"of {MIN_SIDE} to {MAX_SIDE} pixels a side"
             )
         return (side, side)
 
@@ -61,7 +61,9 @@ class NpyReader(ItemReader):
         """Return the array as labels, uint8 (n,); whole numbers of any dtype will do. Raises DataError."""
         if math.prod(self.shape[1:]) != 1:
             hint = "give each image its class: labels.argmax(axis=1)" if len(self.shape) == 2 else None
-            raise DataError(f"{self._name}: an array {times(self.shape)}, expected labels: n", hint=hint)
+            raise DataError(
+                f"{self._name}: an array of {times(self.shape)}, expected a label for each image", hint=hint
+            )
         labels = self.read_all((self.dtype.itemsize,)).view(self.dtype).reshape(-1)
         wrong = ~((labels >= 0) & (labels <= 255) & (labels == np.rint(labels)))  # a NaN is none of these
         if wrong.any():

@@ -114,12 +114,13 @@ def find_inputs(inputs: Iterable[bytes | str], ignored: Ignored | None = None) -
         if not stat.S_ISDIR(mode):
             yield _named(path, mode)
             continue
-        is_empty = True
+        is_empty, n_before = True, 0 if ignored is None else ignored.other_files
         for found in _walk(path, ignored or Ignored()):
             is_empty = False
             yield found
         if is_empty and ignored is not None:
-            _log.warning("%s: holds no images", printable(path))
+            others = "; name tables, arrays and Parquet files themselves" * (ignored.other_files > n_before)
+            _log.warning("%s: holds no images%s", printable(path), others)
 
 
 def count_rows(inputs: Iterable[bytes | str]) -> int:

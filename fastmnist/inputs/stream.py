@@ -168,7 +168,8 @@ def members(archive: Archive, inners: Iterable[bytes], ignored: Ignored) -> Iter
         for name in names:
             yield Input(within(archive.path, name))
         if not names:
-            yield Input(where, error=f"{printable(where)}: no pictures, {EXPECTED}")
+            found = "nothing of this name in the zip file" if inner and not archive.below(inner) else "no pictures"
+            yield Input(where, error=f"{printable(where)}: {found}, {EXPECTED}")
 
 
 def _file_batches(found: Input, reading: Reading) -> Iterator[Batch]:

@@ -21,7 +21,9 @@ from fastmnist.inputs.files import READ_ERRORS, ByteStream, expanded, length_of,
 from fastmnist.inputs.levels import SAMPLE
 from fastmnist.shapes import N_PIXELS
 
-_CERTAIN, _POSSIBLE = (".csv", ".csv.gz"), (".txt", ".txt.gz")  # names of tables, and of files that may be one
+_CERTAIN = (".csv", ".csv.gz")  # names of tables,
+_POSSIBLE = (".txt", ".txt.gz", ".tsv", ".tsv.gz")  # and of files that may be one
+_OTHER_SEPARATORS = {b";": "semicolons", b"\t": "tabs"}
 _SNIFFED_BYTES = 256
 MAX_LINE_BYTES = 64 * 1024  # 785 numbers of three digits take 3,140
 
@@ -149,19 +151,20 @@ class Table:
 
 
 def is_table(path: AnyPath) -> bool:
-    """Tell whether `path` is a table: named .csv or .csv.gz in any case, or .txt and so begun; not a folder."""
+    """Tell whether `path` is a table: named .csv (.gz) in any case, or .txt or .tsv and so begun; not a folder."""
     name = os.fsdecode(path).lower()
     return not os.path.isdir(path) and (name.endswith(_CERTAIN) or (name.endswith(_POSSIBLE) and _begins_so(path)))
 
 
 def _begins_so(path: AnyPath) -> bool:
-    """Tell whether a file begins with printable text and commas. Never raises."""
+    """Tell whether a file begins with text in cells. Never raises."""
     try:
         with open_content(path) as stream:
             head = stream.read(_SNIFFED_BYTES).removeprefix(codecs.BOM_UTF8)
     except DataError:
         return False
-    return b"," in head.partition(b"\n")[0] and head.isascii() and b"\0" not in head
+    first = head.partition(b"\n")[0]
+    return any(separator in first for separator in (b",", *_OTHER_SEPARATORS)) and head.isascii() and b"\0" not in head
 
 
 def open_table(path: AnyPath) -> Table:
@@ -199,6 +202,11 @@ def _describe(path: AnyPath, line: bytes) -> Table:
     cells = line.split(b",")
     has_index = cells[0].strip(b'" ').lower() in _INDEX_NAMES and _are_names(cells[1:])
     cells = cells[int(has_index) :]
+    for separator, name in _OTHER_SEPARATORS.items():
+        if line.count(separator) >= N_PIXELS - 1:
+            raise DataError(
+                f"{printable(path)}: cells separated by {name}, expected commas; save the table with commas"
+            )
     if len(cells) not in (N_PIXELS, N_PIXELS + 1):
         raise DataError(
             f"{printable(path)}: {_columns(len(cells))} in its first line, expected {N_PIXELS} pixels, "

@@ -7,6 +7,7 @@ a temporary file does, by 16 bytes a row.
 import io
 import itertools
 import json
+import logging
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,9 @@ import numpy as np
 from fastmnist.errors import AnyPath, DataError, printable, reason
 from fastmnist.inputs.files import open_regular
 
+_log = logging.getLogger(__name__)
+
+_FEW = 5  # rows of a part, which may be in the order of their names by chance
 _MAX_ROW_BYTES = 1 << 20  # a path has 4,096
 _DIGEST_BYTES = 16
 _BLOCK = 1 << 20  # digests compared at a time
@@ -180,6 +184,34 @@ class _Digests:
         return None
 
 
+class _Order:
+    """Whether rows come in the order of their names: those of each part, and all together.
+
+    Folders are walked in this order, and so are the shards of one. In shards given as 1, 10, 11, ..., 2, as `*.csv` has
+    them, each part is in order and the whole is not.
+    """
+
+    def __init__(self, n_parts: int) -> None:
+        self._last: list[tuple[bytes, int] | None] = [None] * (n_parts + 1)  # of the parts, and of all rows
+        self._in_order = [True] * (n_parts + 1)
+        self._n_rows = 0
+
+    def see(self, part: int, row: _Row) -> None:
+        """Take the next row of all, which is the next of a part."""
+        self._n_rows += 1
+        path = row.path[1:-1].replace(b'""', b'"') if row.path.startswith(b'"') else row.path
+        name = (path, row.position or 0)
+        for place in (part, -1):
+            last = self._last[place]
+            self._in_order[place] &= last is None or last <= name
+            self._last[place] = name
+
+    def is_doubtful(self) -> bool:
+        """Return whether the parts are rather given in another order than that of the shards."""
+        *of_parts, of_all = self._in_order
+        return not of_all and all(of_parts) and self._n_rows >= _FEW * len(of_parts)
+
+
 def _digest(row: _Row) -> bytes:
     return blake2b(row.key, digest_size=_DIGEST_BYTES).digest()
 
@@ -189,7 +221,8 @@ def merge(paths: Sequence[AnyPath], out: BinaryIO) -> int:
 
     The shards are CSV, JSON Lines or Kaggle's, as `predict` and `read` write them. Returns the number of rows. Raises
     DataError, with nothing written, for files that can't be all shards of one job in their order: where their counts or
-    columns do not fit, images of a file are out of order, or a row occurs twice.
+    columns do not fit, images of a file are out of order, or a row occurs twice. Logs a warning where their names say
+    that the order is likely another one.
     """
     with ExitStack() as files:
         parts = [files.enter_context(closing(_Part(path))) for path in paths]
@@ -215,10 +248,12 @@ def _check_rows(parts: list[_Part]) -> None:
     """Raise DataError unless the rows can be those of one job."""
     before: _Row | None = None
     last_turn = -1
+    order = _Order(len(parts))
     with tempfile.TemporaryFile() as file:
         digests = _Digests(file)
         for turn, row in _interleaved(parts):
             part = parts[turn % len(parts)]
+            order.see(turn % len(parts), row)
             if part.form is _KAGGLE and row.position != turn + 1:
                 raise part.refusal(f"row {row.position} where row {turn + 1} belongs; {_expected(parts)}")
             if before and _is_misplaced(before, row):
@@ -229,6 +264,10 @@ def _check_rows(parts: list[_Part]) -> None:
             before, last_turn = row, turn
         if (digest := digests.repeated()) is not None:
             raise _repetition(parts, digest)
+    if order.is_doubtful():
+        _log.warning(
+            f"the rows of each part are in the order of their names, all rows together are not: {_expected(parts)}"
+        )
 
 
 def _repetition(parts: list[_Part], digest: bytes) -> DataError:

@@ -166,6 +166,7 @@ class TrainingRun:
         self.epochs: list[EpochDone] = (
             load_checkpoint(checkpoint, self.training) if resume and checkpoint is not None else []
         )
+        self._n_kept = len(self.epochs)  # epochs in the checkpoint: the last one may not have been saved
         self.evaluation: Evaluation | None = None
         self.has_learnt = True
 
@@ -176,16 +177,16 @@ class TrainingRun:
                 self.epochs.append(event)
                 if self._checkpoint is not None:
                     save_checkpoint(self._checkpoint, self.training, self.epochs)
+                    self._n_kept = len(self.epochs)
             yield event
 
     def how_to_resume(self) -> str | None:
         """Return a line that says what the checkpoint of an interrupted run keeps, None where there is none."""
-        if self._checkpoint is None or not self.epochs:
+        if self._checkpoint is None or not self._n_kept:
             return None
-        n_epochs = len(self.epochs)
         return (
-            f"{printable(self._checkpoint)} keeps {n_epochs} epoch{'s' * (n_epochs != 1)}; to continue, run the same "
-            "command with --resume"
+            f"{printable(self._checkpoint)} keeps {self._n_kept} epoch{'s' * (self._n_kept != 1)}; to continue, run "
+            "the same command with --resume"
         )
 
     def model(self, *, float16: bool = False) -> Model:
