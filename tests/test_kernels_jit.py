@@ -129,6 +129,13 @@ def test_where_there_is_one_thread_the_serial_build_runs(recorded, monkeypatch):
     assert recorded.parallel.calls == []
 
 
+@needs_threads
+def test_in_one_part_a_kernel_runs_its_serial_build_whatever_threads_there_are(recorded):
+    recorded.in_one_part("a")
+    assert [arguments for arguments, _ in recorded.serial.calls] == [("a", 1)]
+    assert recorded.parallel.calls == []
+
+
 def test_a_kernel_bears_the_name_and_the_words_of_its_function(tell_parts):
     def named(n_parts):
         """Do it."""

@@ -54,6 +54,7 @@ class KernelCompiler(Compiler):
     """Numba's compiler, by which a kernel's parallel loops are stopped at IR."""
 
     def define_pipelines(self) -> Any:
+        """Return Numba's passes, for which only the kernel itself will be machine code."""
         state = self.state
         codegen = state.targetctx.codegen()
         state.library = codegen.create_library(state.func_id.func_qualname)

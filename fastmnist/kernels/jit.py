@@ -112,6 +112,10 @@ class Kernel:
             with _in_parallel, using_threads(_size_of_team(n_parts)):
                 self.parallel(*args, n_parts)
 
+    def in_one_part(self, *args: Any) -> None:
+        """Run the serial build, whatever threads there are, on all the kernel's parameters but `n_parts`."""
+        self.serial(*args, 1)
+
 
 @contextmanager
 def using_threads(n: int) -> Iterator[None]:

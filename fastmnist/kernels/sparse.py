@@ -18,7 +18,6 @@ from numba import prange
 
 from fastmnist.kernels.jit import inlined, kernel
 from fastmnist.kernels.lanes import MASK_BITS, lowest_bit, nonzero_bits
-from fastmnist.kernels.matmul import as_unit
 from fastmnist.kernels.sgd import step_vector
 from fastmnist.kernels.simd import (
     LANES,
@@ -34,6 +33,7 @@ from fastmnist.kernels.simd import (
     store_panels,
     zeros,
 )
+from fastmnist.kernels.tiles import as_unit
 
 
 class CSR(NamedTuple):
