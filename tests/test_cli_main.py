@@ -277,3 +277,28 @@ def test_quiet_keeps_errors_and_how_to_resume(run_cli, small_model, tmp_path):
     assert run.stderr.splitlines() == run.errors
     assert len(run.errors) == 1
     assert len(run_cli("info", "-q", "none.safetensors").errors) == 1
+
+
+END = """if True:
+    import atexit, sys, threading
+    from fastmnist.cli.main import run
+
+    def outlast():
+        threading.main_thread().join()
+        print("the thread has ended")
+
+    atexit.register(print, "registered for the end")
+    if sys.argv.pop(1) == "thread":
+        threading.Thread(target=outlast).start()
+    run()
+"""
+
+
+@pytest.mark.parametrize(("how", "more"), [("alone", []), ("thread", ["the thread has ended"])])
+@pytest.mark.parametrize(("option", "code"), [("--version", 0), ("--nonsense", 2)])
+def test_a_process_ends_with_all_that_was_to_be_done(how, more, option, code, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", END, how, option], cwd=tmp_path, env=cli_environment(), capture_output=True, text=True
+    )
+    version = [f"fastmnist {__version__}"] if code == 0 else []
+    assert (done.returncode, done.stdout.splitlines()) == (code, [*version, *more, "registered for the end"])
