@@ -15,7 +15,7 @@ from bench.settings import WrongResultError
 from bench.timing import ProcessTiming, run_process
 
 # Numba imports SciPy if it is installed, as it is with the peers; that takes 0.15 s that fastmnist alone doesn't need.
-WITHOUT_SCIPY = "import sys; sys.modules['scipy'] = None; from fastmnist.cli.main import main; main()"
+WITHOUT_SCIPY = "import sys; sys.modules['scipy'] = None; from fastmnist.cli.main import run; run()"
 
 T = TypeVar("T")
 

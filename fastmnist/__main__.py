@@ -1,5 +1,5 @@
 """`python -m fastmnist`."""
 
-from fastmnist.cli.main import main
+from fastmnist.cli.main import run
 
-main()
+run()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastmnist import prediction, reading
+from fastmnist import prediction
 from fastmnist.errors import AnyPath, DataError, printable
 from fastmnist.inputs.arrays import Image, Images, as_file
 from fastmnist.inputs.arrays import read_images as read_given
@@ -24,15 +24,15 @@ from fastmnist.inputs.stream import open_stream
 from fastmnist.kernels.jit import n_threads, using_threads
 from fastmnist.model import model_file
 from fastmnist.model.model_file import find_model, load_model, save_model
-from fastmnist.numbers.reading import PageRead
 from fastmnist.output.atomic import check_writable
 from fastmnist.shapes import IMAGE_SHAPE, PREPROCESS_MODES
 
-# `predict` needs neither data sets nor training, which takes 55 ms or more to import: their functions import them.
+# `predict` needs neither data sets, training nor numbers, which take 15 to 55 ms to import: their functions do.
 if TYPE_CHECKING:
     from fastmnist.cluster.engine import Cluster
     from fastmnist.datasets.labelled import LabelledImages
     from fastmnist.evaluation import Evaluation
+    from fastmnist.numbers.reading import PageRead
     from fastmnist.training.loop import EpochDone
     from fastmnist.training.recipes import Recipe
 
@@ -152,6 +152,8 @@ class Model(model_file.Model):
         A picture that can't be read, or shows no number, is a page with an error. Raises DataError for what is no
         picture, and for an impossible length.
         """
+        from fastmnist import reading
+
         return list(reading.read(self, pictures, length, _threads(threads)))
 
     def read_files(
@@ -183,6 +185,8 @@ class Model(model_file.Model):
             from fastmnist.cluster import jobs
 
             return jobs.read(cluster, self, inputs, length, selection=selection)
+        from fastmnist import reading
+
         return reading.read_files(self, inputs, length, _threads(threads), selection)
 
     def save(self, path: AnyPath) -> None:

@@ -12,7 +12,6 @@ from fastmnist.kernels.layout import aligned_zeros, part_bounds
 from fastmnist.kernels.matmul import (
     DEPTH_BLOCK,
     TILE_REGISTERS,
-    TILE_ROWS,
     Matrix,
     add_product_columns,
     block_of,
@@ -21,6 +20,7 @@ from fastmnist.kernels.matmul import (
     matmul_part,
 )
 from fastmnist.kernels.simd import LANES
+from fastmnist.kernels.tiles import TILE_ROWS
 
 
 @kernel

@@ -283,3 +283,28 @@ def test_the_help_fits_80_columns(run_cli):
     for command in (*COMMANDS, "read", "merge"):
         lines = run_cli(*command.split(), "--help", env={"COLUMNS": "80"}).lines
         assert [line for line in lines if len(line) > 79] == [], command
+
+
+END = """if True:
+    import atexit, sys, threading
+    from fastmnist.cli.main import run
+
+    def outlast():
+        threading.main_thread().join()
+        print("the thread has ended")
+
+    atexit.register(print, "registered for the end")
+    if sys.argv.pop(1) == "thread":
+        threading.Thread(target=outlast).start()
+    run()
+"""
+
+
+@pytest.mark.parametrize(("how", "more"), [("alone", []), ("thread", ["the thread has ended"])])
+@pytest.mark.parametrize(("option", "code"), [("--version", 0), ("--nonsense", 2)])
+def test_a_process_ends_with_all_that_was_to_be_done(how, more, option, code, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", END, how, option], cwd=tmp_path, env=cli_environment(), capture_output=True, text=True
+    )
+    version = [f"fastmnist {__version__}"] if code == 0 else []
+    assert (done.returncode, done.stdout.splitlines()) == (code, [*version, *more, "registered for the end"])

@@ -10,7 +10,7 @@ from conftest import noted
 from fastmnist.datasets.class_folders import find_class_folders
 from fastmnist.datasets.dataset import open_dataset
 from fastmnist.errors import DataError
-from fastmnist.images.preprocess import in_mnist_form
+from fastmnist.images.mnist_form import in_mnist_form
 from fastmnist.inputs.idx import write_images, write_labels
 
 

@@ -10,7 +10,7 @@ import fastmnist
 from experiments import no_digits
 from fastmnist.datasets.dataset import open_dataset
 from fastmnist.errors import DataError
-from fastmnist.images.preprocess import in_mnist_form
+from fastmnist.images.mnist_form import in_mnist_form
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ import fastmnist
 from experiments import held_out, training_set
 from fastmnist.datasets.dataset import open_dataset
 from fastmnist.errors import DataError
+from fastmnist.images.mnist_form import in_mnist_form
 from fastmnist.images.normalize import normalize
-from fastmnist.images.preprocess import in_mnist_form
 
 N = 120
 EACH = training_set.COPIES + 1

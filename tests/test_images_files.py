@@ -12,7 +12,7 @@ from fastmnist.errors import DataError
 from fastmnist.images import files
 from fastmnist.images.files import TOGETHER_BYTES, read_each, read_file
 from fastmnist.kernels import read_files as kernel
-from fastmnist.kernels.opaque import find_opaque
+from fastmnist.kernels.opaque import find_opaque, is_opaque
 
 PICTURE = np.arange(600, dtype=np.uint8).reshape(20, 30)
 
@@ -65,11 +65,18 @@ def test_without_the_kernel_too(odd_paths, monkeypatch):
     assert together(odd_paths) == [plainly(path) for path in odd_paths]
 
 
+def test_few_files_need_no_kernel(odd_paths, monkeypatch):
+    monkeypatch.setattr(kernel, "read_files", lambda *_: pytest.fail("not needed"))
+    for paths in (odd_paths[: files.FEW], odd_paths[files.FEW :]):
+        assert together(paths) == [plainly(path) for path in paths]
+
+
 def test_no_file_is_nothing():
     assert together([]) == []
 
 
-def test_what_does_not_fit_into_the_memory_is_read_by_itself(tmp_path):
+def test_what_does_not_fit_into_the_memory_is_read_by_itself(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "FEW", 0)
     paths = []
     for i, size in enumerate((TOGETHER_BYTES - 10, 11, 10, 1, TOGETHER_BYTES + 1)):
         paths.append(os.fsencode(tmp_path / str(i)))
@@ -89,7 +96,9 @@ def test_the_kernel_reads_what_is_simple_and_nothing_else(tmp_path, monkeypatch)
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_a_name_with_a_nul_reads_no_other_file(tmp_path):
+@pytest.mark.parametrize("few", [0, files.FEW])
+def test_a_name_with_a_nul_reads_no_other_file(few, tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "FEW", few)
     path = os.fsencode(tmp_path / "a")
     with open(path, "wb") as file:
         file.write(b"content")
@@ -145,3 +154,4 @@ def test_opaque_pictures_are_known_by_their_first_bytes():
     actual = np.empty(len(sizes), np.bool_)
     find_opaque(np.frombuffer(b"".join(data for data, _ in OPAQUE), np.uint8), starts, sizes, actual)
     assert actual.tolist() == [expected for _, expected in OPAQUE] + [False]
+    assert [is_opaque(data) for data, _ in OPAQUE] == [expected for _, expected in OPAQUE]

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from fastmnist.errors import DataError
+from fastmnist.images.mnist_form import in_mnist_form
 from fastmnist.images.normalize import normalize
-from fastmnist.images.preprocess import in_mnist_form
 
 
 def enlarged(digit, scale=6, margin=20):

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from fastmnist.errors import DataError
-from fastmnist.images.preprocess import colours_to_digit, in_mnist_form, read_digits, read_squares, to_digit
+from fastmnist.images.mnist_form import in_mnist_form
+from fastmnist.images.preprocess import colours_to_digit, read_digits, read_squares, to_digit
 from fastmnist.inputs.idx import read_images
 
 
@@ -46,6 +47,28 @@ def test_the_form_is_a_black_border_the_centre_of_mass_and_the_size(digits):
         image[0, 14, 14] = 255
         assert np.median(border) == (0 if expected else 0.5)
         assert in_mnist_form(image)[0] == expected
+
+
+def test_the_form_of_many_images_is_that_of_each():
+    rng = np.random.default_rng(10)
+    images = np.zeros((300, 28, 28), np.uint8)
+    for image in images:
+        size = rng.integers(8, 25)
+        top, left = np.clip((28 - size) // 2 + rng.integers(-2, 3, 2), 0, 28 - size)
+        image[top : top + size, left : left + size] = rng.integers(0, 256, (size, size)) * (rng.random() < 0.9)
+        image[0] = rng.integers(0, 2, 28) * (rng.random() < 0.3)
+    expected = []
+    for image in images.astype(int):
+        border = np.concatenate([image[0], image[-1], image[1:-1, 0], image[1:-1, -1]])
+        y, x = np.mgrid[:28, :28]
+        total = image.sum()
+        is_central = all(13 * total <= (image * axis).sum() < 15 * total for axis in (y, x))
+        rows, columns = np.nonzero(image > 127)
+        size = max(np.ptp(rows), np.ptp(columns)) + 1 if len(rows) else 0
+        expected.append(np.median(border) == 0 and is_central and 12 <= size <= 22)
+    actual = in_mnist_form(images)
+    np.testing.assert_array_equal(actual, expected)
+    assert 20 < np.count_nonzero(actual) < 280
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """How kernels are compiled and run: two builds, threads, and a Numba that is newer than we know."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from conftest import HANGS_AFTER, cli_environment, noted
 from numba import prange
+from numba.core import event
 
 from fastmnist.kernels import cache, jit
 
@@ -129,6 +131,13 @@ def test_where_there_is_one_thread_the_serial_build_runs(recorded, monkeypatch):
     assert recorded.parallel.calls == []
 
 
+@needs_threads
+def test_in_one_part_a_kernel_runs_its_serial_build_whatever_threads_there_are(recorded):
+    recorded.in_one_part("a")
+    assert [arguments for arguments, _ in recorded.serial.calls] == [("a", 1)]
+    assert recorded.parallel.calls == []
+
+
 def test_a_kernel_bears_the_name_and_the_words_of_its_function(tell_parts):
     def named(n_parts):
         """Do it."""
@@ -147,6 +156,32 @@ def test_the_first_compilation_of_a_version_is_announced_once(is_first_run, tell
         tell_parts.serial(out, 2)
         tell_parts.parallel(out, 2)
     assert notes == ["compiling kernels (first run only, about 10 s)"] * is_first_run
+
+
+class CollectorNotes(event.Listener):
+    """Notes whether garbage is collected when a compilation begins and ends."""
+
+    def __init__(self):
+        self.states = []
+
+    def on_start(self, _):
+        self.states.append(gc.isenabled())
+
+    on_end = on_start
+
+
+@pytest.mark.parametrize("was_collecting", [True, False])
+def test_garbage_is_not_collected_while_a_kernel_is_compiled(was_collecting, tell_parts):
+    before, notes = gc.isenabled(), CollectorNotes()
+    (gc.enable if was_collecting else gc.disable)()
+    try:
+        with event.install_listener("numba:compile", notes):
+            tell_parts.serial.compile((numba.types.int64[::1], numba.types.intp))
+        assert notes.states
+        assert not any(notes.states)
+        assert gc.isenabled() == was_collecting
+    finally:
+        (gc.enable if before else gc.disable)()
 
 
 def test_other_users_of_numba_keep_their_cache_folder():

@@ -10,7 +10,6 @@ from fastmnist.kernels.picture.components import find_components, find_runs, pai
 from fastmnist.kernels.picture.frame import without_frame
 from fastmnist.kernels.picture.ink import judge
 from fastmnist.kernels.picture.lines import Axis, find_thin_runs, remove_lines, thickest_line
-from fastmnist.kernels.picture.mnist_form import has_form
 from fastmnist.kernels.picture.place import place
 from fastmnist.kernels.picture.plane import lay_plane
 from fastmnist.kernels.picture.read import READ, read
@@ -327,26 +326,3 @@ def test_the_plane_is_laid_where_the_mask_is_0():
             light = (level + across * x + down * y).clip(0, 255)
             np.testing.assert_array_equal(out[inside == 1], picture[inside == 1])
             assert np.abs(out - light)[inside == 0].max(initial=0) <= 0.51
-
-
-def test_the_form_of_images_equals_numpys():
-    rng = np.random.default_rng(10)
-    images = np.zeros((300, 28, 28), np.uint8)
-    for image in images:
-        size = rng.integers(8, 25)
-        top, left = np.clip((28 - size) // 2 + rng.integers(-2, 3, 2), 0, 28 - size)
-        image[top : top + size, left : left + size] = rng.integers(0, 256, (size, size)) * (rng.random() < 0.9)
-        image[0] = rng.integers(0, 2, 28) * (rng.random() < 0.3)
-    actual = np.empty(len(images), np.bool_)
-    has_form(images.reshape(-1, 784), actual)
-    expected = []
-    for image in images.astype(int):
-        border = np.concatenate([image[0], image[-1], image[1:-1, 0], image[1:-1, -1]])
-        y, x = np.mgrid[:28, :28]
-        total = image.sum()
-        is_central = all(13 * total <= (image * axis).sum() < 15 * total for axis in (y, x))
-        rows, columns = np.nonzero(image > 127)
-        size = max(np.ptp(rows), np.ptp(columns)) + 1 if len(rows) else 0
-        expected.append(np.median(border) == 0 and is_central and 12 <= size <= 22)
-    np.testing.assert_array_equal(actual, expected)
-    assert 20 < np.count_nonzero(actual) < 280

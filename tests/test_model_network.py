@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from conftest import random_network
 
-from fastmnist.kernels import jit, reference
+from fastmnist.kernels import inference, jit, reference
 from fastmnist.model.network import MAX_CLASSES, Network
 from fastmnist.threads import Pace
 from fastmnist.training.trainer import Trainer, check_labels
@@ -54,6 +54,16 @@ def test_random_weights_are_a_pure_function_of_the_seed():
 def test_the_scale_is_that_of_the_random_weights():
     for scale in (0.01, 2.0):
         assert Network.random((784, 100, 10), 0, scale).weights(0).std() == pytest.approx(scale, rel=0.01)
+
+
+@pytest.mark.skipif(jit.n_threads() < 2, reason="needs two threads")
+@pytest.mark.parametrize(("n_samples", "build"), [(0, "serial"), (1, "serial"), (8, "serial"), (9, "parallel")])
+def test_few_images_need_no_parallel_build(n_samples, build, monkeypatch):
+    network, used = random_network(), []
+    for name in ("serial", "parallel"):
+        monkeypatch.setattr(inference.classify, name, lambda *_, name=name: used.append(name))
+    network.predict(make_pixels(n_samples))
+    assert used == [build]
 
 
 @pytest.mark.parametrize("as_floats", [False, True])

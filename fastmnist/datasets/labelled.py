@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmnist.errors import AnyPath, DataError, printable
-from fastmnist.images.preprocess import check_size, in_mnist_form, read_squares
+from fastmnist.images.mnist_form import in_mnist_form
+from fastmnist.images.preprocess import check_size, read_squares
 from fastmnist.inputs import emnist
 from fastmnist.inputs.levels import levels_of
 from fastmnist.inputs.workers import Workers

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from fastmnist.errors import DataError, printable
 from fastmnist.images import apng
-from fastmnist.kernels.opaque import find_opaque
+from fastmnist.kernels.opaque import is_opaque
 
 MAX_PIXELS = 50_000_000
 _ORIENTATION_TAG = 0x0112
@@ -64,7 +64,7 @@ def decode_picture(data: bytes, name: bytes) -> npt.NDArray[np.uint8]:
     if apng.is_animated(data):
         data = apng.default_image(data)
     try:
-        picture = decode_opaque(data) if _is_opaque(data) else _decode_any(data, name)
+        picture = decode_opaque(data) if is_opaque(data) else _decode_any(data, name)
     except opencv().error as error:
         if "CV_IO_MAX_IMAGE" not in str(error):
             picture = None
@@ -114,19 +114,13 @@ def to_grey(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def decode_opaque(data: bytes) -> npt.NDArray[np.uint8] | None:
-    """Return the grey picture in a file that `find_opaque` knows, turned upright by OpenCV; None where there is none.
+    """Return the grey picture in a file that `is_opaque`, turned upright by OpenCV; None where there is none.
 
     From memory rather than with `imread`, which gives a truncated JPEG a grey lower half. Raises cv2.error for too
     many pixels.
     """
     cv2 = opencv()
     return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)  # type: ignore[no-any-return]
-
-
-def _is_opaque(data: bytes) -> bool:
-    is_opaque = np.empty(1, np.bool_)
-    find_opaque(np.frombuffer(data, np.uint8), np.zeros(1, np.int64), np.array([len(data)]), is_opaque)
-    return bool(is_opaque[0])
 
 
 def _decode_any(data: bytes, name: bytes) -> npt.NDArray[np.uint8] | None:

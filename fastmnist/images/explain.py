@@ -9,9 +9,9 @@ import numpy.typing as npt
 from fastmnist.errors import DataError
 from fastmnist.images.decode import decode_picture, opencv
 from fastmnist.images.files import read_file
+from fastmnist.images.mnist_form import in_mnist_form
 from fastmnist.images.normalize import Ask, Digit, read_again, read_digit
 from fastmnist.images.pages import decode_pages, may_have_pages
-from fastmnist.images.preprocess import in_mnist_form
 from fastmnist.kernels.picture.read import Reading
 from fastmnist.shapes import IMAGE_SHAPE
 

@@ -13,6 +13,7 @@ from fastmnist.kernels import read_files as kernel
 from fastmnist.kernels.opaque import find_opaque
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
+FEW = 8  # files are not worth the time to compile or load a kernel
 TOGETHER_BYTES = 256 * 1024  # what is read at a time, so that it stays in the cache; larger files are read one by one
 
 
@@ -39,6 +40,9 @@ _memory = _Memory()
 
 def read_each(paths: Sequence[bytes]) -> Iterator[File]:
     """Yield what is in each file of `paths`, as `read_file` returns it."""
+    if len(paths) <= FEW:
+        yield from map(_read_alone, paths)
+        return
     first = 0
     while first < len(paths):
         for path, file in zip(paths[first:], _read_together(paths[first:]), strict=False):

@@ -12,21 +12,14 @@ from fastmnist.errors import AnyPath, DataError, printable
 from fastmnist.images.colour import strongest_contrast
 from fastmnist.images.decode import decode_colours, decode_opaque, decode_picture, opencv, to_grey
 from fastmnist.images.files import TOGETHER_BYTES, File, read_each
+from fastmnist.images.mnist_form import in_mnist_form
 from fastmnist.images.normalize import Ask, NoInkError, normalize, normalize_plain, shrunk
 from fastmnist.images.pages import decode_pages, may_have_pages
-from fastmnist.kernels.picture.mnist_form import has_form
 from fastmnist.shapes import SIDE
 
 Images = npt.NDArray[np.uint8]
 Page = Images | str  # a digit (28, 28), or a one-line message
 ReadFiles = Callable[[Sequence[bytes]], Iterable[File]]
-
-
-def in_mnist_form(images: Images) -> npt.NDArray[np.bool_]:
-    """Return which of the images (n, 28, 28) are already in MNIST's form: bool (n,); see `has_form`."""
-    has_it = np.empty(len(images), np.bool_)
-    has_form(np.ascontiguousarray(images).reshape(-1, SIDE * SIDE), has_it)
-    return has_it
 
 
 class Digits(NamedTuple):

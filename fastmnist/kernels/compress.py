@@ -6,7 +6,7 @@ from numba import prange
 from fastmnist.kernels.dense import fill_tiles
 from fastmnist.kernels.jit import inlined, kernel
 from fastmnist.kernels.lanes import MASK_BITS, count_bits
-from fastmnist.kernels.matmul import TILE_ROWS
+from fastmnist.kernels.tiles import TILE_ROWS
 from fastmnist.kernels.simd import prefetch
 from fastmnist.kernels.sparse import fill_csc, fill_csr, nonzero_inputs
 

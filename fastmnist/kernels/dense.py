@@ -15,7 +15,7 @@ import numpy as np
 
 from fastmnist.kernels.jit import inlined
 from fastmnist.kernels.lanes import MASK_BITS, lowest_bit, nonzero_bits
-from fastmnist.kernels.matmul import TILE_ROWS, as_unit
+from fastmnist.kernels.tiles import TILE_ROWS, as_unit
 from fastmnist.kernels.sgd import step_panels
 from fastmnist.kernels.simd import LANES, add, broadcast, by_n_registers, fma, item, load, load_panels, store, zeros
 from fastmnist.kernels.sparse import nonzero_inputs

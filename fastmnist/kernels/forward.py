@@ -12,9 +12,10 @@ from fastmnist.kernels.dense import DENSE_REGISTERS, add_tile_product
 from fastmnist.kernels.jit import inlined
 from fastmnist.kernels.lanes import MASK_BITS
 from fastmnist.kernels.layout import layer_at, part_bounds
-from fastmnist.kernels.matmul import TILE_ROWS, Matrix, fill_rows, matmul_part, n_chunks
+from fastmnist.kernels.matmul import Matrix, fill_rows, matmul_part, n_chunks
 from fastmnist.kernels.simd import LANES, MAX_REGISTERS
 from fastmnist.kernels.sparse import add_csr_product, add_masked_product
+from fastmnist.kernels.tiles import TILE_ROWS
 
 # Rows of the first layer's weights that stay in the first-level cache for all samples of a batch. It must not depend
 # on the number of threads: where the blocks end decides in which order a sum is taken.

@@ -6,6 +6,7 @@ device functions that kernels are built from.
 """
 
 import functools
+import gc
 import math
 import os
 import threading
@@ -111,6 +112,10 @@ class Kernel:
             with _in_parallel, using_threads(_size_of_team(n_parts)):
                 self.parallel(*args, n_parts)
 
+    def in_one_part(self, *args: Any) -> None:
+        """Run the serial build, whatever threads there are, on all the kernel's parameters but `n_parts`."""
+        self.serial(*args, 1)
+
 
 @contextmanager
 def using_threads(n: int) -> Iterator[None]:
@@ -143,37 +148,47 @@ def serial_kernel(function: Callable[..., Any]) -> Any:
 
 
 @contextmanager
-def _jit_enabled() -> Iterator[None]:
-    """Let Numba compile, whatever NUMBA_DISABLE_JIT says: Python can't run the kernels' vector code."""
+def _compiling() -> Iterator[None]:
+    """Let Numba compile, whatever NUMBA_DISABLE_JIT says: Python can't run the kernels' vector code.
+
+    The garbage collector pauses: it would look through all that Numba keeps again and again, 14 % of the time.
+    """
     before, numba.config.DISABLE_JIT = numba.config.DISABLE_JIT, 0
+    was_collecting = gc.isenabled()
+    gc.disable()
     try:
         yield
     finally:
         numba.config.DISABLE_JIT = before
+        if was_collecting:
+            gc.enable()
 
 
-@_jit_enabled()
+@_compiling()
 def _njit(function: Callable[..., Any], **options: Any) -> Any:
     """Return Numba's dispatcher for `function`."""
     dispatcher = numba.njit(function, **options)
-    dispatcher.compile = _jit_enabled()(dispatcher.compile)  # which makes dispatchers too, of what `function` calls
+    dispatcher.compile = _compiling()(dispatcher.compile)  # which makes dispatchers too, of what `function` calls
     return dispatcher
 
 
-def _choose_device_function() -> Any:
-    """Return what compiles device functions: DeviceFunction, or Numba's public `njit` where that does not work."""
+def _choose_compilers() -> tuple[Any, dict[str, Any]]:
+    """Return what compiles device functions, and with which option kernels are compiled.
+
+    Those of inlining.py, or Numba's public `njit` for both where they do not work.
+    """
     try:
-        from fastmnist.kernels.inlining import DeviceFunction, passes_trial
+        from fastmnist.kernels.inlining import DeviceFunction, KernelCompiler, passes_trial
 
         if tuple(int(part) for part in numba.__version__.split(".")[:2]) <= NEWEST_TESTED or passes_trial(_njit):
-            return DeviceFunction
+            return DeviceFunction, {"pipeline_class": KernelCompiler}
     except (ImportError, AttributeError):  # private parts that are gone
         pass
     warnings.warn(f"Numba {numba.__version__} is not known here: kernels take twice as long to compile", stacklevel=2)
-    return _njit
+    return _njit, {}
 
 
-_device_function = _choose_device_function()
+_device_function, _kernel_options = _choose_compilers()
 
 
 def inlined(function: Callable[..., Any]) -> Any:
@@ -184,8 +199,9 @@ def inlined(function: Callable[..., Any]) -> Any:
 def _compile(function: Callable[..., Any], *, parallel: bool) -> Any:
     """Return Numba's dispatcher for `function`; nothing is compiled before its first call."""
     dispatcher = _njit(
-        function, parallel=parallel, fastmath=FASTMATH, nogil=True, boundscheck=CHECKED, **NO_REFERENCE_COUNTS
-    )
+        function, parallel=parallel, fastmath=FASTMATH, nogil=True, boundscheck=CHECKED,
+        **NO_REFERENCE_COUNTS, **_kernel_options,
+    )  # fmt: skip
     cache.attach(dispatcher, function, "checked" if CHECKED else "parallel" if parallel else "serial")
     return dispatcher
 

@@ -12,15 +12,13 @@ count as pixel / 255.
 from typing import NamedTuple
 
 import numpy as np
-from numba import types
-from numba.extending import overload
 
 from fastmnist.kernels.jit import inlined
 from fastmnist.kernels.lanes import transpose
 from fastmnist.kernels.layout import part_bounds
 from fastmnist.kernels.simd import LANES, broadcast, by_n_registers, fma, item, load, store, zeros
+from fastmnist.kernels.tiles import TILE_ROWS, add_outer_product, as_unit, load_tile, store_tile
 
-TILE_ROWS = 8
 TILE_REGISTERS = 3
 DEPTH_BLOCK = 128  # rows of the right operand: 128 x 3 vectors are 24 KiB, half of a first-level cache
 
@@ -32,18 +30,6 @@ class Matrix(NamedTuple):
     offset: int
     row_step: int
     column_step: int
-
-
-def as_unit(value):
-    """Return one input as float32: a uint8 pixel as value / 255, a float32 as it is."""
-    raise NotImplementedError("for compiled code only")
-
-
-@overload(as_unit, inline="always")
-def _as_unit(value):
-    if isinstance(value, types.Integer):
-        return lambda value: np.float32(value) * np.float32(1 / 255)
-    return lambda value: value
 
 
 @inlined
@@ -67,43 +53,24 @@ def make_add_product(lanes):
 
     def add_product(left, right, out, n_rows, depth):
         """Add left (n_rows, depth) @ right (depth, lanes) to out (n_rows, lanes)."""
-        array, step, out_step = left.array, left.row_step, out.row_step
         row = 0
         while row + TILE_ROWS <= n_rows:
-            out0 = out.offset + row * out_step
-            out4 = out0 + 4 * out_step
-            t0, t1 = load(out.array, out0, lanes), load(out.array, out0 + out_step, lanes)
-            t2, t3 = load(out.array, out0 + 2 * out_step, lanes), load(out.array, out0 + 3 * out_step, lanes)
-            t4, t5 = load(out.array, out4, lanes), load(out.array, out4 + out_step, lanes)
-            t6, t7 = load(out.array, out4 + 2 * out_step, lanes), load(out.array, out4 + 3 * out_step, lanes)
+            place = out.offset + row * out.row_step
+            tile = load_tile(out.array, place, out.row_step, lanes)
             for k in range(depth):
+                inputs = left.offset + row * left.row_step + k * left.column_step
                 vector = load(right.array, right.offset + k * right.row_step, lanes)
-                left0 = left.offset + row * step + k * left.column_step
-                left4 = left0 + 4 * step
-                t0 = fma(broadcast(as_unit(item(array, left0)), lanes), vector, t0)
-                t1 = fma(broadcast(as_unit(item(array, left0 + step)), lanes), vector, t1)
-                t2 = fma(broadcast(as_unit(item(array, left0 + 2 * step)), lanes), vector, t2)
-                t3 = fma(broadcast(as_unit(item(array, left0 + 3 * step)), lanes), vector, t3)
-                t4 = fma(broadcast(as_unit(item(array, left4)), lanes), vector, t4)
-                t5 = fma(broadcast(as_unit(item(array, left4 + step)), lanes), vector, t5)
-                t6 = fma(broadcast(as_unit(item(array, left4 + 2 * step)), lanes), vector, t6)
-                t7 = fma(broadcast(as_unit(item(array, left4 + 3 * step)), lanes), vector, t7)
-            store(out.array, out0, t0)
-            store(out.array, out0 + out_step, t1)
-            store(out.array, out0 + 2 * out_step, t2)
-            store(out.array, out0 + 3 * out_step, t3)
-            store(out.array, out4, t4)
-            store(out.array, out4 + out_step, t5)
-            store(out.array, out4 + 2 * out_step, t6)
-            store(out.array, out4 + 3 * out_step, t7)
+                tile = add_outer_product(tile, left.array, inputs, left.row_step, vector)
+            store_tile(out.array, place, out.row_step, tile)
             row += TILE_ROWS
         while row < n_rows:  # the rows that fill no tile, one by one
-            t0 = load(out.array, out.offset + row * out_step, lanes)
+            place = out.offset + row * out.row_step
+            total = load(out.array, place, lanes)
             for k in range(depth):
-                value = as_unit(item(array, left.offset + row * step + k * left.column_step))
+                value = as_unit(item(left.array, left.offset + row * left.row_step + k * left.column_step))
                 vector = load(right.array, right.offset + k * right.row_step, lanes)
-                t0 = fma(broadcast(value, lanes), vector, t0)
-            store(out.array, out.offset + row * out_step, t0)
+                total = fma(broadcast(value, lanes), vector, total)
+            store(out.array, place, total)
             row += 1
 
     return add_product

@@ -156,7 +156,8 @@ def prefetch(_typing, array, _offset):
 
 
 @intrinsic
-def _lanes_of(_typing, vector):
+def lanes_of(_typing, vector):
+    """Return how many lanes a vector has."""
     return types.intp(vector), lambda *_: ir.Constant(INT64, vector.lanes)
 
 
@@ -183,14 +184,19 @@ def zeros(_typing, lanes):
     return vector(lanes), generate
 
 
+def fma_register(builder, a, b, c):
+    """Return the register a * b + c."""
+    kind = ir.FunctionType(REGISTER, [REGISTER] * 3)
+    function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{LANES}f32")
+    return builder.call(function, (a, b, c))
+
+
 @intrinsic
 def fma(_typing, a, b, c):
     """Return a * b + c, rounded once."""
 
     def generate(_context, builder, _signature, args):
-        kind = ir.FunctionType(REGISTER, [REGISTER] * 3)
-        function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{LANES}f32")
-        return each_register(builder, a, lambda *registers: builder.call(function, registers), *args)
+        return each_register(builder, a, lambda *registers: fma_register(builder, *registers), *args)
 
     return a(a, b, c), generate
 
@@ -258,7 +264,7 @@ if CHECKED:
     @inlined
     def store(array, offset, vector):
         """Write the vector's lanes from `offset` on."""
-        check_bounds(array, offset, offset + _lanes_of(vector))
+        check_bounds(array, offset, offset + lanes_of(vector))
         _store(array, offset, vector)
 
     @inlined
@@ -270,7 +276,7 @@ if CHECKED:
     @inlined
     def store_panels(array, offset, step, vector):
         """Write the vector's lanes where `load_panels` reads them."""
-        check_bounds(array, offset, offset + (_lanes_of(vector) // LANES - 1) * step + LANES)
+        check_bounds(array, offset, offset + (lanes_of(vector) // LANES - 1) * step + LANES)
         _store_panels(array, offset, step, vector)
 
     @inlined

@@ -17,7 +17,6 @@ import numpy as np
 
 from fastmnist.kernels.jit import inlined
 from fastmnist.kernels.lanes import MASK_BITS, lowest_bit, nonzero_bits
-from fastmnist.kernels.matmul import as_unit
 from fastmnist.kernels.sgd import prefetch_panels, step_panels
 from fastmnist.kernels.simd import (
     LANES,
@@ -32,6 +31,7 @@ from fastmnist.kernels.simd import (
     store,
     zeros,
 )
+from fastmnist.kernels.tiles import as_unit
 
 # Rows of the weights are stepped in no order that a processor could guess. Those of a wide layer and their velocities
 # come from the third-level cache: 0.16 ms a step of 128 x 784 x 400 in place of 0.19 to 0.35.

@@ -13,11 +13,14 @@ from fastmnist.kernels import inference, jit
 from fastmnist.kernels.forward import Parameters
 from fastmnist.kernels.lanes import MASK_BITS
 from fastmnist.kernels.layout import aligned_zeros, make_layers
+from fastmnist.kernels.tiles import TILE_ROWS
 from fastmnist.shapes import MAX_CLASSES
 
 Float32 = NDArray[np.float32]
 Uint8 = NDArray[np.uint8]
 Order = NDArray[np.int64]
+
+FEW = TILE_ROWS  # samples are not shared between threads: halves of a tile take as long as a whole one
 
 NO_VELOCITIES: Float32 = np.zeros(0, np.float32)
 
@@ -119,7 +122,8 @@ class Network:
     ) -> tuple[Uint8, Float32, Float32, Float32]:
         """Return labels, confidences, logits and probabilities, in working memory of this call."""
         check_inputs(inputs, self.n_in)
-        n_samples, n_parts = len(inputs), jit.n_threads()
+        n_samples = len(inputs)
+        n_parts = 1 if n_samples <= FEW else jit.n_threads()
         outputs = (
             np.empty(n_samples, np.uint8),
             np.empty(n_samples, np.float32),
@@ -128,7 +132,11 @@ class Network:
         )
         parameters = Parameters(self.layout, self.parameters, NO_VELOCITIES)
         workspace, order = inference.make_workspace(self.layers, n_parts), np.arange(n_samples, dtype=np.int64)
-        inference.classify.with_parts(n_parts, parameters, pad_inputs(inputs), order, workspace, *outputs)
+        arguments = parameters, pad_inputs(inputs), order, workspace, *outputs
+        if n_samples <= FEW:
+            inference.classify.in_one_part(*arguments)
+        else:
+            inference.classify.with_parts(n_parts, *arguments)
         return outputs
 
 
