@@ -98,7 +98,7 @@ class Cluster:
 
     def _submit(self, key: str, *arguments: Any) -> Any:
         with self._explained():
-            # Workers begin the last of the tasks that came within this time; rows are written in the order of the first.
+            # Of tasks that came within this time workers begin the last first, and rows wait for the first.
             return self._client.submit(*arguments, key=key, pure=False, fifo_timeout="0s")
 
     def _finished(self, waiting: deque[_Task[Piece]]) -> list[tuple[Piece, Done[Any]]]:
