@@ -241,6 +241,19 @@ def test_pieces_are_taken_as_workers_need_them_and_come_back_in_order(address):
     assert 0 < most_ahead < 2 * engine.AHEAD
 
 
+def test_tasks_are_begun_in_order(small_model, tmp_path):
+    """A task each time for the model's attribute: the first wait until the model has been unpacked."""
+    from distributed import Client, get_task_stream
+
+    job = Job("test", fastmnist.load(small_model), getattr, split=None, give_up=None)
+    with cluster(tmp_path, n_workers=1) as address, Client(address, set_as_default=False) as client:
+        with get_task_stream(client) as stream, engine.open_cluster(address) as found:
+            assert [done.made for _, done in found.work_on(job, ["preprocess"] * 20)] == ["auto"] * 20
+        begun = sorted((task["startstops"][-1]["start"], str(task["key"])) for task in stream.data)
+    numbers = [int(key.rpartition("-")[2]) for _, key in begun if "model" not in key]
+    assert numbers == list(range(20))
+
+
 def test_a_large_model_is_no_warning(address):
     job = Job("test", "x" * 50_000_000, str.count, split=None, give_up=None)  # of x in it, from the second thread on
     with engine.open_cluster(address) as found:

@@ -6,6 +6,7 @@ import sys
 import threading
 import zipfile
 import zlib
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -18,17 +19,20 @@ from fastmnist.errors import DataError, OutputError, RemoteError, printable
 from fastmnist.images import files as image_files
 from fastmnist.inputs.files import open_regular
 from fastmnist.inputs.idx import write_images
-from fastmnist.inputs.paths import Ignored, find_inputs
+from fastmnist.inputs.parquet import open_parquet
+from fastmnist.inputs.paths import Ignored, count_rows, find_inputs
 from fastmnist.inputs.selection import Selection
 from fastmnist.inputs.stream import open_stream
 from fastmnist.output.csv import CsvFormat
 from fastmnist.output.remote_part import remote_part_file
 from fastmnist.remote import fetch, store
+from fastmnist.remote import file as remote_file
 from fastmnist.remote.faults import Scope, fault_of
 from fastmnist.remote.file import RemoteFile
 from fastmnist.shapes import DIGITS
 
 SEVEN = (ROOT / "tests" / "seven.png").read_bytes()
+PARQUET = ROOT / "tests" / "hugging-face.parquet"
 PICTURE = f"s3://{BUCKET}/a.png".encode()
 
 
@@ -95,6 +99,33 @@ def test_a_folder_is_walked_like_one_of_this_machine(memory, tmp_path):
         assert actual == expected
         assert len(actual) == 11
     assert (there.other_files, there.idx_files) == (2 * here.other_files, 2 * here.idx_files) == (2, 2)
+
+
+@pytest.fixture
+def small_parts(monkeypatch):
+    """Files come in parts of 700 bytes, so that what is read of them at once does not lie in one."""
+    monkeypatch.setattr(remote_file, "FIRST_BYTES", 700)
+    monkeypatch.setattr(remote_file, "MOST_BYTES", 700)
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "without-a-suffix"])
+def test_parquet_files_are_read(memory, small_parts, name):
+    memory(f"/{name}", PARQUET.read_bytes())
+    expected = rows_of([PARQUET])
+    assert len(expected) == count_rows([f"memory://{name}"]) == 20
+    assert rows_of([f"memory://{name}"]) == moved(expected, bytes(PARQUET), f"memory://{name}".encode())
+
+
+@pytest.mark.parametrize(("status", "fault"), [(500, RemoteError), (403, DataError)])
+def test_a_parquet_file_that_is_lost_while_it_is_decoded(server, small_parts, status, fault):
+    """The decoder gives up whatever was wrong, and has words of its own for it."""
+    server.objects[f"{BUCKET}/a.parquet"] = PARQUET.read_bytes()
+    address = f"s3://{BUCKET}/a.parquet"
+    batches = replace(open_parquet(address), batch_rows=5).batches()
+    assert len(next(batches)) == 5
+    server.always[f"{BUCKET}/a.parquet"] = status
+    with pytest.raises(fault, match=rf"^{address}: (the server answered|access denied) .*expected a file of which"):
+        list(batches)
 
 
 def test_a_web_servers_folder_is_its_page_of_links(server):

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastmnist.errors import AnyPath, DataError, printable
+from fastmnist.errors import AnyPath, DataError, FastmnistError, printable
 from fastmnist.extras import import_extra
 from fastmnist.images.decode import decode_colours, decode_picture
 from fastmnist.images.files import MAX_FILE_BYTES
@@ -72,7 +72,7 @@ class ParquetImages:
     def _column(self, column: str) -> Iterator[list[Any]]:
         """Yield the values of a column, some at a time, as Python has them."""
         name, n_read = printable(self.path), 0
-        with open_regular(self.path) as file:
+        with _File(open_regular(self.path)) as file:
             for batch in _record_batches(file, self.batch_rows, name):
                 n_read += batch.num_rows
                 if column not in batch.schema.names:
@@ -85,6 +85,23 @@ class ParquetImages:
             )
 
 
+class _File(io.BufferedReader):
+    """An open file, which gives as many bytes as it is asked for.
+
+    It keeps the fault of one at an address: the decoder, which is Rust, passes on its words only.
+    """
+
+    fault: FastmnistError | None = None
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return the next `size` bytes, fewer only at the end. Raises DataError, RemoteError."""
+        try:
+            return super().read(size)
+        except FastmnistError as error:
+            self.fault = error
+            raise
+
+
 def is_parquet(path: AnyPath, magic: bytes) -> bool:
     """Tell whether a file that begins with `magic` is a Parquet file, or is named like one."""
     return magic == MAGIC or os.fsencode(path).lower().endswith(b".parquet")
@@ -92,7 +109,7 @@ def is_parquet(path: AnyPath, magic: bytes) -> bool:
 
 def open_parquet(path: AnyPath) -> ParquetImages:
     """Check a Parquet file and return it. Raises DataError where it is damaged, or the extra is not installed."""
-    with open_regular(path) as file:
+    with _File(open_regular(path)) as file:
         layout = parquet_pages.check(file, path)
     _arro3(printable(path))
     return ParquetImages(path, *layout)
@@ -101,7 +118,7 @@ def open_parquet(path: AnyPath) -> ParquetImages:
 def peek_n_images(path: AnyPath) -> int:
     """Return how many rows a file's footer names; 1 where it can't be read. Never raises."""
     try:
-        with open_regular(path) as file:
+        with _File(open_regular(path)) as file:
             return parquet_pages.count_rows(file, path)
     except DataError:
         return 1
@@ -179,8 +196,8 @@ def _arro3(name: str) -> Any:
     return import_extra("arro3.io", "parquet", f"{name}: a Parquet file", DataError)
 
 
-def _record_batches(file: io.RawIOBase, batch_rows: int, name: str) -> Iterator[Any]:
-    """Yield the record batches of a file. Raises DataError where its decoder gives up."""
+def _record_batches(file: _File, batch_rows: int, name: str) -> Iterator[Any]:
+    """Yield the record batches of a file. Raises DataError where its decoder gives up, RemoteError."""
     try:
         yield from _arro3(name).read_parquet(file, batch_size=batch_rows)
     except BaseException as error:
@@ -189,4 +206,6 @@ def _record_batches(file: io.RawIOBase, batch_rows: int, name: str) -> Iterator[
             raise
         if isinstance(error, DataError):
             raise
+        if file.fault is not None:
+            raise file.fault from None
         raise DataError(f"{name}: pages that can't be decoded, expected a whole Parquet file; get it again") from None

@@ -6,11 +6,11 @@ of it, and ends the process where memory ends.
 """
 
 import io
-import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from fastmnist.errors import AnyPath, DataError, printable
+from fastmnist.inputs.files import length_of
 from fastmnist.inputs.thrift import Struct, read_struct
 
 MAGIC = b"PAR1"
@@ -44,12 +44,12 @@ class Layout(NamedTuple):
     batch_rows: int
 
 
-def check(file: io.RawIOBase, path: AnyPath) -> Layout:
+def check(file: io.BufferedReader, path: AnyPath) -> Layout:
     """Return the layout of an open Parquet file. Raises DataError where it is damaged, or beyond the bounds."""
     return _Checker(file, path).check()
 
 
-def count_rows(file: io.RawIOBase, path: AnyPath) -> int:
+def count_rows(file: io.BufferedReader, path: AnyPath) -> int:
     """Return how many rows the footer names. Raises DataError."""
     return _Checker(file, path).n_rows
 
@@ -57,9 +57,9 @@ def count_rows(file: io.RawIOBase, path: AnyPath) -> int:
 class _Checker:
     """Checks a file, from its footer to its pages."""
 
-    def __init__(self, file: io.RawIOBase, path: AnyPath) -> None:
+    def __init__(self, file: io.BufferedReader, path: AnyPath) -> None:
         self._file, self._name = file, printable(path)
-        self._n_bytes = os.fstat(file.fileno()).st_size
+        self._n_bytes = length_of(file)
         self._footer = self._read_footer()
         self.n_rows = self._number(self._footer, _N_ROWS)
         if self.n_rows > self._n_bytes:

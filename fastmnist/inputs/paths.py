@@ -188,6 +188,8 @@ def _at_address(path: bytes) -> Input:
         return Input(path, error=str(refusal(path)))
     if is_idx_magic(magic):
         return Input(path, Kind.IDX)
+    if parquet.is_parquet(path, magic):
+        return Input(path, Kind.PARQUET)
     return Input(path, Kind.ZIP if magic in ZIP_MAGICS else Kind.REMOTE)
 
 
