@@ -6,9 +6,9 @@ from numba import prange
 from fastmnist.kernels.dense import fill_tiles
 from fastmnist.kernels.jit import inlined, kernel
 from fastmnist.kernels.lanes import MASK_BITS, count_bits
-from fastmnist.kernels.tiles import TILE_ROWS
 from fastmnist.kernels.simd import prefetch
 from fastmnist.kernels.sparse import fill_csc, fill_csr, nonzero_inputs
+from fastmnist.kernels.tiles import TILE_ROWS
 
 # Of inputs that are not 0. Tiles are faster from about 0.3 on, but sum in another order. MNIST batches reach 0.27, the
 # recipes' distorted copies 0.32: no model of MNIST shall hang on which of its batches went which way.
