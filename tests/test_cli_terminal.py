@@ -70,6 +70,7 @@ def test_one_picture_is_csv_in_a_pipe_and_in_a_file(run_cli, picture):
     piped = run_cli("predict", "--model", "shipped", "seven.png")
     assert piped.lines[0] == HEADER
     assert "images/s" not in piped.stderr
+    assert "pictures/s" not in run_cli("read", "seven.png").stderr
     code, _ = shown("predict", "--model", "shipped", "seven.png", "-o", "out.csv", cwd=picture)
     assert code == 0
     assert (picture / "out.csv").read_bytes() == piped.stdout

@@ -147,10 +147,11 @@ class _Counts:
             complain_of(page.error)
 
     def summary(self, seconds: float) -> str:
-        """Return the line that counts them."""
+        """Return the line that counts them; one picture has no rate, its time is that of starting."""
         words = [(self.n_pictures, "picture"), (self.n_numbers, "number"), (self.n_errors, "error")]
         counted = ", ".join(f"{n:,} {word}{'s' * (n != 1)}" for n, word in words)
-        return f"{counted}, {seconds:.2f} s, {self.n_pictures / seconds:,.0f} pictures/s"
+        rate = f", {self.n_pictures / seconds:,.0f} pictures/s" if self.n_pictures > 1 else ""
+        return f"{counted}, {seconds:.2f} s{rate}"
 
 
 def _row_format(form: str, digits: bool, min_confidence: float | None) -> "NumberRows | NumberLines":
