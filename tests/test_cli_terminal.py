@@ -126,18 +126,6 @@ def test_with_an_output_file_the_bar_and_the_messages_have_lines_of_their_own(sm
     assert lines[3].startswith("10,001 images, 1 error, ")
 
 
-def test_no_bar_is_drawn_over_what_a_pipes_reader_shows(small_model, digits, tmp_path):
-    write_pngs(tmp_path / "a", digits[0][:20])
-    for arguments in (["predict", "--model", small_model], ["read"]):
-        with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as reader:
-            code, text = shown_on_terminal(*arguments, "a", cwd=tmp_path, stdout=reader.stdin)
-        assert code == 0
-        assert "ing: " not in text
-        with open(tmp_path / "rows", "wb") as file:
-            _, text = shown_on_terminal(*arguments, "a", cwd=tmp_path, stdout=file)
-        assert "ing: " in text
-
-
 def test_the_bar_of_a_narrow_terminal_is_not_cut_off(small_model, digits, tmp_path):
     write_images(tmp_path / "idx", digits[0])
     (tmp_path / "list").write_bytes(b"idx")

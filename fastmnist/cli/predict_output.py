@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 import click
 
 from fastmnist.cli.options import is_named
-from fastmnist.cli.terminal import ProgressBar, complain_of, may_be_shown, results_on_terminal
+from fastmnist.cli.terminal import ProgressBar, complain_of, results_on_terminal
 from fastmnist.errors import OutputError
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def open_output(options: RowOptions, model: "Model", job: dict[str, Any], n_rows
     }
     with (
         open_target(options.output, row_format, job, options.shard, resume=options.resume, part=options.part) as target,
-        ProgressBar(n_rows, "predicting", shown=n_rows != 1 and not may_be_shown(target.stream)) as bar,
+        ProgressBar(n_rows, "predicting", shown=n_rows != 1 and not target.stream.isatty()) as bar,
     ):
         yield RowOutput(target, row_format, bar)
 

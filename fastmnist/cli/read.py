@@ -11,7 +11,7 @@ from fastmnist.cli.cluster import dask_option, opened_cluster
 from fastmnist.cli.inputs import all_inputs, count_for_bar, inputs_argument, list_options
 from fastmnist.cli.options import model_option, open_model, quiet_option, threads_option
 from fastmnist.cli.predict_output import check_output, job_options, open_target
-from fastmnist.cli.terminal import ProgressBar, complain_of, may_be_shown, say
+from fastmnist.cli.terminal import ProgressBar, complain_of, say
 
 if TYPE_CHECKING:
     from fastmnist.numbers.reading import PageRead
@@ -114,9 +114,7 @@ def read(
         quiet_libraries(),
         opened_cluster(dask) as cluster,
         open_target(output, rows, job, shard, resume=resume, part=part) as target,
-        ProgressBar(
-            n_pictures, "reading", "pictures", shown=n_pictures != 1 and not may_be_shown(target.stream)
-        ) as bar,
+        ProgressBar(n_pictures, "reading", "pictures", shown=n_pictures != 1 and not target.stream.isatty()) as bar,
     ):
         for page in loaded.read_stream(paths, length=length, selection=target.selection, cluster=cluster):
             counts.add(page)

@@ -3,10 +3,9 @@
 import contextlib
 import logging
 import os
-import stat
 import sys
 from collections.abc import Iterator
-from typing import Any, BinaryIO, TextIO
+from typing import Any, TextIO
 
 import click
 
@@ -92,11 +91,6 @@ def on_terminal() -> bool:
 def results_on_terminal() -> bool:
     """Return whether stdout is a terminal: a person reads the results."""
     return sys.stdout is not None and sys.stdout.isatty()
-
-
-def may_be_shown(rows: BinaryIO) -> bool:
-    """Return whether `rows` may end on the terminal: it is one, or a pipe, whose reader may write there (`| head`)."""
-    return rows.isatty() or stat.S_ISFIFO(os.fstat(rows.fileno()).st_mode)
 
 
 @contextlib.contextmanager
