@@ -39,7 +39,8 @@ PARTS = 16  # into so many a piece is split that took its workers with it: 4,096
 class Job(Generic[Piece, Made]):
     """What the workers do.
 
-    name: of its tasks in the dashboard. model: travels once to each worker, as bytes.
+    name: of its tasks in the dashboard, which cuts names of more than 15 letters.
+    model: travels once to each worker, as bytes.
     work: a function of a module, called on a worker with the model, a piece and how many threads to use.
     split: returns a piece in up to so many parts, or itself alone. give_up: returns what stands for a piece that can't
     be split and lost every worker that it was given to.
@@ -166,7 +167,7 @@ class _Tasks(Generic[Piece, Made]):
         token = uuid.uuid4().hex
         self._keys = (f"{job.name}-{token}-{number}" for number in itertools.count())
         # A task, and not data that is scattered: the scheduler can have it made again whoever is lost.
-        self._model = submit(f"{job.name}-model-{token}", self._call, __version__, pickle.dumps(job.model))
+        self._model = submit(f"mnist-model-{token}", self._call, __version__, pickle.dumps(job.model))
 
     def task(self, piece: Piece) -> _Task[Piece]:
         payload = pickle.dumps((self._work, piece))
@@ -252,7 +253,9 @@ def _local(address: str, threads: int | None) -> Any:
     return LocalCluster(
         n_workers=n_workers,
         threads_per_worker=max(1, (threads or usable_cpus()) // n_workers),
-        preload=["fastmnist.cluster.jobs"],  # all at once, 0.3 s sooner: by the first task one would wait for another
+        preload=[
+            "fastmnist.cluster.jobs"
+        ],  # all at once: at the first task the second would begin 0.35 s after the first
         memory_limit=0,  # no limit: a worker's memory is constant
         dashboard_address="127.0.0.1:0",
         silence_logs=logging.CRITICAL,

@@ -79,7 +79,7 @@ def predict(
     n_files = _FilesPerTask()
     runs = find_runs(inputs, preprocess, selection or Selection(), n_files, model.confidences)
     orders = (_Order(rows, preprocess, probabilities, folder=_folder(rows)) for rows in runs)
-    job = Job("fastmnist-predict", replace(model), _predict, _split, _unpredicted)
+    job = Job("mnist-predict", replace(model), _predict, _split, _unpredicted)
     broken = None  # the last file whose images could not be read to the end: later runs of it would say the same
     for order, done in cluster.work_on(job, orders):
         n_files.record(order.rows, done.seconds)
@@ -108,7 +108,7 @@ def read(
     n_files = _FilesPerTask()
     runs = find_picture_runs(inputs, selection or Selection(), n_files)
     orders = (_Order(run, length=length, folder=_folder(run)) for run in runs)
-    job = Job("fastmnist-read", replace(model), _read, _split, _unread)
+    job = Job("mnist-read", replace(model), _read, _split, _unread)
     for order, done in cluster.work_on(job, orders):
         n_files.record(order.rows, done.seconds)
         yield from _present(done.made)
