@@ -75,8 +75,15 @@ def test_what_fills_no_tile_is_sparse(n_samples, n_in):
 def test_a_batch_is_dense_from_one_input_over_the_share_on(extra):
     inputs = np.zeros((16, 200), np.uint8)
     inputs.flat[: int(inputs.size * DENSE_SHARE) + extra] = 255
-    order = np.random.default_rng(1).permutation(16)
-    assert fill(inputs, order, 16)[1].is_dense.tolist() == [bool(extra)]
+    assert fill(inputs, np.arange(16), 16)[1].is_dense.tolist() == [bool(extra)]
+
+
+def test_a_batch_is_sparse_where_its_first_tile_is():
+    inputs = np.full((32, 200), 255, np.uint8)
+    inputs[:ROWS, int(200 * DENSE_SHARE) :] = 0
+    order = np.random.default_rng(1).permutation(ROWS)
+    assert fill(inputs, np.concatenate([order, np.arange(ROWS, 32)]), 32)[1].is_dense.tolist() == [False]
+    assert fill(inputs, np.concatenate([np.arange(ROWS, 32), order]), 32)[1].is_dense.tolist() == [True]
 
 
 def test_nan_is_not_zero():

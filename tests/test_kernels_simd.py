@@ -141,3 +141,15 @@ def test_the_functions_of_all_widths_have_names_of_their_own(monkeypatch):
 
     simd.by_n_registers(make, 3)
     assert len(names) == len(set(names)) == 4
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize("offset", [0, 90, 2**40, -(2**40)])
+def test_prefetch_may_ask_for_what_does_not_exist(offset, dtype):
+    @compiled
+    def run(array, offset):
+        simd.prefetch(array, offset)
+
+    array = np.arange(100).astype(dtype)
+    run(array, offset)
+    assert np.array_equal(array, np.arange(100))

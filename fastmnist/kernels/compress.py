@@ -6,7 +6,7 @@ from numba import prange
 from fastmnist.kernels.dense import fill_tiles
 from fastmnist.kernels.jit import inlined, kernel
 from fastmnist.kernels.lanes import MASK_BITS, count_bits
-from fastmnist.kernels.simd import prefetch
+from fastmnist.kernels.simd import CACHE_LINE, prefetch
 from fastmnist.kernels.sparse import fill_csc, fill_csr, nonzero_inputs
 from fastmnist.kernels.tiles import TILE_ROWS
 
@@ -14,7 +14,6 @@ from fastmnist.kernels.tiles import TILE_ROWS
 # recipes' distorted copies 0.32: no model of MNIST shall hang on which of its batches went which way.
 DENSE_SHARE = 0.4
 AHEAD = 4  # samples: shuffled ones come from anywhere in memory; waiting for 32 of them took 5 us, now 1
-CACHE_LINE = 64  # bytes
 
 
 @kernel
@@ -38,10 +37,23 @@ def _compress_batch(inputs, order, batch_size, csr, csc, tiles, batch):
 
 @inlined
 def is_dense(inputs, order, first, last):
-    """Return whether the samples `first` to `last` of `order` fill tiles, and have inputs of which few are 0."""
+    """Return whether the samples `first` to `last` of `order` fill tiles, and have inputs of which few are 0.
+
+    The first tile of them is asked first, and where it is sparse the others are not: looking twice at all samples of
+    MNIST took a quarter of the time of their lists.
+    """
     n_in, n_samples = inputs.shape[1], last - first
     if n_in % TILE_ROWS != 0 or n_samples < TILE_ROWS:
         return False
+    if count_nonzero(inputs, order, first, first + TILE_ROWS) <= DENSE_SHARE * n_in * TILE_ROWS:
+        return False
+    return count_nonzero(inputs, order, first, last) > DENSE_SHARE * n_in * n_samples
+
+
+@inlined
+def count_nonzero(inputs, order, first, last):
+    """Return how many inputs of the samples `first` to `last` of `order` are not 0."""
+    n_in = inputs.shape[1]
     n_nonzero = 0
     for sample in range(first, last):
         if sample + AHEAD < last:
@@ -49,4 +61,4 @@ def is_dense(inputs, order, first, last):
                 prefetch(inputs, order[sample + AHEAD] * n_in + column)
         for block in range(0, n_in, MASK_BITS):
             n_nonzero += count_bits(nonzero_inputs(inputs, order[sample] * n_in, block))
-    return n_nonzero > DENSE_SHARE * n_in * n_samples
+    return n_nonzero

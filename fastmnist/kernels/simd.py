@@ -19,6 +19,7 @@ MAX_REGISTERS = 8  # in a vector: eight accumulators, leaving registers for thei
 FLOAT = ir.FloatType()
 INT32, INT64 = ir.IntType(32), ir.IntType(64)
 REGISTER = ir.VectorType(FLOAT, LANES)
+CACHE_LINE = 64  # bytes
 ALIGNMENT = 4  # bytes: rows need not begin on a cache line, only on a float32
 
 
