@@ -25,6 +25,7 @@ LAYER_SIZES = [
     (1, 6, 3),  # fewer inputs than a mask has bits
     (10, 6, 5, 3),
     (63, 17, 3),
+    (70, 33, 17, 10),  # the second layer's last block of 16 rows ends beyond all layers
 ]
 if not FOREIGN:
     LAYER_SIZES += [(784, 100, 10), (784, 300, 100, 10), (64, 290, 10)]

@@ -39,13 +39,14 @@ class Layer(NamedTuple):
 def make_layers(layer_sizes):
     """Return a Layer for each pair of `layer_sizes`, and how many float32 all their parameters take."""
     layers = []
-    offset = outputs = 0
+    offset = outputs = size = 0
     for n_in, n_out in pairwise(layer_sizes):
         stride = row_stride(n_out)
         layers.append(Layer(n_in, n_out, registers_for(n_out), stride, offset, offset + n_in * stride, outputs))
+        size = max(size, offset + registers_for(n_in) * LANES * stride)
         offset += (n_in + 1) * stride
         outputs += stride
-    return layers, offset + LANES * stride  # the input gradient reads rows of the weights in blocks of 16
+    return layers, max(size, offset + LANES * stride)  # the input gradient reads rows of the weights in blocks of 16
 
 
 @inlined
