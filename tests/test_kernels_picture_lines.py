@@ -294,7 +294,7 @@ def test_pictures_of_any_shape_are_read_within_the_working_memory(shape, kind, m
 @compiled
 def run_place(digit, height, width, work, image):
     work.digit[: height * width] = digit
-    return place(work.digit, height, width, work.runs, work.changed, work.distances, image)
+    return place(work.digit, height, width, work.changed, work.distances, image)
 
 
 @pytest.mark.parametrize("shape", [(90, 70), (30, 40), (12, 9)])

@@ -27,16 +27,17 @@ STRAIGHT, DIAGONAL = np.float32(0.955), np.float32(1.3693)  # Borgefors' steps (
 
 
 @inlined
-def place(digit, height, width, runs, changed, distances, image):
+def place(digit, height, width, changed, distances, image):
     """Fill image (784,) with a digit in MNIST's form; return its stroke width in the 20x20 box, 0 where none is left.
 
-    digit (height, width) float32: 0 for paper, about 1 for full ink; it is overwritten, as are `runs`, and
-    `changed` and `distances`, which have room for more than its pixels.
+    digit (height, width) float32, with SLACK more elements: 0 for paper, about 1 for full ink. It is overwritten, as
+    are `changed` and `distances`, which have room for MARGINS times its pixels.
     """
     height, width = _cut(digit, height, width, changed)
     if height == 0:
         return 0.0
     size = max(height, width)
+    runs = changed[: len(changed) // 4 * 4].view(np.int32).reshape(-1, 4)
     stroke = stroke_width(digit, height, width, runs, distances) * BOX / size
     change = int(np.rint(abs((THICKENED if stroke < THIN else THINNED) - stroke) * size / BOX))
     has_room = (height + 2 * change + 2) * (width + 2 * change + 2) <= len(changed)  # not in a picture of few rows

@@ -195,4 +195,4 @@ def _write(work, width, ink, strokes, image):
         for x in range(new_width):
             above = np.float32(pixels[x]) - level
             line[x] = above * share if above > least and is_stroke[x] else np.float32(0)
-    return place(work.digit, strokes.bottom - strokes.top, new_width, work.runs, work.changed, work.distances, image)
+    return place(work.digit, strokes.bottom - strokes.top, new_width, work.changed, work.distances, image)
