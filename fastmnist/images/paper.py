@@ -18,7 +18,7 @@ from fastmnist.kernels.picture.plane import lay_plane
 
 Grey = npt.NDArray[np.uint8]
 
-LEAST_SIDE = 40  # pixels: a smaller picture is the digit with hardly anything around it
+LEAST_SIDE = 56  # pixels: a smaller picture is the digit with hardly anything around it (40 costs digits that fill it)
 WORKING_SIDE = 192  # the paper is found in a picture of this size at most; frames of 1 in 160 pixels must survive
 STEP = 4  # grey levels between the thresholds that are tried; divides 256
 
