@@ -135,7 +135,8 @@ class Pace:
     def __init__(self, most: int) -> None:
         """Choose between 1 and `most`."""
         self._ways = (most, 1)
-        self._seconds: dict[int, float] = {}  # threads -> seconds per unit of work, when last tried
+        self._seconds: dict[int, float] = {}  # threads -> seconds per unit of work, the better of the last two calls
+        self._last: dict[int, float] = {}  # that of the last call
         self._calls = 0  # since the last trial
 
     def choose(self) -> int:
@@ -158,5 +159,6 @@ class Pace:
         )
 
     def record(self, threads: int, seconds_per_unit: float) -> None:
-        """Tell what a call with `threads` cost."""
-        self._seconds[threads] = seconds_per_unit
+        """Tell what a call with `threads` cost. One slow call says little: something else may have run just then."""
+        self._seconds[threads] = min(seconds_per_unit, self._last.get(threads, seconds_per_unit))
+        self._last[threads] = seconds_per_unit

@@ -53,7 +53,14 @@ def test_the_slower_way_is_tried_again_and_taken_once_it_is_faster(pace):
 
 def test_the_faster_way_is_left_when_it_grows_slow(pace):
     run_pace(pace, {4: 1.0, 1: 3.0}, 5)
-    assert run_pace(pace, {4: 150.0, 1: 3.0}, 3) == [4, 1, 1]
+    assert run_pace(pace, {4: 150.0, 1: 3.0}, 4) == [4, 4, 1, 1]
+
+
+def test_one_slow_call_changes_nothing(pace):
+    run_pace(pace, {4: 1.0, 1: 3.0}, 5)
+    for _ in range(3):
+        assert run_pace(pace, {4: 150.0}, 1) == [4]
+        assert run_pace(pace, {4: 1.0}, 1) == [4]
 
 
 def test_with_one_thread_there_is_nothing_to_choose():
