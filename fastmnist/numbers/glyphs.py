@@ -21,8 +21,8 @@ def to_mnist_form(
     """
     images = np.zeros((len(glyphs), N_PIXELS), np.uint8)
     largest = int(((glyphs[:, 4] - glyphs[:, 2]) * (glyphs[:, 5] - glyphs[:, 3])).max(initial=1))
-    runs, work = np.empty((largest, 4), np.int32), np.empty((3, max(N_PIXELS, ROOM * largest) + SLACK), np.float32)
-    place_glyphs(ink, part_of, parts, seams, glyphs, runs, work, images)
+    work = np.empty((3, max(N_PIXELS, ROOM * largest) + SLACK), np.float32)
+    place_glyphs(ink, part_of, parts, seams, glyphs, work, images)
     return images.reshape(-1, *IMAGE_SHAPE)
 
 

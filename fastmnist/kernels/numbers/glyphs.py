@@ -58,12 +58,11 @@ def _measure(part_of, boxes, parts, seams, start, end, glyph):
 
 
 @serial_kernel
-def place_glyphs(ink, part_of, parts, seams, glyphs, runs, work, images):
+def place_glyphs(ink, part_of, parts, seams, glyphs, work, images):
     """Fill images (n, 784) uint8 with glyphs (n, 6) int32 in MNIST's form; one without ink stays as it is.
 
     ink: uint8 (height, width), 0 for paper, 255 for full ink. part_of: int32 (height, width), -1 for paper.
-    runs: int32 (n_pixels, 4), work: float32 (3, m + SLACK), scratch; n_pixels as many as the largest box has, m at
-    least 784, and 9 times as many.
+    work: float32 (3, m + SLACK), m at least 784, and 9 times the pixels of the largest box.
     """
     share = np.float32(1 / 255)
     for i in range(len(glyphs)):
@@ -74,7 +73,7 @@ def place_glyphs(ink, part_of, parts, seams, glyphs, runs, work, images):
             for x in range(width):
                 is_own = _is_between(part_of, parts, seams, start, end, y, left + x)
                 line[x] = ink[y, left + x] * share if is_own else np.float32(0)
-        place(work[0], bottom - top, width, runs, work[1], work[2], images[i])
+        place(work[0], bottom - top, width, work[1], work[2], images[i])
 
 
 @inlined
