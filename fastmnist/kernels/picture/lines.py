@@ -293,7 +293,7 @@ def _is_ruled(axis, left, right):
 @inlined
 def _is_underline(work, axis, left, right, line, stroke, start):
     """Return whether a line lies under all other ink, and goes on beyond it to both sides."""
-    picture, lines, path, half = work.ink, work.mask, work.row, int(np.ceil(line.thickness / 2))
+    picture, lines, path, half = work.ink, work.before, work.row, int(np.ceil(line.thickness / 2))
     length = line.last - line.first + 1
     n_found, n_blank = right.n_found + left.n_found + 1, right.n_blank + left.n_blank
     if length < UNDERLINE * axis.n_columns or n_found < UNDERLINE_FOUND * length or n_blank > UNDERLINE_BLANK * length:
