@@ -100,6 +100,8 @@ def run_lines(height, width, with_rules, work):
 
 def without_lines(picture, memory, *, with_rules=True):
     """The map of ink after its lines were taken out, and how many."""
+    for scratch in (memory.mask, memory.before, memory.spare, memory.padded, memory.lengths, memory.row):
+        scratch[:] = 1  # as the picture before has left it
     memory.ink[: picture.size] = picture.ravel()
     n = run_lines(*picture.shape, with_rules, memory)
     return memory.ink[: picture.size].reshape(picture.shape).copy(), n
