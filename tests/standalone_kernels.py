@@ -11,7 +11,6 @@ from fastmnist.kernels.jit import inlined, kernel
 from fastmnist.kernels.layout import aligned_zeros, part_bounds
 from fastmnist.kernels.matmul import (
     DEPTH_BLOCK,
-    TILE_REGISTERS,
     Matrix,
     add_product_columns,
     block_of,
@@ -20,7 +19,7 @@ from fastmnist.kernels.matmul import (
     matmul_part,
 )
 from fastmnist.kernels.simd import LANES
-from fastmnist.kernels.tiles import TILE_ROWS
+from fastmnist.kernels.tiles import TILE_REGISTERS, TILE_ROWS
 
 
 @kernel

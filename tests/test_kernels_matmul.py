@@ -7,8 +7,8 @@ from standalone_kernels import make_panels, matmul, matmul_input_gradient, matmu
 
 from fastmnist.kernels import reference
 from fastmnist.kernels.layout import registers_for
-from fastmnist.kernels.matmul import DEPTH_BLOCK, TILE_REGISTERS
-from fastmnist.kernels.tiles import TILE_ROWS
+from fastmnist.kernels.matmul import DEPTH_BLOCK
+from fastmnist.kernels.tiles import TILE_REGISTERS, TILE_ROWS
 
 COLUMNS = 16 * TILE_REGISTERS
 # (n_samples, n_in, n_out): around the ends of tiles, vectors and blocks of depth, then the networks' own.

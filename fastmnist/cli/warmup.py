@@ -22,7 +22,7 @@ def warmup() -> None:
 
     from fastmnist.inputs.batch import Batch, Predictions
     from fastmnist.kernels.cache import cache_folder
-    from fastmnist.model.network import Network
+    from fastmnist.model.network import FEW, Network
     from fastmnist.output.csv import CsvFormat
     from fastmnist.shapes import DIGITS, N_PIXELS
     from fastmnist.training.augmentation import Augmenter
@@ -33,6 +33,7 @@ def warmup() -> None:
     network = Network((N_PIXELS, 1, 10))
     pixels, labels, order = np.zeros((1, N_PIXELS), np.uint8), np.zeros(1, np.uint8), np.zeros(1, np.int64)
     _read_all_kinds()
+    network.predict(np.zeros((FEW + 1, N_PIXELS), np.uint8))  # which are shared between threads
     predictions = Predictions(Batch([b""], range(1), range(1), pixels, {}), *network.predict(pixels))
     _read_a_number(network)
     network.confidences(pixels, n_classes=10)  # the serial build: pictures that could be turned ask for it
@@ -47,6 +48,7 @@ def _read_all_kinds() -> None:
     """Read a table of pixels, a digit of 28x28 pixels, and one on a sheet that lies askew on a desk."""
     import numpy as np
 
+    from fastmnist.images.files import FEW, read_each
     from fastmnist.inputs.stream import open_stream
     from fastmnist.output.png import write_png
     from fastmnist.shapes import IMAGE_SHAPE, N_PIXELS
@@ -63,6 +65,7 @@ def _read_all_kinds() -> None:
             table.write(",".join(["0"] * N_PIXELS) + "\n")
         for _ in open_stream(paths):
             pass
+        list(read_each([os.fsencode(paths[0])] * (FEW + 1)))
 
 
 def _read_a_number(network: "Network") -> None:

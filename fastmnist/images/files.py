@@ -10,7 +10,7 @@ import numpy as np
 
 from fastmnist.errors import AnyPath, DataError, printable, reason
 from fastmnist.kernels import read_files as kernel
-from fastmnist.kernels.opaque import find_opaque
+from fastmnist.kernels.opaque import find_opaque, is_opaque
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
 FEW = 8  # files are not worth the time to compile or load a kernel
@@ -52,7 +52,8 @@ def read_each(paths: Sequence[bytes]) -> Iterator[File]:
 
 def _read_alone(path: bytes) -> File:
     try:
-        return File(read_file(path), is_opaque=False)
+        data = read_file(path)
+        return File(data, is_opaque(data))
     except DataError as error:
         return File(b"", is_opaque=False, error=error)
 
@@ -65,12 +66,12 @@ def _read_together(paths: Sequence[bytes]) -> list[File | None]:
     memory, encoded = _memory, np.frombuffer(names, np.uint8)
     name_starts, sizes = np.cumsum([0, *(len(path) + 1 for path in paths)])[:-1], np.empty(len(paths), np.int64)
     n = kernel.read_files(encoded.ctypes.data, name_starts, memory.contents, memory.status, sizes)
-    sizes, is_opaque = sizes[:n], np.empty(n, np.bool_)
+    sizes, are_opaque = sizes[:n], np.empty(n, np.bool_)
     starts = np.cumsum(np.maximum(0, sizes)) - np.maximum(0, sizes)
-    find_opaque(memory.read_only, starts, sizes, is_opaque)
+    find_opaque(memory.read_only, starts, sizes, are_opaque)
     return [
         None if size == kernel.ERROR else File(memory.contents[start : start + size].tobytes(), known)
-        for start, size, known in zip(starts.tolist(), sizes.tolist(), is_opaque.tolist(), strict=True)
+        for start, size, known in zip(starts.tolist(), sizes.tolist(), are_opaque.tolist(), strict=True)
     ]
 
 

@@ -1,7 +1,7 @@
 """The dense product of a layer and its two gradients.
 
-All three are the same loop, `add_product`: it keeps a tile of 8 rows and up to 3 vectors of the output in
-registers and adds one outer product after another. (Goto and van de Geijn 2008; 8 x 3 measured best of the
+All three are the same loop, `add_product`: it keeps a tile of 8 rows and up to 3 vectors of the output in registers
+(on AVX2 4 and 1) and adds one outer product after another. (Goto and van de Geijn 2008; 8 x 3 measured best of the
 tiles that fit 32 registers.) The gradients only walk their operands in another order.
 
 Shapes: `inputs` (n_samples, n_in), `weights` (n_in, n_out), `biases` (n_out,), `out` and `delta`
@@ -17,9 +17,8 @@ from fastmnist.kernels.jit import inlined
 from fastmnist.kernels.lanes import transpose
 from fastmnist.kernels.layout import part_bounds
 from fastmnist.kernels.simd import LANES, broadcast, by_n_registers, fma, item, load, store, zeros
-from fastmnist.kernels.tiles import TILE_ROWS, add_outer_product, as_unit, load_tile, store_tile
+from fastmnist.kernels.tiles import TILE_REGISTERS, TILE_ROWS, add_outer_product, as_unit, load_tile, store_tile
 
-TILE_REGISTERS = 3
 DEPTH_BLOCK = 128  # rows of the right operand: 128 x 3 vectors are 24 KiB, half of a first-level cache
 
 

@@ -21,7 +21,6 @@ from fastmnist.kernels.jit import inlined, kernel
 from fastmnist.kernels.layout import aligned_zeros, layer_at, part_bounds
 from fastmnist.kernels.matmul import (
     DEPTH_BLOCK,
-    TILE_REGISTERS,
     Matrix,
     add_product,
     add_product_columns,
@@ -34,7 +33,7 @@ from fastmnist.kernels.matmul import (
 from fastmnist.kernels.sgd import StepScalars, step_rows, without_decay
 from fastmnist.kernels.simd import LANES, MAX_REGISTERS, add, load, store, zeros
 from fastmnist.kernels.sparse import CSC, CSR, step_csc_gradient
-from fastmnist.kernels.tiles import TILE_ROWS
+from fastmnist.kernels.tiles import TILE_REGISTERS, TILE_ROWS
 
 
 class Batches(NamedTuple):

@@ -13,14 +13,13 @@ from fastmnist.kernels import inference, jit
 from fastmnist.kernels.forward import Parameters
 from fastmnist.kernels.lanes import MASK_BITS
 from fastmnist.kernels.layout import aligned_zeros, make_layers
-from fastmnist.kernels.tiles import TILE_ROWS
 from fastmnist.shapes import MAX_CLASSES
 
 Float32 = NDArray[np.float32]
 Uint8 = NDArray[np.uint8]
 Order = NDArray[np.int64]
 
-FEW = TILE_ROWS  # samples are not shared between threads: halves of a tile take as long as a whole one
+FEW = 8  # samples are not shared between threads: halves of a tile take as long as a whole one
 
 NO_VELOCITIES: Float32 = np.zeros(0, np.float32)
 
