@@ -3,12 +3,11 @@
 import numpy as np
 from numba import prange
 
-from fastmnist.kernels.dense import fill_tiles
+from fastmnist.kernels.dense import DENSE_ROWS, fill_tiles
 from fastmnist.kernels.jit import inlined, kernel
 from fastmnist.kernels.lanes import MASK_BITS, count_bits
 from fastmnist.kernels.simd import CACHE_LINE, prefetch
 from fastmnist.kernels.sparse import fill_csc, fill_csr, nonzero_inputs
-from fastmnist.kernels.tiles import TILE_ROWS
 
 # Of inputs that are not 0. Tiles are faster from about 0.3 on, but sum in another order. MNIST batches reach 0.27, the
 # recipes' distorted copies 0.32: no model of MNIST shall hang on which of its batches went which way.
@@ -43,9 +42,9 @@ def is_dense(inputs, order, first, last):
     MNIST took a quarter of the time of their lists.
     """
     n_in, n_samples = inputs.shape[1], last - first
-    if n_in % TILE_ROWS != 0 or n_samples < TILE_ROWS:
+    if n_in % DENSE_ROWS != 0 or n_samples < DENSE_ROWS:
         return False
-    if count_nonzero(inputs, order, first, first + TILE_ROWS) <= DENSE_SHARE * n_in * TILE_ROWS:
+    if count_nonzero(inputs, order, first, first + DENSE_ROWS) <= DENSE_SHARE * n_in * DENSE_ROWS:
         return False
     return count_nonzero(inputs, order, first, last) > DENSE_SHARE * n_in * n_samples
 

@@ -1,4 +1,4 @@
-"""The first layer of batches with few zeros, in tiles of 8 rows as matmul.py's.
+"""The first layer of batches with few zeros, in tiles of 8 rows.
 
 sparse.py loads an index, a value and a row of the weights for each non-zero input of each sample: 20 to 30 % of the
 machine's peak. Where few inputs are 0, whole tiles are faster, zeros and all: 8 samples in the forward pass, 8 inputs
@@ -18,8 +18,9 @@ from fastmnist.kernels.lanes import MASK_BITS, lowest_bit, nonzero_bits
 from fastmnist.kernels.sgd import step_panels
 from fastmnist.kernels.simd import LANES, add, broadcast, by_n_registers, fma, item, load, load_panels, store, zeros
 from fastmnist.kernels.sparse import nonzero_inputs
-from fastmnist.kernels.tiles import TILE_ROWS, as_unit
+from fastmnist.kernels.tiles import as_unit
 
+DENSE_ROWS = 8  # of a tile: as many as a byte of flags has bits
 DENSE_REGISTERS = 2  # the forward pass of 32 samples reaches 96 % of the peak with tiles of 8 x 2, 76 % with 8 x 3
 
 
@@ -36,8 +37,8 @@ def make_tiles(n_samples, n_in, batch_size):
     n_batches = -(-n_samples // batch_size)
     return Tiles(
         np.zeros(n_batches, np.bool_),
-        np.empty((n_batches, -(-batch_size // TILE_ROWS), -(-n_in // MASK_BITS) * MASK_BITS), np.uint8),
-        np.empty((n_batches, n_in // TILE_ROWS, -(-batch_size // MASK_BITS) * MASK_BITS), np.uint8),
+        np.empty((n_batches, -(-batch_size // DENSE_ROWS), -(-n_in // MASK_BITS) * MASK_BITS), np.uint8),
+        np.empty((n_batches, n_in // DENSE_ROWS, -(-batch_size // MASK_BITS) * MASK_BITS), np.uint8),
     )
 
 
@@ -49,13 +50,13 @@ def fill_tiles(inputs, order, first, last, batch, csr, tiles):
     needs them.
     """
     n_in = inputs.shape[1]
-    n_tiled = (last - first) // TILE_ROWS * TILE_ROWS
+    n_tiled = (last - first) // DENSE_ROWS * DENSE_ROWS
     tiles.inputs[batch] = 0
     tiles.samples[batch] = 0
     for sample in range(last - first):
         row, place = order[first + sample] * n_in, np.uint64((first + sample) * (n_in + 1))
         csr.starts[first + sample], csr.ends[first + sample] = place, place + np.uint64(n_in)
-        flags = tiles.inputs[batch, sample // TILE_ROWS]
+        flags = tiles.inputs[batch, sample // DENSE_ROWS]
         for column in range(n_in):
             value = item(inputs, row + column)
             csr.data[place + np.uint64(column)] = as_unit(value)
@@ -65,9 +66,9 @@ def fill_tiles(inputs, order, first, last, batch, csr, tiles):
                 csr.indices[place + np.uint64(column)] = column
         for block in range(0, n_in, MASK_BITS):
             mask = nonzero_inputs(inputs, row, block)
-            for column in range(block, min(block + MASK_BITS, n_in), TILE_ROWS):
-                tiles.samples[batch, column // TILE_ROWS, sample] = mask & np.uint64(255)
-                mask >>= np.uint64(TILE_ROWS)
+            for column in range(block, min(block + MASK_BITS, n_in), DENSE_ROWS):
+                tiles.samples[batch, column // DENSE_ROWS, sample] = mask & np.uint64(255)
+                mask >>= np.uint64(DENSE_ROWS)
 
 
 @functools.cache
@@ -109,7 +110,7 @@ def _make_add_tile_product(lanes):
     def add_tile_product(flags, place, depth, left, right, step, out):
         """Add to `lanes` outputs of 8 samples the product of their inputs and the weights."""
         tile = tile_product(flags, place, depth, left, right, step)
-        for row in range(TILE_ROWS):
+        for row in range(DENSE_ROWS):
             offset = out.offset + row * out.row_step
             store(out.array, offset, add(load(out.array, offset, lanes), tile[row]))
 
@@ -125,7 +126,7 @@ def _make_step_tile_gradient(lanes):
         The weights and their velocities lie in panels of 16 columns, `step` elements apart.
         """
         tile = tile_product(flags, place, depth, left, right, LANES)
-        for row in range(TILE_ROWS):
+        for row in range(DENSE_ROWS):
             step_panels(panels, velocities, offset + row * LANES, step, tile[row], scalars, lanes)
 
     return step_tile_gradient

@@ -8,14 +8,13 @@ from typing import NamedTuple
 import numpy as np
 
 from fastmnist.kernels.activations import relu_rows
-from fastmnist.kernels.dense import DENSE_REGISTERS, add_tile_product
+from fastmnist.kernels.dense import DENSE_REGISTERS, DENSE_ROWS, add_tile_product
 from fastmnist.kernels.jit import inlined
 from fastmnist.kernels.lanes import MASK_BITS
 from fastmnist.kernels.layout import layer_at, part_bounds
 from fastmnist.kernels.matmul import Matrix, fill_rows, matmul_part, n_chunks
 from fastmnist.kernels.simd import LANES, MAX_REGISTERS
 from fastmnist.kernels.sparse import add_csr_product, add_masked_product
-from fastmnist.kernels.tiles import TILE_ROWS
 
 # Rows of the first layer's weights that stay in the first-level cache for all samples of a batch. It must not depend
 # on the number of threads: where the blocks end decides in which order a sum is taken.
@@ -75,7 +74,7 @@ def forward_tiles(parameters, panels, csr, flags, sample, n_samples, cursors, ac
     The samples that fill no tile go by the CSR.
     """
     layer = layer_at(parameters.layout, 0)
-    n_tiled, column = n_samples // TILE_ROWS * TILE_ROWS, first * LANES
+    n_tiled, column = n_samples // DENSE_ROWS * DENSE_ROWS, first * LANES
     biases = layer.biases + column
     fill_rows(last - first, activations, column, layer.stride, n_tiled, parameters.values, biases)
     chunks = n_chunks(last - first, DENSE_REGISTERS)
@@ -83,10 +82,10 @@ def forward_tiles(parameters, panels, csr, flags, sample, n_samples, cursors, ac
         begin, end = part_bounds(last - first, chunk, chunks)
         column = (first + begin) * LANES
         weights = Matrix(panels, column * layer.n_in, LANES, 1)
-        for row in range(0, n_tiled, TILE_ROWS):
+        for row in range(0, n_tiled, DENSE_ROWS):
             inputs = Matrix(csr.data, csr.starts[sample + row], layer.n_in + 1, 1)
             out = Matrix(activations, row * layer.stride + column, layer.stride, 1)
-            place = row // TILE_ROWS * flags.shape[1]
+            place = row // DENSE_ROWS * flags.shape[1]
             add_tile_product(end - begin, flags, place, layer.n_in, inputs, weights, layer.n_in * LANES, out)
     rest = activations[n_tiled * layer.stride :]
     forward_csr(parameters, panels, csr, sample + n_tiled, n_samples - n_tiled, cursors, rest, first, last)

@@ -15,7 +15,7 @@ import numpy as np
 from numba import prange
 
 from fastmnist.kernels.activations import argmax, output_delta_row, relu_gradient_rows
-from fastmnist.kernels.dense import DENSE_REGISTERS, Tiles, step_tile_gradient
+from fastmnist.kernels.dense import DENSE_REGISTERS, DENSE_ROWS, Tiles, step_tile_gradient
 from fastmnist.kernels.forward import Parameters, apply_relu, forward_csr, forward_later, forward_tiles, outputs_matrix
 from fastmnist.kernels.jit import inlined, kernel
 from fastmnist.kernels.layout import aligned_zeros, layer_at, part_bounds
@@ -253,11 +253,11 @@ def step_first_dense(training, batch, n_samples, part):
         begin, end = part_bounds(last - first, chunk, chunks)
         column = (first + begin) * LANES
         delta = Matrix(workspace.deltas, column, layer.stride, 1)
-        for row in range(0, layer.n_in, TILE_ROWS):
+        for row in range(0, layer.n_in, DENSE_ROWS):
             step_tile_gradient(
                 end - begin,
                 flags,
-                row // TILE_ROWS * flags.shape[1],
+                row // DENSE_ROWS * flags.shape[1],
                 n_samples,
                 Matrix(batches.csr.data, start + row, 1, layer.n_in + 1),
                 delta,
