@@ -25,7 +25,10 @@ def signatures():
                     count[name, build] = len(function.signatures)
     return count
 
-NAMES = "read", "read_files", "find_opaque", "lay_plane", "find_seams", "place_glyphs", "find_best_way"
+NAMES = (
+    "read", "read_files", "find_opaque", "lay_plane",
+    "find_seams", "place_glyphs", "place_in_context", "find_best_way",
+)
 warmup.callback()
 before = signatures()
 assert [before[name, ""] for name in NAMES] == [1] * len(NAMES)

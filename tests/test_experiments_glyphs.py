@@ -27,7 +27,7 @@ def test_what_is_named_a_digit_looks_like_it_and_the_others_do_not(some, model):
     found = [glyphs.glyphs_of(number, *some) for number in range(60)]
     images, names = (np.concatenate(each) for each in zip(*found, strict=True))
     is_digit = names < glyphs.NO_DIGIT
-    read = model.network.probabilities_of_few(np.ascontiguousarray(images)).argmax(axis=1)
+    read = model.for_pieces.probabilities(np.ascontiguousarray(images)).argmax(axis=1)
     assert set(names) == set(range(11))
     assert (read[is_digit] == names[is_digit]).mean() > 0.85
     assert 0.5 < is_digit.sum() / (~is_digit).sum() < 1.2

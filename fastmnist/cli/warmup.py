@@ -69,14 +69,14 @@ def _read_all_kinds() -> None:
 
 
 def _read_a_number(network: "Network") -> None:
-    """Read a row of two bars, one of them wide enough to be cut."""
+    """Read a row of a bar and two that touch, which are cut."""
     import numpy as np
 
     from fastmnist.numbers.reading import Readers, read_numbers
     from fastmnist.shapes import DIGITS
 
     page = np.full((80, 160), 255, np.uint8)
-    page[20:60, 30:36] = page[20:60, 60:90] = 0
+    page[20:60, 30:36] = page[20:60, 60:66] = page[20:60, 84:90] = page[39:41, 66:84] = 0
 
     def probabilities(images: Any) -> Any:
         return np.pad(network.probabilities_of_few(images), ((0, 0), (0, 1)))
