@@ -10,7 +10,7 @@ import numpy as np
 from fastmnist.model.network import Float32, Network, Uint8
 
 LOWEST, HIGHEST = 0.05, 20.0  # where every sample is right, the best temperature would be 0
-NO_DIGIT_SHARE = 0.2  # of the images that a model is shown: most people show it digits
+NO_DIGIT_SHARE = 0.15  # of the images that a model is shown: most people show it digits (see docs/accuracy.md)
 _HALVINGS = 60  # of the range's logarithm: as exact as a float64 is
 
 
@@ -47,7 +47,7 @@ def calibrated(network: Network, temperature: float) -> Network:
 
 
 def expecting_few_of_no_digit(network: Network, share: float) -> Network:
-    """Return a network that expects one image in 5 to be no digit, where `share` of those it learnt from were.
+    """Return a network that expects NO_DIGIT_SHARE of the images to be no digit, where `share` of those it learnt from were.
 
     The prior odds are in the bias of its last output (Saerens, Latinne and Decaestecker 2002, Adjusting the Outputs of
     a Classifier to New a Priori Probabilities, section 2.2). It then learns what no digit is from as many images as

@@ -33,7 +33,7 @@ class Weights(NamedTuple):
     per_gap: float = 6.481  # for a gap within a glyph, as wide as digits are high
     low: float = 20.0  # for a low glyph, times the square of what it lacks to
     height: float = 0.69  # of the digits' height
-    none: float = 0.673  # for a piece of ink as a digit, beside what the network says: most pieces are none
+    none: float = 1.168  # for a piece of ink as a digit, beside what the network says: most pieces are none
     unknown: float = 0.6  # for a glyph that is no digit
     left_out: float = 0.58  # for a mark
 
