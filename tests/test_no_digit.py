@@ -313,7 +313,7 @@ def test_a_model_expects_few_images_of_no_digit():
         expecting[count] = model_of(run)
         trained_bias = run.training.network.biases(1)
         shift = expecting[count].trained.biases(1) - trained_bias
-        np.testing.assert_allclose(shift, [0, 0, np.log(0.2 / 0.8) - np.log(count / 60)], rtol=1e-5)
+        np.testing.assert_allclose(shift, [0, 0, np.log(0.15 / 0.85) - np.log(count / 60)], rtol=1e-5)
         assert (before != run.training.network.parameters).any()
         np.testing.assert_array_equal(run.model().trained.parameters, expecting[count].trained.parameters)
 
