@@ -23,6 +23,7 @@ from fastmnist.images.decode import decode_picture
 from fastmnist.numbers import ways as ways_module
 from fastmnist.numbers.reading import UNKNOWN, Readers, find_numbers, ways_of
 from fastmnist.numbers.ways import Ways, Weights, best_way, with_doubt
+from fastmnist.reading import readers_of
 
 SETS = {"clear": 500, "touching": 500, "paper": 250, "ruled": 250}
 # What a share of right ones is worth, and one of letters that are read as a digit.
@@ -104,9 +105,7 @@ def main() -> None:
     arguments = parser.parse_args()
     pixels, labels = open_dataset(arguments.data).load("train")[:2]
     digits = rows.Digits(pixels[-HELD_OUT:].reshape(-1, SIDE, SIDE), labels[-HELD_OUT:])
-    model = fastmnist.load("shipped")
-    of_pieces = model.for_pieces
-    readers = Readers(model.probabilities, of_pieces.probabilities if of_pieces else None)
+    readers = readers_of(fastmnist.load("shipped"))
     drawn = {
         name: [
             lines_of(decode_picture(row.rendering.content, b"drawn"), row.lines[0], readers)

@@ -94,12 +94,17 @@ def _reader(model: Model, length: Length) -> _Reader:
     return partial(_read, model, both)
 
 
+def readers_of(model: Model) -> Readers:
+    """Return who reads glyphs for a model: itself, and for pieces the package's network where it has its classes."""
+    of_pieces = model.for_pieces
+    return Readers(model.probabilities, of_pieces.probabilities if of_pieces else None)
+
+
 def _read(
     model: Model, length: tuple[int, int] | None, grey: Grey, in_colour: Callable[[], Grey | None]
 ) -> list[Number]:
     """Return the numbers on a page; those that its colours show where its greys show none. Raises DataError."""
-    of_pieces = model.for_pieces
-    readers = Readers(model.probabilities, of_pieces.probabilities if of_pieces else None)
+    readers = readers_of(model)
     numbers = read_numbers(grey, readers, model.class_names, length)
     if not numbers and (contrast := in_colour()) is not None:
         numbers = read_numbers(contrast, readers, model.class_names, length)

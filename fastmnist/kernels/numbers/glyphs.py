@@ -100,11 +100,18 @@ def place_in_context(ink, part_of, parts, seams, glyphs, others, images):
             from_y, to_y = max(0.0, first_y + row * step), min(float(height), first_y + (row + 1) * step)
             for column in range(SIDE):
                 from_x, to_x = max(0.0, first_x + column * step), min(float(width), first_x + (column + 1) * step)
-                total = 0.0
-                for y in range(int(from_y), int(np.ceil(to_y))):
-                    covered = min(to_y, y + 1.0) - max(from_y, float(y))
-                    for x in range(int(from_x), int(np.ceil(to_x))):
-                        if ink[y, x] > 0:
-                            share = 1.0 if _is_between(part_of, parts, seams, start, end, y, x) else others
-                            total += share * ink[y, x] * covered * (min(to_x, x + 1.0) - max(from_x, float(x)))
-                images[i, row * SIDE + column] = np.uint8(np.rint(total / (step * step)))
+                seen = _ink_within(ink, part_of, parts, seams, start, end, others, from_y, to_y, from_x, to_x)
+                images[i, row * SIDE + column] = np.uint8(np.rint(seen / (step * step)))
+
+
+@inlined
+def _ink_within(ink, part_of, parts, seams, start, end, others, from_y, to_y, from_x, to_x):
+    """Return the sum of the ink in a rectangle of pixels and parts of pixels; of others' ink the share `others`."""
+    total = 0.0
+    for y in range(int(from_y), int(np.ceil(to_y))):
+        covered = min(to_y, y + 1.0) - max(from_y, float(y))
+        for x in range(int(from_x), int(np.ceil(to_x))):
+            if ink[y, x] > 0:
+                share = 1.0 if _is_between(part_of, parts, seams, start, end, y, x) else others
+                total += share * ink[y, x] * covered * (min(to_x, x + 1.0) - max(from_x, float(x)))
+    return total
