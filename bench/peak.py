@@ -39,7 +39,7 @@ class Peak:
 
 def measure_peak(repeats: int) -> Peak:
     """Measure all three."""
-    sums = aligned_zeros(n_threads() * WIDTH * LANES)
+    sums = aligned_zeros(n_threads() * BLOCK)
     # How many independent sums fill the units differs from processor to processor.
     flops = max(_flops(width, sums, repeats) for width in (4, 6, 8))
     n = MEGABYTES * 2**20 // 4
@@ -57,8 +57,8 @@ def _flops(width: int, sums: Any, repeats: int) -> float:
 @by_n_registers(WIDTH)
 def _chain(n_registers: int, n: int, sums: Any, offset: int) -> None:
     """Do n multiply-adds with each of `n_registers`; nothing else is touched on the way."""
-    total = load_panels(sums, offset, LANES, n_registers, WIDTH * LANES)
-    factor = broadcast(np.float32(0.5), WIDTH * LANES)
+    total = load_panels(sums, offset, LANES, n_registers, BLOCK)
+    factor = broadcast(np.float32(0.5), BLOCK)
     for _ in range(n):
         total = fma(total, factor, factor)
     store_panels(sums, offset, LANES, n_registers, total)
@@ -67,7 +67,7 @@ def _chain(n_registers: int, n: int, sums: Any, offset: int) -> None:
 @kernel
 def _multiply(width: int, n: int, sums: Any, n_parts: int) -> None:
     for part in prange(n_parts):
-        _chain(width, n, sums, np.intp(part) * WIDTH * LANES)
+        _chain(width, n, sums, np.intp(part) * BLOCK)
 
 
 @kernel

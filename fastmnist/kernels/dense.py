@@ -65,7 +65,7 @@ def fill_tiles(inputs, order, first, last, batch, csr, tiles):
             for column in range(n_in + 1):
                 csr.indices[place + np.uint64(column)] = column
         for block in range(0, n_in, MASK_BITS):
-            mask = nonzero_inputs(inputs, row, block)
+            mask = nonzero_inputs(inputs, n_in, row, block)
             for column in range(block, min(block + MASK_BITS, n_in), DENSE_ROWS):
                 tiles.samples[batch, column // DENSE_ROWS, sample] = mask & np.uint64(255)
                 mask >>= np.uint64(DENSE_ROWS)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastmnist.kernels.jit import inlined
-from fastmnist.kernels.lanes import MASK_BITS, lowest_bit, nonzero_bits
+from fastmnist.kernels.lanes import MASK_BITS, count_bits, lowest_bit, nonzero_bits
 from fastmnist.kernels.sgd import prefetch_panels, step_panels
 from fastmnist.kernels.simd import (
     CACHE_LINE,
@@ -90,13 +90,13 @@ def make_csc(n_samples, n_in, batch_size):
 
 
 @inlined
-def nonzero_inputs(inputs, row, block):
+def nonzero_inputs(inputs, n_in, row, block):
     """Return a mask of the non-zero ones of 64 inputs of one sample, from `block` on; those it does not have are 0.
 
-    `row` is where the sample begins. The 64 numbers that are loaded always lie inside the array: they begin earlier
-    where it, or the row, ends sooner, and the mask is shifted. Of a row of fewer than 64, they go on in the next one.
+    `row` is where the sample's `n_in` inputs begin. The 64 numbers that are loaded always lie inside the array: they
+    begin earlier where it, or the row, ends sooner, and the mask is shifted. Of a row of fewer than 64, they go on in
+    the next one.
     """
-    n_in = inputs.shape[1]
     first = row + block
     if block + MASK_BITS <= n_in:
         return nonzero_bits(inputs, first)
@@ -105,6 +105,17 @@ def nonzero_inputs(inputs, row, block):
     if n_in < MASK_BITS:
         mask &= (np.uint64(1) << np.uint64(n_in)) - np.uint64(1)
     return mask
+
+
+@inlined
+def count_nonzero(inputs, n_samples, n_in):
+    """Return how many inputs, a Matrix (n_samples, n_in), are not 0."""
+    n_nonzero = 0
+    for sample in range(n_samples):
+        for block in range(0, n_in, MASK_BITS):
+            row = inputs.offset + sample * inputs.row_step
+            n_nonzero += count_bits(nonzero_inputs(inputs.array, n_in, row, block))
+    return n_nonzero
 
 
 @inlined
@@ -127,7 +138,7 @@ def fill_csr(inputs, order, first, last, csr):
         for block in range(0, n_in, MASK_BITS):
             for line in range(block, block + MASK_BITS, CACHE_LINE // inputs.itemsize):
                 prefetch(inputs, next_row + line)
-            mask = nonzero_inputs(inputs, row, block)
+            mask = nonzero_inputs(inputs, n_in, row, block)
             while mask != 0:
                 column = block + lowest_bit(mask)
                 mask &= mask - np.uint64(1)
@@ -209,23 +220,22 @@ def add_csr_product(n_registers, csr, n_samples, panels, offset, step, last_colu
 
 
 @by_n_registers(MAX_REGISTERS)
-def add_masked_product(n_registers, inputs, order, first, n_samples, block, weights, offset, stride, out, out_offset):
+def add_masked_product(n_registers, inputs, n_samples, n_in, block, weights, offset, stride, out, out_offset):
     """Add to `n_registers` of the outputs of each sample the product of 64 of its inputs and the weights.
 
-    The same without compression, for inputs that are used once: 25 % faster there. The samples are those of
-    `order` from `first` on, the inputs those from `block` on.
+    The same without compression, for inputs that are used once: 25 % faster there. They are those from `block` on, in
+    a Matrix (n_samples, n_in).
     """
-    n_in = inputs.shape[1]
     for sample in range(n_samples):
-        row = order[first + sample] * n_in
-        mask = nonzero_inputs(inputs, row, block)
+        row = inputs.offset + sample * inputs.row_step
+        mask = nonzero_inputs(inputs.array, n_in, row, block)
         if mask != 0:
             place = out_offset + sample * stride
             total = load_panels(out, place, LANES, n_registers, WIDE)
             while mask != 0:
                 column = block + lowest_bit(mask)
                 mask &= mask - np.uint64(1)
-                value = broadcast(as_unit(item(inputs, row + column)), WIDE)
+                value = broadcast(as_unit(item(inputs.array, row + column)), WIDE)
                 total = fma(value, load_panels(weights, offset + column * stride, LANES, n_registers, WIDE), total)
             store_panels(out, place, LANES, n_registers, total)
 
