@@ -9,7 +9,7 @@ import numpy as np
 from bench.checks import check_labels
 from bench.load import undisturbed
 from bench.machine import NOT_INSTALLED
-from bench.peers import numpy_infer, onnx_runtime, pytorch_infer, pytorch_model_file
+from bench.peers import numpy_infer, onnx_runtime, openvino_infer, pytorch_infer, pytorch_model_file
 from bench.peers.common import Bytes, Parameters
 from bench.processes import PeerProcess
 from bench.settings import Settings, WrongResultError, mnist
@@ -38,6 +38,7 @@ class Peer:
 
 NUMPY = Peer("NumPy float32", numpy_infer.Predictor, all_cores=True)
 PYTORCH = Peer("PyTorch", pytorch_infer.Predictor)
+OPENVINO = Peer("OpenVINO in float32, batches of 2000", openvino_infer.Predictor, 1.6, 2000)
 
 
 def run(settings: Settings) -> Iterator[Table]:
@@ -48,12 +49,21 @@ def run(settings: Settings) -> Iterator[Table]:
         sizes = "-".join(map(str, network.layer_sizes))
         table = Table(f"Inference {sizes} from uint8, {len(digits.pixels):,} images")
         onnx = Peer(f"ONNX Runtime, batches of {batch_size}", onnx_runtime.Predictor, goal, batch_size)
-        for peer in (NUMPY,) if settings.smoke else (onnx, PYTORCH, NUMPY):
-            for _ in undisturbed(table, settings):
-                _compare(network, digits.pixels, peer, table, settings)
+        _compare_all(network, digits.pixels, (onnx, OPENVINO, PYTORCH, NUMPY), table, settings)
         yield table
     if not settings.smoke:
+        table = Table(f"Inference of the shipped model from uint8, {len(digits.test_pixels):,} images")
+        onnx = Peer("ONNX Runtime, batches of 256", onnx_runtime.Predictor, 3, 256)
+        _compare_all(load_model(SHIPPED).network, digits.test_pixels, (onnx, OPENVINO), table, settings)
+        yield table
         yield _model_file(digits.test_pixels)
+
+
+def _compare_all(network: Network, pixels: Bytes, peers: tuple[Peer, ...], table: Table, settings: Settings) -> None:
+    """Add a row for each peer, in a smoke run for NumPy alone."""
+    for peer in (NUMPY,) if settings.smoke else peers:
+        for _ in undisturbed(table, settings):
+            _compare(network, pixels, peer, table, settings)
 
 
 def _model_file(pixels: Bytes) -> Table:

@@ -21,6 +21,7 @@ PACKAGES = (
     "scikit-learn",
     "onnx",
     "onnxruntime",
+    "openvino",
     "pillow",
 )
 

@@ -1,6 +1,5 @@
 """What this machine can do at most: multiplications in registers, and bytes from memory."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +9,18 @@ from numba import prange
 from bench.timing import measure
 from fastmnist.kernels.jit import inlined, kernel, n_threads
 from fastmnist.kernels.layout import aligned_zeros, part_bounds
-from fastmnist.kernels.simd import LANES, add, broadcast, by_n_registers, fma, load, store, zeros
+from fastmnist.kernels.simd import (
+    LANES,
+    add,
+    broadcast,
+    by_n_registers,
+    fma,
+    load,
+    load_panels,
+    store,
+    store_panels,
+    zeros,
+)
 
 CHAIN = 10_000_000  # fma one after another
 MEGABYTES = 256  # of each array that is streamed: far more than any cache holds
@@ -29,7 +39,7 @@ class Peak:
 
 def measure_peak(repeats: int) -> Peak:
     """Measure all three."""
-    sums = aligned_zeros(n_threads() * WIDTH * LANES)
+    sums = aligned_zeros(n_threads() * BLOCK)
     # How many independent sums fill the units differs from processor to processor.
     flops = max(_flops(width, sums, repeats) for width in (4, 6, 8))
     n = MEGABYTES * 2**20 // 4
@@ -44,25 +54,20 @@ def _flops(width: int, sums: Any, repeats: int) -> float:
     return 2 * CHAIN * width * LANES * n_threads() / timing.min
 
 
-def _make_chain(lanes: int) -> Callable[..., None]:
-    def chain(n: int, sums: Any, offset: int) -> None:
-        """Do n multiply-adds with `lanes` lanes; nothing but registers is touched on the way."""
-        total = load(sums, offset, lanes)
-        factor = broadcast(np.float32(0.5), lanes)
-        for _ in range(n):
-            total = fma(total, factor, factor)
-        store(sums, offset, total)
-
-    return chain
-
-
-_chain = by_n_registers(_make_chain, WIDTH)
+@by_n_registers(WIDTH)
+def _chain(n_registers: int, n: int, sums: Any, offset: int) -> None:
+    """Do n multiply-adds with each of `n_registers`; nothing else is touched on the way."""
+    total = load_panels(sums, offset, LANES, n_registers, BLOCK)
+    factor = broadcast(np.float32(0.5), BLOCK)
+    for _ in range(n):
+        total = fma(total, factor, factor)
+    store_panels(sums, offset, LANES, n_registers, total)
 
 
 @kernel
 def _multiply(width: int, n: int, sums: Any, n_parts: int) -> None:
     for part in prange(n_parts):
-        _chain(width, n, sums, np.intp(part) * WIDTH * LANES)
+        _chain(width, n, sums, np.intp(part) * BLOCK)
 
 
 @kernel

@@ -7,7 +7,7 @@ from kernel_builds import FOREIGN, ROUNDING, WAYS, garbage, normal, sparse_pixel
 
 from fastmnist.kernels import reference
 from fastmnist.kernels.forward import Parameters
-from fastmnist.kernels.inference import BLOCK, classify, make_workspace
+from fastmnist.kernels.inference import BLOCK, SPARSE_SHARE, classify, make_workspace
 from fastmnist.model.network import NO_VELOCITIES, Network, pad_inputs
 
 LAYER_SIZES = [
@@ -50,7 +50,7 @@ def run(network, inputs, n_logits, n_probabilities):
             garbage(n_samples, n_probabilities),
         )
         workspace = make_workspace(network.layers, n_parts)
-        getattr(classify, build)(parameters, padded, np.arange(n_samples), workspace, *outputs, n_parts)
+        getattr(classify, build)(parameters, padded, workspace, *outputs, n_parts)
         filled.append(outputs)
     assert all(copy.tobytes() == one.tobytes() for way in filled for copy, one in zip(way, filled[0], strict=True))
     return filled[0]
@@ -124,6 +124,18 @@ def test_no_samples():
 def test_blank_and_full_images(value):
     network = random_network((100, 17, 10))
     assert_equals_oracle(network, np.full((3, 100), value, np.uint8))
+
+
+def test_a_sample_gives_the_same_bytes_among_samples_with_few_active_units_and_with_many():
+    network = random_network((100, 200, 70, 10))
+    network.biases(0)[:] = -1e-6  # no unit is active where all pixels are 0
+    inputs = np.zeros((2 * BLOCK, 100), np.uint8)
+    inputs[0] = inputs[BLOCK:] = make_inputs(1, 100)
+    is_active = reference.forward(*parameters_of(network), inputs)[0] > 0
+    assert is_active[:BLOCK].mean() < SPARSE_SHARE < is_active[BLOCK:].mean()
+    logits = run_logits(network, inputs)
+    assert logits[0].tobytes() == logits[BLOCK].tobytes()
+    assert_equals_oracle(network, inputs)
 
 
 def test_a_sample_gives_the_same_bytes_wherever_it_stands():

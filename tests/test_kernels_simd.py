@@ -33,19 +33,20 @@ def test_panels_are_loaded_and_stored_register_by_register(width):
     lanes = LANES * width
 
     @compiled
-    def copy(source, offset, step, target, target_offset, target_step):
-        vector = simd.load_panels(source, offset, step, lanes)
-        simd.store_panels(target, target_offset, target_step, vector)
+    def copy(n_registers, source, offset, step, target, target_offset, target_step):
+        vector = simd.load_panels(source, offset, step, n_registers, lanes)
+        simd.store_panels(target, target_offset, target_step, n_registers, vector)
 
     step, target_step = 3 * LANES, 2 * LANES + 1
-    source = random_floats(2 + width * step)
-    actual = np.full(1 + width * target_step, 7, np.float32)
-    expected = actual.copy()
-    for register in range(width):
-        lane, target_lane = 2 + register * step, 1 + register * target_step
-        expected[target_lane : target_lane + LANES] = source[lane : lane + LANES]
-    copy(source, 2, step, actual, 1, target_step)
-    assert (actual == expected).all()
+    for n_registers in range(1, width + 1):
+        source = random_floats(2 + (n_registers - 1) * step + LANES)  # and no more
+        actual = np.full(1 + width * target_step, 7, np.float32)
+        expected = actual.copy()
+        for register in range(n_registers):
+            lane, target_lane = 2 + register * step, 1 + register * target_step
+            expected[target_lane : target_lane + LANES] = source[lane : lane + LANES]
+        copy(n_registers, source, 2, step, actual, 1, target_step)
+        assert (actual == expected).all()
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -108,38 +109,32 @@ def test_where_positive_leaves_out_zeros_and_keeps_nan():
 
 
 @pytest.mark.parametrize("max_width", [1, 3, 8])
-def test_by_width_runs_the_function_of_its_width(max_width):
-    def make(lanes):
-        def tell(out):
-            out[0] = lanes
-
-        return tell
-
-    dispatch = simd.by_n_registers(make, max_width)
+def test_by_n_registers_runs_the_function_with_each_number_of_them(max_width):
+    @simd.by_n_registers(max_width)
+    def tell(n_registers, out):
+        out[0] = n_registers
 
     @compiled
     def run(width, out):
-        dispatch(width, out)
+        tell(width, out)
 
     out = np.zeros(1, np.int64)
     for width in range(1, max_width + 1):
         run(width, out)
-        assert out[0] == LANES * width
+        assert out[0] == width
 
 
 def test_vectors_of_equal_lanes_are_one_type():
     assert simd.Vector(16) == simd.Vector(16) != simd.Vector(32)
 
 
-def test_the_functions_of_all_widths_have_names_of_their_own(monkeypatch):
+def test_the_two_functions_of_by_n_registers_have_names_of_their_own(monkeypatch):
     """Loaded from the cache together, two of one name would be taken for each other."""
     names = []
-    monkeypatch.setattr(simd, "inlined", lambda function: names.append(function.__qualname__) or function)
-
-    def make(lanes):
-        return lambda: lanes
-
-    simd.by_n_registers(make, 3)
+    for kind in ("inlined", "specialised"):
+        monkeypatch.setattr(simd, kind, lambda function: names.append(function.__qualname__) or function)
+    for function in (min, max):
+        simd.by_n_registers(3)(function)
     assert len(names) == len(set(names)) == 4
 
 

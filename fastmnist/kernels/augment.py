@@ -20,7 +20,7 @@ from numba import prange
 
 from fastmnist.kernels.jit import inlined, kernel
 from fastmnist.kernels.layout import aligned_zeros, part_bounds
-from fastmnist.kernels.matmul import Matrix, clear_rows, make_add_product
+from fastmnist.kernels.matmul import Matrix, add_product_columns, clear_rows
 from fastmnist.kernels.randomness import subkey, uniform
 from fastmnist.kernels.simd import LANES, item
 from fastmnist.shapes import SIDE
@@ -33,9 +33,6 @@ ROW = (
 N_AFFINE = 2  # basis functions of the affine map; the bumps follow
 N_AFFINE_NUMBERS = 7  # random numbers of an image before those of the bumps: angle, 2 scales, shear, 2 shifts, stroke
 UNIT_VARIANCE = np.float32(math.sqrt(3))  # times a uniform number of [-1, 1)
-
-# The one number of registers that is needed; more would only be compiled.
-add_product = inlined(make_add_product(ROW))
 
 
 class Strengths(NamedTuple):
@@ -147,10 +144,10 @@ def find_places(maps, key, elastic, basis, columns, coefficients, halves, places
         coefficients[n_basis] = by_y
         clear_rows(ROW_REGISTERS, halves, 0, ROW, depth)
         left, right = Matrix(coefficients, 0, n_basis, 1), Matrix(columns, 0, ROW, 1)
-        add_product(left, right, Matrix(halves, 0, ROW, 1), depth, depth)
+        add_product_columns(left, right, Matrix(halves, 0, ROW, 1), depth, depth, 0, ROW_REGISTERS)
         clear_rows(ROW_REGISTERS, places, axis * SIDE * ROW, ROW, SIDE)
         left, right = Matrix(basis, 0, n_basis, 1), Matrix(halves, 0, ROW, 1)
-        add_product(left, right, Matrix(places, axis * SIDE * ROW, ROW, 1), SIDE, depth)
+        add_product_columns(left, right, Matrix(places, axis * SIDE * ROW, ROW, 1), SIDE, depth, 0, ROW_REGISTERS)
 
 
 @inlined

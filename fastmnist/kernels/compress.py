@@ -59,5 +59,5 @@ def count_nonzero(inputs, order, first, last):
             for column in range(0, n_in, CACHE_LINE // inputs.itemsize):
                 prefetch(inputs, order[sample + AHEAD] * n_in + column)
         for block in range(0, n_in, MASK_BITS):
-            n_nonzero += count_bits(nonzero_inputs(inputs, order[sample] * n_in, block))
+            n_nonzero += count_bits(nonzero_inputs(inputs, n_in, order[sample] * n_in, block))
     return n_nonzero

@@ -8,20 +8,20 @@ in the gradient. What is 0 in all 8 rows of a tile is left out; flags tell. Both
 The inputs of a dense batch are the rows of a CSR that keeps its zeros: input i of a sample is at its start + i.
 """
 
-import functools
 from typing import NamedTuple
 
 import numpy as np
 
-from fastmnist.kernels.jit import inlined
+from fastmnist.kernels.jit import inlined, specialised
 from fastmnist.kernels.lanes import MASK_BITS, lowest_bit, nonzero_bits
 from fastmnist.kernels.sgd import step_panels
-from fastmnist.kernels.simd import LANES, add, broadcast, by_n_registers, fma, item, load, load_panels, store, zeros
+from fastmnist.kernels.simd import LANES, add, broadcast, by_n_registers, fma, item, load_panels, store_panels, zeros
 from fastmnist.kernels.sparse import nonzero_inputs
 from fastmnist.kernels.tiles import as_unit
 
 DENSE_ROWS = 8  # of a tile: as many as a byte of flags has bits
 DENSE_REGISTERS = 2  # the forward pass of 32 samples reaches 96 % of the peak with tiles of 8 x 2, 76 % with 8 x 3
+WIDE = DENSE_REGISTERS * LANES
 
 
 class Tiles(NamedTuple):
@@ -65,72 +65,57 @@ def fill_tiles(inputs, order, first, last, batch, csr, tiles):
             for column in range(n_in + 1):
                 csr.indices[place + np.uint64(column)] = column
         for block in range(0, n_in, MASK_BITS):
-            mask = nonzero_inputs(inputs, row, block)
+            mask = nonzero_inputs(inputs, n_in, row, block)
             for column in range(block, min(block + MASK_BITS, n_in), DENSE_ROWS):
                 tiles.samples[batch, column // DENSE_ROWS, sample] = mask & np.uint64(255)
                 mask >>= np.uint64(DENSE_ROWS)
 
 
-@functools.cache
-def _tile_product(lanes):
-    def tile_product(flags, place, depth, left, right, step):
-        """Return left (8, depth) @ right (depth, lanes), a vector for each row.
+@specialised
+def tile_product(n_registers, flags, place, depth, left, right, step):
+    """Return left (8, depth) @ right (depth, n_registers), a vector for each row.
 
-        Only those k count whose flag, of those from `place` on, is not 0. The registers of a row of `right` lie `step`
-        elements apart.
-        """
-        t0, t1, t2, t3 = zeros(lanes), zeros(lanes), zeros(lanes), zeros(lanes)
-        t4, t5, t6, t7 = zeros(lanes), zeros(lanes), zeros(lanes), zeros(lanes)
-        array, row = left.array, left.row_step
-        for block in range(0, depth, MASK_BITS):
-            mask = nonzero_bits(flags, place + block)
-            while mask != 0:
-                k = block + lowest_bit(mask)
-                mask &= mask - np.uint64(1)
-                vector = load_panels(right.array, right.offset + k * right.row_step, step, lanes)
-                left0 = left.offset + k * left.column_step
-                left4 = left0 + 4 * row
-                t0 = fma(broadcast(item(array, left0), lanes), vector, t0)
-                t1 = fma(broadcast(item(array, left0 + row), lanes), vector, t1)
-                t2 = fma(broadcast(item(array, left0 + 2 * row), lanes), vector, t2)
-                t3 = fma(broadcast(item(array, left0 + 3 * row), lanes), vector, t3)
-                t4 = fma(broadcast(item(array, left4), lanes), vector, t4)
-                t5 = fma(broadcast(item(array, left4 + row), lanes), vector, t5)
-                t6 = fma(broadcast(item(array, left4 + 2 * row), lanes), vector, t6)
-                t7 = fma(broadcast(item(array, left4 + 3 * row), lanes), vector, t7)
-        return t0, t1, t2, t3, t4, t5, t6, t7
-
-    tile_product.__qualname__ += f"_{lanes}"  # see simd.by_n_registers
-    return inlined(tile_product)
+    Only those k count whose flag, of those from `place` on, is not 0. The registers of a row of `right` lie `step`
+    elements apart.
+    """
+    t0, t1, t2, t3 = zeros(WIDE), zeros(WIDE), zeros(WIDE), zeros(WIDE)
+    t4, t5, t6, t7 = zeros(WIDE), zeros(WIDE), zeros(WIDE), zeros(WIDE)
+    array, row = left.array, left.row_step
+    for block in range(0, depth, MASK_BITS):
+        mask = nonzero_bits(flags, place + block)
+        while mask != 0:
+            k = block + lowest_bit(mask)
+            mask &= mask - np.uint64(1)
+            vector = load_panels(right.array, right.offset + k * right.row_step, step, n_registers, WIDE)
+            left0 = left.offset + k * left.column_step
+            left4 = left0 + 4 * row
+            t0 = fma(broadcast(item(array, left0), WIDE), vector, t0)
+            t1 = fma(broadcast(item(array, left0 + row), WIDE), vector, t1)
+            t2 = fma(broadcast(item(array, left0 + 2 * row), WIDE), vector, t2)
+            t3 = fma(broadcast(item(array, left0 + 3 * row), WIDE), vector, t3)
+            t4 = fma(broadcast(item(array, left4), WIDE), vector, t4)
+            t5 = fma(broadcast(item(array, left4 + row), WIDE), vector, t5)
+            t6 = fma(broadcast(item(array, left4 + 2 * row), WIDE), vector, t6)
+            t7 = fma(broadcast(item(array, left4 + 3 * row), WIDE), vector, t7)
+    return t0, t1, t2, t3, t4, t5, t6, t7
 
 
-def _make_add_tile_product(lanes):
-    tile_product = _tile_product(lanes)
-
-    def add_tile_product(flags, place, depth, left, right, step, out):
-        """Add to `lanes` outputs of 8 samples the product of their inputs and the weights."""
-        tile = tile_product(flags, place, depth, left, right, step)
-        for row in range(DENSE_ROWS):
-            offset = out.offset + row * out.row_step
-            store(out.array, offset, add(load(out.array, offset, lanes), tile[row]))
-
-    return add_tile_product
+@by_n_registers(DENSE_REGISTERS)
+def add_tile_product(n_registers, flags, place, depth, left, right, step, out):
+    """Add to `n_registers` of the outputs of 8 samples the product of their inputs and the weights."""
+    tile = tile_product(n_registers, flags, place, depth, left, right, step)
+    for row in range(DENSE_ROWS):
+        offset = out.offset + row * out.row_step
+        total = add(load_panels(out.array, offset, LANES, n_registers, WIDE), tile[row])
+        store_panels(out.array, offset, LANES, n_registers, total)
 
 
-def _make_step_tile_gradient(lanes):
-    tile_product = _tile_product(lanes)
+@by_n_registers(DENSE_REGISTERS)
+def step_tile_gradient(n_registers, flags, place, depth, left, right, panels, velocities, offset, step, scalars):
+    """Step `n_registers` of 8 rows of the weights by their gradient, left (8, n_samples) @ right.
 
-    def step_tile_gradient(flags, place, depth, left, right, panels, velocities, offset, step, scalars):
-        """Step `lanes` columns of 8 rows of the weights by their gradient, left (8, n_samples) @ right.
-
-        The weights and their velocities lie in panels of 16 columns, `step` elements apart.
-        """
-        tile = tile_product(flags, place, depth, left, right, LANES)
-        for row in range(DENSE_ROWS):
-            step_panels(panels, velocities, offset + row * LANES, step, tile[row], scalars, lanes)
-
-    return step_tile_gradient
-
-
-add_tile_product = by_n_registers(_make_add_tile_product, DENSE_REGISTERS)
-step_tile_gradient = by_n_registers(_make_step_tile_gradient, DENSE_REGISTERS)
+    The weights and their velocities lie in panels of 16 columns, `step` elements apart.
+    """
+    tile = tile_product(n_registers, flags, place, depth, left, right, LANES)
+    for row in range(DENSE_ROWS):
+        step_panels(n_registers, panels, velocities, offset + row * LANES, step, tile[row], scalars, WIDE)

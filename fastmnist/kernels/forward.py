@@ -92,10 +92,11 @@ def forward_tiles(parameters, panels, csr, flags, sample, n_samples, cursors, ac
 
 
 @inlined
-def forward_masked(parameters, inputs, order, sample, n_samples, activations):
-    """Fill the first layer's outputs, before ReLU, for the samples of `order` from `sample` on."""
-    layer = layer_at(parameters.layout, 0)
-    fill_rows(layer.n_registers, activations, layer.outputs, layer.stride, n_samples, parameters.values, layer.biases)
+def forward_masked(parameters, index, inputs, n_samples, batch_size, activations):
+    """Fill a layer's outputs, before ReLU, from its inputs, a Matrix, of which many are 0."""
+    layer = layer_at(parameters.layout, index)
+    outputs = layer.outputs * batch_size
+    fill_rows(layer.n_registers, activations, outputs, layer.stride, n_samples, parameters.values, layer.biases)
     chunks = n_chunks(layer.n_registers, MAX_REGISTERS)
     for chunk in range(chunks):
         begin, end = part_bounds(layer.n_registers, chunk, chunks)
@@ -104,15 +105,14 @@ def forward_masked(parameters, inputs, order, sample, n_samples, activations):
             add_masked_product(
                 end - begin,
                 inputs,
-                order,
-                sample,
                 n_samples,
+                layer.n_in,
                 block,
                 parameters.values,
                 layer.weights + column,
                 layer.stride,
                 activations,
-                column,
+                outputs + column,
             )
 
 

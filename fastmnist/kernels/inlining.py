@@ -10,13 +10,16 @@ All of this hangs on private parts of Numba; jit.py decides whether they can be 
 """
 
 from collections.abc import Callable
+from inspect import signature
 from typing import Any
 
 import numpy as np
-from numba import prange
+from numba import prange, types
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.registry import CPUDispatcher
+
+LITERAL = "lanes"  # a parameter of device functions that is a constant to Numba
 
 
 class _IRLibrary(JITCodeLibrary):
@@ -85,6 +88,14 @@ class DeviceFunction(CPUDispatcher):
 
     def __init__(self, function: Any, **options: Any) -> None:
         super().__init__(function, targetoptions={"nopython": True, **options}, pipeline_class=_IRCompiler)
+        self._parameters = tuple(signature(function).parameters)
+
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        """Compile for numbers where Numba would for each constant: only `lanes`, of which types are made, is one."""
+        if len(args) == len(self._parameters):
+            named = zip(self._parameters, args, strict=True)
+            args = [kind if name == LITERAL else types.unliteral(kind) for name, kind in named]
+        return super().get_call_template(args, kws)
 
     def add_overload(self, cres: Any) -> None:
         """Remember a compiled signature, without telling the part of Numba that calls machine code."""

@@ -191,9 +191,16 @@ def _choose_compilers() -> tuple[Any, dict[str, Any]]:
 _device_function, _kernel_options = _choose_compilers()
 
 
-def inlined(function: Callable[..., Any]) -> Any:
+def inlined(function: Callable[..., Any], **options: Any) -> Any:
     """Make a device function: kernels can call it, Python cannot. It is compiled and cached as a part of them."""
-    return _device_function(function, fastmath=FASTMATH, nogil=True, boundscheck=CHECKED, **NO_REFERENCE_COUNTS)
+    return _device_function(
+        function, fastmath=FASTMATH, nogil=True, boundscheck=CHECKED, **NO_REFERENCE_COUNTS, **options
+    )
+
+
+def specialised(function: Callable[..., Any]) -> Any:
+    """Make one that LLVM puts into each place where it is called: what is constant there is constant in it."""
+    return inlined(function, forceinline=True)
 
 
 def _compile(function: Callable[..., Any], *, parallel: bool) -> Any:

@@ -16,8 +16,27 @@ import numpy as np
 from fastmnist.kernels.jit import inlined
 from fastmnist.kernels.lanes import transpose
 from fastmnist.kernels.layout import part_bounds
-from fastmnist.kernels.simd import LANES, broadcast, by_n_registers, fma, item, load, store, zeros
-from fastmnist.kernels.tiles import TILE_REGISTERS, TILE_ROWS, add_outer_product, as_unit, load_tile, store_tile
+from fastmnist.kernels.simd import (
+    LANES,
+    broadcast,
+    by_n_registers,
+    fma,
+    item,
+    load,
+    load_panels,
+    store,
+    store_panels,
+    zeros,
+)
+from fastmnist.kernels.tiles import (
+    TILE_LANES,
+    TILE_REGISTERS,
+    TILE_ROWS,
+    add_outer_product,
+    as_unit,
+    load_tile,
+    store_tile,
+)
 
 DEPTH_BLOCK = 128  # rows of the right operand: 128 x 3 vectors are 24 KiB, half of a first-level cache
 
@@ -47,35 +66,28 @@ def clear_rows(n_registers, out, offset, stride, n_rows):
             store(out, offset + r * stride + column, zeros(LANES))
 
 
-def make_add_product(lanes):
-    """Return add_product for an output of `lanes` columns, a multiple of 16."""
-
-    def add_product(left, right, out, n_rows, depth):
-        """Add left (n_rows, depth) @ right (depth, lanes) to out (n_rows, lanes)."""
-        row = 0
-        while row + TILE_ROWS <= n_rows:
-            place = out.offset + row * out.row_step
-            tile = load_tile(out.array, place, out.row_step, lanes)
-            for k in range(depth):
-                inputs = left.offset + row * left.row_step + k * left.column_step
-                vector = load(right.array, right.offset + k * right.row_step, lanes)
-                tile = add_outer_product(tile, left.array, inputs, left.row_step, vector)
-            store_tile(out.array, place, out.row_step, tile)
-            row += TILE_ROWS
-        while row < n_rows:  # the rows that fill no tile, one by one
-            place = out.offset + row * out.row_step
-            total = load(out.array, place, lanes)
-            for k in range(depth):
-                value = as_unit(item(left.array, left.offset + row * left.row_step + k * left.column_step))
-                vector = load(right.array, right.offset + k * right.row_step, lanes)
-                total = fma(broadcast(value, lanes), vector, total)
-            store(out.array, place, total)
-            row += 1
-
-    return add_product
-
-
-add_product = by_n_registers(make_add_product, TILE_REGISTERS)
+@by_n_registers(TILE_REGISTERS)
+def add_product(n_registers, left, right, out, n_rows, depth):
+    """Add left (n_rows, depth) @ right (depth, n_registers) to out (n_rows, n_registers)."""
+    row = 0
+    while row + TILE_ROWS <= n_rows:
+        place = out.offset + row * out.row_step
+        tile = load_tile(out.array, place, out.row_step, n_registers)
+        for k in range(depth):
+            inputs = left.offset + row * left.row_step + k * left.column_step
+            vector = load_panels(right.array, right.offset + k * right.row_step, LANES, n_registers, TILE_LANES)
+            tile = add_outer_product(tile, left.array, inputs, left.row_step, vector)
+        store_tile(out.array, place, out.row_step, n_registers, tile)
+        row += TILE_ROWS
+    while row < n_rows:  # the rows that fill no tile, one by one
+        place = out.offset + row * out.row_step
+        total = load_panels(out.array, place, LANES, n_registers, TILE_LANES)
+        for k in range(depth):
+            value = as_unit(item(left.array, left.offset + row * left.row_step + k * left.column_step))
+            vector = load_panels(right.array, right.offset + k * right.row_step, LANES, n_registers, TILE_LANES)
+            total = fma(broadcast(value, TILE_LANES), vector, total)
+        store_panels(out.array, place, LANES, n_registers, total)
+        row += 1
 
 
 @inlined

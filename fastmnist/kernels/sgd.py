@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastmnist.kernels.jit import inlined
+from fastmnist.kernels.jit import inlined, specialised
 from fastmnist.kernels.simd import LANES, broadcast, fma, load, load_panels, prefetch, store, store_panels, zeros
 
 TRACE = np.float32(1e-25)
@@ -47,21 +47,23 @@ def _without_traces(velocity, lanes):
     return fma(fma(velocity, one, broadcast(TRACE, lanes)), one, broadcast(-TRACE, lanes))
 
 
-@inlined
-def step_panels(panels, velocities, place, step, gradient, scalars, lanes):
-    """Step `lanes` weights of one row by their gradient; they and their velocities lie in panels, `step` apart."""
-    velocity = load_panels(velocities, place, step, lanes) if scalars.momentum != 0 else zeros(lanes)
-    weight = load_panels(panels, place, step, lanes)
+@specialised
+def step_panels(n_registers, panels, velocities, place, step, gradient, scalars, lanes):
+    """Step `n_registers` of one row by their gradient (`lanes`); they and their velocities lie in panels, see simd."""
+    velocity = zeros(lanes)
+    if scalars.momentum != 0:
+        velocity = load_panels(velocities, place, step, n_registers, lanes)
+    weight = load_panels(panels, place, step, n_registers, lanes)
     weight, velocity = step_vector(weight, gradient, velocity, scalars, lanes)
     if scalars.momentum != 0:
-        store_panels(velocities, place, step, velocity)
-    store_panels(panels, place, step, weight)
+        store_panels(velocities, place, step, n_registers, velocity)
+    store_panels(panels, place, step, n_registers, weight)
 
 
-@inlined
-def prefetch_panels(panels, velocities, place, step, lanes):
+@specialised
+def prefetch_panels(n_registers, panels, velocities, place, step):
     """Begin to fetch what `step_panels` will step, where there is momentum."""
-    for register in range(lanes // LANES):
+    for register in range(n_registers):
         prefetch(panels, place + register * step)
         prefetch(velocities, place + register * step)
 

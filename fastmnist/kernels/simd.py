@@ -8,11 +8,14 @@ makes: together 129 -> 218 GFLOP/s in a matrix product.
 `array` is a C-contiguous array of any shape, `offset` a flat position in it, `lanes` a constant multiple of 16.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic, models, register_model
 
-from fastmnist.kernels.jit import CHECKED, inlined
+from fastmnist.kernels.jit import CHECKED, inlined, specialised
 
 LANES = 16
 MAX_REGISTERS = 8  # in a vector: eight accumulators, leaving registers for their operands
@@ -59,10 +62,14 @@ def pointer_to(context, builder, array_type, array, offset):
     return builder.gep(context.make_array(array_type)(context, builder, array).data, [offset])
 
 
-def register_pointers(context, builder, array_type, array, offset, n_registers, step=None):
-    """Return pointers to registers that lie `step` elements apart, side by side if that is None."""
-    step = step or ir.Constant(INT64, LANES)
-    places = [builder.add(offset, builder.mul(step, ir.Constant(INT64, index))) for index in range(n_registers)]
+def register_pointers(context, builder, array_type, array, offset, n_registers):
+    """Return pointers to registers that lie side by side."""
+    places = [builder.add(offset, ir.Constant(INT64, index * LANES)) for index in range(n_registers)]
+    return pointers_at(context, builder, array_type, array, places)
+
+
+def pointers_at(context, builder, array_type, array, places):
+    """Return pointers to registers."""
     pointers = [pointer_to(context, builder, array_type, array, place) for place in places]
     return [builder.bitcast(pointer, REGISTER.as_pointer()) for pointer in pointers]
 
@@ -112,25 +119,54 @@ def _store(_typing, array, _offset, vector):
     return types.void(array, types.intp, vector), generate
 
 
+def is_among(builder, index, n_registers):
+    """Return whether a register is one of the first `n_registers`, which by_n_registers makes a constant."""
+    return builder.icmp_signed("<", ir.Constant(INT64, index), n_registers)
+
+
+def panel_pointer(context, builder, array_type, array, offset, step, index):
+    """Return the pointer to the register `index` of those that lie `step` elements apart."""
+    place = builder.add(offset, builder.mul(step, ir.Constant(INT64, index)))
+    return pointers_at(context, builder, array_type, array, [place])[0]
+
+
+def load_among(builder, pointers, n_registers):
+    """Return the first `n_registers` of some registers; the rest repeat the first, which is there to be read."""
+    registers = []
+    for index, pointer in enumerate(pointers):
+        chosen = builder.select(is_among(builder, index, n_registers), pointer, pointers[0])
+        registers.append(builder.load(chosen, typ=REGISTER))
+        registers[-1].align = ALIGNMENT
+    return registers
+
+
 @intrinsic(prefer_literal=True)
-def _load_panels(_typing, array, _offset, _step, lanes):
+def _load_panels(_typing, array, _offset, _step, _n_registers, lanes):
     vector = Vector(lanes.literal_value)
 
     def generate(context, builder, signature, args):
-        pointers = register_pointers(context, builder, signature.args[0], args[0], args[1], vector.n_registers, args[2])
-        return _load_registers(builder, vector, pointers)
+        array_value, offset, step, n_registers, _ = args
+        pointers = [
+            panel_pointer(context, builder, signature.args[0], array_value, offset, step, index)
+            for index in range(vector.n_registers)
+        ]
+        following = iter(load_among(builder, pointers, n_registers))
+        return each_register(builder, vector, lambda: next(following))
 
-    return vector(array, types.intp, types.intp, lanes), generate
+    return vector(array, types.intp, types.intp, types.intp, lanes), generate
 
 
 @intrinsic
-def _store_panels(_typing, array, _offset, _step, vector):
+def _store_panels(_typing, array, _offset, _step, _n_registers, vector):
     def generate(context, builder, signature, args):
-        pointers = register_pointers(context, builder, signature.args[0], args[0], args[1], vector.n_registers, args[2])
-        _store_registers(builder, args[3], pointers)
+        array_value, offset, step, n_registers, registers = args
+        for index in range(vector.n_registers):
+            pointer = panel_pointer(context, builder, signature.args[0], array_value, offset, step, index)
+            with builder.if_then(is_among(builder, index, n_registers)):
+                builder.store(builder.extract_value(registers, index), pointer).align = ALIGNMENT
         return context.get_dummy_value()
 
-    return types.void(array, types.intp, types.intp, vector), generate
+    return types.void(array, types.intp, types.intp, types.intp, vector), generate
 
 
 @intrinsic
@@ -269,16 +305,19 @@ if CHECKED:
         _store(array, offset, vector)
 
     @inlined
-    def load_panels(array, offset, step, lanes):
-        """Return `lanes` elements, 16 from `offset` on, 16 from `offset` + `step` on, and so forth."""
-        check_bounds(array, offset, offset + (lanes // LANES - 1) * step + LANES)
-        return _load_panels(array, offset, step, lanes)
+    def load_panels(array, offset, step, n_registers, lanes):
+        """Return `lanes` elements, 16 from `offset` on, 16 from `offset` + `step` on, and so forth.
+
+        Only the first `n_registers` of 16 are those; what the rest of the vector has does not count.
+        """
+        check_bounds(array, offset, offset + (n_registers - 1) * step + LANES)
+        return _load_panels(array, offset, step, n_registers, lanes)
 
     @inlined
-    def store_panels(array, offset, step, vector):
-        """Write the vector's lanes where `load_panels` reads them."""
-        check_bounds(array, offset, offset + (lanes_of(vector) // LANES - 1) * step + LANES)
-        _store_panels(array, offset, step, vector)
+    def store_panels(array, offset, step, n_registers, vector):
+        """Write the vector's first `n_registers` where `load_panels` reads them."""
+        check_bounds(array, offset, offset + (n_registers - 1) * step + LANES)
+        _store_panels(array, offset, step, n_registers, vector)
 
     @inlined
     def item(array, offset):
@@ -291,38 +330,38 @@ else:
     item = _item
 
 
-def by_n_registers(make, max_registers):
-    """Return f(n_registers, *args), which runs make(lanes)(*args) for a vector of that many registers.
+def by_n_registers(max_registers: int) -> Callable[[Callable[..., Any]], Any]:
+    """Make of a function f(n_registers, *args), which it decorates, one with n_registers constant: 1 to at most 8.
 
-    `make` is called once for each number from 1 to `max_registers` (at most 8), so that vectors have constant sizes.
-    Each function gets a name of its own. Numba names a compiled function by its qualified name, its types and a
-    counter of the process that compiled it; two processes count differently, and where both results are loaded from
-    the cache, functions of one name would be taken for each other.
+    The function works on vectors of `max_registers`, of which load_panels and store_panels touch the first
+    n_registers. Numba compiles it once; LLVM puts it into each branch below and drops what there is not. (Compiled by
+    Numba for each number, such functions were a third of a first `train`.)
     """
-    functions = []
-    for n_registers in range(1, max_registers + 1):
-        function = make(LANES * n_registers)
-        function.__qualname__ = f"{function.__qualname__}_{n_registers}"
-        functions.append(inlined(function))
-    f1, f2, f3, f4, f5, f6, f7, f8 = functions + [functions[-1]] * (MAX_REGISTERS - max_registers)
+    # Tests for numbers above the largest are those for 1 again, which LLVM drops.
+    n1, n2, n3, n4, n5, n6, n7 = (n if n < max_registers else 1 for n in range(1, MAX_REGISTERS))
 
-    def dispatch(n_registers, *args):
-        if n_registers == 1:
-            f1(*args)
-        elif n_registers == 2:
-            f2(*args)
-        elif n_registers == 3:
-            f3(*args)
-        elif n_registers == 4:
-            f4(*args)
-        elif n_registers == 5:
-            f5(*args)
-        elif n_registers == 6:
-            f6(*args)
-        elif n_registers == 7:
-            f7(*args)
-        else:
-            f8(*args)
+    def decorate(function: Callable[..., Any]) -> Any:
+        f = specialised(function)
 
-    dispatch.__qualname__ = f"{make.__qualname__}.dispatch"
-    return inlined(dispatch)
+        def dispatch(n_registers, *args):
+            if n_registers == n1:
+                f(n1, *args)
+            elif n_registers == n2:
+                f(n2, *args)
+            elif n_registers == n3:
+                f(n3, *args)
+            elif n_registers == n4:
+                f(n4, *args)
+            elif n_registers == n5:
+                f(n5, *args)
+            elif n_registers == n6:
+                f(n6, *args)
+            elif n_registers == n7:
+                f(n7, *args)
+            else:
+                f(max_registers, *args)
+
+        dispatch.__qualname__ = f"{function.__qualname__}.dispatch"
+        return inlined(dispatch)
+
+    return decorate

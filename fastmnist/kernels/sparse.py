@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastmnist.kernels.jit import inlined
-from fastmnist.kernels.lanes import MASK_BITS, lowest_bit, nonzero_bits
+from fastmnist.kernels.lanes import MASK_BITS, count_bits, lowest_bit, nonzero_bits
 from fastmnist.kernels.sgd import prefetch_panels, step_panels
 from fastmnist.kernels.simd import (
     CACHE_LINE,
@@ -27,10 +27,9 @@ from fastmnist.kernels.simd import (
     by_n_registers,
     fma,
     item,
-    load,
     load_panels,
     prefetch,
-    store,
+    store_panels,
     zeros,
 )
 from fastmnist.kernels.tiles import as_unit
@@ -38,6 +37,7 @@ from fastmnist.kernels.tiles import as_unit
 # Rows of the weights are stepped in no order that a processor could guess. Those of a wide layer and their velocities
 # come from the third-level cache: 0.16 ms a step of 128 x 784 x 400 in place of 0.19 to 0.35.
 ROWS_AHEAD = 2
+WIDE = MAX_REGISTERS * LANES
 
 
 class CSR(NamedTuple):
@@ -90,13 +90,13 @@ def make_csc(n_samples, n_in, batch_size):
 
 
 @inlined
-def nonzero_inputs(inputs, row, block):
+def nonzero_inputs(inputs, n_in, row, block):
     """Return a mask of the non-zero ones of 64 inputs of one sample, from `block` on; those it does not have are 0.
 
-    `row` is where the sample begins. The 64 numbers that are loaded always lie inside the array: they begin earlier
-    where it, or the row, ends sooner, and the mask is shifted. Of a row of fewer than 64, they go on in the next one.
+    `row` is where the sample's `n_in` inputs begin. The 64 numbers that are loaded always lie inside the array: they
+    begin earlier where it, or the row, ends sooner, and the mask is shifted. Of a row of fewer than 64, they go on in
+    the next one.
     """
-    n_in = inputs.shape[1]
     first = row + block
     if block + MASK_BITS <= n_in:
         return nonzero_bits(inputs, first)
@@ -105,6 +105,17 @@ def nonzero_inputs(inputs, row, block):
     if n_in < MASK_BITS:
         mask &= (np.uint64(1) << np.uint64(n_in)) - np.uint64(1)
     return mask
+
+
+@inlined
+def count_nonzero(inputs, n_samples, n_in):
+    """Return how many inputs, a Matrix (n_samples, n_in), are not 0."""
+    n_nonzero = 0
+    for sample in range(n_samples):
+        for block in range(0, n_in, MASK_BITS):
+            row = inputs.offset + sample * inputs.row_step
+            n_nonzero += count_bits(nonzero_inputs(inputs.array, n_in, row, block))
+    return n_nonzero
 
 
 @inlined
@@ -127,7 +138,7 @@ def fill_csr(inputs, order, first, last, csr):
         for block in range(0, n_in, MASK_BITS):
             for line in range(block, block + MASK_BITS, CACHE_LINE // inputs.itemsize):
                 prefetch(inputs, next_row + line)
-            mask = nonzero_inputs(inputs, row, block)
+            mask = nonzero_inputs(inputs, n_in, row, block)
             while mask != 0:
                 column = block + lowest_bit(mask)
                 mask &= mask - np.uint64(1)
@@ -179,86 +190,76 @@ def fill_csc(csr, first, last, batch, csc):
             csc.data[place] = item(csr.data, position)
 
 
-def _make_add_csr_product(lanes):
-    def add_csr_product(csr, n_samples, panels, offset, step, last_column, cursors, out, out_offset, stride):
-        """Add to `lanes` outputs of each sample the product of its row and the weights.
+@by_n_registers(MAX_REGISTERS)
+def add_csr_product(n_registers, csr, n_samples, panels, offset, step, last_column, cursors, out, out_offset, stride):
+    """Add to `n_registers` of the outputs of each sample the product of its row and the weights.
 
-        The weights lie in panels of 16 columns, `step` elements apart.
+    The weights lie in panels of 16 columns, `step` elements apart.
 
-        Continues in each row at its cursor and stops, moving it, at column `last_column`: a block of rows of the
-        weights stays in the first-level cache for all samples. Two sums take turns: one alone would wait for its
-        last fma, 4 cycles, however few lanes it has.
-        """
-        for sample in range(n_samples):
-            place = out_offset + sample * stride
-            even, odd = load(out, place, lanes), zeros(lanes)
-            position = item(cursors, sample)
+    Continues in each row at its cursor and stops, moving it, at column `last_column`: a block of rows of the
+    weights stays in the first-level cache for all samples. Two sums take turns: one alone would wait for its
+    last fma, 4 cycles, however few lanes it has.
+    """
+    for sample in range(n_samples):
+        place = out_offset + sample * stride
+        even, odd = load_panels(out, place, LANES, n_registers, WIDE), zeros(WIDE)
+        position = item(cursors, sample)
+        column = item(csr.indices, position)
+        while column < last_column:
+            value = broadcast(item(csr.data, position), WIDE)
+            even = fma(value, load_panels(panels, offset + np.intp(column) * LANES, step, n_registers, WIDE), even)
+            position += 1
             column = item(csr.indices, position)
-            while column < last_column:
-                value = broadcast(item(csr.data, position), lanes)
-                even = fma(value, load_panels(panels, offset + np.intp(column) * LANES, step, lanes), even)
+            if column < last_column:
+                value = broadcast(item(csr.data, position), WIDE)
+                odd = fma(value, load_panels(panels, offset + np.intp(column) * LANES, step, n_registers, WIDE), odd)
                 position += 1
                 column = item(csr.indices, position)
-                if column < last_column:
-                    value = broadcast(item(csr.data, position), lanes)
-                    odd = fma(value, load_panels(panels, offset + np.intp(column) * LANES, step, lanes), odd)
-                    position += 1
-                    column = item(csr.indices, position)
-            cursors[sample] = position
-            store(out, place, add(even, odd))
-
-    return add_csr_product
+        cursors[sample] = position
+        store_panels(out, place, LANES, n_registers, add(even, odd))
 
 
-def _make_add_masked_product(lanes):
-    def add_masked_product(inputs, order, first, n_samples, block, weights, offset, stride, out, out_offset):
-        """Add to `lanes` outputs of each sample the product of 64 of its inputs and the weights.
+@by_n_registers(MAX_REGISTERS)
+def add_masked_product(n_registers, inputs, n_samples, n_in, block, weights, offset, stride, out, out_offset):
+    """Add to `n_registers` of the outputs of each sample the product of 64 of its inputs and the weights.
 
-        The same without compression, for inputs that are used once: 25 % faster there. The samples are those of
-        `order` from `first` on, the inputs those from `block` on.
-        """
-        n_in = inputs.shape[1]
-        for sample in range(n_samples):
-            row = order[first + sample] * n_in
-            mask = nonzero_inputs(inputs, row, block)
-            if mask != 0:
-                place = out_offset + sample * stride
-                total = load(out, place, lanes)
-                while mask != 0:
-                    column = block + lowest_bit(mask)
-                    mask &= mask - np.uint64(1)
-                    value = broadcast(as_unit(item(inputs, row + column)), lanes)
-                    total = fma(value, load(weights, offset + column * stride, lanes), total)
-                store(out, place, total)
-
-    return add_masked_product
+    The same without compression, for inputs that are used once: 25 % faster there. They are those from `block` on, in
+    a Matrix (n_samples, n_in).
+    """
+    for sample in range(n_samples):
+        row = inputs.offset + sample * inputs.row_step
+        mask = nonzero_inputs(inputs.array, n_in, row, block)
+        if mask != 0:
+            place = out_offset + sample * stride
+            total = load_panels(out, place, LANES, n_registers, WIDE)
+            while mask != 0:
+                column = block + lowest_bit(mask)
+                mask &= mask - np.uint64(1)
+                value = broadcast(as_unit(item(inputs.array, row + column)), WIDE)
+                total = fma(value, load_panels(weights, offset + column * stride, LANES, n_registers, WIDE), total)
+            store_panels(out, place, LANES, n_registers, total)
 
 
-def _make_step_csc_gradient(lanes):
-    def step_csc_gradient(csc, batch, start, delta, delta_offset, stride, panels, velocities, offset, step, scalars):
-        """Step `lanes` columns of the weights by their gradient, inputs.T @ delta.
+@by_n_registers(MAX_REGISTERS)
+def step_csc_gradient(
+    n_registers, csc, batch, start, delta, delta_offset, stride, panels, velocities, offset, step, scalars
+):
+    """Step `n_registers` of the columns of the weights by their gradient, inputs.T @ delta.
 
-        `start` is where the batch's first column begins. The weights and their velocities lie in panels of 16
-        columns, `step` elements apart.
-        """
-        n_in = csc.ends.shape[1]
-        for rank in range(n_in):
-            end = np.intp(item(csc.ends, batch * n_in + rank))
-            if scalars.momentum != 0:
-                ahead = item(csc.order, batch * n_in + min(rank + ROWS_AHEAD, n_in - 1))
-                prefetch_panels(panels, velocities, offset + np.intp(ahead) * LANES, step, lanes)
-            gradient = zeros(lanes)
-            for position in range(start, end):
-                value = broadcast(item(csc.data, position), lanes)
-                place = delta_offset + np.intp(item(csc.indices, position)) * stride
-                gradient = fma(value, load(delta, place, lanes), gradient)
-            start = end
-            place = offset + np.intp(item(csc.order, batch * n_in + rank)) * LANES
-            step_panels(panels, velocities, place, step, gradient, scalars, lanes)
-
-    return step_csc_gradient
-
-
-add_csr_product = by_n_registers(_make_add_csr_product, MAX_REGISTERS)
-add_masked_product = by_n_registers(_make_add_masked_product, MAX_REGISTERS)
-step_csc_gradient = by_n_registers(_make_step_csc_gradient, MAX_REGISTERS)
+    `start` is where the batch's first column begins. The weights and their velocities lie in panels of 16
+    columns, `step` elements apart.
+    """
+    n_in = csc.ends.shape[1]
+    for rank in range(n_in):
+        end = np.intp(item(csc.ends, batch * n_in + rank))
+        if scalars.momentum != 0:
+            ahead = item(csc.order, batch * n_in + min(rank + ROWS_AHEAD, n_in - 1))
+            prefetch_panels(n_registers, panels, velocities, offset + np.intp(ahead) * LANES, step)
+        gradient = zeros(WIDE)
+        for position in range(start, end):
+            value = broadcast(item(csc.data, position), WIDE)
+            place = delta_offset + np.intp(item(csc.indices, position)) * stride
+            gradient = fma(value, load_panels(delta, place, LANES, n_registers, WIDE), gradient)
+        start = end
+        place = offset + np.intp(item(csc.order, batch * n_in + rank)) * LANES
+        step_panels(n_registers, panels, velocities, place, step, gradient, scalars, WIDE)

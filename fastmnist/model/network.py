@@ -130,8 +130,8 @@ class Network:
             np.empty((n_samples, n_probabilities), np.float32),
         )
         parameters = Parameters(self.layout, self.parameters, NO_VELOCITIES)
-        workspace, order = inference.make_workspace(self.layers, n_parts), np.arange(n_samples, dtype=np.int64)
-        arguments = parameters, pad_inputs(inputs), order, workspace, *outputs
+        workspace = inference.make_workspace(self.layers, n_parts)
+        arguments = parameters, pad_inputs(inputs), workspace, *outputs
         if n_samples <= FEW:
             inference.classify.in_one_part(*arguments)
         else:
