@@ -70,12 +70,13 @@ def _tiff_pages(data: bytes, name: bytes) -> Iterator[Grey | DataError]:
     """Yield the pages of a TIFF file: the first as any picture, the others as long as there are any."""
     yield decode_picture(data, name)
     cv2, order, later = opencv(), _order(data), _directories(data)[1:]
-    encoded = np.frombuffer(bytearray(data) if later else b"", np.uint8)
+    alone = bytearray(data if later else b"")
+    encoded = np.frombuffer(alone, np.uint8)
     for page, directory in enumerate(later, 1):
         # OpenCV follows the pages from the first one on, 0.1 s for each of 1,000. Here each is the only one.
-        struct.pack_into(f"{order}I", encoded, 4, directory)
+        struct.pack_into(f"{order}I", alone, 4, directory)
         if (link := _link(data, directory)) + 4 <= len(data):
-            struct.pack_into(f"{order}I", encoded, link, 0)
+            struct.pack_into(f"{order}I", alone, link, 0)
         try:
             picture = grey_of(cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED))
         except cv2.error:
