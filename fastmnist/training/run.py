@@ -52,6 +52,8 @@ def training_sets(
         how = how._replace(preprocess=start.preprocess)
     if how.class_names is not None:
         class_names_of(set(), how.class_names)
+    if test is not None and not (isinstance(test, tuple | list) and len(test) == 2):
+        raise DataError("a test set that is not a pair, expected images and labels: test=(images, labels)")
     if labels is None:
         data = path_of(images)
         dataset, prefix = open_dataset(data), f"{printable(data)}: "
