@@ -188,3 +188,15 @@ def test_a_stopped_training_says_what_its_checkpoint_keeps(small_set, tmp_path):
     (note,) = (line for line in lines if "keeps" in line)
     assert re.fullmatch(r"c\.safetensors keeps \d+ epochs?; to continue, run the same command with --resume", note)
     assert sum(line.startswith("training:") and "%|" in line for line in lines) == 1
+
+
+def test_what_other_packages_log_stays_out_of_stderr(tmp_path):
+    script = (
+        "import logging; from fastmnist.cli.terminal import showing_logs\n"
+        "with showing_logs():\n"
+        "    logging.getLogger('gcsfs').error('within')\n"
+        "    logging.getLogger('fastmnist').warning('ours')\n"
+        "logging.getLogger('gcsfs').error('after')"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines() == ["ours", "after"]

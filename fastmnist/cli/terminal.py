@@ -110,15 +110,18 @@ def results_on_terminal() -> bool:
 
 @contextlib.contextmanager
 def showing_logs() -> Iterator[None]:
-    """Show what the library logs while the context lasts."""
+    """Show what the library logs while the context lasts, and nothing of other packages, such as gcsfs's tracebacks."""
     logger, handler = logging.getLogger("fastmnist"), Talk()
+    root, nobody = logging.getLogger(), logging.NullHandler()  # without one Python writes their errors to stderr
     level = logger.level
+    root.addHandler(nobody)
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:
         yield
     finally:
         logger.removeHandler(handler)
+        root.removeHandler(nobody)
         logger.setLevel(level)
 
 
