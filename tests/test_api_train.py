@@ -154,6 +154,14 @@ def test_labels_that_do_not_fit_are_errors(fault, digits, model):
             call(digits[0][:50], spoil(digits[1][:50]))
 
 
+@pytest.mark.parametrize("n", [None, 1, 3])
+def test_a_test_set_is_images_and_labels(n, digits):
+    images, labels = digits[0][:20], digits[1][:20]
+    test = images if n is None else (images, labels, labels)[:n]
+    with pytest.raises(fastmnist.DataError, match=r"not a pair, expected images and labels: test=\(images, labels\)"):
+        fastmnist.train(images, labels, test=test, **SHORT)
+
+
 def test_names_that_are_not_classes_are_errors(digits, model):
     with pytest.raises(fastmnist.DataError, match="a label 'seven', expected one of the classes 0, 1, 2"):
         fastmnist.evaluate(model, digits[0][:2], ["seven", "2"])

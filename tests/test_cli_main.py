@@ -9,6 +9,7 @@ import pytest
 from conftest import ROOT, cli_command, cli_environment
 
 from fastmnist import __version__
+from fastmnist.cli import main
 
 COMMANDS = ["", "download", "train", "predict", "evaluate", "info", "warmup", "doctor", "export", "convert"]
 
@@ -39,6 +40,12 @@ def test_help_loads_neither_numpy_nor_numba(command, tmp_path):
 def test_the_check_for_loaded_modules_would_see_one(tmp_path):
     script = "import sys, numpy; print(sorted({'numpy', 'numba', 'cv2'} & set(sys.modules)))"
     assert subprocess.check_output([sys.executable, "-c", script], text=True) == "['numpy']\n"
+
+
+def test_a_warning_of_several_lines_is_shown_as_it_is_but_for_control_characters(capfd):
+    main._show_warning(UserWarning("\n\nMismatched versions found\n\n| dask | 1 |\x1b[2J\n"))
+    lines = ["fastmnist: warning: Mismatched versions found", "", "| dask | 1 |\\x1b[2J"]
+    assert capfd.readouterr().err.splitlines() == lines
 
 
 def test_version(run_cli):
@@ -97,7 +104,7 @@ def test_an_error_is_its_cause_and_a_hint_without_control_characters(arguments, 
     cause, hint = run.stderr.splitlines()
     assert cause.startswith("fastmnist: error: ")
     assert cause.endswith(": no such file, expected a model")
-    assert hint == "hint: train one with 'fastmnist train', or take fastmnist's own with --model shipped"
+    assert hint == "hint: train one with 'fastmnist train', or take fastmnist's own, named shipped"
     assert cause.isprintable()
 
 

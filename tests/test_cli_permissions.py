@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 from conftest import HANGS_AFTER, ROOT, Run, cli_command, cli_environment
+from test_cli_download import NOWHERE
 from test_cli_predict import HEADER, png, write_pngs
 
 from fastmnist.inputs.idx import write_images
@@ -76,6 +77,15 @@ def test_a_folder_that_may_not_be_written_is_reported_before_and_keeps_what_it_h
         assert "epoch" not in done.stderr
     assert os.listdir(tmp_path / "out") == ["old"]
     assert (tmp_path / "out" / "old").read_bytes() == b"old"
+
+
+def test_a_data_set_is_not_fetched_for_a_folder_that_may_not_be_written(run, tmp_path):
+    (tmp_path / "data").mkdir(mode=0o555)
+    done = run("download", "data", **NOWHERE)
+    assert (done.code, len(done.stderr.splitlines())) == (1, 1)
+    assert done.errors == [
+        "fastmnist: error: data: Permission denied, expected a folder with room to write; choose another"
+    ]
 
 
 def test_a_read_only_home_costs_one_warning(run, digits, tmp_path):

@@ -94,7 +94,7 @@ def test_an_error_has_colour_where_the_user_wants_it(environment, is_red, tmp_pa
     assert ("\033[31m" in text) == is_red
     assert screen(text) == [
         "fastmnist: error: none.safetensors: no such file, expected a model",
-        "hint: train one with 'fastmnist train', or take fastmnist's own with --model shipped",
+        "hint: train one with 'fastmnist train', or take fastmnist's own, named shipped",
     ]
 
 
@@ -188,3 +188,15 @@ def test_a_stopped_training_says_what_its_checkpoint_keeps(small_set, tmp_path):
     (note,) = (line for line in lines if "keeps" in line)
     assert re.fullmatch(r"c\.safetensors keeps \d+ epochs?; to continue, run the same command with --resume", note)
     assert sum(line.startswith("training:") and "%|" in line for line in lines) == 1
+
+
+def test_what_other_packages_log_stays_out_of_stderr(tmp_path):
+    script = (
+        "import logging; from fastmnist.cli.terminal import showing_logs\n"
+        "with showing_logs():\n"
+        "    logging.getLogger('gcsfs').error('within')\n"
+        "    logging.getLogger('fastmnist').warning('ours')\n"
+        "logging.getLogger('gcsfs').error('after')"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines() == ["ours", "after"]

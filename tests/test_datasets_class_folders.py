@@ -174,7 +174,7 @@ def test_one_class_or_more_than_a_label_can_tell_are_refused(tmp_path, n_folders
 
 def test_linked_class_folders_are_read_hidden_ones_are_not(tmp_path):
     make(tmp_path / "elsewhere", "a.png")
-    make(tmp_path / "set", "1/b.png", ".cache/c.png", ".hidden.png")
+    make(tmp_path / "set", "1/b.png", ".cache/c.png", ".hidden.png", "__MACOSX/1/._b.png")
     os.symlink("../elsewhere", tmp_path / "set" / "0")
     images, _ = read(tmp_path / "set")
     assert (images.class_names, len(images.labels)) == (["0", "1"], 2)

@@ -13,6 +13,7 @@ from fastmnist.errors import DataError
 from fastmnist.images import apng
 from fastmnist.images.decode import decode_colours, decode_picture
 from fastmnist.images.pages import decode_pages, may_have_pages
+from fastmnist.kernels.opaque import is_opaque
 
 HERE = Path(__file__).parent
 NONE, SOURCE = 0, 0
@@ -42,6 +43,13 @@ def rows_of(picture):
     """A picture's rows, each after a filter byte of 0, compressed."""
     height = len(picture)
     return zlib.compress(np.hstack([np.zeros((height, 1), np.uint8), picture.reshape(height, -1)]).tobytes())
+
+
+def with_chunks(n, kind=b"tEXt", head=b""):
+    """A grey picture of 28x28 pixels after n empty chunks."""
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 28, 28, 8, 0, 0, 0, 0))
+    pixels = chunk(b"IDAT", rows_of(np.full((28, 28), 9, np.uint8)))
+    return b"".join([apng.SIGNATURE, header, head, chunk(kind) * n, pixels, chunk(b"IEND")])
 
 
 def by_hand(canvas, frames, n_declared=None):
@@ -152,3 +160,36 @@ def test_a_damaged_animation_costs_its_row_and_no_other(run_cli, tmp_path):
     assert run.stdout.splitlines()[1:] == [b"damaged-animation.png,,,", run.stdout.splitlines()[2]]
     assert run.stdout.splitlines()[2].startswith(b"seven.png,,7,")
     assert "damaged-animation.png: no picture that can be read" in run.stderr
+
+
+ANIMATED = chunk(b"acTL", struct.pack(">II", 2, 0))
+
+
+@pytest.mark.parametrize("kind", [b"tEXt", b"IDAT", b"zzZz"])
+@pytest.mark.parametrize("head", [b"", ANIMATED])
+def test_a_file_of_more_chunks_than_a_picture_needs_is_refused_before_it_is_decoded(kind, head):
+    assert (decode_picture(with_chunks(100, head=head), b"name") == 9).all()
+    data = with_chunks(apng.MAX_CHUNKS, kind, head)
+    assert not is_opaque(data)
+    with pytest.raises(DataError, match="name: no picture that can be read"):
+        decode_picture(data, b"name")
+
+
+def test_frames_take_their_colours_from_the_chunks_before_them_and_nothing_else():
+    """Frames times chunks that all of them share would be a second for each 10 KB of a file."""
+    canvas, frame = np.zeros((9, 9, 1), np.uint8), np.full((9, 9, 1), 200, np.uint8)
+    data = by_hand(canvas, [(frame, 0, 0, NONE, SOURCE)] * 2)
+    place = data.index(b"IDAT") - 4
+    transparent = chunk(b"tRNS", struct.pack(">H", 200))  # of grey pictures: the grey that is transparent
+    data = data[:place] + transparent + chunk(b"tEXt", b"a\0b") * 1000 + data[place:]
+    first, second = apng.frames(data)
+    assert first.file.count(b"tRNS") == second.file.count(b"tRNS") == 1
+    assert b"tEXt" not in first.file + second.file
+
+
+def test_frames_that_a_file_does_not_announce_are_bounded_too():
+    side = 2_000
+    frames = [(np.full((1, 1, 1), 5, np.uint8), 0, 0, NONE, SOURCE)] * 20
+    data = by_hand(np.zeros((side, side, 1), np.uint8), frames, n_declared=2)
+    with pytest.raises(DataError, match="20 frames of 2000x2000 pixels, expected at most 50 megapixels in all"):
+        list(decode_pages(data, b"name"))

@@ -175,6 +175,10 @@ HOSTILE = {
     "terabytes": (header(b"{'descr': '|u1', 'fortran_order': False, 'shape': (99999999, 28, 28), }\n"), "exactly 78"),
     "wrapping": (header(b"{'descr':'|u1','fortran_order':False,'shape':(22416,11001563,598407739)}"), "exactly 1475"),
     "by columns": (npy_bytes(np.asfortranarray(IMAGES[:3])), "stored column by column"),
+    "normalised": (
+        npy_bytes((np.eye(28, dtype=np.float32)[None] - 0.1307) / 0.3081),
+        "-0.424213 in image 0, expected values from 0 to 255; scale them",
+    ),
     "negative": (npy_bytes(np.full((3, 784), -1)), "-1 in image 0, expected values from 0 to 255"),
     "too large": (npy_bytes(np.full((3, 784), 256)), "256 in image 0, expected values from 0 to 255"),
     "not a number": (npy_bytes(np.full((3, 784), np.nan)), "nan in image 0"),

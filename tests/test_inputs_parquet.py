@@ -93,7 +93,7 @@ def test_shards_are_the_rows_of_the_whole(here, images):
 def test_dark_ink_on_light_is_told_as_it_is_of_an_idx_file(here, images):
     write_parquet("a.parquet", 255 - images, np.zeros(100))
     rows, notes = rows_of("a.parquet", preprocess="auto")
-    assert notes == ["a.parquet: dark ink on light: inverted; --preprocess none leaves it as it is"]
+    assert notes == ["a.parquet: dark ink on light: inverted; `preprocess` none leaves it as it is"]
     np.testing.assert_array_equal([row[2] for row in rows], images.reshape(-1, 784))
     rows, notes = rows_of("a.parquet", preprocess="none")
     assert notes == []

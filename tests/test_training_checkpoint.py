@@ -155,7 +155,7 @@ def test_more_bytes_than_the_network_needs_are_refused_unread(path, some):
 
 
 def test_a_missing_checkpoint_says_how_to_begin(some, tmp_path):
-    assert "begin without --resume" in refused(tmp_path / "none.safetensors", some)
+    assert "begin without `resume`" in refused(tmp_path / "none.safetensors", some)
     assert "not a regular file" in refused(tmp_path, some)
 
 

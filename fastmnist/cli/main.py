@@ -199,7 +199,8 @@ def _subject(error: OSError) -> str:
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    complain(f"fastmnist: warning: {printable(str(message))}")
+    lines = str(message).strip().splitlines()  # Dask's of other versions has a table
+    complain("fastmnist: warning: " + "\n".join(printable(line) for line in lines))
 
 
 def _show_unraisable(error: "sys.UnraisableHookArgs") -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterator
 from typing import Any, TextIO
@@ -13,6 +14,13 @@ from fastmnist.errors import OutputError
 
 ERROR = "fastmnist: error: "  # what the line of an error begins with
 HINT = "hint: "  # and the line after it, which says what to do
+# Arguments of the library that its errors and logs name, `learning_rate`, where their options have other names ...
+RENAMED = {"start": "from"}
+# ... and all of them. What else stands between such marks is left alone: it may be a part of a path.
+ARGUMENTS = (
+    *("checkpoint", "class_names", "float16", "hidden", "initial_scale", "learning_rate", "momentum"),
+    *("no_digit", "preprocess", "resume", "skip_unreadable", "start", "validation"),
+)
 NARROW = 64  # columns: below these position, times and rate leave no room for a bar
 _bar: Any = None  # the one on the terminal
 _is_quiet = False
@@ -38,9 +46,16 @@ def complain(line: str) -> None:
     if bar is not None:
         bar.clear()
     with contextlib.suppress(OSError):  # stderr may be closed; the exit code still reports failure
-        click.echo(line, err=True)
+        click.echo(with_options(line), err=True)
     if bar is not None:
         bar.refresh()
+
+
+def with_options(line: str) -> str:
+    """Return a line of the library with the options of the command line in place of arguments."""
+    return re.sub(
+        f"`({'|'.join(ARGUMENTS)})`", lambda name: "--" + RENAMED.get(name[1], name[1]).replace("_", "-"), line
+    )
 
 
 def clear_line() -> None:
@@ -95,15 +110,18 @@ def results_on_terminal() -> bool:
 
 @contextlib.contextmanager
 def showing_logs() -> Iterator[None]:
-    """Show what the library logs while the context lasts."""
+    """Show what the library logs while the context lasts, and nothing of other packages, such as gcsfs's tracebacks."""
     logger, handler = logging.getLogger("fastmnist"), Talk()
+    root, nobody = logging.getLogger(), logging.NullHandler()  # without one Python writes their errors to stderr
     level = logger.level
+    root.addHandler(nobody)
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:
         yield
     finally:
         logger.removeHandler(handler)
+        root.removeHandler(nobody)
         logger.setLevel(level)
 
 

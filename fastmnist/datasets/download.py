@@ -3,6 +3,7 @@
 Whatever the source and its compression, what is verified is the uncompressed content, expanded within its known size.
 """
 
+import errno
 import hashlib
 import logging
 import os
@@ -48,6 +49,8 @@ def download(
         present, damaged = _survey(directory, dataset)
         missing = [file for file in files if file.name not in present]
         if missing:
+            if not os.access(directory, os.W_OK | os.X_OK):  # better before the files have travelled than after
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
             _fetch(directory, dataset, mirror, missing, progress or (lambda name, done, total: None))
         for path in damaged:
             path.unlink(missing_ok=True)

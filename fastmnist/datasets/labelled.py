@@ -23,7 +23,7 @@ Split = Literal["train", "test"]
 
 SAMPLE, SHARE = 1000, 0.95  # the first SAMPLE images are in MNIST's form if this share of them is
 MAX_LISTED = 8  # names in a message
-NO_DIGIT_APART = "expected real classes only; images that are none of them go to train with --no-digit"
+NO_DIGIT_APART = "expected real classes only; images that are none of them go to train as `no_digit`"
 
 
 class LabelledImages(NamedTuple):
@@ -133,12 +133,12 @@ def check_labels(labels: Uint8, n_classes: int, path: AnyPath) -> None:
         raise DataError(
             f"{printable(path)}: label {labels[index]} at index {index}, expected 0 to {n_classes - 1}",
             hint="use the labels that belong to the images, or train with the names of all "
-            f"{labels.max() + 1} classes, from that of label 0 on: --class-names {_example(path, int(labels.max()))}",
+            f"{labels.max() + 1} classes, from that of label 0 on: `class_names` {_example(path, int(labels.max()))}",
         )
 
 
 def _example(path: AnyPath, largest: int) -> str:
-    """Return what could be written after --class-names for labels up to the `largest`."""
+    """Return what could be given as `class_names` for labels up to the `largest`."""
     if emnist.is_emnist(path) and largest == len(ascii_uppercase):  # EMNIST letters: 1 is A, and nothing is 0
         return ",".join(["none", *ascii_uppercase])
     return "NAME,NAME,..."

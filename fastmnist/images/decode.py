@@ -132,7 +132,7 @@ def _decode_any(data: bytes, name: bytes) -> npt.NDArray[np.uint8] | None:
     for magic, unfit in _UNFIT_FORMATS.items():
         if data.startswith(magic):
             raise DataError(f"{printable(name)}: a {unfit} picture, {_EXPECTED}; convert it")
-    if apng.is_cut(data):
+    if apng.is_unfit(data):
         return None
     cv2 = opencv()
     decoded, kinds, blocks = cv2.imdecodeWithMetadata(np.frombuffer(data, np.uint8), flags=cv2.IMREAD_UNCHANGED)

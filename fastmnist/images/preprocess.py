@@ -197,7 +197,7 @@ def check_size(shape: tuple[int, ...], preprocess: str | None, name: AnyPath) ->
         height, width = shape
         raise DataError(
             f"{printable(name)}: is {width}x{height} pixels, expected {SIDE}x{SIDE}",
-            hint="resize it, or use --preprocess auto for a digit",
+            hint="resize it, or use `preprocess` auto for a digit",
         )
 
 

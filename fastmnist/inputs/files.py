@@ -102,13 +102,17 @@ class Pushback:
         return len(content)
 
 
+_HIDDEN = (b".", b"__MACOSX")
+
+
 def folders_within(folder: AnyPath) -> list[bytes]:
     """Return the names of the folders in `folder`, and of links to folders, in byte order, without hidden ones.
 
-    By `scandir`, which asks for links only: a folder may hold 60,000 images. Raises OSError if it can't be listed.
+    What macOS packs beside a folder counts as hidden. By `scandir`, which asks for links only: a folder may hold 60,000
+    images. Raises OSError if it can't be listed.
     """
     with os.scandir(os.fsencode(folder)) as found:
-        return sorted(entry.name for entry in found if not entry.name.startswith(b".") and is_folder(entry))
+        return sorted(entry.name for entry in found if not entry.name.startswith(_HIDDEN) and is_folder(entry))
 
 
 def is_folder(entry: os.DirEntry[bytes]) -> bool:

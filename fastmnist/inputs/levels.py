@@ -42,14 +42,14 @@ class Levels(NamedTuple):
         name, lines = printable(path), []
         if self.white < 255:
             lines.append(
-                f"{name}: values from 0 to {self.white}: scaled to 255; --preprocess none leaves them as they are"
+                f"{name}: values from 0 to {self.white}: scaled to 255; `preprocess` none leaves them as they are"
             )
         if self.is_inverted:
-            lines.append(f"{name}: dark ink on light: inverted; --preprocess none leaves it as it is")
+            lines.append(f"{name}: dark ink on light: inverted; `preprocess` none leaves it as it is")
         if self.is_mixed:
             lines.append(
                 f"{name}: dark ink on light in some images, light on dark in others: left as they are; "
-                "--preprocess mnist reads each for itself"
+                "`preprocess` mnist reads each for itself"
             )
         return lines
 

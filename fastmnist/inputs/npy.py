@@ -111,6 +111,9 @@ class NpyReader(ItemReader):
 _SAVE_AGAIN = "save it again: numpy.save(FILE, numpy.array(list(images), dtype='uint8'))"
 
 
+_BELOW = -0.01  # pixels that were normalised have as little as -0.42, which would be rounded to 0; noise has less
+
+
 def scale_of(values: npt.NDArray[Any]) -> int:
     """Return what the values of some images are multiplied with: 255 for floats up to 1 and for booleans, else 1."""
     is_unit = values.dtype.kind == "f" and values.size > 0 and values.max() <= 1
@@ -130,7 +133,7 @@ def to_uint8(values: npt.NDArray[Any], scale: int, first: int, name: str) -> npt
     if values.dtype.kind == "f":
         with np.errstate(over="ignore", invalid="ignore"):  # what is too large becomes infinite, and is refused
             greys = np.rint(values.astype(np.float64) * scale)
-    wrong = ~((greys >= 0) & (greys <= 255))  # a NaN is neither
+    wrong = ~((greys >= 0) & (greys <= 255) & (values > _BELOW))  # a NaN is none of these
     if wrong.any():
         row, column = (int(place) for place in np.argwhere(wrong)[0])
         raise DataError(

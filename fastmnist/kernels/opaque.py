@@ -2,6 +2,7 @@
 
 from fastmnist.kernels.jit import inlined, serial_kernel
 
+MAX_CHUNKS = 1 << 16  # of a PNG file: 64 MB in pieces of 1 KB, where encoders write 8 KB and more
 _FIRST_CHUNK, _DEPTH, _COLOUR_TYPE = 8, 24, 25  # where a PNG file has them
 _PNG, _IHDR = (0x89, 0x50, 0x4E, 0x47), (0x49, 0x48, 0x44, 0x52)  # four bytes each
 _TRNS, _ACTL, _IDAT, _IEND = 0x74524E53, 0x6163544C, 0x49444154, 0x49454E44  # such four, as a number
@@ -11,9 +12,9 @@ _GREY_ALPHA = 4  # this colour type and those above have an alpha channel
 def is_opaque(data):
     """Return whether `data`, bytes, is a file of one opaque picture of up to 8 bits that a grey decoder reads well.
 
-    True for a JPEG file and for a PNG file of up to 8 bits, without transparency, that is no animation and has an end:
-    its chunks are followed (PNG 3rd edition, section 5.3: length, type, data, checksum). Plain Python, which kernels
-    can be built from as well.
+    True for a JPEG file and for a PNG file of up to 8 bits, without transparency, that is no animation and has an end
+    within MAX_CHUNKS: these are followed (PNG 3rd edition, section 5.3: length, type, data, checksum). Plain Python,
+    which kernels can be built from as well.
     """
     if len(data) > 2 and data[0] == 0xFF and data[1] == 0xD8:
         return True
@@ -23,7 +24,9 @@ def is_opaque(data):
         if data[i] != _PNG[i] or data[_FIRST_CHUNK + 4 + i] != _IHDR[i]:
             return False
     chunk, has_pixels = _FIRST_CHUNK, False
-    while chunk + 8 <= len(data):
+    for _ in range(MAX_CHUNKS):
+        if chunk + 8 > len(data):
+            return False
         length, kind = 0, 0
         for i in range(chunk, chunk + 4):
             length, kind = length * 256 + data[i], kind * 256 + data[i + 4]

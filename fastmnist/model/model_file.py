@@ -185,7 +185,7 @@ def round_to_float16(network: Network) -> None:
         raise TrainingError(
             f"a weight of size {np.abs(network.parameters).max():,.0f}, expected at most "
             f"{np.finfo(np.float16).max:,.0f} in float16",
-            hint="train without --float16, or with a smaller --learning-rate",
+            hint="train without `float16`, or with a smaller `learning_rate`",
         )
     network.parameters[:] = rounded
 
@@ -213,7 +213,7 @@ def load_model(path: AnyPath) -> Model:
         path,
         ModelError,
         "a model",
-        missing="train one with 'fastmnist train', or take fastmnist's own with --model shipped",
+        missing="train one with 'fastmnist train', or take fastmnist's own, named shipped",
         advice="train a new model or restore this one",
     ):
         return _load(Path(os.fsdecode(path)))

@@ -32,6 +32,6 @@ def why_no_better(network: Network, pixels: Uint8, labels: Uint8, class_names: S
         return None
     return (
         f"the network has learnt nothing: {100 * accuracy:.1f} % of the training images are right, and "
-        f"{100 * share:.1f} % are of one class; try a smaller --learning-rate, --initial-scale he or fewer hidden "
+        f"{100 * share:.1f} % are of one class; try a smaller `learning_rate`, `initial_scale` he or fewer hidden "
         "layers, and check the labels"
     )

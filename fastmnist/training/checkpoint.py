@@ -48,8 +48,8 @@ def load_checkpoint(path: AnyPath, training: Training) -> list[EpochDone]:
     Raises TrainingError, naming the file and what to do, for anything that is not a whole, sound checkpoint of a run
     on the same data with the same settings.
     """
-    advice = "start over without --resume, with another --checkpoint"
-    with reading(path, TrainingError, "a checkpoint", missing="begin without --resume", advice=advice):
+    advice = "start over without `resume`, with another `checkpoint`"
+    with reading(path, TrainingError, "a checkpoint", missing="begin without `resume`", advice=advice):
         return _load(Path(os.fsdecode(path)), training)
 
 

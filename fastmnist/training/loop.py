@@ -220,12 +220,12 @@ def too_many_held_out(n_held_out: int, n_images: int) -> TrainingError:
     """Return the error of a validation set that leaves no image to train on."""
     return TrainingError(
         f"{n_held_out:,} of {n_images:,} images held out, expected some left to train on",
-        hint="choose a smaller --validation",
+        hint="choose a smaller `validation`",
     )
 
 
 def _diverged(what: str, epoch: int) -> TrainingError:
     return TrainingError(
         f"training diverged: the {what} in epoch {epoch} overflowed, expected finite numbers",
-        hint="try a smaller --learning-rate",
+        hint="try a smaller `learning_rate`",
     )

@@ -83,7 +83,7 @@ class Recipe:
         if not self.hidden:
             raise TrainingError("no hidden layers, expected the sizes of one or more")
         if self.nesterov and not self.momentum:
-            raise TrainingError("nesterov without momentum: expected a --momentum above 0")
+            raise TrainingError("nesterov without momentum: expected a `momentum` above 0")
 
     def with_settings(self, **settings: Any) -> "Recipe":
         """Return this recipe with the settings that are not None replaced."""
@@ -185,7 +185,7 @@ def recipe_with(
     `goes_on`: a model is trained further, which has hidden layers of its own. None: "tune" for that, else "default".
     """
     if goes_on and settings.get("hidden") is not None:
-        raise TrainingError("hidden layers for a model that has its own: leave out --hidden, or --from")
+        raise TrainingError("hidden layers for a model that has its own", hint="leave out `hidden`, or `start`")
     recipe = recipe or ("tune" if goes_on else "default")
     if isinstance(recipe, str):
         if recipe not in RECIPES:

@@ -52,6 +52,8 @@ def training_sets(
         how = how._replace(preprocess=start.preprocess)
     if how.class_names is not None:
         class_names_of(set(), how.class_names)
+    if test is not None and not (isinstance(test, tuple | list) and len(test) == 2):
+        raise DataError("a test set that is not a pair, expected images and labels: test=(images, labels)")
     if labels is None:
         data = path_of(images)
         dataset, prefix = open_dataset(data), f"{printable(data)}: "
@@ -87,7 +89,7 @@ def _whole(images: LabelledImages, prefix: str, what: str, skip_unreadable: bool
     if not skip_unreadable:
         raise DataError(
             f"{found}, expected all of them; the first: {images.errors[0]}",
-            hint="replace or remove them, or leave them out with --skip-unreadable",
+            hint="replace or remove them, or leave them out with `skip_unreadable`",
         )
     if n_errors == n_images:
         raise DataError(f"{found}, expected some; replace them")
@@ -98,7 +100,7 @@ def _whole(images: LabelledImages, prefix: str, what: str, skip_unreadable: bool
 def _history(epochs: Sequence[EpochDone]) -> dict[str, list[float]]:
     """Return the columns of a table with a row for each epoch, or for every k-th up to the last if there are too many.
 
-    A column that lacks a figure is left out. Figures have six decimals, as in a --history file.
+    A column that lacks a figure is left out. Figures have six decimals, as in a file of `train --history`.
     """
     step = -(-len(epochs) // MOST_EPOCHS)
     told = epochs[::-step][::-1]
@@ -129,19 +131,19 @@ class TrainingRun:
         can refuse where that model can, or where some of the images are of no digit.
 
         Raises TrainingError for settings that do not fit the data or the checkpoint, and where there is a checkpoint
-        already but not `resume`: a forgotten --resume must not overwrite hours of work.
+        already but not `resume`: a forgotten `resume` must not overwrite hours of work.
         """
         if checkpoint is not None:
             check_writable(checkpoint)
             if not resume and os.path.exists(checkpoint):
                 raise TrainingError(
                     f"{printable(checkpoint)}: there is a checkpoint already",
-                    hint="add --resume to continue, or remove it",
+                    hint="add `resume` to continue, or remove it",
                 )
         elif resume:
             raise TrainingError("no checkpoint named, expected the file to resume from")
         if start is None and recipe.keep:
-            raise TrainingError("keep needs a model to start from", hint="name one with --from")
+            raise TrainingError("keep needs a model to start from", hint="name one with `start`")
         can_refuse = images.n_no_digit > 0
         if start is not None:
             recipe = recipe.with_settings(hidden=start.trained.layer_sizes[1:-1])
