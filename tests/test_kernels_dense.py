@@ -5,10 +5,10 @@ import pytest
 from kernel_builds import ROUNDING, WAYS, sparse_pixels
 
 from fastmnist.kernels import reference
-from fastmnist.kernels.compress import DENSE_SHARE, compress, dense_batches
+from fastmnist.kernels.compress import DENSE_SHARE, compress
 from fastmnist.kernels.dense import make_tiles
 from fastmnist.kernels.sparse import make_csc, make_csr
-from fastmnist.training.blocks import NO_ROWS
+from fastmnist.training.blocks import NO_ROWS, divided
 
 ROWS = 8
 
@@ -17,7 +17,7 @@ def fill(inputs, order, batch_size):
     """The tiles that all builds fill alike, for any number of parts, over garbage."""
     n_in, room = inputs.shape[1], len(order) * (inputs.shape[1] + 1)
     starts = np.arange(0, room, n_in + 1)
-    is_dense = dense_batches(np.count_nonzero(inputs[order], axis=1), n_in, batch_size)
+    is_dense = divided(np.count_nonzero(inputs[order], axis=1), n_in, batch_size)[0]
     made = []
     for build, n_parts in WAYS:
         csr = make_csr(starts, starts + np.count_nonzero(inputs[order], axis=1), room)
@@ -106,4 +106,4 @@ def test_the_batches_of_mnist_are_all_sparse(digits):
         order = np.random.default_rng(seed).permutation(2048 * 4)
         for first in range(0, len(order), 2048):
             counts = np.count_nonzero(pixels[order[first : first + 2048]], axis=1)
-            assert not dense_batches(counts, 784, 32).any()
+            assert not divided(counts, 784, 32)[0].any()

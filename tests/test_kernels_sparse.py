@@ -93,7 +93,7 @@ def test_inputs_of_any_width_are_compressed(n_in, dtype):
 @pytest.mark.parametrize("n_in", WIDTHS)
 def test_inputs_that_are_not_zero_are_counted(n_in, dtype):
     inputs, order = make_inputs(70, n_in, 0.2, dtype), np.random.default_rng(0).permutation(70)[:65]
-    actual = run_in_all_ways(count_nonzero, [inputs, order, np.full(65, -1, np.int32)], [2])
+    actual = run_in_all_ways(count_nonzero, [inputs, order, np.full(65, -1, np.int64)], [2])
     assert actual.tolist() == np.count_nonzero(inputs[order], axis=1).tolist()
 
 

@@ -4,7 +4,7 @@ import numpy as np
 from numba import prange
 
 from fastmnist.kernels.dense import DENSE_ROWS, fill_tiles
-from fastmnist.kernels.jit import inlined, kernel
+from fastmnist.kernels.jit import inlined, kernel, serial_kernel
 from fastmnist.kernels.lanes import MASK_BITS, count_bits
 from fastmnist.kernels.layout import part_bounds
 from fastmnist.kernels.simd import CACHE_LINE, prefetch
@@ -36,19 +36,35 @@ def _count_nonzero_part(inputs, order, first, last, counts):
         counts[sample] = n_nonzero
 
 
-def dense_batches(counts, n_in, batch_size):
-    """Return which batches (n_batches,) go into tiles, by how many inputs of each sample (n_samples,) are not 0.
+@serial_kernel
+def divide(counts, n_in, batch_size, is_dense, list_starts, list_ends, row_starts, row_ends):
+    """Say which batches go into tiles, and where all samples go, by how many inputs of each (n_samples,) are not 0.
 
-    They fill tiles, and few of their inputs are 0, those of the first tile and all of them.
+    Lists lie one after another and so do the rows of tiles, a place after each; samples that are not there take none.
+    (With NumPy this took 0.3 ms a block, 5 % of an epoch.)
     """
-    firsts = np.arange(0, len(counts), batch_size)
-    sizes = np.diff(firsts, append=len(counts))
-    if n_in % DENSE_ROWS or not len(firsts):
-        return np.zeros(len(firsts), np.bool_)
-    totals = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
-    dense = totals[firsts + sizes] - totals[firsts] > DENSE_SHARE * n_in * sizes
-    tile = totals[np.minimum(firsts + DENSE_ROWS, len(counts))] - totals[firsts]
-    return dense & (sizes >= DENSE_ROWS) & (tile > DENSE_SHARE * n_in * DENSE_ROWS)
+    list_place, row_place = 0, 0
+    for batch in range(len(is_dense)):
+        first = batch * batch_size
+        last = min(first + batch_size, len(counts))
+        is_dense[batch] = _is_dense(counts, first, last, n_in)
+        for sample in range(first, last):
+            n_listed, n_in_row = (-1, n_in) if is_dense[batch] else (counts[sample], -1)
+            list_starts[sample], list_ends[sample] = list_place, max(list_place, list_place + n_listed)
+            row_starts[sample], row_ends[sample] = row_place, max(row_place, row_place + n_in_row)
+            list_place += n_listed + 1
+            row_place += n_in_row + 1
+
+
+@inlined
+def _is_dense(counts, first, last, n_in):
+    """Return whether the samples `first` to `last` fill tiles, and few inputs are 0, of the first tile and of all."""
+    n_samples = last - first
+    if n_in % DENSE_ROWS != 0 or n_samples < DENSE_ROWS:
+        return False
+    if np.sum(counts[first : first + DENSE_ROWS]) <= DENSE_SHARE * n_in * DENSE_ROWS:
+        return False
+    return np.sum(counts[first:last]) > DENSE_SHARE * n_in * n_samples
 
 
 @kernel
