@@ -13,8 +13,7 @@ from bench.peers.common import Bytes, Floats
 from bench.settings import Settings, WrongResultError, mnist
 from bench.table import Table
 from bench.timing import WAKE_SECONDS, Comparison, compare, measure
-from fastmnist.kernels import dense, reference, sparse
-from fastmnist.kernels.compress import compress
+from fastmnist.kernels import reference
 from fastmnist.kernels.forward import Parameters, forward_csr
 from fastmnist.kernels.jit import inlined, kernel, n_threads
 from fastmnist.kernels.layout import layer_at, part_bounds
@@ -22,6 +21,7 @@ from fastmnist.kernels.sgd import StepScalars
 from fastmnist.kernels.simd import LANES
 from fastmnist.kernels.training_loop import Batches, Part, Training, make_workspace, step_first
 from fastmnist.model.network import NO_VELOCITIES, Network
+from fastmnist.training.blocks import Blocks
 
 N_SAMPLES = 2048
 SHAPES = ((32, 100), (128, 800))  # (batch size, units)
@@ -42,10 +42,7 @@ class Layer:
         self.out = np.empty_like(self.delta)
         self.flops = 2.0 * n_out * np.count_nonzero(pixels)
 
-        csr = sparse.make_csr(n_samples, n_in)
-        csc = sparse.make_csc(n_samples, n_in, batch_size)
-        tiles = dense.make_tiles(n_samples, n_in, batch_size)
-        compress(pixels, np.arange(n_samples), batch_size, csr, csc, tiles)
+        block = Blocks(n_in, batch_size, n_samples).of(pixels, np.arange(n_samples))
         self.workspace = make_workspace(network.layers, batch_size, n_threads(), momentum=0)
         self.stride = network.layers[0].stride
         self.rows_of(self.workspace.deltas)[:] = self.delta
@@ -55,7 +52,7 @@ class Layer:
         padded[:, :n_out] = self.weights
         self.panels[:] = padded.reshape(n_in, -1, LANES).transpose(1, 0, 2)
         parameters = Parameters(network.layout, network.parameters, NO_VELOCITIES)
-        self.arguments = parameters, csr, csc, tiles, batch_size, self.workspace
+        self.arguments = parameters, *block, batch_size, self.workspace
 
     def rows_of(self, outputs: Floats) -> Floats:
         """Return the layer's part of the activations or of the deltas as (batch_size, n_out)."""
@@ -93,14 +90,13 @@ def make_table(settings: Settings, peak: Peak) -> Table:
 def _compress(pixels: Bytes, table: Table, settings: Settings, peak: Peak) -> None:
     """Time the compression that a block of training begins with."""
     n_samples, n_in = pixels.shape
-    csr, csc = sparse.make_csr(n_samples, n_in), sparse.make_csc(n_samples, n_in, 32)
-    tiles = dense.make_tiles(n_samples, n_in, 32)
-    order = np.arange(n_samples)
+    blocks, order = Blocks(n_in, 32, n_samples), np.arange(n_samples)
     timing = measure(
-        lambda: compress(pixels, order, 32, csr, csc, tiles),
+        lambda: blocks.of(pixels, order),
         repeats=settings.repeats(200),
         warmup=settings.repeats(200),
     )
+    csr = blocks.of(pixels, order).csr
     for sample in range(n_samples):
         if (csr.indices[csr.starts[sample] : csr.ends[sample]] != pixels[sample].nonzero()[0]).any():
             raise WrongResultError(f"compress: a wrong row of sample {sample}")

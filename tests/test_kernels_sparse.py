@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
-from kernel_builds import ROUNDING, WAYS, normal, sparse_pixels
+from kernel_builds import ROUNDING, WAYS, normal, run_in_all_ways, sparse_pixels
 
 from fastmnist.kernels import reference
-from fastmnist.kernels.compress import compress
+from fastmnist.kernels.compress import compress, compress_rows, count_nonzero
 from fastmnist.kernels.dense import make_tiles
 from fastmnist.kernels.lanes import MASK_BITS
 from fastmnist.kernels.sparse import make_csc, make_csr
+from fastmnist.training.blocks import NO_ROWS
 
 WIDTHS = [1, 10, MASK_BITS - 1, MASK_BITS, MASK_BITS + 1, 2 * MASK_BITS - 1, 2 * MASK_BITS, 784]
 BATCHES = [(1, 1), (31, 32), (32, 32), (33, 32), (64, 32), (7, 3)]  # n_samples, batch_size
@@ -20,21 +21,33 @@ def make_inputs(n_samples, n_in, share, dtype):
 
 
 def compress_in_all_ways(inputs, order, batch_size):
-    """The CSR and CSC that all builds make alike, for any number of parts."""
+    """The CSR and CSC that all builds make alike, for any number of parts, from inputs and from the rows of all."""
+    n_in, counts = inputs.shape[1], np.count_nonzero(inputs, axis=1)
     made = []
     for build, n_parts in WAYS:
-        csr = make_csr(len(order), inputs.shape[1])
-        csc = make_csc(len(order), inputs.shape[1], batch_size)
-        tiles = make_tiles(len(order), inputs.shape[1], batch_size)
-        for array in (*csr, *csc):
-            array[...] = -1
-        getattr(compress, build)(inputs, order, batch_size, csr, csc, tiles, n_parts)
-        assert not tiles.is_dense.any()
-        made.append((csr, csc))
+        rows = unfilled_csr(counts)
+        getattr(compress_rows, build)(inputs, np.arange(len(inputs)), rows, n_parts)
+        for source in (NO_ROWS, rows):
+            csr = unfilled_csr(counts[order])
+            csc = make_csc(csr.starts[::batch_size].copy(), csr.data.size, n_in, batch_size)
+            nowhere = np.zeros(len(order), np.int64)
+            tiles = make_tiles(np.zeros(len(csc.starts), np.bool_), nowhere, nowhere, 0, n_in, batch_size)
+            for array in csc[1:]:
+                array[...] = -1
+            getattr(compress, build)(inputs, order, batch_size, source, csr, csc, tiles, n_parts)
+            made.append((csr, csc))
     for other in made[1:]:
         for one, two in zip([*made[0][0], *made[0][1]], [*other[0], *other[1]], strict=True):
             assert one.tobytes() == two.tobytes()
     return made[0]
+
+
+def unfilled_csr(counts):
+    """A CSR for rows of `counts` inputs, with 3 places too many before each."""
+    ends = np.cumsum(counts + 4) - 1
+    csr = make_csr(ends - counts, ends, int(counts.sum()) + 4 * len(counts))
+    csr.indices[...] = csr.data[...] = -1
+    return csr
 
 
 def as_dense(positions, values, n):
@@ -58,7 +71,7 @@ def assert_compressed(inputs, order, batch_size):
         assert csr.indices[end] == n_in
     for batch in range(-(-len(order) // batch_size)):
         first = batch * batch_size
-        start, n_samples = csr.starts[first], len(order[first : first + batch_size])
+        start, n_samples = csc.starts[batch], len(order[first : first + batch_size])
         assert sorted(csc.order[batch]) == list(range(n_in))
         lengths = np.diff([start, *csc.ends[batch]])
         assert (np.diff(lengths) <= 0).all()
@@ -74,6 +87,14 @@ def assert_compressed(inputs, order, batch_size):
 @pytest.mark.parametrize("n_in", WIDTHS)
 def test_inputs_of_any_width_are_compressed(n_in, dtype):
     assert_compressed(make_inputs(70, n_in, 0.2, dtype), np.arange(70), 32)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize("n_in", WIDTHS)
+def test_inputs_that_are_not_zero_are_counted(n_in, dtype):
+    inputs, order = make_inputs(70, n_in, 0.2, dtype), np.random.default_rng(0).permutation(70)[:65]
+    actual = run_in_all_ways(count_nonzero, [inputs, order, np.full(65, -1, np.int64)], [2])
+    assert actual.tolist() == np.count_nonzero(inputs[order], axis=1).tolist()
 
 
 @pytest.mark.parametrize(("n_samples", "batch_size"), BATCHES)
@@ -99,8 +120,8 @@ def test_nan_infinity_and_the_smallest_numbers_are_nonzero_and_minus_zero_is_not
     inputs = np.zeros((1, 100), np.float32)
     inputs[0, [0, 63, 64, 99]] = [np.nan, -np.inf, 1e-45, -0.0]
     csr, _ = compress_in_all_ways(inputs, np.arange(1), 1)
-    assert csr.indices[: csr.ends[0]].tolist() == [0, 63, 64]
-    assert np.array_equal(csr.data[: csr.ends[0]], inputs[0, [0, 63, 64]], equal_nan=True)
+    assert csr.indices[csr.starts[0] : csr.ends[0]].tolist() == [0, 63, 64]
+    assert np.array_equal(csr.data[csr.starts[0] : csr.ends[0]], inputs[0, [0, 63, 64]], equal_nan=True)
 
 
 def test_float32_inputs_are_kept_bit_for_bit():

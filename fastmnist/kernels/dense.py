@@ -5,7 +5,7 @@ machine's peak. Where few inputs are 0, whole tiles are faster, zeros and all: 8
 in the gradient. What is 0 in all 8 rows of a tile is left out; flags tell. Both products are one loop,
 `tile_product`.
 
-The inputs of a dense batch are the rows of a CSR that keeps its zeros: input i of a sample is at its start + i.
+The inputs of a dense batch are rows of a CSR that keeps its zeros: input i of a sample is at its start + i.
 """
 
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from fastmnist.kernels.jit import inlined, specialised
 from fastmnist.kernels.lanes import MASK_BITS, lowest_bit, nonzero_bits
 from fastmnist.kernels.sgd import step_panels
 from fastmnist.kernels.simd import LANES, add, broadcast, by_n_registers, fma, item, load_panels, store_panels, zeros
-from fastmnist.kernels.sparse import nonzero_inputs
+from fastmnist.kernels.sparse import CSR, nonzero_inputs
 from fastmnist.kernels.tiles import as_unit
 
 DENSE_ROWS = 8  # of a tile: as many as a byte of flags has bits
@@ -25,26 +25,43 @@ WIDE = DENSE_REGISTERS * LANES
 
 
 class Tiles(NamedTuple):
-    """Which batches are dense, and what their tiles have: flags that are not 0, padded with zeros to 64s."""
+    """Which batches are dense, and what these have: all their inputs, and flags of those that are not 0.
+
+    Flags are padded with zeros to 64s. The last four fields are a CSR; Numba refuses tuples within tuples here.
+    """
 
     is_dense: np.ndarray  # (n_batches,) bool
     inputs: np.ndarray  # (n_batches, ceil(batch_size / 8), n_in in 64s) uint8: what one of 8 samples has
     samples: np.ndarray  # (n_batches, n_in // 8, batch_size in 64s) uint8: who has one of 8 inputs
+    starts: np.ndarray  # (n_samples,) int64
+    ends: np.ndarray  # (n_samples,) int64
+    indices: np.ndarray  # int32; filled for samples that fill no tile
+    data: np.ndarray  # float32
 
 
-def make_tiles(n_samples, n_in, batch_size):
-    """Return Tiles for up to `n_samples` samples."""
-    n_batches = -(-n_samples // batch_size)
+def make_tiles(is_dense, starts, ends, capacity, n_in, batch_size):
+    """Return Tiles of `capacity` places, for samples from `starts` to `ends` and the index after each."""
+    n_batches = len(is_dense)
     return Tiles(
-        np.zeros(n_batches, np.bool_),
+        is_dense,
         np.empty((n_batches, -(-batch_size // DENSE_ROWS), -(-n_in // MASK_BITS) * MASK_BITS), np.uint8),
         np.empty((n_batches, n_in // DENSE_ROWS, -(-batch_size // MASK_BITS) * MASK_BITS), np.uint8),
+        starts,
+        ends,
+        np.empty(capacity, np.int32),
+        np.empty(capacity, np.float32),
     )
 
 
 @inlined
-def fill_tiles(inputs, order, first, last, batch, csr, tiles):
-    """Fill the CSR with all inputs of the samples `first` to `last` of `order`, zeros too, and the batch's flags.
+def csr_with_zeros(tiles):
+    """Return the inputs of dense batches as the CSR that they are."""
+    return CSR(tiles.starts, tiles.ends, tiles.indices, tiles.data)
+
+
+@inlined
+def fill_tiles(inputs, order, first, last, batch, tiles):
+    """Fill the tiles with all inputs of the samples `first` to `last` of `order`, zeros too, and the batch's flags.
 
     The number of inputs is a multiple of 8. Samples that fill no tile have their indices listed, as `add_csr_product`
     needs them.
@@ -54,16 +71,15 @@ def fill_tiles(inputs, order, first, last, batch, csr, tiles):
     tiles.inputs[batch] = 0
     tiles.samples[batch] = 0
     for sample in range(last - first):
-        row, place = order[first + sample] * n_in, np.uint64((first + sample) * (n_in + 1))
-        csr.starts[first + sample], csr.ends[first + sample] = place, place + np.uint64(n_in)
+        row, place = order[first + sample] * n_in, np.uint64(tiles.starts[first + sample])
         flags = tiles.inputs[batch, sample // DENSE_ROWS]
         for column in range(n_in):
             value = item(inputs, row + column)
-            csr.data[place + np.uint64(column)] = as_unit(value)
+            tiles.data[place + np.uint64(column)] = as_unit(value)
             flags[np.uint64(column)] |= value != 0
         if sample >= n_tiled:
             for column in range(n_in + 1):
-                csr.indices[place + np.uint64(column)] = column
+                tiles.indices[place + np.uint64(column)] = column
         for block in range(0, n_in, MASK_BITS):
             mask = nonzero_inputs(inputs, n_in, row, block)
             for column in range(block, min(block + MASK_BITS, n_in), DENSE_ROWS):

@@ -37,20 +37,20 @@ from fastmnist.kernels.tiles import as_unit
 # Rows of the weights are stepped in no order that a processor could guess. Those of a wide layer and their velocities
 # come from the third-level cache: 0.16 ms a step of 128 x 784 x 400 in place of 0.19 to 0.35.
 ROWS_AHEAD = 2
+AHEAD = 4  # samples: shuffled ones come from anywhere in memory; waiting for 32 of them took 5 us, now 1
 WIDE = MAX_REGISTERS * LANES
 
 
 class CSR(NamedTuple):
     """Compressed sparse rows: sample s has the inputs at positions starts[s] to ends[s] of `indices` and `data`.
 
-    The usual `indptr` is two arrays, because rows are filled in parallel and leave gaps. In the first place after each
-    row stands the index n_in, so that walking a row needs no other test than that of the index.
+    In the place after each row stands the index n_in, so that walking a row needs no other test than that of the index.
     """
 
     starts: np.ndarray  # (n_samples,) int64
     ends: np.ndarray  # (n_samples,) int64
-    indices: np.ndarray  # (n_samples * (n_in + 1),) int32: the inputs, ascending in each row
-    data: np.ndarray  # (n_samples * (n_in + 1),) float32
+    indices: np.ndarray  # int32: the inputs, ascending in each row
+    data: np.ndarray  # float32
 
 
 class CSC(NamedTuple):
@@ -58,28 +58,28 @@ class CSC(NamedTuple):
 
     The branch predictor knows the length of such a column: the one before had it too. The r-th column of batch b is
     that of the input order[b, r]. It ends at position ends[b, r] of `indices` and `data`, where the next one begins;
-    the batch's first begins where the first row of its CSR does.
+    the batch's first begins at starts[b].
     """
 
+    starts: np.ndarray  # (n_batches,) int64
     order: np.ndarray  # (n_batches, n_in) int32
     ends: np.ndarray  # (n_batches, n_in) int32
-    indices: np.ndarray  # (n_samples * (n_in + 1),) int32: the samples, counted from the batch's first
-    data: np.ndarray  # (n_samples * (n_in + 1),) float32
+    indices: np.ndarray  # int32: the samples, counted from the batch's first
+    data: np.ndarray  # float32
     cursors: np.ndarray  # (n_batches, n_in) int32: working memory
     lengths: np.ndarray  # (n_batches, batch_size + 1) int32: working memory
 
 
-def make_csr(n_samples, n_in):
-    """Return a CSR with room for `n_samples` samples of any density."""
-    capacity = n_samples * (n_in + 1)
-    starts, ends = np.empty(n_samples, np.int64), np.empty(n_samples, np.int64)
+def make_csr(starts, ends, capacity):
+    """Return a CSR of `capacity` places, for rows from `starts` to `ends` and the index after each."""
     return CSR(starts, ends, np.empty(capacity, np.int32), np.empty(capacity, np.float32))
 
 
-def make_csc(n_samples, n_in, batch_size):
-    """Return a CSC with room for `n_samples` samples of any density."""
-    n_batches, capacity = -(-n_samples // batch_size), n_samples * (n_in + 1)
+def make_csc(starts, capacity, n_in, batch_size):
+    """Return a CSC of `capacity` places, for batches from `starts` on."""
+    n_batches = len(starts)
     return CSC(
+        starts,
         np.empty((n_batches, n_in), np.int32),
         np.empty((n_batches, n_in), np.int32),
         np.empty(capacity, np.int32),
@@ -120,7 +120,7 @@ def count_nonzero(inputs, n_samples, n_in):
 
 @inlined
 def fill_csr(inputs, order, first, last, csr):
-    """Fill the rows of the samples `first` to `last` of `order`.
+    """Fill the rows of the samples `first` to `last` of `order`, where `csr.starts` says.
 
     One compare gives a bit mask of the non-zero ones of 64 inputs (of the last ones, the rest of 64); its set bits
     are walked. A test of every input takes three times as long. Places are unsigned: so Numba leaves out its test
@@ -130,11 +130,9 @@ def fill_csr(inputs, order, first, last, csr):
     ahead, the CSR of an epoch of MNIST takes 7.5 ms instead of 18 (float32; uint8 7.1 instead of 14).
     """
     n_in = inputs.shape[1]
-    place = np.uint64(first * (n_in + 1))
     for sample in range(first, last):
-        row = order[sample] * n_in
+        place, row = np.uint64(csr.starts[sample]), order[sample] * n_in
         next_row = order[min(sample + 1, len(order) - 1)] * n_in
-        csr.starts[sample] = place
         for block in range(0, n_in, MASK_BITS):
             for line in range(block, block + MASK_BITS, CACHE_LINE // inputs.itemsize):
                 prefetch(inputs, next_row + line)
@@ -145,9 +143,21 @@ def fill_csr(inputs, order, first, last, csr):
                 csr.indices[place] = column
                 csr.data[place] = as_unit(item(inputs, row + column))
                 place += np.uint64(1)
-        csr.ends[sample] = place
         csr.indices[place] = n_in
-        place += np.uint64(1)
+
+
+@inlined
+def copy_csr(rows, order, first, last, csr):
+    """Fill the rows of the samples `first` to `last` of `order` with those of `rows`, the CSR of all samples."""
+    for sample in range(first, last):
+        ahead = order[min(sample + AHEAD, len(order) - 1)]
+        for position in range(rows.starts[ahead], rows.ends[ahead], LANES):  # a cache line
+            prefetch(rows.indices, position)
+            prefetch(rows.data, position)
+        source, place = rows.starts[order[sample]], csr.starts[sample]
+        for position in range(rows.ends[order[sample]] - source + 1):
+            csr.indices[np.uint64(place + position)] = item(rows.indices, source + position)
+            csr.data[np.uint64(place + position)] = item(rows.data, source + position)
 
 
 @inlined
@@ -174,7 +184,7 @@ def fill_csc(csr, first, last, batch, csc):
         length = cursors[column]
         order[lengths[length]] = column
         lengths[length] += 1
-    end = csr.starts[first]
+    end = csc.starts[batch]
     for rank in range(n_in):
         column = order[rank]
         length = cursors[column]
@@ -242,14 +252,13 @@ def add_masked_product(n_registers, inputs, n_samples, n_in, block, weights, off
 
 @by_n_registers(MAX_REGISTERS)
 def step_csc_gradient(
-    n_registers, csc, batch, start, delta, delta_offset, stride, panels, velocities, offset, step, scalars
+    n_registers, csc, batch, delta, delta_offset, stride, panels, velocities, offset, step, scalars
 ):
     """Step `n_registers` of the columns of the weights by their gradient, inputs.T @ delta.
 
-    `start` is where the batch's first column begins. The weights and their velocities lie in panels of 16
-    columns, `step` elements apart.
+    The weights and their velocities lie in panels of 16 columns, `step` elements apart.
     """
-    n_in = csc.ends.shape[1]
+    n_in, start = csc.ends.shape[1], np.intp(csc.starts[batch])
     for rank in range(n_in):
         end = np.intp(item(csc.ends, batch * n_in + rank))
         if scalars.momentum != 0:

@@ -246,7 +246,7 @@ def step_first_dense(training, batch, n_samples, part):
     """Step them for a batch in tiles."""
     batches, workspace = training.batches, training.workspace
     layer = layer_at(training.parameters.layout, 0)
-    start, flags = batches.csr.starts[batch * batches.batch_size], batches.tiles.samples[batch]
+    start, flags = batches.tiles.starts[batch * batches.batch_size], batches.tiles.samples[batch]
     first, last = part_bounds(layer.n_registers, part.number, part.n_parts)
     chunks = n_chunks(last - first, DENSE_REGISTERS)
     for chunk in range(chunks):
@@ -259,7 +259,7 @@ def step_first_dense(training, batch, n_samples, part):
                 flags,
                 row // DENSE_ROWS * flags.shape[1],
                 n_samples,
-                Matrix(batches.csr.data, start + row, 1, layer.n_in + 1),
+                Matrix(batches.tiles.data, start + row, 1, layer.n_in + 1),
                 delta,
                 workspace.first_weights,
                 workspace.first_velocities,
@@ -283,7 +283,6 @@ def step_first_sparse(training, batch, part):
             end - begin,
             batches.csc,
             batch,
-            batches.csr.starts[batch * batches.batch_size],
             workspace.deltas,
             column,
             layer.stride,
@@ -327,12 +326,11 @@ def forward(training, index, batch, n_samples, part):
     first, last = part_bounds(layer_at(parameters.layout, index).n_registers, part.number, part.n_parts)
     if index == 0:
         sample, cursors = batch * batches.batch_size, training.workspace.cursors[part.number]
-        csr, weights = batches.csr, training.workspace.first_weights
-        if batches.tiles.is_dense[batch]:
-            flags = batches.tiles.inputs[batch]
-            forward_tiles(parameters, weights, csr, flags, sample, n_samples, cursors, activations, first, last)
+        tiles, weights = batches.tiles, training.workspace.first_weights
+        if tiles.is_dense[batch]:
+            forward_tiles(parameters, weights, tiles, batch, sample, n_samples, cursors, activations, first, last)
         else:
-            forward_csr(parameters, weights, csr, sample, n_samples, cursors, activations, first, last)
+            forward_csr(parameters, weights, batches.csr, sample, n_samples, cursors, activations, first, last)
     else:
         forward_later(parameters, index, n_samples, batches.batch_size, activations, first, last)
     apply_relu(parameters, index, n_samples, batches.batch_size, activations, first, last)

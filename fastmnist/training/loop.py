@@ -14,6 +14,7 @@ from fastmnist.evaluation import evaluate
 from fastmnist.model.network import Float32, Network, Order, Uint8
 from fastmnist.shapes import N_PIXELS
 from fastmnist.training.augmentation import Augmenter
+from fastmnist.training.blocks import Blocks, KeptBlocks, KeptRows
 from fastmnist.training.recipes import HE, Recipe
 from fastmnist.training.start import begin_with
 from fastmnist.training.trainer import Trainer
@@ -99,6 +100,7 @@ class Training:
             max_samples,
             nesterov=recipe.nesterov,
             label_smoothing=recipe.label_smoothing,
+            blocks=_blocks_for(recipe),
         )
         self._augmenter = Augmenter(recipe.augment, max_samples) if recipe.augment else None
         self._data_sha256 = ""
@@ -214,6 +216,13 @@ def _samples_per_call(n_in: int, n_parameters: int, batch_size: int) -> int:
     most = min(SAMPLES_PER_CALL, INPUTS_PER_CALL // n_in)
     most = min(most, MULTIPLICATIONS_PER_CALL // (3 * n_parameters))  # forward, and two gradients
     return batch_size * max(1, most // batch_size)
+
+
+def _blocks_for(recipe: Recipe) -> type[Blocks]:
+    """Return how the blocks of samples are compressed: what other epochs need again stays."""
+    if recipe.augment or recipe.epochs == 1:
+        return Blocks
+    return KeptRows if recipe.shuffle else KeptBlocks
 
 
 def too_many_held_out(n_held_out: int, n_images: int) -> TrainingError:

@@ -4,13 +4,13 @@ import time
 
 import numpy as np
 
-from fastmnist.kernels import dense, jit, sparse, training_loop
-from fastmnist.kernels.compress import compress
+from fastmnist.kernels import jit, training_loop
 from fastmnist.kernels.forward import Parameters
 from fastmnist.kernels.layout import aligned_zeros
 from fastmnist.kernels.sgd import StepScalars
-from fastmnist.model.network import Float32, Network, Order, Uint8, check_inputs, pad_inputs
+from fastmnist.model.network import Float32, Network, Order, Uint8, check_inputs
 from fastmnist.threads import Pace
+from fastmnist.training.blocks import Blocks
 
 
 class Trainer:
@@ -25,6 +25,7 @@ class Trainer:
         *,
         nesterov: bool = False,
         label_smoothing: float = 0.0,
+        blocks: type[Blocks] = Blocks,
     ) -> None:
         """Take a network to train in place. `max_samples` is a multiple of `batch_size`.
 
@@ -33,9 +34,7 @@ class Trainer:
         self.network, self.batch_size, self.momentum, self.max_samples = network, batch_size, momentum, max_samples
         self.nesterov, self.label_smoothing = nesterov, label_smoothing
         self.velocities: Float32 = aligned_zeros(network.parameters.size if momentum else 0)
-        self._csr = sparse.make_csr(max_samples, network.n_in)
-        self._csc = sparse.make_csc(max_samples, network.n_in, batch_size)
-        self._tiles = dense.make_tiles(max_samples, network.n_in, batch_size)
+        self._blocks = blocks(network.n_in, batch_size, max_samples)
         self._workspace = training_loop.make_workspace(network.layers, batch_size, jit.n_threads(), momentum)
         self._pace = Pace(jit.n_threads())
         self._is_warm = False  # the first call wakes threads and touches memory: it tells nothing about the pace
@@ -60,14 +59,12 @@ class Trainer:
                 f"{len(order)} indices, expected at most {self.max_samples}, each from 0 to {len(inputs) - 1}"
             )
         self._workspace.totals[:] = 0
-        compress(pad_inputs(inputs), order, self.batch_size, self._csr, self._csc, self._tiles)
+        block = self._blocks.of(inputs, order)
         threads, start = self._pace.choose(), time.perf_counter()
         training_loop.train_batches.with_parts(
             threads,
             Parameters(self.network.layout, self.network.parameters, self.velocities),
-            self._csr,
-            self._csc,
-            self._tiles,
+            *block,
             labels[order],
             self.batch_size,
             self._workspace,
