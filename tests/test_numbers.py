@@ -347,11 +347,12 @@ def test_a_part_that_is_surely_a_digit_is_not_cut(some, model):
     assert (len(cuts.parts), asked) == (3, [2])
     assert ways.glyphs[:, :2].tolist() == [[0, 1], [1, 2]]
     readers = Readers(lambda images: ask(images, 0.5), lambda images: ask(images, 0.2))
-    cuts, ways, probabilities = ways_of(segment.line, inked, readers)
+    cuts, ways, answers = ways_of(segment.line, inked, readers)
     np.testing.assert_array_equal(cuts.seams, all_cuts.seams)
-    assert len(asked) == 4
-    assert asked[-2:] == [2, len(ways.starts) - 2]
-    np.testing.assert_array_equal(probabilities[:, 0], np.where(ways.is_cut, np.float32(0.2), np.float32(0.5)))
+    assert asked[1:] == [2, 2, len(ways.starts)]  # of whole ink that is in doubt, both
+    np.testing.assert_array_equal(answers.alone[:, 0], np.where(ways.is_cut, np.float32(0.2), np.float32(0.5)))
+    both = np.where(ways.is_cut, 0.2, np.sqrt(0.5 * 0.2))
+    np.testing.assert_allclose(answers.together[:, 0], both, rtol=1e-6)
     is_seam = cuts.seams.max(axis=1) >= 0
     np.testing.assert_array_equal(ways.is_cut, is_seam[ways.starts] | is_seam[ways.ends])
 
