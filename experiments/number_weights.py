@@ -3,7 +3,7 @@
 Rows of the last training digits, which no network has seen, as they are and rewritten in other hands, rows with a
 letter or a sign among them, and letters in Hershey fonts are cut and read once; then the weights IN_NUMBER of
 numbers/ways.py are changed at random, and a change is kept where more rows are right. Prints every change that is
-kept; the last is the best. Letters are drawn from seeds of their own.
+kept; the last is the best, whose calibration follows. Letters are drawn from seeds of their own.
 
 The digits as they are, the neat end of MNIST's training set, are easier than its test digits: 99.7 % of them are named
 right one by one, of the test digits 99.5 %, of those in other hands 99.2 %.
@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 import fastmnist
 from experiments import glyphs, rows
@@ -36,6 +37,8 @@ MIXED = 250  # rows with a letter or a sign
 # What a share of right ones is worth, and one of letters that are read as a digit.
 WORTH = {"clear": 1.5, "touching": 2.0, "told": 1.0, "paper": 1.0, "ruled": 1.0, "mixed": 0.5, "letters": -1.0}
 LETTERS, PICTURES_OF_LETTERS, PER_PICTURE = "ACEFGHJKLMNPRTUVWXYadefhkmnprtuvwxyc", 100, 5
+HANDS = "plain", "rewritten"
+BINS = 15  # of the calibration error
 SEED, LETTER_SEED = 0, 11
 STRENGTH, MARGIN = 0.5, 40  # of other hands, see `written`; pixels around such a digit
 MOST = 20.0  # of a weight
@@ -60,7 +63,7 @@ def held_out(folder: str) -> dict[str, rows.Digits]:
     """Return the last training digits of a data set as they are, and in other hands."""
     pixels, labels = open_dataset(folder).load("train")[:2]
     plain = rows.Digits(pixels[-glyphs.HELD_OUT :].reshape(-1, SIDE, SIDE), labels[-glyphs.HELD_OUT :])
-    return {"plain": plain, "rewritten": rewritten(plain)}
+    return dict(zip(HANDS, (plain, rewritten(plain)), strict=True))
 
 
 def rewritten(digits: rows.Digits) -> rows.Digits:
@@ -160,6 +163,50 @@ def worth(found: dict[str, float]) -> float:
     return sum(WORTH[name.split()[-1]] * share for name, share in found.items())
 
 
+class Calibration(NamedTuple):
+    """Of texts: how sure they are, float64 (n,), and whether they are right, bool (n,)."""
+
+    confidences: npt.NDArray[np.float64]
+    is_right: npt.NDArray[np.bool_]
+
+    @property
+    def error(self) -> float:
+        """The expected calibration error."""
+        bins = np.minimum((self.confidences * BINS).astype(int), BINS - 1)
+        off = np.bincount(bins, self.confidences - self.is_right, BINS)
+        return float(np.abs(off).sum() / len(bins))
+
+    def with_odds(self, times: float) -> "Calibration":
+        """Return it with odds so many times as high."""
+        odds = times * self.confidences / np.maximum(1e-12, 1 - self.confidences)
+        return Calibration(odds / (1 + odds), self.is_right)
+
+    @property
+    def likelihood(self) -> float:
+        """The mean logarithm of how likely what is, right or wrong, was said to be."""
+        of_what_is = np.where(self.is_right, self.confidences, 1 - self.confidences)
+        return float(np.log(np.maximum(1e-12, of_what_is)).mean())
+
+
+def calibration(drawn: dict[str, list[Row]], hand: str) -> Calibration:
+    """Return how sure the texts of rows of a hand are, with the weights as they are."""
+    some = [row for name in SETS for row in drawn[f"{hand} {name}"] if len(row.lines) == 1]
+    chosen = [choose(*row.lines[0]) for row in some]
+    confidences = np.array([0.0 if way is None else way.confidence for way in chosen])
+    is_right = np.array([text_of(way) == row.text for way, row in zip(chosen, some, strict=True)])
+    return Calibration(confidences, is_right)
+
+
+def print_calibration(drawn: dict[str, list[Row]]) -> None:
+    """Print the calibration error of each hand, as it is and with the odds that fit both best."""
+    of_hands = {hand: calibration(drawn, hand) for hand in HANDS}
+    both = Calibration(*(np.concatenate(parts) for parts in zip(*of_hands.values(), strict=True)))
+    times = max(np.geomspace(0.02, 50, 400).tolist(), key=lambda times: both.with_odds(times).likelihood)
+    print(f"ODDS {ways_module.ODDS} ->", round(times * ways_module.ODDS, 2))
+    for hand, now in of_hands.items():
+        print(f"calibration error, {hand}: {now.error:.3f} -> {now.with_odds(times).error:.3f}")
+
+
 def main() -> None:
     """Search."""
     parser = argparse.ArgumentParser(prog="python -m experiments.number_weights", description="Search the weights.")
@@ -169,12 +216,14 @@ def main() -> None:
     drawn = drawn_rows(arguments.data, readers_of(fastmnist.load("shipped")))
     rng, best = np.random.default_rng(SEED), ways_module.IN_NUMBER
     found = shares(drawn, best)
-    print(best, found)
+    print(best, {name: round(share, 4) for name, share in found.items()}, flush=True)
     for _ in range(arguments.tries):
         weights = changed(best, rng)
         if worth(now := shares(drawn, weights)) > worth(found):
             best, found = weights, now
             print(best, {name: round(share, 4) for name, share in found.items()}, flush=True)
+    ways_module.IN_NUMBER = best
+    print_calibration(drawn)
 
 
 if __name__ == "__main__":

@@ -42,8 +42,8 @@ class Weights(NamedTuple):
     left_out: float  # for a mark
 
 
-# A line is read twice. What may be words is cut where nothing else is likely, so that an m is not 11 or 17; where most
-# of that are digits, it is a number, in which digits that are joined are likelier than anything else.
+# A line is read twice. What may be words is cut where nothing else is likely, so that an m is not 11 or 17; where at
+# least half of that are digits, it is a number, in which digits that are joined are likelier than anything else.
 CAREFUL = Weights(
     cut=0.01,
     per_cut=0.977,
@@ -183,9 +183,9 @@ class _Way(NamedTuple):
     costs: Floats
 
     def is_number(self) -> bool:
-        """Return whether most of its glyphs are digits."""
+        """Return whether at least half of its glyphs are digits."""
         chosen = self.doubted[self.arcs]
-        return bool(np.mean(chosen.argmax(axis=1) < chosen.shape[1] - 1) > 0.5)
+        return bool(np.mean(chosen.argmax(axis=1) < chosen.shape[1] - 1) >= 0.5)
 
 
 def _with_doubt(ways: Ways, probabilities: Probabilities, weights: Weights) -> Floats:
