@@ -59,18 +59,18 @@ CAREFUL = Weights(
     left_out=0.58,
 )
 IN_NUMBER = Weights(
-    cut=-0.224,
-    per_cut=1.244,
-    per_narrow=0.297,
-    per_gap=3.992,
-    low=28.29,
-    height=0.703,
-    wide=6.659,
-    width=0.975,
-    none=0.332,
+    cut=-0.117,
+    per_cut=0.922,
+    per_narrow=0.136,
+    per_gap=4.249,
+    low=5.458,
+    height=0.775,
+    wide=4.26,
+    width=0.762,
+    none=0.418,
     unknown=0.6,
-    unknown_piece=4.703,
-    left_out=1.24,
+    unknown_piece=5.395,
+    left_out=0.663,
 )
 
 
