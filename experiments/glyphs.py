@@ -36,13 +36,14 @@ from fastmnist.numbers.ways import find_ways, pieces
 Rng = np.random.Generator
 Labels = npt.NDArray[np.uint8]
 
-SEED, COUNT = 0, 60_000
+SEED, COUNT = 0, 80_000
 HELD_OUT = 2_000  # training digits
 DRAWN, DRAWN_NO_DIGITS = 20_000, 40_000  # images with a digit drawn with a pen, and of what is none otherwise
 NO_DIGIT = 10  # its label
 MOST_FIGURES = 6  # of a row
-OTHERS, MIXED = 0.15, 0.1  # share of the rows that have no digits, and that have some
-REWRITTEN = 0.3  # share of the digits that are drawn in another hand
+OTHERS, MIXED = 0.2, 0.15  # share of the rows that have no digits, and that have some
+REWRITTEN = 0.5  # share of the digits, and of the letters, that are drawn in another hand,
+STRENGTH, SIZES = (0.2, 0.9), (0.85, 1.1)  # so far from their own, see `written`, and as large
 TOUCHING, APART = (-3.5, 1.0), (-1.0, 12.0)  # pixels between the ink's boxes, at MNIST's scale; two in three touch
 SCALES = 1.5, 4.0
 MOST, LITTLE = 0.85, 0.3  # of a figure's ink: a digit has so much of one, no more than LITTLE of any other,
@@ -66,13 +67,13 @@ def row(digits: Picture, labels: Labels, rng: Rng) -> Row:
     figures, names = [], []
     for _ in range(int(rng.integers(1, MOST_FIGURES, endpoint=True))):
         if rng.random() < share:
-            figures.append(_letter(rng))
+            figures.append(letter(rng))
             names.append(NO_DIGIT)
         else:
             chosen = int(rng.integers(len(digits)))
             figures.append(_digit(digits[chosen], rng))
             names.append(int(labels[chosen]))
-    layers = _side_by_side(figures, TOUCHING if rng.random() < 0.65 else APART, rng)
+    layers = side_by_side(figures, TOUCHING if rng.random() < 0.65 else APART, rng)
     scale = rng.uniform(*SCALES)
     size = round(layers.shape[2] * scale), round(layers.shape[1] * scale)
     large = np.stack([cv2.resize(layer, size, interpolation=cv2.INTER_CUBIC) for layer in layers])
@@ -82,21 +83,35 @@ def row(digits: Picture, labels: Labels, rng: Rng) -> Row:
 def _digit(digit: Picture, rng: Rng) -> Picture:
     """Return a digit, of MNIST or in another hand, (28, width)."""
     if rng.random() < REWRITTEN:
-        figure = written(digit, rng, 0.5)
-        figure = _scaled(figure, 20 / max(figure.shape))
-        return np.pad(figure, (((SIDE - len(figure)) // 2, (SIDE + 1 - len(figure)) // 2), (0, 0)))
+        return _rewritten(digit, rng)
+    return ink_of(digit)
+
+
+def ink_of(digit: Picture) -> Picture:
+    """Return the columns of a digit, (28, 28), that have ink: (28, width)."""
     left, _, width, _ = cv2.boundingRect((digit > 60).astype(np.uint8))
     return digit[:, left : left + width]
 
 
-def _letter(rng: Rng) -> Picture:
+def _rewritten(figure: Picture, rng: Rng) -> Picture:
+    """Return a figure (28, 28) in another hand, (28, width)."""
+    figure = written(figure, rng, rng.uniform(*STRENGTH))
+    figure = _scaled(figure, 20 / max(figure.shape) * rng.uniform(*SIZES))
+    return np.pad(figure, (((SIDE - len(figure)) // 2, (SIDE + 1 - len(figure)) // 2), (0, 0)))
+
+
+def letter(rng: Rng) -> Picture:
     """Return a letter or a sign, (28, width)."""
     table = list((LETTERS if rng.random() < 0.75 else SIGNS).values())
     ways = table[rng.integers(len(table))]
     figure = cut(drawn(ways[rng.integers(len(ways))], rng))
     figure = _scaled(figure, 20 / max(len(figure), 0.6 * figure.shape[1]) * rng.uniform(0.7, 1.1))[: SIDE - 2]
     below = min(4, SIDE - len(figure))
-    return np.pad(figure, ((SIDE - below - len(figure), below), (0, 0)))
+    figure = np.pad(figure, ((SIDE - below - len(figure), below), (0, 0)))
+    if rng.random() < REWRITTEN and figure.shape[1] <= SIDE:  # as coarse as the digits are, too
+        missing = SIDE - figure.shape[1]
+        return _rewritten(np.pad(figure, ((0, 0), (missing // 2, missing - missing // 2))), rng)
+    return figure
 
 
 def _scaled(figure: Picture, scale: float) -> Picture:
@@ -104,7 +119,7 @@ def _scaled(figure: Picture, scale: float) -> Picture:
     return np.asarray(cv2.resize(figure, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _side_by_side(figures: list[Picture], gaps: tuple[float, float], rng: Rng) -> Picture:
+def side_by_side(figures: list[Picture], gaps: tuple[float, float], rng: Rng) -> Picture:
     """Return figures (28, width) at their places in a row, a layer each: uint8 (n, height, width)."""
     layers = np.zeros((len(figures), SIDE + 8, sum(figure.shape[1] + 14 for figure in figures)), np.uint8)
     right = 4.0
@@ -180,7 +195,7 @@ def _names(
     most = np.minimum(of_figures[arcs, figure], pixels[arcs, figure] / np.maximum(1, pixels.sum(axis=1)))
     of_figures[arcs, figure] = 0
     of_others = of_figures.max(axis=1)
-    is_none = (most < FEW) | (of_others > MUCH)
+    is_none = (most < FEW) | (of_others > MUCH) | (labels[figure] == NO_DIGIT)
     best = np.zeros(len(whole))
     np.maximum.at(best, figure, most)
     is_one = ((most >= MOST) | (most == best[figure])) & (of_others < LITTLE)

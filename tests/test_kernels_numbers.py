@@ -2,12 +2,14 @@
 
 import itertools
 
+import cv2
 import numpy as np
 import pytest
 
+from fastmnist.kernels.numbers.contrast import find_contrast
 from fastmnist.kernels.numbers.glyphs import find_glyphs, place_glyphs, place_in_context
-from fastmnist.kernels.numbers.labels import spread
-from fastmnist.kernels.numbers.seams import find_seams, keep_unlike
+from fastmnist.kernels.numbers.labels import measure, number_parts, spread
+from fastmnist.kernels.numbers.seams import count_left, find_seams, keep_unlike
 from fastmnist.kernels.numbers.search import add_all_ways, add_ways_of_text, find_best_way
 from fastmnist.kernels.picture.work import SLACK
 
@@ -192,6 +194,47 @@ def test_a_piece_is_placed_with_its_neighbours_paler(times):
         y, x = (top + bottom) / 2 - 14 * step, (left + right) / 2 - 14 * step
         expected = [mean_of_square(plane, y + row * step, x + column * step, step) for row, column in PIXELS]
         np.testing.assert_allclose(image, expected, atol=0.5001)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1), (23, 31)])
+def test_parts_are_measured(shape):
+    rng = np.random.default_rng(shape)
+    core = (rng.random(shape) < 0.4).astype(np.uint8)
+    n, labels, stats, _ = cv2.connectedComponentsWithStats(core, connectivity=8, ltype=cv2.CV_32S)
+    left, top, width, height, area = stats[1:].T
+    parts = np.empty((n - 1, 5), np.int32)
+    measure(labels, parts)
+    np.testing.assert_array_equal(parts, np.stack([left, top, left + width, top + height, area], axis=1))
+
+
+def test_parts_are_numbered_in_their_boxes():
+    labels = np.random.default_rng(0).integers(0, 5, (20, 30)).astype(np.int32)
+    numbers = np.full(labels.shape, -1, np.int32)
+    boxes = np.array([(0, 0, 20, 30), (5, 6, 12, 30)], np.int32)
+    number_parts(labels, np.array([4, 2], np.int32), boxes, numbers)
+    expected = np.where(labels == 4, 0, -1)
+    expected[5:12, 6:] = np.where(labels == 2, 1, expected)[5:12, 6:]
+    np.testing.assert_array_equal(numbers, expected)
+
+
+def test_contrast_is_what_a_pixel_lacks_to_its_paper():
+    rng = np.random.default_rng(0)
+    paper, dark = rng.integers(0, 256, (2, 60, 70), dtype=np.uint8)
+    gains, counts = rng.uniform(0, 4, 256).astype(np.float32), np.zeros(256, np.int64)
+    contrast = np.empty_like(paper)
+    find_contrast(paper, dark, gains, contrast, counts)
+    expected = np.clip((paper.astype(np.float32) - dark) * gains[paper], 0, 255).astype(np.uint8)
+    assert {0, 255} < set(expected.ravel().tolist())
+    np.testing.assert_array_equal(contrast, expected)
+    np.testing.assert_array_equal(counts, np.bincount(expected.ravel(), minlength=256))
+
+
+def test_what_is_left_of_a_seam_is_counted():
+    own = np.array([[1, 1, 0, 1], [0, 1, 1, 1]], bool)
+    seams = np.array([[-1, -1], [0, 1], [3, 2], [3, 3]], np.int32)
+    lefts = np.empty(4, np.int64)
+    count_left(own, seams, lefts)
+    assert lefts.tolist() == [0, 2, 5, 6]
 
 
 def test_labels_spread_over_ink_alone():

@@ -16,6 +16,7 @@ from fastmnist.numbers.glyphs import place_glyph, to_mnist_form
 from fastmnist.numbers.lines import connected_parts, find_lines, without_margin
 from fastmnist.numbers.page import _median, core_of, find_ink
 from fastmnist.numbers.reading import Readers, find_numbers, read_numbers, ways_of
+from fastmnist.numbers.ways import ODDS, Answers, Ways, choose
 
 
 @pytest.fixture(scope="module")
@@ -347,13 +348,49 @@ def test_a_part_that_is_surely_a_digit_is_not_cut(some, model):
     assert (len(cuts.parts), asked) == (3, [2])
     assert ways.glyphs[:, :2].tolist() == [[0, 1], [1, 2]]
     readers = Readers(lambda images: ask(images, 0.5), lambda images: ask(images, 0.2))
-    cuts, ways, probabilities = ways_of(segment.line, inked, readers)
+    cuts, ways, answers = ways_of(segment.line, inked, readers)
     np.testing.assert_array_equal(cuts.seams, all_cuts.seams)
-    assert len(asked) == 4
-    assert asked[-2:] == [2, len(ways.starts) - 2]
-    np.testing.assert_array_equal(probabilities[:, 0], np.where(ways.is_cut, np.float32(0.2), np.float32(0.5)))
+    assert asked[1:] == [2, 2, len(ways.starts)]  # of whole ink that is in doubt, both
+    np.testing.assert_array_equal(answers.alone[:, 0], np.where(ways.is_cut, np.float32(0.2), np.float32(0.5)))
+    both = np.where(ways.is_cut, 0.2, np.sqrt(0.5 * 0.2))
+    np.testing.assert_allclose(answers.together[:, 0], both, rtol=1e-6)
     is_seam = cuts.seams.max(axis=1) >= 0
     np.testing.assert_array_equal(ways.is_cut, is_seam[ways.starts] | is_seam[ways.ends])
+
+
+def ways_through(joined):
+    """All ways through a part as it stands and, from `joined`, through another that may be cut in two."""
+    starts, ends = np.array([0, 1, 1, 2] if joined else [0]), np.array([1, 3, 2, 3] if joined else [1])
+    n = len(starts)
+    order = np.argsort(ends, kind="stable")
+    is_cut = np.array([False, False, True, True])[:n][order]
+    shapes = np.zeros((n, 5))
+    shapes[:, 3], shapes[:, 4] = 1.0, 0.6
+    shapes[is_cut & (ends[order] == 2), 0] = 0.2  # the ink that is cut
+    ways = Ways(starts[order], ends[order], np.ones(n, np.int64), shapes, np.zeros((n, 6), np.int32), is_cut)
+    return ways, order
+
+
+@pytest.mark.parametrize(("first", "text"), [(0.99, "011"), (0.2, "??")])
+def test_joined_ink_is_cut_in_a_number_and_may_be_a_letter_elsewhere(first, text):
+    ways, order = ways_through(joined=True)
+    said = np.array([(first, 0, 1 - first), (0.1, 0, 0.9), (0, 0.85, 0.15), (0, 0.85, 0.15)], np.float32)[order]
+    chosen = choose(ways, Answers(said, said))
+    assert "".join("01?"[label] for label in chosen.probabilities.argmax(axis=1)) == text
+
+
+def test_in_a_number_both_networks_name_whole_ink():
+    ways, _ = ways_through(joined=False)
+    alone, together = np.array([[0.6, 0.4, 0.0]], np.float32), np.array([[0.3, 0.7, 0.0]], np.float32)
+    assert choose(ways, Answers(alone, together)).probabilities.argmax(axis=1).tolist() == [1]
+
+
+@pytest.mark.parametrize("sure", [0.5, 0.9, 0.999])
+def test_the_odds_of_a_text_are_those_of_its_share_of_all_ways(sure):
+    ways, _ = ways_through(joined=False)
+    said = np.array([[sure, 1 - sure, 0.0]], np.float32)
+    confidence = choose(ways, Answers(said, said)).confidence
+    assert confidence / (1 - confidence) == pytest.approx(ODDS * sure / (1 - sure), rel=1e-3)
 
 
 @pytest.mark.parametrize("seed", range(5))

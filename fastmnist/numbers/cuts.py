@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fastmnist.kernels.numbers.labels import spread
-from fastmnist.kernels.numbers.seams import find_seams, keep_unlike
+from fastmnist.kernels.numbers.labels import number_parts, spread
+from fastmnist.kernels.numbers.seams import count_left, find_seams, keep_unlike
 from fastmnist.numbers.lines import Line
 
 Grey = npt.NDArray[np.uint8]
@@ -49,9 +49,10 @@ class Cuts(NamedTuple):
     left: int
 
 
-class _PartCuts(NamedTuple):
-    """The cut before a part, and those through it; all arrays as in Cuts."""
+class _Seams(NamedTuple):
+    """The cuts through a part; all arrays as in Cuts."""
 
+    parts: npt.NDArray[np.int32]
     seams: npt.NDArray[np.int32]
     lefts: npt.NDArray[np.int64]
     crossed: npt.NDArray[np.float64]
@@ -63,60 +64,43 @@ def cut(line: Line, ink: Grey, part_of: Labels, is_whole: Sequence[bool] | None 
 
     is_whole: which parts are not to be cut; None for none of them.
     """
-    top = max(0, min(part.top for part in line.parts) - SOFT_EDGE)
-    left = max(0, min(part.left for part in line.parts) - SOFT_EDGE)
-    bottom, right = max(part.bottom for part in line.parts), max(part.right for part in line.parts)
-    window = slice(top, bottom + SOFT_EDGE), slice(left, right + SOFT_EDGE)
+    boxes = np.array([(part.top, part.left, part.bottom, part.right) for part in line.parts], np.int32)
+    top, left = np.maximum(0, boxes[:, :2].min(axis=0) - SOFT_EDGE).tolist()
+    bottom, right = (boxes[:, 2:].max(axis=0) + SOFT_EDGE).tolist()
+    window = slice(top, bottom), slice(left, right)
     ink, here = np.ascontiguousarray(ink[window]), part_of[window]
-    boxes = [(part.top - top, part.left - left, part.bottom - top, part.right - left) for part in line.parts]
+    boxes -= np.array([top, left, top, left], np.int32)
+    labels = np.array([part.label for part in line.parts], np.int32)
     cores = np.full(ink.shape, -1, np.int32)
-    found = []
-    n_before = 0
-    for number, (part, (y, x, below, behind)) in enumerate(zip(line.parts, boxes, strict=True)):
-        own = here[y:below, x:behind] == part.label
-        cores[y:below, x:behind][own] = number
-        may_be_cut = part.width >= NARROW * line.height and not (is_whole and is_whole[number])
-        of_part = _cuts_of_part(ink[y:below, x:behind], own, line.height, may_be_cut)
-        seams = np.empty((len(of_part.seams), len(ink)), np.int32)  # np.pad takes 30 us
-        seams[:, :y], seams[:, y:below], seams[:, below:] = of_part.seams[:, :1], of_part.seams, of_part.seams[:, -1:]
-        seams[1:] += x
-        found.append(of_part._replace(seams=seams, lefts=of_part.lefts + n_before))
-        n_before += int(own.sum())
-    found.append(_PartCuts(np.full((1, len(ink)), -1, np.int32), np.array([n_before]), np.zeros(1), np.zeros(1)))
-    parts = np.repeat(np.arange(len(found)), [len(of_part.lefts) for of_part in found])
-    lefts = np.concatenate([of_part.lefts for of_part in found])
-    order = np.argsort(lefts, kind="stable")
+    number_parts(here, labels, boxes, cores)
+    n_before = np.cumsum([0, *(part.area for part in line.parts)])
+    n = len(n_before)
+    around = np.full((n, len(ink)), -1, np.int32)  # before each part, and after the last
+    found = [_Seams(np.arange(n, dtype=np.int32), around, n_before, np.zeros(n), np.zeros(n))]
+    for number, part in enumerate(line.parts):
+        if part.width >= NARROW * line.height and not (is_whole and is_whole[number]):
+            found.append(_seams_of(number, ink, cores, boxes[number].tolist(), int(n_before[number]), line.height))
+    parts, seams, lefts, crossed, narrow = map(np.concatenate, zip(*found, strict=True))
+    order = np.lexsort((parts, lefts))
     soft = cores.copy()
     spread(ink, soft, np.empty_like(soft), SOFT_EDGE)
     return Cuts(
-        ink,
-        cores,
-        soft,
-        np.array(boxes, np.int32),
-        parts[order].astype(np.int32),
-        np.concatenate([of_part.seams for of_part in found])[order],
-        lefts[order],
-        np.concatenate([of_part.crossed for of_part in found])[order],
-        np.concatenate([of_part.narrow for of_part in found])[order],
-        top,
-        left,
+        ink, cores, soft, boxes, parts[order], seams[order], lefts[order], crossed[order], narrow[order], top, left
     )
 
 
-def _cuts_of_part(ink: Grey, own: Bools, height: float, may_be_cut: bool) -> _PartCuts:
-    """Return the cuts of a part, whose pixels are `own`; the first is before it. Digits are so high."""
-    rows, width = ink.shape
-    if may_be_cut:
-        seams, costs = _find_seams(np.where(own, ink, 0).astype(np.uint8), own, height)
-    else:
-        seams, costs = np.empty((0, rows), np.int32), np.empty(0, np.float32)
-    lefts = [int(own[np.arange(width) <= seam[:, None]].sum()) for seam in seams]
-    return _PartCuts(
-        np.concatenate([np.full((1, rows), -1, np.int32), seams]),
-        np.array([0, *lefts], np.int64),
-        np.array([0.0, *(costs / height).tolist()]),
-        np.array([0.0] + [max(0.0, WIDE - width / height)] * len(seams)),
-    )
+def _seams_of(number: int, ink: Grey, cores: Labels, box: list[int], n_before: int, height: float) -> _Seams:
+    """Return the cuts through a part, so many pixels right of the first of them all. Digits are so high."""
+    top, left, bottom, right = box
+    own = cores[top:bottom, left:right] == number
+    seams, costs = _find_seams(np.where(own, ink[top:bottom, left:right], 0).astype(np.uint8), own, height)
+    lefts = np.empty(len(seams), np.int64)
+    count_left(own, seams, lefts)
+    whole = np.empty((len(seams), len(ink)), np.int32)  # np.pad takes 30 us
+    whole[:, :top], whole[:, top:bottom], whole[:, bottom:] = seams[:, :1], seams, seams[:, -1:]
+    lacking = np.full(len(seams), max(0.0, WIDE - (right - left) / height))
+    of_part = np.full(len(seams), number, np.int32)
+    return _Seams(of_part, whole + np.int32(left), lefts + n_before, (costs / height).astype(np.float64), lacking)
 
 
 def _find_seams(ink: Grey, own: Bools, height: float) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:

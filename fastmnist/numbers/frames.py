@@ -64,6 +64,8 @@ def without_boxes(ink: Grey) -> tuple[Grey, list[list[Cell]]]:
     for contour, (_, _, _, outer) in zip(contours, nesting[0] if len(contours) else [], strict=True):
         if outer >= 0 and _is_box(hull := cv2.convexHull(contour)):
             hulls.setdefault(int(outer), []).append(hull)
+    if not hulls:
+        return ink, []
     rows: list[list[Cell]] = []
     inside, frames, labels = np.zeros_like(is_ink), [], cv2.connectedComponents(is_ink)[1]
     for outer, holes in hulls.items():

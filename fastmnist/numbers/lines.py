@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmnist.images.decode import opencv
+from fastmnist.kernels.numbers.labels import measure
 
 Grey = npt.NDArray[np.uint8]
 
@@ -49,9 +50,10 @@ class Line(NamedTuple):
 
 def connected_parts(core: Grey) -> tuple[npt.NDArray[np.int32], list[Part]]:
     """Return which piece each pixel of `core`, uint8 (height, width), is of, from 1, and the pieces."""
-    _, labels, stats, _ = opencv().connectedComponentsWithStats(core, connectivity=8, ltype=4)
-    boxes = stats[1:].tolist()
-    return labels, [Part(n + 1, x, y, x + w, y + h, area) for n, (x, y, w, h, area) in enumerate(boxes)]
+    n_labels, labels = opencv().connectedComponents(core, connectivity=8, ltype=4)
+    parts = np.empty((n_labels - 1, 5), np.int32)  # OpenCV's own statistics take three times as long
+    measure(labels, parts)
+    return labels, [Part(label, *part) for label, part in enumerate(parts.tolist(), 1)]
 
 
 def without_margin(parts: list[Part], labels: npt.NDArray[np.int32]) -> list[Part]:
@@ -60,16 +62,16 @@ def without_margin(parts: list[Part], labels: npt.NDArray[np.int32]) -> list[Par
     Of a digit that touches the border more lies further in; `labels` is the map of the parts.
     """
     height, width = labels.shape
+    touching = [
+        part for part in parts if part.left == 0 or part.top == 0 or part.right == width or part.bottom == height
+    ]
+    if not touching:
+        return parts
     inset = max(1, round(INSET * min(height, width)))
     inner = labels[inset : height - inset, inset : width - inset]
-    n_inner = np.bincount(inner.ravel(), minlength=len(parts) + 1)
-    at_border = [
-        part
-        for part in parts
-        if (part.left == 0 or part.top == 0 or part.right == width or part.bottom == height)
-        and n_inner[part.label] < INNER_SHARE * part.area
-    ]
-    return [part for part in parts if part not in at_border] if len(at_border) < len(parts) else parts
+    n_inner = np.bincount(inner.ravel(), minlength=max(part.label for part in touching) + 1)
+    at_border = {part.label for part in touching if n_inner[part.label] < INNER_SHARE * part.area}
+    return [part for part in parts if part.label not in at_border] if len(at_border) < len(parts) else parts
 
 
 def digit_height(parts: list[Part]) -> float:
@@ -80,7 +82,8 @@ def digit_height(parts: list[Part]) -> float:
     heights = np.sort([part.height for part in parts])
     weights = np.cumsum(heights.astype(float))
     typical = heights[np.searchsorted(weights, 0.5 * weights[-1])]
-    return float(np.median(heights[heights >= 0.5 * typical]))
+    high = heights[np.searchsorted(heights, 0.5 * typical) :]
+    return float(high[(len(high) - 1) // 2] + high[len(high) // 2]) / 2  # their median, as they are in order
 
 
 def find_lines(parts: list[Part]) -> list[Line]:

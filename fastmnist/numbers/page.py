@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmnist.images.decode import opencv
+from fastmnist.kernels.numbers.contrast import find_contrast
 
 Grey = npt.NDArray[np.uint8]
 
@@ -45,10 +46,10 @@ def find_ink(picture: Grey, least_scale: float = 0.0) -> Page | None:
     dark = sized if _is_dark(sized) else 255 - sized
     window = min(MOST_WINDOW, max(3, round(WINDOW * min(dark.shape)))) | 1
     smooth = cv2.GaussianBlur(dark, (3, 3), 0)
-    paper = cv2.morphologyEx(smooth, cv2.MORPH_CLOSE, np.ones((window, window), np.uint8)).astype(np.float32)
-    contrast = np.clip((paper - dark) * (255 / np.maximum(paper, DIM)), 0, 255).astype(np.uint8)
+    paper = cv2.morphologyEx(smooth, cv2.MORPH_CLOSE, np.ones((window, window), np.uint8))
+    greys, counts, contrast = np.arange(256), np.zeros(256, np.int64), np.empty_like(dark)
+    find_contrast(paper, dark, np.float32(255) / np.maximum(greys, DIM).astype(np.float32), contrast, counts)
     threshold = int(cv2.threshold(contrast, 0, 255, cv2.THRESH_OTSU)[0])
-    greys, counts = np.arange(256), cv2.calcHist([contrast], [0], None, [256], [0, 256]).ravel().astype(np.int64)
     of_paper, of_ink = np.where(greys <= threshold, counts, 0), np.where(greys > threshold, counts, 0)
     if not of_ink.any():
         return None
@@ -67,7 +68,8 @@ def _median(values: npt.NDArray[np.number], counts: npt.NDArray[np.int64]) -> fl
     order = np.argsort(values, kind="stable")
     up_to = counts[order].cumsum()
     middle = np.searchsorted(up_to, [(up_to[-1] - 1) // 2, up_to[-1] // 2], side="right")
-    return float(values[order][middle].mean())
+    low, high = values[order[middle]].tolist()
+    return float(low + high) / 2
 
 
 def _sized(picture: Grey, least_scale: float) -> tuple[Grey, float]:
@@ -93,4 +95,5 @@ def _is_dark(picture: Grey) -> bool:
     shrink = LOOK / max(picture.shape)
     small = _scaled(picture, shrink) if shrink < 1 else picture
     around = opencv().medianBlur(np.ascontiguousarray(small), min(*small.shape, 255) // 2 * 2 + 1)
-    return float(((small.astype(np.float32) - around) ** 3).sum()) <= 0
+    above = small.astype(np.float32) - around
+    return float((above * above * above).sum()) <= 0

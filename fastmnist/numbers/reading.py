@@ -13,7 +13,7 @@ from fastmnist.numbers.cuts import Cuts, cut
 from fastmnist.numbers.frames import Cell, without_boxes, without_rules
 from fastmnist.numbers.lines import Line, Part, connected_parts, digit_height, find_lines, line_of, without_margin
 from fastmnist.numbers.page import Page, core_of, find_ink
-from fastmnist.numbers.ways import Ways, best_way, find_ways, pieces, whole_glyphs, with_doubt
+from fastmnist.numbers.ways import Answers, Ways, choose, find_ways, pieces, whole_glyphs
 
 Grey = npt.NDArray[np.uint8]
 # Given images (n, 28, 28), returns how probable each class is, and last that it is none: float32 (n, n_classes + 1).
@@ -199,53 +199,61 @@ def _read_line(
     length: tuple[int, int] | None,
 ) -> tuple[list[Digit], float]:
     """Return the digits of a line, one or more, and how sure they are as a whole: 0 where no way has that length."""
-    cuts, ways, probabilities = ways_of(line, inked, readers)
-    doubted = with_doubt(ways, probabilities)
-    chosen = best_way(ways, doubted, length)
+    cuts, ways, answers = ways_of(line, inked, readers)
+    chosen = choose(ways, answers, length)
     if chosen is None:  # a number is never dropped, nor cut short
-        chosen = best_way(ways, doubted)
+        chosen = choose(ways, answers)
         assert chosen is not None  # noqa: S101  # what lies between two cuts may be a glyph
         chosen = chosen._replace(confidence=0.0)
     digits = []
-    for arc in chosen.arcs:
-        best = int(doubted[arc].argmax())
+    for arc, probabilities in zip(chosen.arcs, chosen.probabilities, strict=True):
+        best = int(probabilities.argmax())
         label = class_names[best] if best < len(class_names) else UNKNOWN
         top, left, bottom, right = ways.glyphs[arc, 2:].tolist()
         scale = inked.page.scale
         first = (math.floor(scale * edge) for edge in (left + cuts.left, top + cuts.top))
         end = (math.ceil(scale * edge) for edge in (right + cuts.left, bottom + cuts.top))
         box = Box(*first, *end)
-        digits.append(Digit(label, float(doubted[arc, best] / doubted[arc].sum()), box))
+        digits.append(Digit(label, float(probabilities[best] / probabilities.sum()), box))
     return digits, chosen.confidence
 
 
-def ways_of(line: Line, inked: Inked, readers: Readers) -> tuple[Cuts, Ways, npt.NDArray[np.float32]]:
+def ways_of(line: Line, inked: Inked, readers: Readers) -> tuple[Cuts, Ways, Answers]:
     """Return the cuts of a line, the ways through them, and what the networks say of each way's glyphs.
 
     Parts that are surely a digit as they stand are not cut.
     """
-    is_whole = [True] * len(line.parts)
-    while True:
-        cuts = cut(line, inked.page.ink, inked.part_of, is_whole)
-        ways = find_ways(cuts, line.height)
-        probabilities = _ask(readers, cuts, ways)
-        if not all(is_whole):
-            return cuts, ways, probabilities
-        alone = (ways.counts > 0) & (ways.ends == ways.starts + 1)
-        is_whole = (probabilities[alone, :-1].max(axis=1) > SURE).tolist()
-        if all(is_whole):
-            return cuts, ways, probabilities
+    cuts, ways = _cut(line, inked, [True] * len(line.parts))
+    answers = readers.of_whole(whole_glyphs(cuts, ways, np.arange(len(ways.counts))))
+    alone = (ways.counts > 0) & (ways.ends == ways.starts + 1)
+    is_whole = (answers[alone, :-1].max(axis=1) > SURE).tolist()
+    if all(is_whole):
+        return cuts, ways, Answers(answers, answers)
+    cuts, ways = _cut(line, inked, is_whole)
+    return cuts, ways, _ask(readers, cuts, ways, answers.shape[1])
 
 
-def _ask(readers: Readers, cuts: Cuts, ways: Ways) -> npt.NDArray[np.float32]:
+def _cut(line: Line, inked: Inked, is_whole: list[bool]) -> tuple[Cuts, Ways]:
+    cuts = cut(line, inked.page.ink, inked.part_of, is_whole)
+    return cuts, find_ways(cuts, line.height)
+
+
+def _ask(readers: Readers, cuts: Cuts, ways: Ways, n_answers: int) -> Answers:
+    """Ask the reader of pieces about what was cut, and the reader of whole ink about the rest, and both in doubt."""
+    nothing = np.empty((0, n_answers), np.float32)  # no network is asked about no images
     is_whole = ~ways.is_cut | (readers.of_pieces is None)
     whole, cut_out = np.flatnonzero(is_whole), np.flatnonzero(~is_whole)
-    answers = []
-    if len(whole):
-        answers.append(readers.of_whole(whole_glyphs(cuts, ways, whole)))
-    if readers.of_pieces and len(cut_out):
-        answers.append(readers.of_pieces(pieces(cuts, ways, cut_out)))
-    return np.asarray(np.concatenate(answers)[np.argsort(np.concatenate([whole, cut_out]))])
+    of_whole = readers.of_whole(whole_glyphs(cuts, ways, whole)) if len(whole) else nothing
+    if readers.of_pieces is None:
+        return Answers(of_whole, of_whole)
+    in_doubt = of_whole.max(axis=1) <= SURE
+    arcs = np.concatenate([cut_out, whole[in_doubt]])
+    of_pieces = readers.of_pieces(pieces(cuts, ways, arcs)) if len(arcs) else nothing
+    alone = np.empty((len(ways.counts), n_answers), np.float32)
+    alone[whole], alone[cut_out] = of_whole, of_pieces[: len(cut_out)]
+    together = alone.copy()
+    together[whole[in_doubt]] = np.sqrt(of_whole[in_doubt] * of_pieces[len(cut_out) :])
+    return Answers(alone, together)
 
 
 def _around(boxes: list[Box]) -> Box:

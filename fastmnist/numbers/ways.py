@@ -13,40 +13,73 @@ from fastmnist.numbers.lines import LOW
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
+Probabilities = npt.NDArray[np.float32]
 
 MOST_CUTS = 14  # from the start of a glyph to its end: that many lie in a part that is as wide as a digit
 WIDEST = 1.6  # times the digits' height: glyphs that may be cut further are at most so wide
 MOST_LOST = 0.01  # of the digits' height squared: ink that is right of a glyph's start and left of its end at once
-# Ways share their glyphs, so that a sum over all counts the doubt of each many times. With scores to that power, and
-# its root of the share, the confidences of 1,000 rows of training digits are off by 0.05 in the mean, those of as many
-# in another hand by 0.13; plainly by 0.18 and 0.15, with the power 3 by 0.02 and 0.22.
-SHARP = 2
+# Ways share their glyphs, so that a sum over all counts the doubt of each many times. Fitted by logistic regression to
+# rows of training digits, plain and in other hands, the odds of the share of the ways are raised to the power 0.97 and
+# multiplied by that: 0.97 is taken for 1.
+ODDS = 6.5
 LEAST = 1e-9  # probability of anything
 
 
 class Weights(NamedTuple):
-    """What a way costs beside the network's doubt, in natural logarithms; chosen on training digits."""
+    """What a way costs beside the networks' doubt, in natural logarithms; chosen on training digits."""
 
-    cut: float = 0.01  # for each cut through ink,
-    per_cut: float = 0.977  # for what it cuts, as much as digits are high,
-    per_narrow: float = 0.86  # and for the width that what is cut lacks to two digits', in parts of their height
-    per_gap: float = 6.481  # for a gap within a glyph, as wide as digits are high
-    low: float = 20.0  # for a low glyph, times the square of what it lacks to
-    height: float = 0.69  # of the digits' height
-    none: float = 1.168  # for a piece of ink as a digit, beside what the network says: most pieces are none
-    unknown: float = 0.6  # for a glyph that is no digit
-    left_out: float = 0.58  # for a mark
+    cut: float  # for each cut through ink; below 0 it is worth that,
+    per_cut: float  # for what it cuts, as much as digits are high,
+    per_narrow: float  # and for the width that what is cut lacks to two digits', in parts of their height
+    per_gap: float  # for a gap within a glyph, as wide as digits are high
+    low: float  # for a low glyph, times the square of what it lacks to
+    height: float  # of the digits' height
+    wide: float  # for a wide glyph, times the square of what it has more than
+    width: float  # of the digits' height
+    none: float  # for a piece of ink as a digit, beside what the network says: most pieces are none
+    unknown: float  # for a glyph that is no digit,
+    unknown_piece: float  # and as much again for a piece of ink that is none
+    left_out: float  # for a mark
 
 
-WEIGHTS = Weights()
+# A line is read twice. What may be words is cut where nothing else is likely, so that an m is not 11 or 17; where at
+# least half of that are digits, it is a number, in which digits that are joined are likelier than anything else.
+CAREFUL = Weights(
+    cut=0.01,
+    per_cut=0.977,
+    per_narrow=0.86,
+    per_gap=6.481,
+    low=20.0,
+    height=0.69,
+    wide=0.0,
+    width=1.0,
+    none=1.168,
+    unknown=0.6,
+    unknown_piece=0.0,
+    left_out=0.58,
+)
+IN_NUMBER = Weights(
+    cut=-0.117,
+    per_cut=0.922,
+    per_narrow=0.136,
+    per_gap=4.249,
+    low=5.458,
+    height=0.775,
+    wide=4.26,
+    width=0.762,
+    none=0.418,
+    unknown=0.6,
+    unknown_piece=5.395,
+    left_out=0.663,
+)
 
 
 class Ways(NamedTuple):
     """All arcs between a line's cuts, in the order of their ends; a way is a row of them.
 
     starts, ends, counts: int64 (n,), see kernels/numbers/search.py; an arc without a glyph leaves a mark out.
-    shapes: float64 (n, 4), the ink cut at its end, what the part cut there lacks in width, the gaps within, and its
-    height, all in parts of the digits' height.
+    shapes: float64 (n, 5), the ink cut at its end, what the part cut there lacks in width, the gaps within, its height
+    and its width, all in parts of the digits' height.
     glyphs: int32 (n, 6), see glyphs.py.
     is_cut: bool (n,), whether ink is cut at its start or its end.
     """
@@ -59,13 +92,25 @@ class Ways(NamedTuple):
     is_cut: npt.NDArray[np.bool_]
 
 
-class Chosen(NamedTuple):
-    """The arcs of the best way that read a glyph, from left to right, and how sure their text is, 0 to 1.
+class Answers(NamedTuple):
+    """What the networks say of each arc's glyph, float32 (n, n_classes + 1): each class, and last that it is none.
 
-    It is the share of the ways that read the same text, of all.
+    alone: the one network that is asked of ink of its kind, whole or cut. together: both, where that one is in doubt of
+    whole ink: the mean of their logarithms.
+    """
+
+    alone: Probabilities
+    together: Probabilities
+
+
+class Chosen(NamedTuple):
+    """The best way: its arcs that read a glyph, from left to right, what they may be, and how sure their text is.
+
+    probabilities: float64 (n_glyphs, n_classes + 1), in proportion; the largest is what it is. confidence: 0 to 1.
     """
 
     arcs: list[int]
+    probabilities: Floats
     confidence: float
 
 
@@ -83,16 +128,15 @@ def find_ways(cuts: Cuts, height: float) -> Ways:
         MOST_LOST * height * height,
         glyphs,
     )
-    start, end, top, _, bottom, _ = glyphs[:n].T
+    start, end, top, left, bottom, right = glyphs[:n].T
     is_mark = (end == start + 1) & (bottom - top < LOW * height)  # it may be left out, as a point or a dash is
     arcs = np.concatenate([np.flatnonzero(is_mark), np.arange(n)])
     counts = np.repeat(np.array([0, 1]), [is_mark.sum(), n])
     order = np.argsort(end[arcs], kind="stable")
     arcs, counts = arcs[order], counts[order]
     gaps, is_seam = _gaps(cuts), _is_seam(cuts)
-    shapes = np.stack(
-        [cuts.crossed[end], cuts.narrow[end], (gaps[end, 0] - gaps[start, 1]) / height, (bottom - top) / height], axis=1
-    )[arcs]
+    sizes = (gaps[end, 0] - gaps[start, 1]) / height, (bottom - top) / height, (right - left) / height
+    shapes = np.stack([cuts.crossed[end], cuts.narrow[end], *sizes], axis=1)[arcs]
     shapes[counts == 0, 2:] = 0.0
     is_cut = (is_seam[start] | is_seam[end])[arcs]
     return Ways(start[arcs].astype(np.int64), end[arcs].astype(np.int64), counts, shapes, glyphs[arcs], is_cut)
@@ -121,45 +165,80 @@ def pieces(cuts: Cuts, ways: Ways, arcs: Integers) -> npt.NDArray[np.uint8]:
     return to_pieces(cuts.ink, cuts.part_of, cuts.parts, cuts.seams, ways.glyphs[arcs])
 
 
-def with_doubt(ways: Ways, probabilities: npt.NDArray[np.float32]) -> Floats:
-    """Return what the networks say of glyphs, (n, n_classes + 1), with doubt of both kinds.
+def choose(ways: Ways, answers: Answers, length: tuple[int, int] | None = None) -> Chosen | None:
+    """Return the best way, with as many glyphs as `length` says, from its first to its second; None where none has."""
+    way = _best_way(ways, answers.alone, CAREFUL, length)
+    if way is not None and way.is_number():
+        way = _best_way(ways, answers.together, IN_NUMBER, length)
+    if way is None:
+        return None
+    return Chosen(way.arcs.tolist(), way.doubted[way.arcs], _confidence(ways, way, length))
+
+
+class _Way(NamedTuple):
+    """A way: its arcs that read a glyph, and of all arcs, what they may be, and what they cost."""
+
+    arcs: Integers
+    doubted: Floats
+    costs: Floats
+
+    def is_number(self) -> bool:
+        """Return whether at least half of its glyphs are digits."""
+        chosen = self.doubted[self.arcs]
+        return bool(np.mean(chosen.argmax(axis=1) < chosen.shape[1] - 1) >= 0.5)
+
+
+def _with_doubt(ways: Ways, probabilities: Probabilities, weights: Weights) -> Floats:
+    """Return what networks say of glyphs, float64 (n, n_classes + 1), with doubt of both kinds.
 
     A piece is less likely a digit than they say; and no digit costs what it lacks to a number, which has digits.
     """
     doubted = np.maximum(probabilities.astype(np.float64), LEAST)
-    doubted[ways.is_cut, -1] *= np.exp(WEIGHTS.none)
+    doubted[ways.is_cut, -1] *= np.exp(weights.none)
     doubted /= doubted.sum(axis=1, keepdims=True)
-    doubted[:, -1] *= np.exp(-WEIGHTS.unknown)
+    doubted[:, -1] *= np.exp(-weights.unknown - weights.unknown_piece * ways.is_cut)
     return doubted
 
 
-def best_way(ways: Ways, doubted: Floats, length: tuple[int, int] | None = None) -> Chosen | None:
-    """Return the best way, with as many glyphs as `length` says, from its first to its second; None where none has.
-
-    doubted: float64 (n, n_classes + 1), what `with_doubt` returns of each arc's glyph.
-    """
-    n_cuts, costs, is_glyph = int(ways.ends[-1]) + 1, _costs(ways), ways.counts > 0
-    scores = np.where(is_glyph[:, None], np.log(doubted), 0.0) - costs[:, None]  # of each class
-    best = scores.max(axis=1)
-    least, most = length or (1, n_cuts - 1)
-    most = min(most, n_cuts - 1)
+def _best_way(
+    ways: Ways, probabilities: Probabilities, weights: Weights, length: tuple[int, int] | None
+) -> _Way | None:
+    """Return the best way of such weights; see `choose`."""
+    doubted, costs = _with_doubt(ways, probabilities, weights), _costs(ways, weights)
+    is_glyph, (n_cuts, least, most) = ways.counts > 0, _limits(ways, length)
+    best = np.where(is_glyph, np.log(doubted.max(axis=1)), 0.0) - costs
     table, before = np.empty((n_cuts, most + 1)), np.empty((n_cuts, most + 1), np.int64)
     way = np.empty(len(best), np.int64)
     n = find_best_way(ways.starts, ways.ends, best, ways.counts, least, most, table, before, way)
-    if n == 0:
-        return None
     arcs = way[:n][::-1]
-    glyphs = arcs[is_glyph[arcs]]
-    each = np.where(is_glyph, np.log((doubted**SHARP).sum(axis=1)), 0.0) - SHARP * costs
-    together = add_all_ways(ways.starts, ways.ends, each, ways.counts, least, most, table)
-    text, alike = doubted[glyphs].argmax(axis=1), np.empty((n_cuts, len(glyphs) + 1))
-    of_text = add_ways_of_text(ways.starts, ways.ends, SHARP * scores, ways.counts, text, alike)
-    return Chosen(glyphs.tolist(), float(np.exp(min(0.0, of_text - together) / SHARP)))
+    return _Way(arcs[is_glyph[arcs]], doubted, costs) if n else None
 
 
-def _costs(ways: Ways) -> Floats:
-    crossed, narrow, gaps, heights = ways.shapes.T
-    of_glyph = WEIGHTS.per_gap * gaps + WEIGHTS.low * np.maximum(0, WEIGHTS.height - heights) ** 2
-    of_cut = WEIGHTS.cut * (crossed > 0) + WEIGHTS.per_cut * crossed + WEIGHTS.per_narrow * narrow
-    costs: Floats = of_cut + np.where(ways.counts > 0, of_glyph, WEIGHTS.left_out)
+def _limits(ways: Ways, length: tuple[int, int] | None) -> tuple[int, int, int]:
+    """Return how many cuts there are, and how many glyphs a way has, at least and at most."""
+    n_cuts = int(ways.ends[-1]) + 1
+    least, most = length or (1, n_cuts - 1)
+    return n_cuts, least, min(most, n_cuts - 1)
+
+
+def _confidence(ways: Ways, way: _Way, length: tuple[int, int] | None) -> float:
+    """Return how sure it is that the text of a way is right, from the share of the ways that read it, of all."""
+    is_glyph, (n_cuts, least, most) = ways.counts > 0, _limits(ways, length)
+    each = np.where(is_glyph, np.log(way.doubted.sum(axis=1)), 0.0) - way.costs
+    together = add_all_ways(ways.starts, ways.ends, each, ways.counts, least, most, np.empty((n_cuts, most + 1)))
+    scores = np.where(is_glyph[:, None], np.log(way.doubted), 0.0) - way.costs[:, None]
+    text, alike = way.doubted[way.arcs].argmax(axis=1), np.empty((n_cuts, len(way.arcs) + 1))
+    share = np.exp(min(0.0, add_ways_of_text(ways.starts, ways.ends, scores, ways.counts, text, alike) - together))
+    return float(ODDS * share / (ODDS * share + 1 - share))
+
+
+def _costs(ways: Ways, weights: Weights) -> Floats:
+    crossed, narrow, gaps, heights, widths = ways.shapes.T
+    of_glyph = (
+        weights.per_gap * gaps
+        + weights.low * np.maximum(0, weights.height - heights) ** 2
+        + weights.wide * np.maximum(0, widths - weights.width) ** 2
+    )
+    of_cut = weights.cut * (crossed > 0) + weights.per_cut * crossed + weights.per_narrow * narrow
+    costs: Floats = of_cut + np.where(ways.counts > 0, of_glyph, weights.left_out)
     return costs

@@ -52,6 +52,13 @@ def keep_unlike(own, seams, costs, n_kept, n, least):
     return n_kept
 
 
+@serial_kernel
+def count_left(own, seams, lefts):
+    """Fill `lefts` (n,) int64 with the pixels of `own`, bool (height, width), up to each of seams (n, height) int32."""
+    for seam in range(len(seams)):
+        lefts[seam] = _count(own, seams, seam, -1)
+
+
 @inlined
 def _count(own, seams, one, other):
     """Return how many pixels of `own` lie between two seams; -1 is the left side, -2 the right side."""
