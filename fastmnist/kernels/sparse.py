@@ -251,9 +251,7 @@ def add_masked_product(n_registers, inputs, n_samples, n_in, block, weights, off
 
 
 @by_n_registers(MAX_REGISTERS)
-def step_csc_gradient(
-    n_registers, csc, batch, delta, delta_offset, stride, panels, velocities, offset, step, scalars
-):
+def step_csc_gradient(n_registers, csc, batch, delta, delta_offset, stride, panels, velocities, offset, step, scalars):
     """Step `n_registers` of the columns of the weights by their gradient, inputs.T @ delta.
 
     The weights and their velocities lie in panels of 16 columns, `step` elements apart.
