@@ -155,6 +155,7 @@ HOSTILE = {
     "bzip2": (zip_bytes({"a.png": png()}, zipfile.ZIP_BZIP2), "compressed by bzip2, expected deflate"),
     "lzma": (zip_bytes({"a.png": png()}, zipfile.ZIP_LZMA), "compressed by lzma, expected deflate"),
     "a claim of 4 GB": (patched(ONE, size=0xFFFFFFF0), "bytes that claim to hold 4294967280"),
+    "no name": (zip_bytes({"a": b"x"}).replace(b"a", b"\0"), "a file in it has no name"),
     "longer than the file": (patched(ONE, compressed=1 << 30), "its members overlap"),
     "larger than a picture may be": (zip_bytes({"a.png": bytes(65 << 20)}), "expected an image of 1 to 67108864 bytes"),
     "a claim that is too small": (patched(ONE, size=30), "Bad CRC-32"),

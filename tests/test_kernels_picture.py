@@ -58,7 +58,7 @@ def run_close(picture, height, width, down, across, work):
     close(picture, height, width, down, across, work.paper, work.padded)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", [*SHAPES, (5000, 3)])
 @pytest.mark.parametrize("reach", [(1, 1), (2, 5), (16, 9), (25, 31)])
 def test_closing_equals_opencvs(shape, reach, memory):
     picture, (down, across) = random_picture(shape), (min(reach[0], shape[0]), min(reach[1], shape[1]))

@@ -1,7 +1,7 @@
 """Which pictures are normalised to MNIST's form, and which are left as they are."""
 
-import contextlib
 import functools
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from fastmnist.images.colour import strongest_contrast
 from fastmnist.images.decode import decode_colours, decode_opaque, decode_picture, opencv, to_grey
 from fastmnist.images.files import TOGETHER_BYTES, File, read_each
 from fastmnist.images.mnist_form import in_mnist_form
-from fastmnist.images.normalize import Ask, NoInkError, normalize, normalize_plain, shrunk
+from fastmnist.images.normalize import LARGEST, Ask, NoInkError, normalize, normalize_plain, shrunk
 from fastmnist.images.pages import decode_pages, may_have_pages
 from fastmnist.shapes import SIDE
 
@@ -33,8 +33,11 @@ class _Picture(NamedTuple):
     """A decoded picture that waits to be read together with others of its shape."""
 
     row: int
-    grey: Images  # (height, width), no side longer than `normalize` reads
+    grey: Images  # (height, width)
     data: bytes  # the file
+
+
+_Waiting = dict[tuple[int, ...], list[_Picture]]  # by shape
 
 
 def read_digits(
@@ -46,9 +49,9 @@ def read_digits(
     in the files.
     """
     found = Digits({}, {})
-    waiting: list[_Picture] = []
+    waiting: _Waiting = defaultdict(list)
     n_bytes = 0
-    for row, file in enumerate(read(paths)):
+    for row, file in enumerate(read(paths)):  # the less Python there is for a file, the less do threads wait for it
         try:
             grey = _decode(file, paths[row])
             if grey is None:
@@ -57,11 +60,12 @@ def read_digits(
         except DataError as error:
             found.errors[row], images[row] = str(error), 0
             continue
-        waiting.append(_Picture(row, grey if preprocess == "none" else shrunk(grey), file.data))
+        waiting[grey.shape].append(_Picture(row, grey, file.data))
         n_bytes += grey.size + len(file.data)
         if n_bytes > TOGETHER_BYTES:
             _read_waiting(waiting, paths, preprocess, images, found.errors, ask)
-            waiting, n_bytes = [], 0
+            waiting.clear()
+            n_bytes = 0
     _read_waiting(waiting, paths, preprocess, images, found.errors, ask)
     return found
 
@@ -70,11 +74,13 @@ def _decode(file: File, path: bytes) -> Images | None:
     """Return the grey picture in a file, None where it may be one of several pages. Raises DataError."""
     if file.error is not None:
         raise file.error
-    if file.is_opaque:  # most are; the less Python there is for a file, the less do threads wait for each other
-        with contextlib.suppress(opencv().error):
+    if file.is_opaque:  # most are
+        try:
             grey = decode_opaque(file.data)
-            if grey is not None:
-                return grey
+        except opencv().error:
+            grey = None
+        if grey is not None:
+            return grey
     return None if may_have_pages(file.data) else decode_picture(file.data, path)
 
 
@@ -89,7 +95,7 @@ def _take_pages(found: Digits, row: int, pages: list[Page], images: Images) -> N
 
 
 def _read_waiting(
-    waiting: list[_Picture],
+    waiting: _Waiting,
     paths: Sequence[bytes],
     preprocess: str,
     images: Images,
@@ -97,19 +103,18 @@ def _read_waiting(
     ask: Ask | None,
 ) -> None:
     """Fill `images` with the digits in pictures that wait, and `errors` with why there is none."""
-    by_shape: dict[tuple[int, ...], list[_Picture]] = {}
-    for picture in waiting:
-        by_shape.setdefault(picture.grey.shape, []).append(picture)
-    for shape, pictures in by_shape.items():
-        greys = np.concatenate([picture.grey for picture in pictures])  # `stack` takes 20 times as long
-        digits, is_done = _together(greys.reshape(-1, *shape), preprocess)
-        rows = np.array([picture.row for picture in pictures])
-        images[rows[is_done]] = digits[is_done]
+    for shape, pictures in waiting.items():
+        greys = [picture.grey for picture in pictures]
+        if preprocess != "none" and max(shape) > LARGEST:
+            greys = [shrunk(grey) for grey in greys]
+        stack = np.concatenate(greys).reshape(-1, *greys[0].shape)  # `np.stack` takes 20 times as long
+        digits, is_done = _together(stack, preprocess)
+        images[[picture.row for picture in pictures]] = digits
         for index in np.flatnonzero(~is_done).tolist():
-            row, grey, data = pictures[index]
+            row, _, data = pictures[index]
             try:
                 images[row] = in_colour_to_digit(
-                    grey, functools.partial(decode_colours, data), preprocess, paths[row], ask
+                    stack[index], functools.partial(decode_colours, data), preprocess, paths[row], ask
                 )
             except DataError as error:
                 errors[row], images[row] = str(error), 0

@@ -47,7 +47,7 @@ class Archive:
         self._file = _Bounded(open_regular(path))
         try:
             self._zip = zipfile.ZipFile(self._file)
-            self._members = {_name(info): info for info in self._zip.infolist() if not info.is_dir()}
+            self._members = {_name(info): info for info in _named(self._zip.infolist()) if not info.is_dir()}
             self._check_sizes()
         except _ERRORS as error:
             self._file.close()
@@ -123,6 +123,13 @@ class Archive:
 
     def _where(self, name: bytes) -> str:
         return printable(self.path + b"/" + name)
+
+
+def _named(infos: list[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
+    """Return a directory's entries. Raises BadZipFile where one has no name, which nothing could be called by."""
+    if not all(info.filename for info in infos):
+        raise zipfile.BadZipFile("a file in it has no name")
+    return infos
 
 
 def _name(info: zipfile.ZipInfo) -> bytes:

@@ -250,6 +250,7 @@ def _mode(path: bytes) -> int:
 def _walk(folder: bytes, ignored: Ignored) -> Iterator[Input]:
     """Yield the inputs below `folder`, depth-first in byte order of full paths, without recursion."""
     pending = [os.path.join(folder, b"")]  # a stack of paths; those of folders end with a slash
+    kind = Kind.REMOTE if is_address(folder) else Kind.IMAGE
     while pending:
         path = pending.pop()
         if path.endswith(b"/"):
@@ -259,12 +260,15 @@ def _walk(folder: bytes, ignored: Ignored) -> Iterator[Input]:
                 yield _unlisted(path.rstrip(b"/") or b"/", error)
             except DataError as error:
                 yield Input(path, error=str(error))
-        elif is_address(path):
-            yield Input(path, Kind.REMOTE)
-        elif b"." not in os.path.basename(path) and stat.S_ISREG(_mode(path)) and looks_like_idx(path):
+        elif kind is Kind.IMAGE and b"." not in _name(path) and stat.S_ISREG(_mode(path)) and looks_like_idx(path):
             ignored.add_idx(path)
         else:
-            yield Input(path)
+            yield Input(path, kind)
+
+
+def _name(path: bytes) -> bytes:
+    """Return what `os.path.basename` does, five times as fast: all files of a folder wait for this."""
+    return path[path.rfind(b"/") + 1 :]
 
 
 def _listing(folder: bytes, ignored: Ignored) -> Iterator[bytes]:
@@ -273,7 +277,7 @@ def _listing(folder: bytes, ignored: Ignored) -> Iterator[bytes]:
     Raises OSError, and of an address DataError and RemoteError.
     """
     for path, is_a_folder in list_folder(folder) if is_address(folder) else _entries(folder, ignored):
-        name = os.path.basename(path).lower()
+        name = _name(path).lower()
         _, dot, suffix = name.rpartition(b".")
         if name.startswith(b"."):
             continue

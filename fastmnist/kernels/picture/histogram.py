@@ -47,6 +47,8 @@ def threshold_between(counts):
         total += grey * counts[grey]
     n_below, below, best, threshold = 0, 0, -1.0, 0
     for grey in range(GREYS):
+        if counts[grey] == 0:
+            continue  # as good as the one before
         n_below += counts[grey]
         below += grey * counts[grey]
         if 0 < n_below < n:

@@ -26,6 +26,12 @@ def shrink_by_blocks(picture, down, across, out, sums):
     """
     height, width = picture.shape[0] // down, picture.shape[1] // across
     top, left = (picture.shape[0] - height * down) // 2, (picture.shape[1] - width * across) // 2
+    if down == 1 and across == 1:
+        for y in range(height):
+            row, line = picture[y], out[y * width :]
+            for x in range(width):
+                line[x] = row[x]
+        return height, width
     if down == 2 and across == 2:  # the commonest, in a loop of its own
         for y in range(height):
             upper, lower = picture[top + 2 * y][left:], picture[top + 2 * y + 1][left:]
