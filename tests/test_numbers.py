@@ -76,6 +76,44 @@ def test_rows_of_any_size_are_read(scale, some, model):
     assert texts(model.read(row(some, "4051", scale=scale))) == ["4051"]
 
 
+def thick_5(side, thickness, light):
+    """A 5 that fills four fifths of a page, of strokes that are a share of its height."""
+    height = 0.8 * side
+    thick = round(thickness * height)
+    inner = height - thick
+    bends = [(0.6, 0), (0.06, 0), (0.02, 0.42), (0.35, 0.4), (0.55, 0.52), (0.6, 0.7), (0.52, 0.9), (0.3, 1), (0, 0.95)]
+    points = np.rint(np.array(bends) * inner + ((side - 0.6 * inner) / 2, (side - inner) / 2)).astype(np.int32)
+    picture = np.full((side, side), 255, np.uint8)
+    cv2.polylines(picture, [points.reshape(-1, 1, 2)], False, 0, thick, cv2.LINE_AA)
+    return 255 - picture if light else picture
+
+
+@pytest.mark.parametrize("light", [False, True], ids=["dark", "light"])
+@pytest.mark.parametrize("thickness", [0.08, 0.16, 0.25])
+@pytest.mark.parametrize("side", [500, 1000, 1250])
+def test_thick_digits_of_any_size_are_read(side, thickness, light, model):
+    assert texts(model.read(thick_5(side, thickness, light))) == ["5"]
+
+
+def test_thick_rows_are_read_smaller_and_their_boxes_are_in_pixels_of_the_picture(model):
+    picture = np.hstack([thick_5(1250, 0.2, False)] * 2)
+    (page,) = model.read(picture)
+    (number,) = page.numbers
+    assert number.text == "55"
+    ys, xs = np.nonzero(picture < 128)
+    edges = xs.min(), ys.min(), xs.max() + 1, ys.max() + 1
+    assert np.abs(np.subtract(number.box, edges)).max() < 0.03 * 1250
+
+
+def test_a_page_of_thinner_digits_is_read_in_full_beside_a_black_square(some, model):
+    page = np.full((900, 1200), 255, np.uint8)
+    digits = row(some, "40517", scale=4.0, margin=2)
+    page[500 : 500 + len(digits), 100 : 100 + digits.shape[1]] = digits
+    page[60:210, 900:1050] = 0
+    assert find_ink(page).scale == 1
+    assert "40517" in texts(model.read(page))
+
+
 def test_digits_that_touch_are_parted(some, model):
     picture = np.zeros((28, 60), np.uint8)
     four, seven = ink_of(some["4"]), ink_of(some["7"])

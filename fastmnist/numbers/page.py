@@ -13,9 +13,10 @@ Grey = npt.NDArray[np.uint8]
 LONGEST = 1600  # pixels: larger pictures are shrunk first; digits of a hundred in a line are still 16 wide
 LEAST_SIDE = 64  # pixels: smaller pictures are enlarged first, at most by
 MOST_ENLARGED = 4
-LOOK = 120  # pixels of the longest side are enough to tell whether the ink is dark
+LOOK = 120  # pixels of the longest side are enough to tell whether the ink is dark, and whether its strokes are wide
 WINDOW, MOST_WINDOW = 0.4, 81  # of the shorter side, and in pixels: what is narrower is ink, what is wider is paper
 DIM = 64  # grey levels: contrast is relative to no less, or the noise of a black picture would be ink
+HOLLOW = 0.5  # of the ink: with more of it in strokes as wide as the window a page is read smaller
 MIN_CONTRAST, MIN_SIGNAL = 0.08 * 255, 6.0  # of ink: at least, and in standard deviations of the noise
 FAINT = 3.0  # standard deviations of the noise: less is paper
 DEEP = 0.5  # of the ink's depth: the core of a stroke has more
@@ -42,11 +43,15 @@ def find_ink(picture: Grey, least_scale: float = 0.0) -> Page | None:
     `least_scale`: so many of the picture's pixels become one, or more.
     """
     cv2 = opencv()
-    sized, scale = _sized(picture, least_scale)
-    dark = sized if _is_dark(sized) else 255 - sized
-    window = min(MOST_WINDOW, max(3, round(WINDOW * min(dark.shape)))) | 1
-    smooth = cv2.GaussianBlur(dark, (3, 3), 0)
-    paper = cv2.morphologyEx(smooth, cv2.MORPH_CLOSE, np.ones((window, window), np.uint8))
+    dark, scale = _sized(picture, least_scale)
+    shrink = min(1.0, LOOK / max(dark.shape))
+    small = _scaled(dark, shrink) if shrink < 1 else dark
+    if not _is_dark(small):
+        dark, small = 255 - dark, 255 - small
+    if _is_hollow(small, MOST_WINDOW * shrink):
+        shrink = MOST_WINDOW / (WINDOW * min(dark.shape))
+        dark, scale = _scaled(dark, shrink), scale / shrink
+    paper = _closed(cv2.GaussianBlur(dark, (3, 3), 0), min(MOST_WINDOW, WINDOW * min(dark.shape)))
     greys, counts, contrast = np.arange(256), np.zeros(256, np.int64), np.empty_like(dark)
     find_contrast(paper, dark, np.float32(255) / np.maximum(greys, DIM).astype(np.float32), contrast, counts)
     threshold = int(cv2.threshold(contrast, 0, 255, cv2.THRESH_OTSU)[0])
@@ -90,10 +95,37 @@ def _scaled(picture: Grey, scale: float) -> Grey:
     return np.asarray(cv2.resize(picture, size, interpolation=how), np.uint8)
 
 
-def _is_dark(picture: Grey) -> bool:
+def _is_dark(small: Grey) -> bool:
     """Return whether the ink is darker than the paper, which is what most of any large window shows."""
-    shrink = LOOK / max(picture.shape)
-    small = _scaled(picture, shrink) if shrink < 1 else picture
     around = opencv().medianBlur(np.ascontiguousarray(small), min(*small.shape, 255) // 2 * 2 + 1)
     above = small.astype(np.float32) - around
     return float((above * above * above).sum()) <= 0
+
+
+def _is_hollow(small: Grey, narrow: float) -> bool:
+    """Return whether most of the dark ink that a window `narrow` pixels wide finds is of strokes that are wider.
+
+    Of these it finds the ends and the edges alone.
+    """
+    wide = WINDOW * min(small.shape)
+    if narrow >= wide:
+        return False
+    cv2 = opencv()
+    paper, narrow_paper = _closed(small, wide), _closed(small, narrow)
+    deep = max(MIN_CONTRAST, DEEP * float((paper - small).max()))
+    is_lost = paper - narrow_paper > deep
+    if not is_lost.any():
+        return False
+    part_of = cv2.connectedComponents((paper - small > deep).astype(np.uint8), ltype=4)[1]
+    is_wide = np.isin(part_of, part_of[is_lost & (part_of > 0)]).astype(np.uint8)
+    is_around = cv2.dilate(is_wide, np.ones((3, 3), np.uint8)) > 0  # soft edges
+    found = narrow_paper - small
+    found[found < MIN_CONTRAST] = 0
+    return float(found[is_around].sum()) > HOLLOW * float(found.sum())
+
+
+def _closed(dark: Grey, window: float) -> Grey:
+    """Return a picture without what is darker than its surroundings and narrower than a window, at least 3 pixels."""
+    cv2 = opencv()
+    side = max(3, round(window)) | 1
+    return np.asarray(cv2.morphologyEx(dark, cv2.MORPH_CLOSE, np.ones((side, side), np.uint8)), np.uint8)
