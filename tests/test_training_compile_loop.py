@@ -117,6 +117,14 @@ def test_nothing_is_started_for_a_loop_that_is_there(monkeypatch, python):
     assert started == []
 
 
+def test_the_other_process_compiles_and_says_nothing():
+    command = [sys.executable, "-W", "error", "-P", "-m", "fastmnist.training.compile_loop"]
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen(command, env=cli_environment(), **pipes) as process:
+        assert process.wait(HANGS_AFTER) == 0
+        assert (process.stdout.read(), process.stderr.read()) == (b"", b"")
+
+
 def test_the_other_process_ends_with_the_one_that_started_it(tmp_path):
     command = [sys.executable, "-P", "-m", "fastmnist.training.compile_loop"]
     environment = cli_environment(XDG_CACHE_HOME=str(tmp_path / "cache"))

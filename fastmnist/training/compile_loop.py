@@ -52,7 +52,7 @@ def _started() -> "subprocess.Popen[bytes] | None":
 
 
 def _end_with_parent() -> None:
-    sys.stdin.buffer.read()
+    os.read(0, 1)  # sys.stdin's lock, held in a thread, would abort Python at its end
     os._exit(1)
 
 
