@@ -30,12 +30,11 @@ def run(inputs, strengths, order=None, key=KEY, smoothness=SMOOTHNESS):
         order,
         key,
         augment.Strengths(**{name: np.float32(value) for name, value in strengths.items()}),
-        basis,
         augment.make_columns(basis),
         lambda n_parts: augment.make_workspace(basis.shape[1], n_parts),
         np.full((len(order), 784), 9, np.uint8),
     )
-    return run_in_all_ways(augment.augment, arguments, outputs=[7])
+    return run_in_all_ways(augment.augment, arguments, outputs=[6])
 
 
 def reference_copies(inputs, strengths, order, smoothness=SMOOTHNESS):

@@ -27,20 +27,24 @@ def warmup() -> None:
     from fastmnist.shapes import DIGITS, N_PIXELS
     from fastmnist.training.augmentation import Augmenter
     from fastmnist.training.blocks import KeptRows
+    from fastmnist.training.compile_loop import loop_compiled_aside
     from fastmnist.training.recipes import Augmentation
     from fastmnist.training.trainer import Trainer
 
     start = time.perf_counter()
     network = Network((N_PIXELS, 1, 10))
-    pixels, labels, order = np.zeros((1, N_PIXELS), np.uint8), np.zeros(1, np.uint8), np.zeros(1, np.int64)
-    _read_all_kinds()
-    network.predict(np.zeros((FEW + 1, N_PIXELS), np.uint8))  # which are shared between threads
-    predictions = Predictions(Batch([b""], range(1), range(1), pixels, {}), *network.predict(pixels))
-    _read_a_number(network)
-    network.confidences(pixels, n_classes=10)  # the serial build: pictures that could be turned ask for it
-    list(CsvFormat(DIGITS).rows(predictions))
-    Augmenter(Augmentation(), 1).distort(pixels, order, 0, 0)
-    Trainer(network, batch_size=1, momentum=0, max_samples=1, blocks=KeptRows).train(pixels, labels, order, 0.1, 0)
+    pixels, order = np.zeros((1, N_PIXELS), np.uint8), np.zeros(1, np.int64)
+    trainer = Trainer(network, batch_size=1, momentum=0, max_samples=1, blocks=KeptRows)
+    with loop_compiled_aside():
+        _read_all_kinds()
+        network.predict(np.zeros((FEW + 1, N_PIXELS), np.uint8))  # which are shared between threads
+        predictions = Predictions(Batch([b""], range(1), range(1), pixels, {}), *network.predict(pixels))
+        _read_a_number(network)
+        network.confidences(pixels, n_classes=10)  # the serial build: pictures that could be turned ask for it
+        list(CsvFormat(DIGITS).rows(predictions))
+        Augmenter(Augmentation(), 1).distort(pixels, order, 0, 0)
+        trainer.blocks.of(pixels, order)
+    trainer.compile()
     place = cache_folder() or "this process alone"
     say(f"kernels ready in {place}, {time.perf_counter() - start:.1f} s")
 

@@ -75,9 +75,12 @@ def make_basis(smoothness):
 
 
 def make_columns(basis):
-    """Return the transposed basis (n_basis, ROW), zero-padded."""
-    columns = aligned_zeros(basis.shape[1] * ROW).reshape(-1, ROW)
-    columns[:, :SIDE] = basis.T
+    """Return the transposed basis (n_basis, ROW), zero-padded, in one row.
+
+    (Of arrays of two dimensions `add_product_columns` would be compiled once more for each of its operands.)
+    """
+    columns = aligned_zeros(basis.shape[1] * ROW)
+    columns.reshape(-1, ROW)[:, :SIDE] = basis.T
     return columns
 
 
@@ -121,12 +124,12 @@ def draw_affine(key, strengths):
 
 
 @inlined
-def find_places(maps, key, elastic, basis, columns, coefficients, halves, places):
+def find_places(maps, key, elastic, columns, coefficients, halves, places):
     """Fill `places` with the columns, then the rows, of the places that pixels are fetched from.
 
     The margin of 1 is added. Without elastic displacement only the affine functions of the basis take part.
     """
-    n_basis = basis.shape[1]
+    n_basis = len(columns) // ROW
     n_bumps = n_basis - N_AFFINE
     depth = n_basis if elastic != 0 else N_AFFINE
     for index in range(n_basis * n_basis):
@@ -146,7 +149,7 @@ def find_places(maps, key, elastic, basis, columns, coefficients, halves, places
         left, right = Matrix(coefficients, 0, n_basis, 1), Matrix(columns, 0, ROW, 1)
         add_product_columns(left, right, Matrix(halves, 0, ROW, 1), depth, depth, 0, ROW_REGISTERS)
         clear_rows(ROW_REGISTERS, places, axis * SIDE * ROW, ROW, SIDE)
-        left, right = Matrix(basis, 0, n_basis, 1), Matrix(halves, 0, ROW, 1)
+        left, right = Matrix(columns, 0, 1, ROW), Matrix(halves, 0, ROW, 1)
         add_product_columns(left, right, Matrix(places, axis * SIDE * ROW, ROW, 1), SIDE, depth, 0, ROW_REGISTERS)
 
 
@@ -221,12 +224,12 @@ def fetch(neighbours, rounded, fours, out, row):
 
 
 @inlined
-def augment_image(inputs, sample, key, strengths, basis, columns, workspace, part, out, row):
+def augment_image(inputs, sample, key, strengths, columns, workspace, part, out, row):
     """Fill a row of `out` with the distorted copy of one image that its key selects."""
     coefficients, halves, places = workspace.coefficients[part], workspace.halves[part], workspace.places[part]
     image, strokes = workspace.originals[part], workspace.strokes[part]
     maps = draw_affine(key, strengths)
-    find_places(maps, key, strengths.elastic, basis, columns, coefficients, halves, places)
+    find_places(maps, key, strengths.elastic, columns, coefficients, halves, places)
     copy_with_margin(inputs, sample, image)
     amount = np.int32(strengths.thickness * uniform(key, 6) * np.float32(256))
     if amount != 0:
@@ -238,18 +241,18 @@ def augment_image(inputs, sample, key, strengths, basis, columns, workspace, par
 
 
 @kernel
-def augment(inputs, order, key, strengths, basis, columns, workspace, out, n_parts):
+def augment(inputs, order, key, strengths, columns, workspace, out, n_parts):
     """Fill `out` (n, 784) uint8 with distorted copies of the images `order` (n,) of `inputs` (n_samples, 784) uint8.
 
     Which distortion an image gets depends on `key` (uint64) and on its position in `inputs`, on nothing else.
     """
     for index in prange(n_parts):
-        _augment(inputs, order, key, strengths, basis, columns, workspace, out, np.intp(index), n_parts)
+        _augment(inputs, order, key, strengths, columns, workspace, out, np.intp(index), n_parts)
 
 
 @inlined
-def _augment(inputs, order, key, strengths, basis, columns, workspace, out, part, n_parts):
+def _augment(inputs, order, key, strengths, columns, workspace, out, part, n_parts):
     first, last = part_bounds(len(order), part, n_parts)
     for row in range(first, last):
         sample = order[row]
-        augment_image(inputs, sample, subkey(key, sample), strengths, basis, columns, workspace, part, out, row)
+        augment_image(inputs, sample, subkey(key, sample), strengths, columns, workspace, part, out, row)

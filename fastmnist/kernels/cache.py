@@ -172,6 +172,18 @@ class _NoCache(NullCache):
         )
 
 
+def is_missing(dispatcher: Any) -> bool:
+    """Return whether a dispatcher has no machine code in its cache, which could take some."""
+    kept = dispatcher._cache if HAS_PRIVATE_CACHE else None
+    if not isinstance(kept, _SafeCache):
+        return False
+    try:
+        check_folder(kept._impl.locator.folder.parent)
+    except OSError:
+        return False
+    return not Path(kept._cache_file._index_path).exists()
+
+
 def attach(dispatcher: Any, function: Callable[..., Any], build: str) -> None:
     """Give a dispatcher, which compiles one `build` of `function`, its place in the cache.
 

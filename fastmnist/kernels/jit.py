@@ -112,6 +112,10 @@ class Kernel:
             with _in_parallel, using_threads(_size_of_team(n_parts)):
                 self.parallel(*args, n_parts)
 
+    def is_missing(self) -> bool:
+        """Return whether the parallel build would run here, and is neither compiled yet nor kept from being stored."""
+        return n_threads() > 1 and not self.parallel.signatures and cache.is_missing(self.parallel)
+
     def in_one_part(self, *args: Any) -> None:
         """Run the serial build, whatever threads there are, on all the kernel's parameters but `n_parts`."""
         self.serial(*args, 1)

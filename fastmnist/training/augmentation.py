@@ -22,8 +22,8 @@ class Augmenter:
             elastic=np.float32(augmentation.elastic),
             thickness=np.float32(augmentation.thickness),
         )
-        self._basis = augment.make_basis(augmentation.smoothness)
-        self._columns = augment.make_columns(self._basis)
+        basis = augment.make_basis(augmentation.smoothness)
+        self._n_basis, self._columns = basis.shape[1], augment.make_columns(basis)
         self._copies: Uint8 = np.empty((max_samples, N_PIXELS), np.uint8)
 
     def distort(self, pixels: Uint8, order: Order, seed: int, epoch: int) -> Uint8:
@@ -34,10 +34,8 @@ class Augmenter:
         """
         copies = self._copies[: len(order)]
         key, n_parts = np.uint64(seed << 32 | epoch), jit.n_threads()
-        workspace = augment.make_workspace(self._basis.shape[1], n_parts)
-        augment.augment.with_parts(
-            n_parts, pixels, order, key, self._strengths, self._basis, self._columns, workspace, copies
-        )
+        workspace = augment.make_workspace(self._n_basis, n_parts)
+        augment.augment.with_parts(n_parts, pixels, order, key, self._strengths, self._columns, workspace, copies)
         return copies
 
 

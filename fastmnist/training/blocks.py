@@ -49,7 +49,7 @@ class Blocks:
         """Make room for samples of any density; `max_samples` is a multiple of `batch_size`."""
         self.n_in, self.batch_size = n_in, batch_size
         room = Places(np.zeros(max_samples, np.int64), np.zeros(max_samples, np.int64), max_samples * (n_in + 1))
-        self._room = _make_block(np.zeros(max_samples // batch_size, np.bool_), room, room, n_in, batch_size)
+        self.room = _make_block(np.zeros(max_samples // batch_size, np.bool_), room, room, n_in, batch_size)
 
     def of(self, inputs: Uint8 | Float32, order: Order) -> Block:
         """Return the samples `order` (n,) of `inputs` (n_samples, n_in), compressed, until the next call."""
@@ -61,7 +61,7 @@ class Blocks:
     def _placed(self, counts: Counts) -> Block:
         """Return an unfilled block for samples with `counts` non-zero inputs."""
         is_dense, lists, rows = divided(counts, self.n_in, self.batch_size)
-        csr, csc, tiles = self._room
+        csr, csc, tiles = self.room
         return Block(
             csr._replace(starts=lists.starts, ends=lists.ends),
             csc._replace(starts=lists.starts[:: self.batch_size].copy()),
@@ -107,7 +107,7 @@ class KeptBlocks(Blocks):
         if key in self._kept:
             return self._kept[key]
         block = super().of(inputs, order)
-        if block.csr.data is not self._room.csr.data:
+        if block.csr.data is not self.room.csr.data:
             self._kept[key] = block
         return block
 

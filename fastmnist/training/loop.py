@@ -11,7 +11,7 @@ import numpy as np
 
 from fastmnist.errors import ModelError, TrainingError
 from fastmnist.evaluation import evaluate
-from fastmnist.model.network import Float32, Network, Order, Uint8
+from fastmnist.model.network import FEW, Float32, Network, Order, Uint8
 from fastmnist.shapes import N_PIXELS
 from fastmnist.training.augmentation import Augmenter
 from fastmnist.training.blocks import Blocks, KeptBlocks, KeptRows
@@ -126,7 +126,14 @@ class Training:
 
     def compile(self) -> None:
         """Compile the training kernels, or load them from the cache, so that no epoch's time includes it."""
-        self._train(np.zeros(0, np.int64), 1, 0)
+        self.compile_all_but_the_loop()
+        self._trainer.compile()
+
+    def compile_all_but_the_loop(self) -> None:
+        """Do that for all kernels but the one that takes as long as the others together."""
+        pixels, _, order = self._samples(np.zeros(0, np.int64), 1)
+        self._trainer.blocks.of(pixels, order)
+        self.network.predict(np.zeros((FEW + 1, self.network.n_in), pixels.dtype))  # as validation and test do
 
     def run(self) -> Iterator[BlockDone | EpochDone]:
         """Train, yielding after each block of batches and each epoch; begins after epoch `epochs_done`.
@@ -155,16 +162,19 @@ class Training:
 
     def _train(self, order: Order, epoch: int, done: int) -> tuple[float, int]:
         """Train on a block of samples, before which the epoch has `done` others; keep up the averages."""
-        pixels, labels = self.pixels, self.labels
-        if self._augmenter:
-            images = cast(Uint8, pixels)  # as the constructor has seen to
-            pixels = self._augmenter.distort(images, order, self.recipe.seed, epoch)
-            labels, order = labels[order], np.arange(len(order))
         rate = self._rate(epoch, done, len(order))
-        figures = self._trainer.train(pixels, labels, order, rate, self.recipe.weight_decay)
+        figures = self._trainer.train(*self._samples(order, epoch), rate, self.recipe.weight_decay)
         if self.recipe.average and len(order):
             self._average(epoch, done, len(order))
         return figures
+
+    def _samples(self, order: Order, epoch: int) -> tuple[Uint8 | Float32, Uint8, Order]:
+        """Return the pixels and labels among which the samples of a block are, distorted or not, and their order."""
+        if not self._augmenter:
+            return self.pixels, self.labels, order
+        images = cast(Uint8, self.pixels)  # as the constructor has seen to
+        distorted = self._augmenter.distort(images, order, self.recipe.seed, epoch)
+        return distorted, self.labels[order], np.arange(len(order))
 
     def _rate(self, epoch: int, done: int, n_samples: int) -> float:
         """Return a block's learning rate: that in its middle."""
