@@ -23,7 +23,7 @@ Split = Literal["train", "test"]
 
 SAMPLE, SHARE = 1000, 0.95  # the first SAMPLE images are in MNIST's form if this share of them is
 MAX_LISTED = 8  # names in a message
-NO_DIGIT_APART = "expected real classes only; images that are none of them go to train as `no_digit`"
+NO_DIGIT_APART = "expected real classes only; images that are none of them go to train with `no_digit`"
 
 
 class LabelledImages(NamedTuple):
