@@ -404,6 +404,7 @@ def ways_through(joined):
     is_cut = np.array([False, False, True, True])[:n][order]
     shapes = np.zeros((n, 5))
     shapes[:, 3], shapes[:, 4] = 1.0, 0.6
+    shapes[~is_cut & (starts[order] == 1), 4] = 1.2  # two digits, joined
     shapes[is_cut & (ends[order] == 2), 0] = 0.2  # the ink that is cut
     ways = Ways(starts[order], ends[order], np.ones(n, np.int64), shapes, np.zeros((n, 6), np.int32), is_cut)
     return ways, order

@@ -18,10 +18,10 @@ Probabilities = npt.NDArray[np.float32]
 MOST_CUTS = 14  # from the start of a glyph to its end: that many lie in a part that is as wide as a digit
 WIDEST = 1.6  # times the digits' height: glyphs that may be cut further are at most so wide
 MOST_LOST = 0.01  # of the digits' height squared: ink that is right of a glyph's start and left of its end at once
-# Ways share their glyphs, so that a sum over all counts the doubt of each many times. Fitted by logistic regression to
-# rows of training digits, plain and in other hands, the odds of the share of the ways are raised to the power 0.97 and
-# multiplied by that: 0.97 is taken for 1.
-ODDS = 6.5
+# Ways share their glyphs, so that a sum over all counts the doubt of each many times. Fitted to rows of training
+# digits, plain and in other hands, the odds of the share of the ways are multiplied by that. Logistic regression would
+# also raise them to the power 1.14, which is taken for 1.
+ODDS = 5.3
 LEAST = 1e-9  # probability of anything
 
 
@@ -45,32 +45,32 @@ class Weights(NamedTuple):
 # A line is read twice. What may be words is cut where nothing else is likely, so that an m is not 11 or 17; where at
 # least half of that are digits, it is a number, in which digits that are joined are likelier than anything else.
 CAREFUL = Weights(
-    cut=0.01,
-    per_cut=0.977,
-    per_narrow=0.86,
-    per_gap=6.481,
+    cut=0.041,
+    per_cut=0.724,
+    per_narrow=1.422,
+    per_gap=14.004,
     low=20.0,
     height=0.69,
     wide=0.0,
     width=1.0,
     none=1.168,
-    unknown=0.6,
-    unknown_piece=0.0,
-    left_out=0.58,
+    unknown=0.419,
+    unknown_piece=0.3,
+    left_out=0.118,
 )
 IN_NUMBER = Weights(
-    cut=-0.117,
-    per_cut=0.922,
-    per_narrow=0.136,
-    per_gap=4.249,
-    low=5.458,
-    height=0.775,
+    cut=-0.165,
+    per_cut=1.415,
+    per_narrow=0.516,
+    per_gap=4.866,
+    low=6.682,
+    height=0.842,
     wide=4.26,
     width=0.762,
-    none=0.418,
-    unknown=0.6,
-    unknown_piece=5.395,
-    left_out=0.663,
+    none=1.069,
+    unknown=0.597,
+    unknown_piece=6.428,
+    left_out=1.105,
 )
 
 
