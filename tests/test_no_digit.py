@@ -396,7 +396,7 @@ def test_images_that_cannot_be_read_are_refused_or_left_out(tmp_path, notes):
 def test_no_images_of_no_digit_are_an_error(tmp_path):
     (tmp_path / "empty").mkdir()
     for nothing in (tmp_path / "empty", [], np.zeros((0, 784), np.uint8)):
-        with pytest.raises(DataError, match="no images with --no-digit, expected at least one"):
+        with pytest.raises(DataError, match="no images as `no_digit`, expected at least one"):
             trained(no_digit=nothing)
 
 
@@ -404,12 +404,12 @@ def test_no_images_of_no_digit_are_an_error(tmp_path):
 def test_no_digit_is_no_class(name, tmp_path):
     images = images_of("tb")
     for given in ({"labels": ["top", name]}, {"labels": [0, 1], "class_names": ["top", name]}):
-        with pytest.raises(DataError, match=f"class name '{name}': expected real classes only; .*--no-digit"):
+        with pytest.raises(DataError, match=f"class name '{name}': expected real classes only; .*`no_digit`"):
             fastmnist.train(images, **given, **SETTINGS)
     for folder in ("top", name):
         (tmp_path / folder).mkdir()
         cv2.imwrite(str(tmp_path / folder / "a.png"), images[0])
-    with pytest.raises(DataError, match=f"{name}: expected real classes only; .*--no-digit; move the folder away"):
+    with pytest.raises(DataError, match=f"{name}: expected real classes only; .*`no_digit`; move the folder away"):
         fastmnist.train(tmp_path, **SETTINGS)
     with pytest.raises(DataError, match=f"class name '{name}'"):
         fastmnist.train(tmp_path, class_names=["top", name], **SETTINGS)

@@ -195,7 +195,7 @@ def test_a_label_that_is_not_a_class_is_refused_before_any_step(some):
 
 
 def test_a_nan_loss_ends_the_training(some):
-    with pytest.raises(TrainingError, match=r"the loss in epoch 1 overflowed.*--learning-rate"):
+    with pytest.raises(TrainingError, match=r"the loss in epoch 1 overflowed.*`learning_rate`"):
         run(*some, replace(SMALL, learning_rate=1e30))
 
 
