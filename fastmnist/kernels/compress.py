@@ -5,10 +5,9 @@ from numba import prange
 
 from fastmnist.kernels.dense import DENSE_ROWS, fill_tiles
 from fastmnist.kernels.jit import inlined, kernel, serial_kernel
-from fastmnist.kernels.lanes import MASK_BITS, count_bits
 from fastmnist.kernels.layout import part_bounds
 from fastmnist.kernels.simd import CACHE_LINE, prefetch
-from fastmnist.kernels.sparse import AHEAD, copy_csr, fill_csc, fill_csr, nonzero_inputs
+from fastmnist.kernels.sparse import AHEAD, copy_csr, fill_csc, fill_csr, n_nonzero_inputs
 
 # Of inputs that are not 0. Tiles are faster from about 0.3 on, but sum in another order. MNIST batches reach 0.27, the
 # recipes' distorted copies 0.32: no model of MNIST shall hang on which of its batches went which way.
@@ -30,10 +29,7 @@ def _count_nonzero_part(inputs, order, first, last, counts):
         if sample + AHEAD < last:
             for column in range(0, n_in, CACHE_LINE // inputs.itemsize):
                 prefetch(inputs, order[sample + AHEAD] * n_in + column)
-        n_nonzero = 0
-        for block in range(0, n_in, MASK_BITS):
-            n_nonzero += count_bits(nonzero_inputs(inputs, n_in, order[sample] * n_in, block))
-        counts[sample] = n_nonzero
+        counts[sample] = n_nonzero_inputs(inputs, n_in, order[sample] * n_in)
 
 
 @serial_kernel

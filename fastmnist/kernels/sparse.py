@@ -108,13 +108,11 @@ def nonzero_inputs(inputs, n_in, row, block):
 
 
 @inlined
-def count_nonzero(inputs, n_samples, n_in):
-    """Return how many inputs, a Matrix (n_samples, n_in), are not 0."""
+def n_nonzero_inputs(inputs, n_in, row):
+    """Return how many of one sample's `n_in` inputs, which begin at `row`, are not 0."""
     n_nonzero = 0
-    for sample in range(n_samples):
-        for block in range(0, n_in, MASK_BITS):
-            row = inputs.offset + sample * inputs.row_step
-            n_nonzero += count_bits(nonzero_inputs(inputs.array, n_in, row, block))
+    for block in range(0, n_in, MASK_BITS):
+        n_nonzero += count_bits(nonzero_inputs(inputs, n_in, row, block))
     return n_nonzero
 
 

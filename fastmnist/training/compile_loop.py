@@ -27,16 +27,16 @@ def loop_compiled_aside() -> Iterator[None]:
     Nothing is started where the loop is compiled already or can't be stored, where kernels have one thread, or where
     Python has no program of its own. For programs only: another's `sys.executable` may be anything.
     """
-    helper = _started() if train_batches.is_missing() else None
+    other = _started() if train_batches.is_missing() else None
     try:
         yield
-        if helper is not None:
+        if other is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                helper.wait(PATIENCE)
+                other.wait(PATIENCE)
     finally:
-        if helper is not None:
-            helper.kill()
-            helper.communicate()
+        if other is not None:
+            other.kill()
+            other.communicate()
 
 
 def _started() -> "subprocess.Popen[bytes] | None":
