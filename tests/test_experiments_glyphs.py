@@ -30,7 +30,7 @@ def test_what_is_named_a_digit_looks_like_it_and_the_others_do_not(some, model):
     read = model.for_pieces.probabilities(np.ascontiguousarray(images)).argmax(axis=1)
     assert set(names) == set(range(11))
     assert (read[is_digit] == names[is_digit]).mean() > 0.85
-    assert 0.4 < is_digit.sum() / (~is_digit).sum() < 0.6  # where rows are letters alone there are more of these
+    assert 0.4 < is_digit.sum() / (~is_digit).sum() < 0.6
 
 
 def names_of(gap, some):
