@@ -125,12 +125,14 @@ class Pace:
 
     Waiting for the other threads can cost more than they gain: beside busy neighbours (with both cores taken, a
     seed epoch took 10 times as long), where entering a parallel region is expensive, or where threads contend for
-    the GIL (small image files). Both ways are timed, the faster one is used, and the other is retried now and then.
+    the GIL (small image files). Both ways are timed, the faster one is used, and the other is retried: soon at first,
+    since new threads may share a core for their first 20 ms and then look as slow as one, later now and then.
     """
 
-    RETRY = 16  # calls between two trials of the slower way, at least
-    RARELY = 64  # at most
-    TRIAL_COST = 0.02  # what they may cost between these, as a share of the time
+    SOON = 2  # calls before the slower way is tried again for the first time; twice as many each time after, up to
+    RETRY = 16  # that many, at least,
+    RARELY = 64  # and that many at most
+    TRIAL_COST = 0.02  # what trials may cost between these, as a share of the time
 
     def __init__(self, most: int) -> None:
         """Choose between 1 and `most`."""
@@ -138,6 +140,7 @@ class Pace:
         self._seconds: dict[int, float] = {}  # threads -> seconds per unit of work, the better of the last two calls
         self._last: dict[int, float] = {}  # that of the last call
         self._calls = 0  # since the last trial
+        self._wait = self.SOON
 
     def choose(self) -> int:
         """Return how many threads to use for the next call."""
@@ -147,9 +150,9 @@ class Pace:
         best, other = sorted(self._ways, key=lambda way: self._seconds[way])
         self._calls += 1
         excess = self._seconds[other] / self._seconds[best] - 1
-        if self._calls < min(self.RARELY, max(self.RETRY, excess / self.TRIAL_COST)):
+        if self._calls < min(self.RARELY, max(self._wait, excess / self.TRIAL_COST)):
             return best
-        self._calls = 0
+        self._calls, self._wait = 0, min(self.RETRY, 2 * self._wait)
         return other
 
     def is_trial(self, threads: int) -> bool:
