@@ -12,7 +12,7 @@ from fastmnist.errors import DataError
 from fastmnist.images import files
 from fastmnist.images.files import TOGETHER_BYTES, read_each, read_file
 from fastmnist.kernels import read_files as kernel
-from fastmnist.kernels.opaque import find_opaque, is_opaque
+from fastmnist.kernels.opaque import find_opaque, is_opaque, jpeg_shape
 
 PICTURE = np.arange(600, dtype=np.uint8).reshape(20, 30)
 
@@ -151,7 +151,42 @@ OPAQUE = [
 def test_opaque_pictures_are_known_by_their_first_bytes():
     sizes = np.array([len(data) for data, _ in OPAQUE] + [-1])
     starts = np.cumsum(np.concatenate([[0], sizes[:-1]]))
-    actual = np.empty(len(sizes), np.bool_)
-    find_opaque(np.frombuffer(b"".join(data for data, _ in OPAQUE), np.uint8), starts, sizes, actual)
+    actual, shapes = np.empty(len(sizes), np.bool_), np.empty((len(sizes), 2), np.int64)
+    find_opaque(np.frombuffer(b"".join(data for data, _ in OPAQUE), np.uint8), starts, sizes, actual, shapes)
     assert actual.tolist() == [expected for _, expected in OPAQUE] + [False]
     assert [is_opaque(data) for data, _ in OPAQUE] == [expected for _, expected in OPAQUE]
+    assert shapes.tolist() == [[20, 30] if data == encoded(".jpg") else [0, 0] for data, _ in OPAQUE] + [[0, 0]]
+
+
+def segment(marker, content=b""):
+    return b"\xff" + marker + (2 + len(content)).to_bytes(2, "big") + content
+
+
+def frame(height, width, marker=b"\xc0"):
+    return segment(marker, b"\x08" + height.to_bytes(2, "big") + width.to_bytes(2, "big") + b"\1\1\x11\0")
+
+
+JPEG = b"\xff\xd8"
+JPEG_SHAPES = [
+    (JPEG + frame(300, 77), (300, 77)),
+    (JPEG + segment(b"\xe0", b"JFIF") + segment(b"\xdb", b"\0" * 65) + frame(300, 77), (300, 77)),
+    (JPEG + segment(b"\xe1", frame(9, 9)) + frame(300, 77, b"\xc2"), (300, 77)),  # a thumbnail's is inside
+    (JPEG + segment(b"\xc4", b"\0" * 20) + frame(65535, 1), (65535, 1)),
+    (JPEG + b"\xff\xff" + frame(300, 77), (300, 77)),  # filled up
+    (JPEG + b"\0" + frame(300, 77), (0, 0)),
+    (JPEG + segment(b"\xe0") * 5000 + frame(300, 77), (0, 0)),
+    (JPEG + (b"\xff\xe0\0\0") * 100_000, (0, 0)),
+    (JPEG + frame(300, 77)[:8], (0, 0)),
+    (JPEG, (0, 0)),
+    (b"\x89PNG" + frame(300, 77), (0, 0)),
+    (b"", (0, 0)),
+]
+
+
+@pytest.mark.parametrize("n", range(len(JPEG_SHAPES)))
+def test_the_size_of_a_jpeg_picture_is_read_from_its_header(n):
+    data, expected = JPEG_SHAPES[n]
+    assert jpeg_shape(data) == expected
+    shapes = np.empty((1, 2), np.int64)
+    find_opaque(np.frombuffer(data, np.uint8), np.zeros(1, int), np.array([len(data)]), np.empty(1, np.bool_), shapes)
+    assert tuple(shapes[0]) == expected

@@ -288,9 +288,9 @@ def test_closing_early_ends_the_threads_and_at_most_two_batches_were_begun(here,
     decoded = []
     really_decode = preprocess.decode_opaque
 
-    def decode(data):
+    def decode(data, divisor):
         decoded.append(data)
-        return really_decode(data)
+        return really_decode(data, divisor)
 
     monkeypatch.setattr(preprocess, "decode_opaque", decode)
     stream = open_stream(["in"], "none", batch_size=10, threads=2)
@@ -303,7 +303,7 @@ def test_closing_early_ends_the_threads_and_at_most_two_batches_were_begun(here,
 
 def test_an_unexpected_exception_in_a_thread_comes_out_and_ends_the_threads(here, monkeypatch):
     make(here, "a.png")
-    monkeypatch.setattr(preprocess, "decode_opaque", lambda data: 1 // 0)
+    monkeypatch.setattr(preprocess, "decode_opaque", lambda *_: 1 // 0)
     with pytest.raises(ZeroDivisionError):
         read("a.png", threads=2)
     assert not decode_threads()

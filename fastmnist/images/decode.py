@@ -15,6 +15,7 @@ from fastmnist.images import apng
 from fastmnist.kernels.opaque import is_opaque
 
 MAX_PIXELS = 50_000_000
+DIVISORS = (1, 2, 4, 8)  # of the sides of a JPEG picture, by which it can be reduced while it is decoded
 _ORIENTATION_TAG = 0x0112
 
 # Formats OpenCV decodes wrongly or unsafely. Sun raster: wrong greys, and through a file in the shared temporary
@@ -55,16 +56,17 @@ def opencv() -> ModuleType:
     return cv2
 
 
-def decode_picture(data: bytes, name: bytes) -> npt.NDArray[np.uint8]:
+def decode_picture(data: bytes, name: bytes, divisor: int = 1) -> npt.NDArray[np.uint8]:
     """Return the picture that `data` encodes, in grey: uint8 (height, width), upright by its EXIF orientation.
 
     16-bit pictures are scaled down; transparent ones are laid over the background that shows them. `name` is for
-    the messages. Raises DataError where there is no whole picture, or one of more than MAX_PIXELS.
+    the messages. `divisor`, one of DIVISORS, reduces the sides of a JPEG picture; for others it must be 1. Raises
+    DataError where there is no whole picture, or one of more than MAX_PIXELS.
     """
     if apng.is_animated(data):
         data = apng.default_image(data)
     try:
-        picture = decode_opaque(data) if is_opaque(data) else _decode_any(data, name)
+        picture = decode_opaque(data, divisor) if is_opaque(data) else _decode_any(data, name)
     except opencv().error as error:
         if "CV_IO_MAX_IMAGE" not in str(error):
             picture = None
@@ -113,14 +115,15 @@ def to_grey(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)  # type: ignore[no-any-return]
 
 
-def decode_opaque(data: bytes) -> npt.NDArray[np.uint8] | None:
+def decode_opaque(data: bytes, divisor: int = 1) -> npt.NDArray[np.uint8] | None:
     """Return the grey picture in a file that `is_opaque`, turned upright by OpenCV; None where there is none.
 
-    From memory rather than with `imread`, which gives a truncated JPEG a grey lower half. Raises cv2.error for too
-    many pixels.
+    `divisor` as above. From memory rather than with `imread`, which gives a truncated JPEG a grey lower half. Raises
+    cv2.error for too many pixels.
     """
     cv2 = opencv()
-    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)  # type: ignore[no-any-return]
+    how = cv2.IMREAD_GRAYSCALE if divisor == 1 else getattr(cv2, f"IMREAD_REDUCED_GRAYSCALE_{divisor}")
+    return cv2.imdecode(np.frombuffer(data, np.uint8), how)  # type: ignore[no-any-return]
 
 
 def _decode_any(data: bytes, name: bytes) -> npt.NDArray[np.uint8] | None:

@@ -8,10 +8,11 @@ import numpy.typing as npt
 
 from fastmnist.errors import DataError
 from fastmnist.images.decode import decode_picture, opencv
-from fastmnist.images.files import read_file
+from fastmnist.images.files import known, read_file
 from fastmnist.images.mnist_form import in_mnist_form
-from fastmnist.images.normalize import Ask, Digit, read_again, read_digit
+from fastmnist.images.normalize import LARGEST, Ask, Digit, first_look, read_again, read_digit
 from fastmnist.images.pages import decode_pages, may_have_pages
+from fastmnist.images.reduced import divisors
 from fastmnist.kernels.picture.read import Reading
 from fastmnist.shapes import IMAGE_SHAPE
 
@@ -33,6 +34,7 @@ def explain_file(path: bytes, page: int | None, preprocess: str, ask: Ask | None
     """
     try:
         data = read_file(path)
+        first, last = divisors(known(data).jpeg_shape)
         if may_have_pages(data):
             picture = next(islice(decode_pages(data, path), page or 0, None), None)
         else:
@@ -41,16 +43,17 @@ def explain_file(path: bytes, page: int | None, preprocess: str, ask: Ask | None
             return None
         if preprocess == "auto" and picture.shape == IMAGE_SHAPE and in_mnist_form(picture[np.newaxis])[0]:
             return None
-        return explain(picture, ask)
+        digit = first_look(decode_picture(data, path, first) if first > 1 else picture)  # as it was read
+        if not digit.reading.is_plain:
+            digit = read_digit(decode_picture(data, path, last) if last > 1 else picture, ask)
+        return _explanation(digit, picture.shape)
     except DataError:
         return None
 
 
 def explain(picture: npt.NDArray[np.uint8], ask: Ask | None = None) -> Explanation:
     """Return how a grey picture (height, width) is read. Raises DataError where `normalize` does."""
-    digit = read_digit(picture, ask)
-    height, width = picture.shape
-    return Explanation(_in_words(digit, f"{width}x{height}"), _drawn(digit))
+    return _explanation(read_digit(picture, ask), picture.shape)
 
 
 def as_png(explanation: Explanation) -> bytes:
@@ -58,13 +61,19 @@ def as_png(explanation: Explanation) -> bytes:
     return opencv().imencode(".png", explanation.picture)[1].tobytes()  # type: ignore[no-any-return]
 
 
-def _in_words(digit: Digit, size: str) -> str:
-    reading = digit.reading
+def _explanation(digit: Digit, shape: tuple[int, ...]) -> Explanation:
+    return Explanation(_in_words(digit, shape), _drawn(digit))
+
+
+def _in_words(digit: Digit, shape: tuple[int, ...]) -> str:
+    """Return how a digit in a picture of that shape was read."""
+    reading, size = digit.reading, f"{shape[1]}x{shape[0]}"
     parts = ["dark ink on light paper" if reading.is_dark else "light ink on dark paper"]
-    height, width = digit.part.shape
     if digit.is_part:
-        parts.append(f"read the part of {width}x{height} at {digit.left},{digit.top} of {size} pixels")
-    elif max(reading.down, reading.across) > 1:
+        scale = max(1, max(shape) / LARGEST)
+        height, width, left, top = (round(scale * pixels) for pixels in (*digit.part.shape, digit.left, digit.top))
+        parts.append(f"read the part of {width}x{height} at {left},{top} of {size} pixels")
+    elif max(reading.down, reading.across) > 1 or digit.part.shape != shape:
         parts.append(f"{size} pixels read as {reading.width}x{reading.height}")
     if reading.frame_top or reading.frame_left:
         parts.append("frame cut away")

@@ -10,7 +10,7 @@ import numpy as np
 
 from fastmnist.errors import AnyPath, DataError, printable, reason
 from fastmnist.kernels import read_files as kernel
-from fastmnist.kernels.opaque import find_opaque, is_opaque
+from fastmnist.kernels.opaque import find_opaque, is_opaque, jpeg_shape
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
 FEW = 8  # files are not worth the time to compile or load a kernel
@@ -22,6 +22,7 @@ class File(NamedTuple):
 
     data: bytes
     is_opaque: bool  # known to be one opaque picture of up to 8 bits, JPEG or PNG
+    jpeg_shape: tuple[int, int]  # height and width in a JPEG file's header, 0, 0 where there are none
     error: DataError | None = None
 
 
@@ -52,10 +53,19 @@ def read_each(paths: Sequence[bytes]) -> Iterator[File]:
 
 def _read_alone(path: bytes) -> File:
     try:
-        data = read_file(path)
-        return File(data, is_opaque(data))
+        return known(read_file(path))
     except DataError as error:
-        return File(b"", is_opaque=False, error=error)
+        return unreadable(error)
+
+
+def known(data: bytes) -> File:
+    """Return a file with that in it."""
+    return File(data, is_opaque(data), jpeg_shape(data))
+
+
+def unreadable(error: DataError) -> File:
+    """Return a file that can't be read, and why."""
+    return File(b"", is_opaque=False, jpeg_shape=(0, 0), error=error)
 
 
 def _read_together(paths: Sequence[bytes]) -> list[File | None]:
@@ -66,12 +76,14 @@ def _read_together(paths: Sequence[bytes]) -> list[File | None]:
     memory, encoded = _memory, np.frombuffer(names, np.uint8)
     name_starts, sizes = np.cumsum([0, *(len(path) + 1 for path in paths)])[:-1], np.empty(len(paths), np.int64)
     n = kernel.read_files(encoded.ctypes.data, name_starts, memory.contents, memory.status, sizes)
-    sizes, are_opaque = sizes[:n], np.empty(n, np.bool_)
+    sizes, are_opaque, shapes = sizes[:n], np.empty(n, np.bool_), np.empty((n, 2), np.int64)
     starts = np.cumsum(np.maximum(0, sizes)) - np.maximum(0, sizes)
-    find_opaque(memory.read_only, starts, sizes, are_opaque)
+    find_opaque(memory.read_only, starts, sizes, are_opaque, shapes)
     return [
-        None if size == kernel.ERROR else File(memory.contents[start : start + size].tobytes(), known)
-        for start, size, known in zip(starts.tolist(), sizes.tolist(), are_opaque.tolist(), strict=True)
+        None if size == kernel.ERROR else File(memory.contents[start : start + size].tobytes(), is_opaque, shape)
+        for start, size, is_opaque, shape in zip(
+            starts.tolist(), sizes.tolist(), are_opaque.tolist(), map(tuple, shapes.tolist()), strict=True
+        )
     ]
 
 

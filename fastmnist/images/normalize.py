@@ -99,11 +99,13 @@ def normalize_plain(pictures: Grey) -> tuple[Grey, npt.NDArray[np.bool_]]:
 
 def read_digit(picture: Grey, ask: Ask | None = None) -> Digit:
     """Return what `normalize` does, and how it was read. Raises DataError likewise."""
-    picture = shrunk(picture)
-    for scale in (PLAIN, FULL):
-        digit = _read(picture, scale=scale)
-        if digit.reading.is_plain:
-            return digit
+    digit = first_look(picture)
+    if digit.reading.is_plain:
+        return digit
+    picture = digit.part
+    digit = _read(picture)
+    if digit.reading.is_plain:
+        return digit
     if digit.reading.code == reader.NO_INK:
         coarse = _read(picture, scale=COARSE)
         if coarse.reading.code == reader.READ:
@@ -118,6 +120,11 @@ def read_digit(picture: Grey, ask: Ask | None = None) -> Digit:
         digit = _turned_if_better(digit, ask)
     _refuse(digit.reading)
     return digit
+
+
+def first_look(picture: Grey) -> Digit:
+    """Return what a first look at `picture` tells, whether it is plain or not."""
+    return _read(shrunk(picture), scale=PLAIN)
 
 
 def read_again(digit: Digit) -> tuple[Work, Reading]:

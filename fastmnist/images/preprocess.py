@@ -1,6 +1,5 @@
 """Which pictures are normalised to MNIST's form, and which are left as they are."""
 
-import functools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
@@ -11,10 +10,11 @@ import numpy.typing as npt
 from fastmnist.errors import AnyPath, DataError, printable
 from fastmnist.images.colour import strongest_contrast
 from fastmnist.images.decode import decode_colours, decode_opaque, decode_picture, opencv, to_grey
-from fastmnist.images.files import TOGETHER_BYTES, File, read_each
+from fastmnist.images.files import TOGETHER_BYTES, File, known, read_each
 from fastmnist.images.mnist_form import in_mnist_form
 from fastmnist.images.normalize import LARGEST, Ask, NoInkError, normalize, normalize_plain, shrunk
 from fastmnist.images.pages import decode_pages, may_have_pages
+from fastmnist.images.reduced import divisors
 from fastmnist.shapes import SIDE
 
 Images = npt.NDArray[np.uint8]
@@ -33,8 +33,8 @@ class _Picture(NamedTuple):
     """A decoded picture that waits to be read together with others of its shape."""
 
     row: int
-    grey: Images  # (height, width)
-    data: bytes  # the file
+    grey: Images  # (height, width), reduced as far as for a first look
+    file: File
 
 
 _Waiting = dict[tuple[int, ...], list[_Picture]]  # by shape
@@ -53,14 +53,14 @@ def read_digits(
     n_bytes = 0
     for row, file in enumerate(read(paths)):  # the less Python there is for a file, the less do threads wait for it
         try:
-            grey = _decode(file, paths[row])
+            grey = _decode(file, preprocess, paths[row])
             if grey is None:
                 _take_pages(found, row, to_digits(file.data, preprocess, paths[row], ask), images)
                 continue
         except DataError as error:
             found.errors[row], images[row] = str(error), 0
             continue
-        waiting[grey.shape].append(_Picture(row, grey, file.data))
+        waiting[grey.shape].append(_Picture(row, grey, file))
         n_bytes += grey.size + len(file.data)
         if n_bytes > TOGETHER_BYTES:
             _read_waiting(waiting, paths, preprocess, images, found.errors, ask)
@@ -70,13 +70,16 @@ def read_digits(
     return found
 
 
-def _decode(file: File, path: bytes) -> Images | None:
-    """Return the grey picture in a file, None where it may be one of several pages. Raises DataError."""
+def _decode(file: File, preprocess: str, path: bytes) -> Images | None:
+    """Return the grey picture in a file, reduced as far as for a first look, None where it may be one of several pages.
+
+    Raises DataError.
+    """
     if file.error is not None:
         raise file.error
     if file.is_opaque:  # most are
         try:
-            grey = decode_opaque(file.data)
+            grey = decode_opaque(file.data, _divisors(file, preprocess)[0])
         except opencv().error:
             grey = None
         if grey is not None:
@@ -111,13 +114,24 @@ def _read_waiting(
         digits, is_done = _together(stack, preprocess)
         images[[picture.row for picture in pictures]] = digits
         for index in np.flatnonzero(~is_done).tolist():
-            row, _, data = pictures[index]
+            row, _, file = pictures[index]
             try:
-                images[row] = in_colour_to_digit(
-                    stack[index], functools.partial(decode_colours, data), preprocess, paths[row], ask
-                )
+                images[row] = _look_again(stack[index], file, preprocess, paths[row], ask)
             except DataError as error:
                 errors[row], images[row] = str(error), 0
+
+
+def _look_again(grey: Images, file: File, preprocess: str, name: bytes, ask: Ask | None) -> Images:
+    """Return the digit in a picture that a first look at its `grey` did not tell. Raises DataError."""
+    first, last = _divisors(file, preprocess)
+    if first > last:
+        grey = decode_picture(file.data, name, last)
+    return in_colour_to_digit(grey, lambda: decode_colours(file.data), preprocess, name, ask)
+
+
+def _divisors(file: File, preprocess: str) -> tuple[int, int]:
+    """Return by what the picture in a file is reduced for a first look, and for what follows."""
+    return (1, 1) if preprocess == "none" else divisors(file.jpeg_shape)
 
 
 def _together(pictures: Images, preprocess: str) -> tuple[Images, npt.NDArray[np.bool_]]:
@@ -145,7 +159,7 @@ def to_digits(data: bytes, preprocess: str, name: bytes, ask: Ask | None = None)
     Raises DataError where there is no page at all.
     """
     if not may_have_pages(data):
-        return [in_colour_to_digit(decode_picture(data, name), lambda: decode_colours(data), preprocess, name, ask)]
+        return [file_to_digit(known(data), preprocess, name, ask)]
     pages: list[Page] = []
     for page in decode_pages(data, name):
         try:
@@ -157,6 +171,17 @@ def to_digits(data: bytes, preprocess: str, name: bytes, ask: Ask | None = None)
     if not pages:
         raise DataError(f"{printable(name)}: no page that can be read (damaged or cut short); replace the file")
     return pages
+
+
+def file_to_digit(file: File, preprocess: str, name: bytes, ask: Ask | None = None) -> Images:
+    """Return the digit in a picture file of one page, (28, 28). Raises DataError, which begins with `name`."""
+    first, last = _divisors(file, preprocess)
+    grey = decode_picture(file.data, name, first)
+    if first > last:
+        digits, is_done = _together(grey[np.newaxis], preprocess)
+        if is_done[0]:
+            return np.asarray(digits[0])
+    return _look_again(grey, file, preprocess, name, ask)
 
 
 def read_squares(

@@ -1,4 +1,4 @@
-"""Which files in memory hold one opaque picture, told by their first bytes, as most do."""
+"""Which files in memory hold one opaque picture, as most do, and how large it is in JPEG files, by their headers."""
 
 from fastmnist.kernels.jit import inlined, serial_kernel
 
@@ -7,6 +7,9 @@ _FIRST_CHUNK, _DEPTH, _COLOUR_TYPE = 8, 24, 25  # where a PNG file has them
 _PNG, _IHDR = (0x89, 0x50, 0x4E, 0x47), (0x49, 0x48, 0x44, 0x52)  # four bytes each
 _TRNS, _ACTL, _IDAT, _IEND = 0x74524E53, 0x6163544C, 0x49444154, 0x49454E44  # such four, as a number
 _GREY_ALPHA = 4  # this colour type and those above have an alpha channel
+MAX_SEGMENTS = 1 << 12  # before a JPEG picture's frame: 64 KB each at most
+_FIRST_FRAME, _LAST_FRAME, _NO_FRAMES = 0xC0, 0xCF, (0xC4, 0xC8, 0xCC)  # what marks one, and what does not
+_FILL = 0xFF  # any number of these may stand before a marker
 
 
 def is_opaque(data):
@@ -39,14 +42,38 @@ def is_opaque(data):
     return False
 
 
-_is_opaque = inlined(is_opaque)
+def jpeg_shape(data):
+    """Return the height and width of the picture in `data`, bytes, if that is a JPEG file that tells them; else 0, 0.
+
+    Its segments are followed to the frame header (ITU-T T.81, section B.2.2: marker, length, precision, height,
+    width). Plain Python, as above. Turned pictures are so before they are turned.
+    """
+    if len(data) < 2 or data[0] != 0xFF or data[1] != 0xD8:
+        return 0, 0
+    segment = 2
+    for _ in range(MAX_SEGMENTS):
+        if segment + 9 > len(data) or data[segment] != 0xFF:
+            return 0, 0
+        kind = data[segment + 1]
+        if kind == _FILL:
+            segment += 1
+            continue
+        if _FIRST_FRAME <= kind <= _LAST_FRAME and kind not in _NO_FRAMES:
+            return data[segment + 5] * 256 + data[segment + 6], data[segment + 7] * 256 + data[segment + 8]
+        segment += 2 + data[segment + 2] * 256 + data[segment + 3]
+    return 0, 0
+
+
+_is_opaque, _jpeg_shape = inlined(is_opaque), inlined(jpeg_shape)
 
 
 @serial_kernel
-def find_opaque(contents, starts, sizes, is_opaque):
-    """Fill is_opaque (n,) bool for the files contents[start : start + size], uint8; starts and sizes are int64 (n,).
+def find_opaque(contents, starts, sizes, is_opaque, shapes):
+    """Fill is_opaque (n,) bool and shapes (n, 2) int64, as `jpeg_shape` returns them, for many files.
 
-    A size below 0 stands for no file.
+    They are contents[start : start + size], uint8; starts and sizes are int64 (n,). A size below 0 stands for no file.
     """
     for i in range(len(sizes)):
-        is_opaque[i] = _is_opaque(contents[starts[i] : starts[i] + max(0, sizes[i])])
+        file = contents[starts[i] : starts[i] + max(0, sizes[i])]
+        is_opaque[i] = _is_opaque(file)
+        shapes[i, 0], shapes[i, 1] = _jpeg_shape(file)

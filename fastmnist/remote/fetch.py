@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 from fastmnist.errors import DataError
-from fastmnist.images.files import MAX_FILE_BYTES, File, wrong_size
+from fastmnist.images.files import MAX_FILE_BYTES, File, known, unreadable, wrong_size
 from fastmnist.remote.store import CONNECTIONS, read_start
 from fastmnist.threads import startable
 
@@ -94,6 +94,6 @@ class Fetcher:
 
 def _fetched(picture: Wanted, fetching: Fetching) -> Fetched:
     try:
-        return Fetched(*picture, File(fetching.content(), is_opaque=False))
+        return Fetched(*picture, known(fetching.content()))
     except DataError as error:
-        return Fetched(*picture, File(b"", is_opaque=False, error=error))
+        return Fetched(*picture, unreadable(error))
