@@ -149,6 +149,15 @@ def drawing(rng):
     return encoded("png", picture)
 
 
+def large_jpegs():
+    """JPEG files that are reduced while they are decoded."""
+    progressive = (cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
+    large = [
+        cv2.resize(colour(), size, interpolation=cv2.INTER_CUBIC) for size in ((200, 200), (320, 480), (1400, 900))
+    ]
+    return [encoded("jpg", picture, settings) for picture in large for settings in ((), progressive)]
+
+
 def read_drawing(path):
     """Either a digit in MNIST's form, or a refusal."""
     image = np.zeros((1, 28, 28), np.uint8)
@@ -199,6 +208,7 @@ class Targets:
             "npz": (".npz", [saved(lambda path: np.savez_compressed(path, x_test=images), ".npz")], read_any),
             "zip": ("", [zip_bytes({"a/1.png": pictures[0], "2.jpg": pictures[1]})], read_any),
             "parquet": ("", [saved(lambda path: write_parquet(path, images, [1, 2, 3]), ".parquet")], read_any),
+            "jpeg": ("", large_jpegs(), read_any),
             "drawing": ("", [], read_drawing),
             "numbers": ("", [], self.read_numbers),
             "unnamed": ("", [idx, gzip.compress(idx, mtime=0), rows, *pictures], read_any),
