@@ -17,13 +17,52 @@ import numpy as np
 from numba import prange, types
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
+from numba.core.compiler_machinery import PassManager
 from numba.core.registry import CPUDispatcher
+from numba.core.typed_passes import (
+    IRLegalization,
+    NativeLowering,
+    NoPythonBackend,
+    NopythonTypeInference,
+    PreLowerStripPhis,
+)
+from numba.core.untyped_passes import (
+    DeadBranchPrune,
+    FixupArgs,
+    GenericRewrites,
+    IRProcessing,
+    ReconstructSSA,
+    RewriteSemanticConstants,
+    TranslateByteCode,
+)
 
 LITERAL = "lanes"  # a parameter of device functions that is a constant to Numba
+_STEPS = (
+    TranslateByteCode,
+    FixupArgs,
+    IRProcessing,
+    RewriteSemanticConstants,
+    DeadBranchPrune,
+    GenericRewrites,
+    ReconstructSSA,
+    NopythonTypeInference,
+    PreLowerStripPhis,
+    IRLegalization,
+    NativeLowering,
+    NoPythonBackend,
+)
 
 
 class _IRLibrary(JITCodeLibrary):
     """The IR of one function, to be linked into that of others."""
+
+    def _optimize_functions(self, module: Any) -> None:
+        """Do what Numba does, with one pass manager for all functions, and none for those that are only declared."""
+        module.data_layout = self._codegen._data_layout
+        passes, builder = self._codegen._function_pass_manager()
+        for function in module.functions:
+            if not function.is_declaration:
+                passes.run(function, builder)
 
     def _optimize_final_module(self) -> None:
         pass
@@ -67,6 +106,26 @@ class KernelCompiler(Compiler):
         return super().define_pipelines()
 
 
+class _Passes(PassManager):
+    """Those of Numba's passes that a device function needs, one after the other.
+
+    Left out are closures, `with`, array expressions and the like, and what Numba does between two passes: it looks
+    for the variables that live, nine times. A picture's kernel compiles in a tenth less time, to the same code.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("device function")
+        for step in _STEPS:
+            self.add_pass(step, step.__name__)
+        self.finalize()
+
+    def _runPass(self, _index: int, step: Any, state: Any) -> None:  # noqa: N802 (Numba's name)
+        step.analysis = self._analysis
+        step.run_initialization(state)
+        step.run_pass(state)
+        step.run_finalizer(state)
+
+
 class _IRCompiler(Compiler):
     """Numba's compiler, stopped at IR."""
 
@@ -74,7 +133,7 @@ class _IRCompiler(Compiler):
         state = self.state
         state.library = _IRLibrary(state.targetctx.codegen(), state.func_id.func_qualname)
         state.flags.no_compile = state.flags.no_cpython_wrapper = state.flags.no_cfunc_wrapper = True
-        return super().define_pipelines()
+        return [_Passes()]
 
     def compile_extra(self, func: Any) -> Any:
         result = super().compile_extra(func)
