@@ -19,6 +19,7 @@ class Part:
         self.kernel = serial_kernel(function)
         self.call = _inlined(function) if private is None else private.caller_of(find_signature)
         self._find_signature = find_signature
+        self._address = 0
 
     def __call__(self, *args: Any) -> Any:
         """Run it."""
@@ -26,8 +27,11 @@ class Part:
 
     def address(self) -> int:
         """Return where its machine code is, not 0; compile or load it first."""
-        if private is None:
-            return 1
+        if self._address == 0:
+            self._address = 1 if private is None else self._compiled()
+        return self._address
+
+    def _compiled(self) -> int:
         signature = self._find_signature()
         self.kernel.compile(signature.args)
         return int(private.address_of(self.kernel, signature))

@@ -82,10 +82,11 @@ def read(*args):
     """Do what `read_with` does, with the parts that these pictures need."""
     global _known
     while True:
-        reading = read_with(*_known, *args)
+        known = _known  # another thread may come to know more
+        reading = read_with(*known, *args)
         if reading.code != UNFINISHED:
             return reading
-        if _known.choose_digit == 0:
+        if known.choose_digit == 0:
             _known = _known._replace(choose_digit=choose_digit.address(), place_digit=place_digit.address())
         else:
             _known = _known._replace(take_lines_out=take_lines_out.address())
