@@ -19,18 +19,20 @@ def signatures():
     count = {}
     for module in pkgutil.walk_packages(fastmnist.kernels.__path__, "fastmnist.kernels."):
         for name, kernel in vars(importlib.import_module(module.name)).items():
-            for build in ("", "serial", "parallel"):
+            for build in ("", "serial", "parallel", "kernel"):
                 function = getattr(kernel, build, None) if build else kernel
                 if isinstance(getattr(function, "signatures", None), list):
                     count[name, build] = len(function.signatures)
     return count
 
 NAMES = (
-    "read", "read_files", "find_opaque", "lay_plane",
+    "read_with", "read_files", "find_opaque", "lay_plane",
     "find_seams", "place_glyphs", "place_in_context", "find_best_way",
 )
+PARTS = "choose_digit", "place_digit", "take_lines_out"
 warmup.callback()
 before = signatures()
+assert [before[name, "kernel"] for name in PARTS] == [1] * len(PARTS)
 assert [before[name, ""] for name in NAMES] == [1] * len(NAMES)
 for result in fastmnist.load("shipped").predict_files(sys.argv[1:], threads=1):
     print(*result.labels)

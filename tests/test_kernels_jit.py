@@ -61,26 +61,6 @@ def test_a_kernel_is_told_the_number_of_threads(tell_parts):
     assert n_parts_of(tell_parts) == jit.n_threads() == numba.config.NUMBA_NUM_THREADS
 
 
-@needs_threads
-def test_a_kernel_is_missing_until_it_is_compiled_or_stored(tell_parts):
-    with jit.using_threads(1):
-        assert not tell_parts.is_missing()
-    assert tell_parts.is_missing()
-    n_parts_of(tell_parts)
-    assert not tell_parts.is_missing()
-    assert not cache.is_missing(tell_parts.parallel)
-    assert cache.is_missing(tell_parts.serial)
-
-
-@needs_threads
-def test_a_kernel_that_cannot_be_stored_is_not_missing(tell_parts, tmp_path):
-    (tmp_path.parent / "file").touch()
-    tell_parts.parallel._cache._impl._locator.folder = tmp_path.parent / "file" / "kernels" / "parallel"
-    assert not tell_parts.is_missing()
-    tell_parts.parallel._cache = cache._NoCache()
-    assert not tell_parts.is_missing()
-
-
 def test_python_cannot_call_an_inlined_function_before_and_after_a_kernel_has():
     @jit.inlined
     def seven():

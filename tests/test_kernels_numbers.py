@@ -11,6 +11,7 @@ from fastmnist.kernels.numbers.glyphs import find_glyphs, place_glyphs, place_in
 from fastmnist.kernels.numbers.labels import measure, number_parts, spread
 from fastmnist.kernels.numbers.seams import count_left, find_seams, keep_unlike
 from fastmnist.kernels.numbers.search import add_all_ways, add_ways_of_text, find_best_way
+from fastmnist.kernels.picture.parts import place_digit
 from fastmnist.kernels.picture.work import SLACK
 
 SIDEWAYS = 0.1
@@ -158,7 +159,7 @@ def test_a_glyph_is_placed_without_its_neighbours():
     glyphs = glyphs[: find_glyphs(part_of, boxes, parts, seams, lefts, 9, 99, 99, glyphs)]
     images = np.zeros((len(glyphs), 784), np.uint8)
     work = np.empty((3, 9 * ink.size + SLACK), np.float32)
-    place_glyphs(ink, part_of, parts, seams, glyphs, work, images)
+    place_glyphs(place_digit.address(), ink, part_of, parts, seams, glyphs, work, images)
     whole = np.array([0, 1], np.int32), np.full((2, len(ink)), -1, np.int32)
     for glyph, image in zip(glyphs, images, strict=True):
         start, end, top, left, bottom, right = glyph
@@ -166,7 +167,7 @@ def test_a_glyph_is_placed_without_its_neighbours():
         alone = np.where(is_of_it, ink, 0)[top:bottom, left:right].copy()
         expected = np.zeros((1, 784), np.uint8)
         box = np.array([[0, 1, 0, 0, *alone.shape]], np.int32)
-        place_glyphs(alone, np.zeros(alone.shape, np.int32), *whole, box, work, expected)
+        place_glyphs(place_digit.address(), alone, np.zeros(alone.shape, np.int32), *whole, box, work, expected)
         np.testing.assert_array_equal(image, expected[0])
 
 

@@ -2,6 +2,7 @@
 
 import os
 import time
+from itertools import islice
 from typing import Any
 
 import click
@@ -62,6 +63,7 @@ def predict(
     if dask is not None and (n_shown or dump or report):
         raise click.UsageError("--show, --dump-preprocessed and --report see what this process reads: leave out --dask")
     from fastmnist.cli.quiet import quiet_libraries
+    from fastmnist.compile_aside import compiled_aside
 
     paths = all_inputs("INPUT", inputs, files_from, null)
     if files_from is None:
@@ -73,6 +75,7 @@ def predict(
     start = time.perf_counter()
     with (
         quiet_libraries(),
+        compiled_aside(*_kernels_of_pictures(inputs), beside="read_with serial"),
         open_review(report, loaded, options.min_confidence) as review,
         opened_cluster(dask) as cluster,
         open_output(options, loaded, {"--preprocess": preprocess}, n_rows) as output,
@@ -90,6 +93,17 @@ def predict(
     say(output.summary(time.perf_counter() - start))
     found_nothing = not output.selection.n_offered and output.selection.n_ignored > 0
     return 1 if output.n_errors or found_nothing else 0
+
+
+def _kernels_of_pictures(inputs: tuple[str, ...]) -> list[str]:
+    """Return what pictures need besides the largest kernel, in the order in which they do."""
+    from fastmnist.model.network import FEW
+
+    n_files = 0
+    for path in inputs:
+        n_files += len(list(islice(os.scandir(path), FEW + 1))) if os.path.isdir(path) else 1
+    build = "serial" if 0 < n_files <= FEW else "parallel"
+    return ["choose_digit serial", "place_digit serial", f"classify {build}", "take_lines_out serial"]
 
 
 def _preprocess(wanted: str | None, of_model: str) -> str:

@@ -96,6 +96,7 @@ def read(
     if digits and form == "jsonl":
         raise click.UsageError("--format jsonl has the digits of each number: leave out --digits")
     from fastmnist.cli.quiet import quiet_libraries
+    from fastmnist.compile_aside import compiled_aside
 
     paths = all_inputs("PICTURE", inputs, files_from, null)
     loaded = open_model(model)
@@ -112,6 +113,7 @@ def read(
     n_pictures = count_for_bar(inputs, files_from, shard[1])
     with (
         quiet_libraries(),
+        compiled_aside("place_digit serial", "classify serial"),
         opened_cluster(dask) as cluster,
         open_target(output, rows, job, shard, resume=resume, part=part) as target,
         ProgressBar(n_pictures, "reading", "pictures", shown=n_pictures != 1 and not target.stream.isatty()) as bar,

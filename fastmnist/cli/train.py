@@ -129,7 +129,7 @@ def train(
 
 def _show(run: "TrainingRun", history_path: str | None) -> None:
     """Train to the end, showing and recording each epoch."""
-    from fastmnist.training.compile_loop import loop_compiled_aside
+    from fastmnist.compile_aside import compiled_aside
     from fastmnist.training.loop import BlockDone
 
     training = run.training
@@ -140,8 +140,8 @@ def _show(run: "TrainingRun", history_path: str | None) -> None:
         say("training figures are on distorted images, validation and test on the originals")
     if run.epochs:
         say(f"resuming after epoch {len(run.epochs)} of {n_epochs}")
-    with loop_compiled_aside():
-        training.compile_all_but_the_loop()
+    with compiled_aside("train_batches parallel", "classify parallel"):
+        training.compile()
     with open_history(history_path, run.epochs) as history, ProgressBar(n_samples * n_epochs, "training") as bar:
         try:
             for event in run.events():

@@ -20,6 +20,7 @@ def warmup() -> None:
     """Compile every kernel into the cache, so that no later command has to."""
     import numpy as np
 
+    from fastmnist.compile_aside import KERNELS, compiled_aside
     from fastmnist.inputs.batch import Batch, Predictions
     from fastmnist.kernels.cache import cache_folder
     from fastmnist.model.network import FEW, Network
@@ -27,7 +28,6 @@ def warmup() -> None:
     from fastmnist.shapes import DIGITS, N_PIXELS
     from fastmnist.training.augmentation import Augmenter
     from fastmnist.training.blocks import KeptRows
-    from fastmnist.training.compile_loop import loop_compiled_aside
     from fastmnist.training.recipes import Augmentation
     from fastmnist.training.trainer import Trainer
 
@@ -35,7 +35,7 @@ def warmup() -> None:
     network = Network((N_PIXELS, 1, 10))
     pixels, order = np.zeros((1, N_PIXELS), np.uint8), np.zeros(1, np.int64)
     trainer = Trainer(network, batch_size=1, momentum=0, max_samples=1, blocks=KeptRows)
-    with loop_compiled_aside():
+    with compiled_aside(*KERNELS):
         _read_all_kinds()
         network.predict(np.zeros((FEW + 1, N_PIXELS), np.uint8))  # which are shared between threads
         predictions = Predictions(Batch([b""], range(1), range(1), pixels, {}), *network.predict(pixels))
@@ -44,7 +44,7 @@ def warmup() -> None:
         list(CsvFormat(DIGITS).rows(predictions))
         Augmenter(Augmentation(), 1).distort(pixels, order, 0, 0)
         trainer.blocks.of(pixels, order)
-    trainer.compile()
+        trainer.compile()
     place = cache_folder() or "this process alone"
     say(f"kernels ready in {place}, {time.perf_counter() - start:.1f} s")
 

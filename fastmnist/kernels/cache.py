@@ -118,17 +118,28 @@ class _Files(CompileResultCacheImpl):
         self._filename_base = self.get_filename_base(f"{Path(code.co_filename).stem}.{function.__qualname__}", "")
 
 
+def _nobody_compiles(_kernel: str) -> bool:
+    return False
+
+
+# Asked before a kernel is compiled, by its name and build, "read_with serial": has another process just stored it?
+is_compiled_elsewhere: Callable[[str], bool] = _nobody_compiles
+
+
 class _SafeCache(FunctionCache):
     """Numba's cache, never needed: what can't be read is dropped and recompiled, with one warning."""
 
     def __init__(self, function: Callable[..., Any], folder: Path) -> None:
         self._impl_class = lambda function: _Files(function, folder)
+        self._kernel = f"{function.__qualname__} {folder.name}"
         super().__init__(function)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         overload = self._load(sig, target_context)
         if overload is None:
             _announce_compile()
+            if self._enabled and is_compiled_elsewhere(self._kernel):
+                overload = self._load(sig, target_context)
         return overload
 
     def _load(self, sig: Any, target_context: Any) -> Any:
@@ -170,18 +181,6 @@ class _NoCache(NullCache):
         _warn_once(
             "has no folder: set HOME, XDG_CACHE_HOME or NUMBA_CACHE_DIR; kernels are recompiled in every process"
         )
-
-
-def is_missing(dispatcher: Any) -> bool:
-    """Return whether a dispatcher has no machine code in its cache, which could take some."""
-    kept = dispatcher._cache if HAS_PRIVATE_CACHE else None
-    if not isinstance(kept, _SafeCache):
-        return False
-    try:
-        check_folder(kept._impl.locator.folder.parent)
-    except OSError:
-        return False
-    return not Path(kept._cache_file._index_path).exists()
 
 
 def attach(dispatcher: Any, function: Callable[..., Any], build: str) -> None:

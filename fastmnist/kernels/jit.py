@@ -112,10 +112,6 @@ class Kernel:
             with _in_parallel, using_threads(_size_of_team(n_parts)):
                 self.parallel(*args, n_parts)
 
-    def is_missing(self) -> bool:
-        """Return whether the parallel build would run here, and is neither compiled yet nor kept from being stored."""
-        return n_threads() > 1 and not self.parallel.signatures and cache.is_missing(self.parallel)
-
     def in_one_part(self, *args: Any) -> None:
         """Run the serial build, whatever threads there are, on all the kernel's parameters but `n_parts`."""
         self.serial(*args, 1)
@@ -176,23 +172,23 @@ def _njit(function: Callable[..., Any], **options: Any) -> Any:
     return dispatcher
 
 
-def _choose_compilers() -> tuple[Any, dict[str, Any]]:
-    """Return what compiles device functions, and with which option kernels are compiled.
-
-    Those of inlining.py, or Numba's public `njit` for both where they do not work.
-    """
+def _private_parts() -> Any:
+    """Return inlining.py, or None where it does not work: then Numba's public `njit` compiles all."""
     try:
-        from fastmnist.kernels.inlining import DeviceFunction, KernelCompiler, passes_trial
+        from fastmnist.kernels import inlining
 
-        if tuple(int(part) for part in numba.__version__.split(".")[:2]) <= NEWEST_TESTED or passes_trial(_njit):
-            return DeviceFunction, {"pipeline_class": KernelCompiler}
+        version = tuple(int(part) for part in numba.__version__.split(".")[:2])
+        if version <= NEWEST_TESTED or inlining.passes_trial(_njit):
+            return inlining
     except (ImportError, AttributeError):  # private parts that are gone
         pass
     warnings.warn(f"Numba {numba.__version__} is not known here: kernels take twice as long to compile", stacklevel=2)
-    return _njit, {}
+    return None
 
 
-_device_function, _kernel_options = _choose_compilers()
+private = _private_parts()
+_device_function = _njit if private is None else private.DeviceFunction
+_kernel_options = {} if private is None else {"pipeline_class": private.KernelCompiler}
 
 
 def inlined(function: Callable[..., Any], **options: Any) -> Any:

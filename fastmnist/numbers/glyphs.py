@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmnist.kernels.numbers.glyphs import place_glyphs, place_in_context
+from fastmnist.kernels.picture.parts import place_digit
 from fastmnist.kernels.picture.work import SLACK
 from fastmnist.shapes import IMAGE_SHAPE, N_PIXELS
 
@@ -22,7 +23,7 @@ def to_mnist_form(
     images = np.zeros((len(glyphs), N_PIXELS), np.uint8)
     largest = int(((glyphs[:, 4] - glyphs[:, 2]) * (glyphs[:, 5] - glyphs[:, 3])).max(initial=1))
     work = np.empty((3, max(N_PIXELS, ROOM * largest) + SLACK), np.float32)
-    place_glyphs(ink, part_of, parts, seams, glyphs, work, images)
+    place_glyphs(place_digit.address(), ink, part_of, parts, seams, glyphs, work, images)
     return images.reshape(-1, *IMAGE_SHAPE)
 
 

@@ -125,15 +125,14 @@ class Training:
         return {**self._trainer.state(), **average}
 
     def compile(self) -> None:
-        """Compile the training kernels, or load them from the cache, so that no epoch's time includes it."""
-        self.compile_all_but_the_loop()
-        self._trainer.compile()
+        """Compile the training kernels, or load them from the cache, so that no epoch's time includes it.
 
-    def compile_all_but_the_loop(self) -> None:
-        """Do that for all kernels but the one that takes as long as the others together."""
+        The loop comes last: it takes as long as the others together, and another process may be compiling it.
+        """
         pixels, _, order = self._samples(np.zeros(0, np.int64), 1)
         self._trainer.blocks.of(pixels, order)
         self.network.predict(np.zeros((FEW + 1, self.network.n_in), pixels.dtype))  # as validation and test do
+        self._trainer.compile()
 
     def run(self) -> Iterator[BlockDone | EpochDone]:
         """Train, yielding after each block of batches and each epoch; begins after epoch `epochs_done`.

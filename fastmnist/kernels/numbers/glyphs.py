@@ -8,7 +8,8 @@ that part the pixels up to the cut's column in their row. `parts`, int32 (n_cuts
 import numpy as np
 
 from fastmnist.kernels.jit import inlined, serial_kernel
-from fastmnist.kernels.picture.place import BOX, place
+from fastmnist.kernels.picture.parts import place_digit
+from fastmnist.kernels.picture.place import BOX
 from fastmnist.shapes import SIDE
 
 START, END, TOP, LEFT, BOTTOM, RIGHT = range(6)  # a glyph: its cuts, and its box, right and bottom exclusive
@@ -57,12 +58,16 @@ def _measure(part_of, boxes, parts, seams, start, end, glyph):
     return area
 
 
+_place_digit = place_digit.call
+
+
 @serial_kernel
-def place_glyphs(ink, part_of, parts, seams, glyphs, work, images):
+def place_glyphs(place_at, ink, part_of, parts, seams, glyphs, work, images):
     """Fill images (n, 784) uint8 with glyphs (n, 6) int32 in MNIST's form; one without ink stays as it is.
 
-    ink: uint8 (height, width), 0 for paper, 255 for full ink. part_of: int32 (height, width), -1 for paper.
-    work: float32 (3, m + SLACK), m at least 784, and 9 times the pixels of the largest box.
+    place_at: the address of `place_digit`. ink: uint8 (height, width), 0 for paper, 255 for full ink. part_of: int32
+    (height, width), -1 for paper. work: float32 (3, m + SLACK), m at least 784, and 9 times the pixels of the largest
+    box.
     """
     share = np.float32(1 / 255)
     for i in range(len(glyphs)):
@@ -73,7 +78,7 @@ def place_glyphs(ink, part_of, parts, seams, glyphs, work, images):
             for x in range(width):
                 is_own = _is_between(part_of, parts, seams, start, end, y, left + x)
                 line[x] = ink[y, left + x] * share if is_own else np.float32(0)
-        place(work[0], bottom - top, width, work[1], work[2], images[i])
+        _place_digit(place_at, (work[0], bottom - top, width, work[1], work[2], images[i]))
 
 
 @inlined

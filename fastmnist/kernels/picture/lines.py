@@ -73,16 +73,31 @@ class Line(NamedTuple):
 
 
 @inlined
+def may_have_underline(picture, height, width, ink, thickest):
+    """Return whether there is a thin run where an underline may begin: in half of the pictures there is none."""
+    axis, faint, stroke = Axis(width, height, 1, width), min(255, int(faintest(ink))), core(ink)
+    first_row = _highest_underline(picture, axis, stroke, thickest)
+    for seed in range(1, N_SEEDS + 1):
+        column, length = _seed_column(axis, seed), 0
+        for row in range(max(0, first_row - thickest), axis.n_rows + 1):
+            if row < axis.n_rows and picture[row * axis.across + column * axis.along] > faint:
+                length += 1
+            elif 0 < length <= thickest and row > first_row:
+                return True
+            else:
+                length = 0
+    return False
+
+
+@inlined
 def remove_lines(work, height, width, ink, thickest, with_rules):
     """Take lines, at most so thick, out of work.ink, uint8 (height, width); return how many.
 
-    Without `with_rules`, only underlines. work.before, spare, padded, lengths and row are scratch; work.ink and
-    work.padded have SLACK more elements.
+    Without `with_rules`, only underlines, of a picture that `may_have_underline`. work.before, spare, padded, lengths
+    and row are scratch; work.ink and work.padded have SLACK more elements.
     """
     faint, stroke = min(255, int(faintest(ink))), core(ink)
     across, down = Axis(width, height, 1, width), Axis(height, width, width, 1)
-    if not with_rules and not _may_have_underline(work.ink, across, faint, stroke, thickest):
-        return 0
     for i in range(height * width):
         work.before[i] = work.spare[i] = 0
     n = _find_along(work, across, faint, stroke, thickest, with_rules, True, work.before)
@@ -130,22 +145,6 @@ def _find_along(work, axis, faint, stroke, thickest, with_rules, with_underlines
 @inlined
 def _seed_column(axis, seed):
     return int(axis.n_columns * (0.1 + 0.8 * (seed * GOLDEN - math.floor(seed * GOLDEN))))
-
-
-@inlined
-def _may_have_underline(picture, axis, faint, stroke, thickest):
-    """Return whether there is a thin run where an underline may begin: in half of the pictures there is none."""
-    first_row = _highest_underline(picture, axis, stroke, thickest)
-    for seed in range(1, N_SEEDS + 1):
-        column, length = _seed_column(axis, seed), 0
-        for row in range(max(0, first_row - thickest), axis.n_rows + 1):
-            if row < axis.n_rows and picture[row * axis.across + column * axis.along] > faint:
-                length += 1
-            elif 0 < length <= thickest and row > first_row:
-                return True
-            else:
-                length = 0
-    return False
 
 
 @inlined

@@ -9,12 +9,13 @@ from fastmnist.kernels.picture.components import BOTTOM, LEFT, RIGHT, STATE, TOP
 from fastmnist.kernels.picture.frame import without_frame
 from fastmnist.kernels.picture.ink import core, find_ink, judge, share_at_border
 from fastmnist.kernels.picture.light import MIXED, compare_with_light, fit_light, under_even_light
-from fastmnist.kernels.picture.lines import faintest, remove_lines, thickest_line
-from fastmnist.kernels.picture.place import BOX, place
+from fastmnist.kernels.picture.lines import faintest, may_have_underline, thickest_line
+from fastmnist.kernels.picture.parts import choose_digit, place_digit, take_lines_out
+from fastmnist.kernels.picture.place import BOX
 from fastmnist.kernels.picture.shrink import block_size, shrink_by_blocks
-from fastmnist.kernels.picture.strokes import STROKE, choose_strokes, looks_like_paper
+from fastmnist.kernels.picture.strokes import STROKE, looks_like_paper
 
-READ, NO_INK, ONLY_LINES, SEVERAL = range(4)  # what came of reading a picture
+READ, NO_INK, ONLY_LINES, SEVERAL, UNFINISHED = range(5)  # what came of reading a picture
 
 LEAST_SIDE = 64  # pixels: in smaller pictures a digit fills most, and strokes are as thin as ruled lines
 SOFT_EDGE = 2  # pixels of a stroke around its core
@@ -65,25 +66,57 @@ class Strokes(NamedTuple):
     right: int
 
 
+class Parts(NamedTuple):
+    """Where the parts of reading are that are compiled by themselves, 0 where that is not known yet."""
+
+    choose_digit: int
+    place_digit: int
+    take_lines_out: int  # not needed by most
+
+
+_choose_digit, _place_digit, _take_lines_out = choose_digit.call, place_digit.call, take_lines_out.call
+_known = Parts(0, 0, 0)  # once a picture needed them
+
+
+def read(*args):
+    """Do what `read_with` does, with the parts that these pictures need."""
+    global _known
+    while True:
+        known = _known  # another thread may come to know more
+        reading = read_with(*known, *args)
+        if reading.code != UNFINISHED:
+            return reading
+        if known.choose_digit == 0:
+            _known = _known._replace(choose_digit=choose_digit.address(), place_digit=place_digit.address())
+        else:
+            _known = _known._replace(take_lines_out=take_lines_out.address())
+
+
 @serial_kernel
-def read(pictures, area, least_size, least_stroke, is_turned, work, images, is_plain):
+def read_with(
+    choose_at, place_at, lines_at, pictures, area, least_size, least_stroke, is_turned, work, images, is_plain
+):
     """Fill images (n, 784) uint8 with the digits in pictures (n, height, width) uint8, in MNIST's form.
 
     They are read at `area` pixels at most, which is no more than work.AREA. A digit of less than `least_size` pixels,
     or with strokes narrower than `least_stroke`, is small where the picture has more of it. `is_turned`: take the ink
     to be on the other side of the paper's grey than it looks. is_plain (n,) bool gets which pictures need no second
-    look. Returns the Reading of the last picture. An image is only meaningful where the code is READ. (One kernel for
-    one picture and for many: each takes 20 s to compile.)
+    look. Returns the Reading of the last picture; of the first whose code is UNFINISHED, for want of one of `parts`.
+    An image is only meaningful where the code is READ. (One kernel for one picture and for many: each takes 8 s to
+    compile, and its parts as long again.)
     """
+    parts = Parts(choose_at, place_at, lines_at)
     reading = Reading(NO_INK, False, True, False, False, 1, 1, 0, 0, 0, 0, False, 0.0, 0, 0, 0, 0, 0, 0, 0, 0.0)
     for i in range(len(pictures)):
-        reading = _read(pictures[i], area, least_size, least_stroke, is_turned, work, images[i])
+        reading = _read(parts, pictures[i], area, least_size, least_stroke, is_turned, work, images[i])
+        if reading.code == UNFINISHED:
+            return reading
         is_plain[i] = reading.is_plain
     return reading
 
 
 @inlined
-def _read(picture, area, least_size, least_stroke, is_turned, work, image):
+def _read(parts, picture, area, least_size, least_stroke, is_turned, work, image):
     """Fill image (784,) with the digit in picture (height, width); return its Reading."""
     down, across = block_size(picture.shape[0], picture.shape[1], area)
     height, width = shrink_by_blocks(picture, down, across, work.grey, work.sums)
@@ -93,26 +126,33 @@ def _read(picture, area, least_size, least_stroke, is_turned, work, image):
     ink, at_border = find_ink(work, height, width, is_dark, is_small)
     strokes, n_lines, stroke = Strokes(0, 0, False, 0, 0, 0, 0), 0, 0.0
     code = READ if ink.is_found else NO_INK
+    if parts.choose_digit == 0:
+        code = UNFINISHED
     is_lined = not is_small and share_at_border(work.ink, height, width, faintest(ink)) > 0
-    for is_second in range(2 if ink.is_found else 0):
+    for is_second in range(2 if code == READ else 0):
         if is_second or is_lined:
             thickest = thickest_line(max(height, width))
-            n_lines = remove_lines(work, height, width, ink, thickest, not is_second)
-            if is_second and n_lines == 0:
+            if is_second and not may_have_underline(work.ink, height, width, ink, thickest):
                 break  # the strokes are those that were found
+            if parts.take_lines_out == 0:
+                code = UNFINISHED
+                break
+            n_lines = _take_lines_out(parts.take_lines_out, (work, height, width, ink, thickest, not is_second))
+            if is_second and n_lines == 0:
+                break
             if n_lines > 0:
                 ink = judge(work.ink, height * width, work.counts)
                 if not ink.is_found:
                     code = ONLY_LINES
                     break
-        strokes = _find_strokes(work, height, width, ink)
+        strokes = _find_strokes(parts, work, height, width, ink)
         may_be_underlined = strokes.n_digits == 1 and strokes.right - strokes.left > WIDE * width
         if n_lines > 0 or is_small or not may_be_underlined:
             break
     if code == READ and strokes.n_digits > 1:
         code = SEVERAL
     if code == READ:
-        stroke = _write(work, width, ink, strokes, image) if strokes.n_digits == 1 else 0.0
+        stroke = _write(parts, work, width, ink, strokes, image) if strokes.n_digits == 1 else 0.0
         code = READ if stroke > 0 else NO_INK
     size = max(strokes.bottom - strokes.top, strokes.right - strokes.left)
     may_be_turned = at_border > AT_BORDER
@@ -142,14 +182,14 @@ def _even_light(work, height, width, is_turned):
 
 
 @inlined
-def _find_strokes(work, height, width, ink):
+def _find_strokes(parts, work, height, width, ink):
     """Find the digit's strokes in work.ink, and fill work.mask with 1 where they are and beside them."""
     components = work.components
     n_runs = find_runs(work.ink, height, width, core(ink), work.runs, work.parents)
     n = find_components(work.runs, n_runs, work.parents, height, width, components)
     if n == 0:
         return Strokes(0, 0, False, 0, 0, 0, 0)
-    n_digits = choose_strokes(components, n, height, width)
+    n_digits = _choose_digit(parts.choose_digit, (components, n, height, width))
     paint(work.runs, n_runs, components, STROKE, height, width, SOFT_EDGE, work.mask, work.padded)
     top, left, bottom, right, n_pieces = height, width, 0, 0, 0
     for c in range(n):
@@ -184,7 +224,7 @@ def _has_faint_piece(work, width, n_runs, n, faint):
 
 
 @inlined
-def _write(work, width, ink, strokes, image):
+def _write(parts, work, width, ink, strokes, image):
     """Fill `image` with the strokes in MNIST's form; return their width, 0 where nothing is left."""
     new_width = strokes.right - strokes.left
     share, level, least = np.float32(1.0 / ink.depth), np.float32(ink.level), np.float32(3 * ink.noise)
@@ -195,4 +235,5 @@ def _write(work, width, ink, strokes, image):
         for x in range(new_width):
             above = np.float32(pixels[x]) - level
             line[x] = above * share if above > least and is_stroke[x] else np.float32(0)
-    return place(work.digit, strokes.bottom - strokes.top, new_width, work.changed, work.distances, image)
+    height = strokes.bottom - strokes.top
+    return _place_digit(parts.place_digit, (work.digit, height, new_width, work.changed, work.distances, image))

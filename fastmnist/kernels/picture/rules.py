@@ -1,15 +1,13 @@
 """Ruled lines across a page, taken out of its ink."""
 
-from fastmnist.kernels.jit import serial_kernel
 from fastmnist.kernels.picture.ink import Ink
-from fastmnist.kernels.picture.lines import remove_lines
+from fastmnist.kernels.picture.parts import take_lines_out
 
 
-@serial_kernel
 def remove_rules(work, height, width, thickest):
     """Take ruled lines, at most so thick, out of work.ink, (height * width + SLACK,) uint8; return how many.
 
     Scratch are work.padded (2 * height * width + SLACK,), work.before and work.spare (height * width,), work.lengths
     (the longer side + SLACK,) and work.row (the longer side,).
     """
-    return remove_lines(work, height, width, Ink(True, 0, 255, 0.0), thickest, True)
+    return take_lines_out(work, height, width, Ink(True, 0, 255, 0.0), thickest, True)
