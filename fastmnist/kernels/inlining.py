@@ -58,14 +58,6 @@ _STEPS = (
 class _IRLibrary(JITCodeLibrary):
     """The IR of one function, to be linked into that of others."""
 
-    def _optimize_functions(self, module: Any) -> None:
-        """Do what Numba does, with one pass manager for all functions, and none for those that are only declared."""
-        module.data_layout = self._codegen._data_layout
-        passes, builder = self._codegen._function_pass_manager()
-        for function in module.functions:
-            if not function.is_declaration:
-                passes.run(function, builder)
-
     def _optimize_final_module(self) -> None:
         pass
 
