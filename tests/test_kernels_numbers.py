@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from fastmnist.kernels.numbers.contrast import find_contrast
-from fastmnist.kernels.numbers.glyphs import find_glyphs, place_glyphs, place_in_context
+from fastmnist.kernels.numbers.contrast import fill_ink
+from fastmnist.kernels.numbers.glyphs import find_arcs, find_glyphs, place_glyphs, place_in_context
 from fastmnist.kernels.numbers.labels import measure, number_parts, spread
 from fastmnist.kernels.numbers.seams import count_left, find_seams, keep_unlike
-from fastmnist.kernels.numbers.search import add_all_ways, add_ways_of_text, find_best_way
+from fastmnist.kernels.numbers.search import add_all_ways, add_ways_of_text, find_best_way, weigh
 from fastmnist.kernels.picture.work import SLACK
 
 SIDEWAYS = 0.1
@@ -217,16 +217,90 @@ def test_parts_are_numbered_in_their_boxes():
     np.testing.assert_array_equal(numbers, expected)
 
 
-def test_contrast_is_what_a_pixel_lacks_to_its_paper():
+def ink_of(paper, dark, gains, least, signal, faint):
+    """Ink by its definition, None where nothing stands out from the paper."""
+    contrast = np.clip((paper.astype(np.float32) - dark) * gains[paper], 0, 255).astype(np.uint8)
+    threshold = cv2.threshold(contrast, 0, 255, cv2.THRESH_OTSU)[0]
+    of_paper, of_ink = contrast[contrast <= threshold].astype(float), contrast[contrast > threshold].astype(float)
+    if not of_ink.size or not of_paper.size:
+        return None
+    level = np.median(of_paper)
+    noise = 1.4826 * np.median(abs(of_paper - level))
+    depth = np.median(of_ink) - level
+    if depth < max(least, signal * noise):
+        return None
+    ink = np.clip((contrast - level) * (255 / depth), 0, 255)
+    return np.where(contrast <= level + faint * noise, 0, ink).astype(np.uint8)
+
+
+@pytest.mark.parametrize("noise", [0, 1, 7, 60])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 64), (5, 13), (40, 67)])
+@pytest.mark.parametrize("strokes", [0.0, 0.2])
+def test_ink_is_the_contrast_with_the_paper_in_parts_of_its_depth(shape, noise, strokes):
+    rng = np.random.default_rng([*shape, noise])
+    paper = rng.integers(120, 256, shape).astype(np.uint8)
+    dark = np.where(rng.random(shape) < strokes, paper * rng.uniform(0.1, 0.6, shape), paper)
+    dark = np.clip(dark + rng.normal(0, noise, shape), 0, 255).astype(np.uint8)
+    gains = (255 / np.maximum(np.arange(256), 64)).astype(np.float32)
+    found, counts, table = np.empty(paper.size, np.uint8), np.empty(1024, np.int64), np.empty(256, np.uint8)
+    is_ink = fill_ink(paper.ravel(), dark.ravel(), gains, 20.4, 6.0, 3.0, counts, table, found)
+    expected = ink_of(paper, dark, gains, 20.4, 6.0, 3.0)
+    assert is_ink == (expected is not None)
+    if expected is not None:
+        np.testing.assert_array_equal(found.reshape(shape), expected)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_arcs_are_the_glyphs_and_the_marks_that_may_be_left_out(seed):
+    rng = np.random.default_rng(seed)
+    part_of, boxes, parts, seams, lefts = cuts_of_parts(rng)
+    boxes[:, [1, 3]] += np.array([[0], [3], [9]], np.int32)  # parts are some way apart
+    crossed, narrow = rng.random((2, len(parts)))
+    found = np.empty((200, 6), np.int32)
+    found = found[: find_glyphs(part_of, boxes, parts, seams, lefts, 9, 99, 99, found)]
+    found[:, 4] = found[:, 2] + rng.integers(1, 9, len(found))
+    glyphs, counts = np.empty((400, 6), np.int32), np.empty(400, np.int64)
+    shapes, is_cut = np.empty((400, 5)), np.empty(400, bool)
+    n = find_arcs(
+        found, boxes, parts, seams, crossed, narrow, 5.0, 7.0, np.empty(len(boxes) + 1), glyphs, counts, shapes, is_cut
+    )
+    expected = []
+    for start, end, top, left, bottom, right in found.tolist():
+        is_seam = seams[:, 0] >= 0
+        last = parts[end] if is_seam[end] else parts[end] - 1
+        gap = sum(max(0, boxes[part, 1] - boxes[:part, 3].max()) for part in range(parts[start] + 1, last + 1))
+        whole = gap / 5, (bottom - top) / 5, (right - left) / 5
+        arc = [start, end, top, left, bottom, right], is_seam[start] | is_seam[end], [crossed[end], narrow[end]]
+        if end == start + 1 and bottom - top < 7:
+            expected.append((*arc, 0, [0.0, 0.0, 0.0]))
+        expected.append((*arc, 1, whole))
+    assert 0 in counts[:n]
+    assert n == len(expected)
+    np.testing.assert_array_equal(glyphs[:n], [arc[0] for arc in expected])
+    np.testing.assert_array_equal(is_cut[:n], [arc[1] for arc in expected])
+    np.testing.assert_array_equal(counts[:n], [arc[3] for arc in expected])
+    np.testing.assert_allclose(shapes[:n], [[*arc[2], *arc[4]] for arc in expected])
+
+
+def test_arcs_cost_what_the_weights_say():
     rng = np.random.default_rng(0)
-    paper, dark = rng.integers(0, 256, (2, 60, 70), dtype=np.uint8)
-    gains, counts = rng.uniform(0, 4, 256).astype(np.float32), np.zeros(256, np.int64)
-    contrast = np.empty_like(paper)
-    find_contrast(paper, dark, gains, contrast, counts)
-    expected = np.clip((paper.astype(np.float32) - dark) * gains[paper], 0, 255).astype(np.uint8)
-    assert {0, 255} < set(expected.ravel().tolist())
-    np.testing.assert_array_equal(contrast, expected)
-    np.testing.assert_array_equal(counts, np.bincount(expected.ravel(), minlength=256))
+    n, weights, least = 50, tuple(rng.uniform(0.1, 2, 12)), 1e-3
+    shapes, counts, is_cut = rng.random((n, 5)) * (rng.random((n, 5)) < 0.7), rng.integers(0, 2, n), rng.random(n) < 0.5
+    probabilities = rng.random((n, 4)).astype(np.float32) * (rng.random((n, 4)) < 0.8)
+    doubted, costs, scores = np.empty((n, 4)), np.empty(n), np.empty(n)
+    weigh(shapes, counts, is_cut, probabilities, weights, least, doubted, costs, scores)
+    cut, per_cut, per_narrow, per_gap, low, height, wide, width, none, unknown, unknown_piece, left_out = weights
+    crossed, narrow, gaps, heights, widths = shapes.T
+    of_glyph = per_gap * gaps + low * np.clip(height - heights, 0, None) ** 2
+    of_glyph += wide * np.clip(widths - width, 0, None) ** 2
+    of_cut = cut * (crossed > 0) + per_cut * crossed + per_narrow * narrow
+    said = np.maximum(probabilities.astype(float), least)
+    said[is_cut, -1] *= np.exp(none)
+    said /= said.sum(axis=1, keepdims=True)
+    said[:, -1] *= np.exp(-unknown - unknown_piece * is_cut)
+    np.testing.assert_allclose(doubted, said)
+    np.testing.assert_allclose(costs, of_cut + np.where(counts > 0, of_glyph, left_out))
+    np.testing.assert_allclose(scores, np.where(counts > 0, np.log(said.max(axis=1)), 0) - costs)
 
 
 def test_what_is_left_of_a_seam_is_counted():

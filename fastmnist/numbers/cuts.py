@@ -59,11 +59,13 @@ class _Seams(NamedTuple):
     narrow: npt.NDArray[np.float64]
 
 
-def cut(line: Line, ink: Grey, part_of: Labels, is_whole: Sequence[bool] | None = None) -> Cuts:
-    """Find the cuts of a line's ink, in a page's `ink` where `part_of` has its parts' labels.
+def cut(line: Line, ink: Grey, part_of: Labels) -> Cuts:
+    """Find all cuts of a line's ink, in a page's `ink` where `part_of` has its parts' labels."""
+    return with_seams(cut_between(line, ink, part_of), line, [False] * len(line.parts))
 
-    is_whole: which parts are not to be cut; None for none of them.
-    """
+
+def cut_between(line: Line, ink: Grey, part_of: Labels) -> Cuts:
+    """Return the cuts before and after each part of a line alone; see `cut`."""
     boxes = np.array([(part.top, part.left, part.bottom, part.right) for part in line.parts], np.int32)
     top, left = np.maximum(0, boxes[:, :2].min(axis=0) - SOFT_EDGE).tolist()
     bottom, right = (boxes[:, 2:].max(axis=0) + SOFT_EDGE).tolist()
@@ -73,19 +75,27 @@ def cut(line: Line, ink: Grey, part_of: Labels, is_whole: Sequence[bool] | None 
     labels = np.array([part.label for part in line.parts], np.int32)
     cores = np.full(ink.shape, -1, np.int32)
     number_parts(here, labels, boxes, cores)
-    n_before = np.cumsum([0, *(part.area for part in line.parts)])
-    n = len(n_before)
-    around = np.full((n, len(ink)), -1, np.int32)  # before each part, and after the last
-    found = [_Seams(np.arange(n, dtype=np.int32), around, n_before, np.zeros(n), np.zeros(n))]
-    for number, part in enumerate(line.parts):
-        if part.width >= NARROW * line.height and not (is_whole and is_whole[number]):
-            found.append(_seams_of(number, ink, cores, boxes[number].tolist(), int(n_before[number]), line.height))
-    parts, seams, lefts, crossed, narrow = map(np.concatenate, zip(*found, strict=True))
-    order = np.lexsort((parts, lefts))
     soft = cores.copy()
     spread(ink, soft, np.empty_like(soft), SOFT_EDGE)
+    lefts = np.cumsum([0, *(part.area for part in line.parts)])
+    n = len(lefts)
+    seams = np.full((n, len(ink)), -1, np.int32)
     return Cuts(
-        ink, cores, soft, boxes, parts[order], seams[order], lefts[order], crossed[order], narrow[order], top, left
+        ink, cores, soft, boxes, np.arange(n, dtype=np.int32), seams, lefts, np.zeros(n), np.zeros(n), top, left
+    )
+
+
+def with_seams(cuts: Cuts, line: Line, is_whole: Sequence[bool]) -> Cuts:
+    """Return cuts between a line's parts with those through the parts that are neither whole nor narrow."""
+    found = [_Seams(cuts.parts, cuts.seams, cuts.lefts, cuts.crossed, cuts.narrow)]
+    for number, part in enumerate(line.parts):
+        if part.width >= NARROW * line.height and not is_whole[number]:
+            box, n_before = cuts.boxes[number].tolist(), int(cuts.lefts[number])
+            found.append(_seams_of(number, cuts.ink, cuts.cores, box, n_before, line.height))
+    parts, seams, lefts, crossed, narrow = map(np.concatenate, zip(*found, strict=True))
+    order = np.lexsort((parts, lefts))
+    return cuts._replace(
+        parts=parts[order], seams=seams[order], lefts=lefts[order], crossed=crossed[order], narrow=narrow[order]
     )
 
 

@@ -58,6 +58,50 @@ def _measure(part_of, boxes, parts, seams, start, end, glyph):
 
 
 @serial_kernel
+def find_arcs(found, boxes, parts, seams, crossed, narrow, height, low, gaps, glyphs, counts, shapes, is_cut):
+    """Fill the arcs of a search (search.py) that read the glyphs `found`, (n, 6) int32; return how many there are.
+
+    Before a glyph between neighbouring cuts that is lower than `low` comes an arc that leaves it out, as a mark. For
+    each arc, of which there are at most 2 * n: glyphs (m, 6) int32, counts (m,) int64, how many glyphs it reads,
+    is_cut (m,) bool, whether ink is cut at its start or its end, and shapes (m, 5) float64, see numbers/ways.py.
+    boxes, parts and seams as in `find_glyphs`; crossed, narrow: float64 (n_cuts,), see numbers/cuts.py. height: float,
+    of digits. gaps: float64 (n_parts + 1,), scratch.
+    """
+    _add_gaps(boxes, gaps)
+    n = 0
+    for i in range(len(found)):
+        start, end, top, left, bottom, right = found[i]
+        is_mark = end == start + 1 and bottom - top < low
+        for count in range(0 if is_mark else 1, 2):
+            for column in range(6):
+                glyphs[n, column] = found[i, column]
+            counts[n] = count
+            is_seam = seams[end, 0] >= 0
+            is_cut[n] = is_seam or seams[start, 0] >= 0
+            behind = gaps[max(0, parts[end] - (0 if is_seam else 1))]
+            shape = shapes[n]
+            shape[0], shape[1] = crossed[end], narrow[end]
+            shape[2], shape[3], shape[4] = 0.0, 0.0, 0.0
+            if count:
+                shape[2] = (behind - gaps[parts[start]]) / height
+                shape[3], shape[4] = (bottom - top) / height, (right - left) / height
+            n += 1
+    return n
+
+
+@inlined
+def _add_gaps(boxes, gaps):
+    """Fill `gaps` with how wide all gaps between parts are up to each part, from the first, and 0 after the last."""
+    behind, total = 0, 0
+    for part in range(len(boxes)):
+        if part > 0:
+            total += max(0, boxes[part, 1] - behind)
+        behind = max(behind, boxes[part, 3])
+        gaps[part] = total
+    gaps[len(boxes)] = 0.0
+
+
+@serial_kernel
 def place_glyphs(ink, part_of, parts, seams, glyphs, work, images):
     """Fill images (n, 784) uint8 with glyphs (n, 6) int32 in MNIST's form; one without ink stays as it is.
 
