@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from fastmnist.kernels.numbers.contrast import fill_ink
-from fastmnist.kernels.numbers.glyphs import find_arcs, find_glyphs, place_glyphs, place_in_context
+from fastmnist.kernels.numbers.glyphs import find_arcs, place_glyphs, place_in_context
 from fastmnist.kernels.numbers.labels import measure, number_parts, spread
-from fastmnist.kernels.numbers.seams import count_left, find_seams, keep_unlike
+from fastmnist.kernels.numbers.seams import find_seams, keep_unlike
 from fastmnist.kernels.numbers.search import add_all_ways, add_ways_of_text, find_best_way, weigh
 from fastmnist.kernels.picture.work import SLACK
 
@@ -84,6 +84,11 @@ def between(own, one, other):
     return int((own & ((columns <= one[:, None]) != (columns <= other[:, None]))).sum())
 
 
+def left_of_columns(own):
+    """How many pixels of `own` are left of each column, in every row, and last how many there are."""
+    return np.pad(own.cumsum(axis=1, dtype=np.int32), ((0, 0), (1, 0)))
+
+
 @pytest.mark.parametrize("least", [1, 6, 20])
 def test_seams_that_part_the_same_ink_are_kept_once(least):
     rng = np.random.default_rng(2)
@@ -92,7 +97,7 @@ def test_seams_that_part_the_same_ink_are_kept_once(least):
     seams[11] = seams[3]
     costs = np.arange(40, dtype=np.float32)
     found, found_costs = seams.copy(), costs.copy()
-    n = keep_unlike(own, found, found_costs, 2, 30, least)
+    n = keep_unlike(left_of_columns(own), found, found_costs, 2, 30, least)
     kept = [0, 1]  # those before are not asked
     sides = np.full((2, 6), [[-1], [11]])
     for new in range(2, 30):
@@ -129,6 +134,18 @@ def box_of(ink):
     return rows.min(), columns.min(), rows.max() + 1, columns.max() + 1
 
 
+def arcs_of(part_of, boxes, parts, seams, lefts, most_cuts=9, widest=99.0, most_lost=9999.0, low=0.0, height=1.0):
+    """The arcs as `find_arcs` gives them: glyphs, counts, shapes, which are cut; cut i crosses i pixels of ink."""
+    most, order = (most_cuts + 1) * len(parts), np.arange(len(parts), dtype=float)
+    glyphs, counts = np.empty((most, 6), np.int32), np.empty(most, np.int64)
+    shapes, is_cut = np.empty((most, 5)), np.empty(most, bool)
+    n = find_arcs(
+        part_of, boxes, parts, seams, lefts, order, order / 7, height, most_cuts, widest, most_lost, low,
+        np.empty(len(boxes) + 1), glyphs, counts, shapes, is_cut,
+    )  # fmt: skip
+    return glyphs[:n], counts[:n], shapes[:n], is_cut[:n]
+
+
 @pytest.mark.parametrize(("most_cuts", "widest", "most_lost"), [(9, 99, 99), (3, 99, 99), (9, 9, 99), (9, 99, 3)])
 @pytest.mark.parametrize("seed", range(5))
 def test_glyphs_are_the_ink_between_two_cuts(seed, most_cuts, widest, most_lost):
@@ -145,17 +162,16 @@ def test_glyphs_are_the_ink_between_two_cuts(seed, most_cuts, widest, most_lost)
             assert glyph.sum() - (lefts[end] - lefts[start]) == lost
             if glyph.any() and (lost <= most_lost or start == end - 1):
                 expected.append([start, end, *box])
-    found = np.empty((most_cuts * len(parts), 6), np.int32)
-    n = find_glyphs(part_of, boxes, parts, seams, lefts, most_cuts, widest, most_lost, found)
-    assert found[:n].tolist() == expected
+    found, counts, _, _ = arcs_of(part_of, boxes, parts, seams, lefts, most_cuts, widest, most_lost)
+    assert found.tolist() == expected
+    assert (counts == 1).all()
 
 
 def test_a_glyph_is_placed_without_its_neighbours():
     rng = np.random.default_rng(5)
     part_of, boxes, parts, seams, lefts = cuts_of_parts(rng)
     ink = rng.integers(1, 256, part_of.shape).astype(np.uint8)
-    glyphs = np.empty((200, 6), np.int32)
-    glyphs = glyphs[: find_glyphs(part_of, boxes, parts, seams, lefts, 9, 99, 99, glyphs)]
+    glyphs, *_ = arcs_of(part_of, boxes, parts, seams, lefts, most_lost=99)
     images = np.zeros((len(glyphs), 784), np.uint8)
     work = np.empty((3, 9 * ink.size + SLACK), np.float32)
     place_glyphs(ink, part_of, parts, seams, glyphs, work, images)
@@ -183,8 +199,7 @@ def test_a_piece_is_placed_with_its_neighbours_paler(times):
     rng = np.random.default_rng(5)
     part_of, boxes, parts, seams, lefts = cuts_of_parts(rng, (9 * times, 16 * times))
     ink = rng.integers(0, 256, part_of.shape).astype(np.uint8)
-    glyphs = np.empty((200, 6), np.int32)
-    glyphs = glyphs[: find_glyphs(part_of, boxes, parts, seams, lefts, 9, 99, 9999, glyphs)]
+    glyphs, *_ = arcs_of(part_of, boxes, parts, seams, lefts)
     images = np.full((len(glyphs), 784), 9, np.uint8)
     place_in_context(ink, part_of, parts, seams, glyphs, 0.25, images)
     for glyph, image in zip(glyphs, images, strict=True):
@@ -242,7 +257,7 @@ def test_ink_is_the_contrast_with_the_paper_in_parts_of_its_depth(shape, noise, 
     dark = np.where(rng.random(shape) < strokes, paper * rng.uniform(0.1, 0.6, shape), paper)
     dark = np.clip(dark + rng.normal(0, noise, shape), 0, 255).astype(np.uint8)
     gains = (255 / np.maximum(np.arange(256), 64)).astype(np.float32)
-    found, counts, table = np.empty(paper.size, np.uint8), np.empty(1024, np.int64), np.empty(256, np.uint8)
+    found, counts, table = np.empty(paper.size, np.uint8), np.empty(256, np.int64), np.empty(256, np.uint8)
     is_ink = fill_ink(paper.ravel(), dark.ravel(), gains, 20.4, 6.0, 3.0, counts, table, found)
     expected = ink_of(paper, dark, gains, 20.4, 6.0, 3.0)
     assert is_ink == (expected is not None)
@@ -251,35 +266,23 @@ def test_ink_is_the_contrast_with_the_paper_in_parts_of_its_depth(shape, noise, 
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_arcs_are_the_glyphs_and_the_marks_that_may_be_left_out(seed):
-    rng = np.random.default_rng(seed)
-    part_of, boxes, parts, seams, lefts = cuts_of_parts(rng)
-    boxes[:, [1, 3]] += np.array([[0], [3], [9]], np.int32)  # parts are some way apart
-    crossed, narrow = rng.random((2, len(parts)))
-    found = np.empty((200, 6), np.int32)
-    found = found[: find_glyphs(part_of, boxes, parts, seams, lefts, 9, 99, 99, found)]
-    found[:, 4] = found[:, 2] + rng.integers(1, 9, len(found))
-    glyphs, counts = np.empty((400, 6), np.int32), np.empty(400, np.int64)
-    shapes, is_cut = np.empty((400, 5)), np.empty(400, bool)
-    n = find_arcs(
-        found, boxes, parts, seams, crossed, narrow, 5.0, 7.0, np.empty(len(boxes) + 1), glyphs, counts, shapes, is_cut
-    )
-    expected = []
-    for start, end, top, left, bottom, right in found.tolist():
-        is_seam = seams[:, 0] >= 0
+def test_arcs_have_the_shapes_of_their_glyphs_and_marks_may_be_left_out(seed):
+    part_of, boxes, parts, seams, lefts = cuts_of_parts(np.random.default_rng(seed))
+    boxes[:, 1] = [0, 3, 7]  # gaps, as if the ink did not begin there
+    boxes[:, 3] = [2, 5, 16]
+    glyphs, counts, shapes, is_cut = arcs_of(part_of, boxes, parts, seams, lefts, low=1.7, height=5.0)
+    is_seam, expected = seams[:, 0] >= 0, []
+    for start, end, top, left, bottom, right in glyphs[counts == 1].tolist():
         last = parts[end] if is_seam[end] else parts[end] - 1
         gap = sum(max(0, boxes[part, 1] - boxes[:part, 3].max()) for part in range(parts[start] + 1, last + 1))
-        whole = gap / 5, (bottom - top) / 5, (right - left) / 5
-        arc = [start, end, top, left, bottom, right], is_seam[start] | is_seam[end], [crossed[end], narrow[end]]
-        if end == start + 1 and bottom - top < 7:
-            expected.append((*arc, 0, [0.0, 0.0, 0.0]))
-        expected.append((*arc, 1, whole))
-    assert 0 in counts[:n]
-    assert n == len(expected)
-    np.testing.assert_array_equal(glyphs[:n], [arc[0] for arc in expected])
-    np.testing.assert_array_equal(is_cut[:n], [arc[1] for arc in expected])
-    np.testing.assert_array_equal(counts[:n], [arc[3] for arc in expected])
-    np.testing.assert_allclose(shapes[:n], [[*arc[2], *arc[4]] for arc in expected])
+        arc = [start, end, top, left, bottom, right, is_seam[start] | is_seam[end], end, end / 7]
+        if end == start + 1 and bottom - top < 8.5:
+            expected.append([*arc, 0, 0, 0, 0])
+        expected.append([*arc, 1, gap / 5, (bottom - top) / 5, (right - left) / 5])
+    actual = np.concatenate([glyphs, is_cut[:, None], shapes[:, :2], counts[:, None], shapes[:, 2:]], axis=1)
+    assert 0 < (counts == 0).sum() < (counts == 1).sum()
+    assert shapes[:, 2].max() > 0
+    np.testing.assert_allclose(actual, expected)
 
 
 def test_arcs_cost_what_the_weights_say():
@@ -301,14 +304,6 @@ def test_arcs_cost_what_the_weights_say():
     np.testing.assert_allclose(doubted, said)
     np.testing.assert_allclose(costs, of_cut + np.where(counts > 0, of_glyph, left_out))
     np.testing.assert_allclose(scores, np.where(counts > 0, np.log(said.max(axis=1)), 0) - costs)
-
-
-def test_what_is_left_of_a_seam_is_counted():
-    own = np.array([[1, 1, 0, 1], [0, 1, 1, 1]], bool)
-    seams = np.array([[-1, -1], [0, 1], [3, 2], [3, 3]], np.int32)
-    lefts = np.empty(4, np.int64)
-    count_left(own, seams, lefts)
-    assert lefts.tolist() == [0, 2, 5, 6]
 
 
 def test_labels_spread_over_ink_alone():

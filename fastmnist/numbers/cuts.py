@@ -7,12 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmnist.kernels.numbers.labels import number_parts, spread
-from fastmnist.kernels.numbers.seams import count_left, find_seams, keep_unlike
+from fastmnist.kernels.numbers.seams import find_seams, keep_unlike
 from fastmnist.numbers.lines import Line
 
 Grey = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int32]
-Bools = npt.NDArray[np.bool_]
 
 NARROW = 0.45  # of the digits' height: what is narrower is one digit
 WIDE = 1.3  # of the digits' height: what is narrower is rarely two digits
@@ -103,9 +102,10 @@ def _seams_of(number: int, ink: Grey, cores: Labels, box: list[int], n_before: i
     """Return the cuts through a part, so many pixels right of the first of them all. Digits are so high."""
     top, left, bottom, right = box
     own = cores[top:bottom, left:right] == number
-    seams, costs = _find_seams(np.where(own, ink[top:bottom, left:right], 0).astype(np.uint8), own, height)
-    lefts = np.empty(len(seams), np.int64)
-    count_left(own, seams, lefts)
+    before = np.zeros((bottom - top, right - left + 1), np.int32)  # its pixels left of each column, in every row
+    np.cumsum(own, axis=1, out=before[:, 1:])
+    seams, costs = _find_seams(np.where(own, ink[top:bottom, left:right], 0).astype(np.uint8), before, height)
+    lefts = before[np.arange(len(before)), seams + 1].sum(axis=1)
     whole = np.empty((len(seams), len(ink)), np.int32)  # np.pad takes 30 us
     whole[:, :top], whole[:, top:bottom], whole[:, bottom:] = seams[:, :1], seams, seams[:, -1:]
     lacking = np.full(len(seams), max(0.0, WIDE - (right - left) / height))
@@ -113,8 +113,8 @@ def _seams_of(number: int, ink: Grey, cores: Labels, box: list[int], n_before: i
     return _Seams(of_part, whole + np.int32(left), lefts + n_before, (costs / height).astype(np.float64), lacking)
 
 
-def _find_seams(ink: Grey, own: Bools, height: float) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-    """Return the seams of a part, int32 (n, rows), and the ink that each crosses, float32 (n,)."""
+def _find_seams(ink: Grey, before: Labels, height: float) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+    """Return the seams of a part, int32 (n, rows), and the ink that each crosses, float32 (n,); see keep_unlike."""
     rows, width = ink.shape
     near, most, least = max(1, round(NEAR * height)), np.float32(CROSSED * height), UNLIKE * height * height
     seams, costs = np.empty(((len(ROWS) + 1) * width, rows), np.int32), np.empty((len(ROWS) + 1) * width, np.float32)
@@ -124,5 +124,5 @@ def _find_seams(ink: Grey, own: Bools, height: float) -> tuple[npt.NDArray[np.in
         row = round(share * (rows - 1))
         n_new = n + find_seams(ink, row, near, most, table, of_row, seams[n:])
         costs[n:n_new] = of_row[seams[n:n_new, row]]
-        n = keep_unlike(own, seams, costs, n, n_new, least)
+        n = keep_unlike(before, seams, costs, n, n_new, least)
     return seams[:n], costs[:n]

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmnist.images.decode import opencv
-from fastmnist.kernels.picture.rules import remove_rules
-from fastmnist.kernels.picture.work import SLACK, make_work
+from fastmnist.kernels.picture.rules import RuleWork, remove_rules
+from fastmnist.kernels.picture.work import SLACK
 
 Grey = npt.NDArray[np.uint8]
 
@@ -39,11 +39,10 @@ class Cell(NamedTuple):
 def without_rules(ink: Grey) -> Grey:
     """Return a page's ink, uint8 (height, width), without the lines that it is ruled or squared with."""
     height, width = ink.shape
-    tiny = make_work(1)
-    work = tiny._replace(
+    work = RuleWork(
         ink=np.append(ink.ravel(), np.zeros(SLACK, np.uint8)),
-        before=np.zeros(ink.size, np.uint8),
-        spare=np.zeros(ink.size, np.uint8),
+        before=np.empty(ink.size, np.uint8),
+        spare=np.empty(ink.size, np.uint8),
         padded=np.zeros(2 * ink.size + SLACK, np.uint8),
         lengths=np.zeros(max(ink.shape) + SLACK, np.int32),
         row=np.zeros(max(ink.shape), np.float32),

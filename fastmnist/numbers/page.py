@@ -53,7 +53,7 @@ def find_ink(picture: Grey, least_scale: float = 0.0) -> Page | None:
         shrink = MOST_WINDOW / (WINDOW * min(dark.shape))
         dark, scale = _scaled(dark, shrink), scale / shrink
     paper = _closed(cv2.GaussianBlur(dark, (3, 3), 0), min(MOST_WINDOW, WINDOW * min(dark.shape)))
-    ink, counts, table = np.empty(dark.size, np.uint8), np.empty(1024, np.int64), np.empty(256, np.uint8)
+    ink, counts, table = np.empty(dark.size, np.uint8), np.empty(256, np.int64), np.empty(256, np.uint8)
     pixels = np.ascontiguousarray(dark).ravel()
     if not fill_ink(paper.ravel(), pixels, GAINS, MIN_CONTRAST, MIN_SIGNAL, FAINT, counts, table, ink):
         return None

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fastmnist.kernels.numbers.glyphs import find_arcs, find_glyphs
+from fastmnist.kernels.numbers.glyphs import find_arcs
 from fastmnist.kernels.numbers.search import add_all_ways, add_ways_of_text, find_best_way, weigh
 from fastmnist.numbers.cuts import Cuts
 from fastmnist.numbers.glyphs import to_mnist_form, to_pieces
@@ -116,28 +116,15 @@ class Chosen(NamedTuple):
 
 def find_ways(cuts: Cuts, height: float) -> Ways:
     """Return all ways through the cuts of a line whose digits are so high."""
-    glyphs = np.empty((MOST_CUTS * len(cuts.parts), 6), np.int32)
-    n = find_glyphs(
-        cuts.cores,
-        cuts.boxes,
-        cuts.parts,
-        cuts.seams,
-        cuts.lefts,
-        MOST_CUTS,
-        WIDEST * height,
-        MOST_LOST * height * height,
-        glyphs,
-    )
-    found, most = glyphs[:n], 2 * n
-    arcs, counts = np.empty((most, 6), np.int32), np.empty(most, np.int64)
-    shapes, is_cut = np.empty((most, 5)), np.empty(most, np.bool_)
-    gaps = np.empty(len(cuts.boxes) + 1)
+    most = (MOST_CUTS + 1) * len(cuts.parts)
+    glyphs, counts = np.empty((most, 6), np.int32), np.empty(most, np.int64)
+    shapes, is_cut, gaps = np.empty((most, 5)), np.empty(most, np.bool_), np.empty(len(cuts.boxes) + 1)
     n = find_arcs(
-        found, cuts.boxes, cuts.parts, cuts.seams, cuts.crossed, cuts.narrow, height, LOW * height,
-        gaps, arcs, counts, shapes, is_cut,
+        cuts.cores, cuts.boxes, cuts.parts, cuts.seams, cuts.lefts, cuts.crossed, cuts.narrow,
+        height, MOST_CUTS, WIDEST, MOST_LOST, LOW, gaps, glyphs, counts, shapes, is_cut,
     )  # fmt: skip
-    arcs = arcs[:n]
-    return Ways(arcs[:, 0].astype(np.int64), arcs[:, 1].astype(np.int64), counts[:n], shapes[:n], arcs, is_cut[:n])
+    starts, ends = glyphs[:n, 0].astype(np.int64), glyphs[:n, 1].astype(np.int64)
+    return Ways(starts, ends, counts[:n], shapes[:n], glyphs[:n], is_cut[:n])
 
 
 def whole_glyphs(cuts: Cuts, ways: Ways, arcs: Integers) -> npt.NDArray[np.uint8]:

@@ -3,8 +3,7 @@
 import numpy as np
 
 from fastmnist.kernels.jit import inlined, serial_kernel
-from fastmnist.kernels.lanes import MASK_BITS, nonzero_bits
-from fastmnist.kernels.picture.histogram import GREYS, count_greys, threshold_between
+from fastmnist.kernels.picture.histogram import GREYS, threshold_between
 
 NORMAL = 1.4826  # the standard deviation of a normal distribution whose median distance from its median is 1
 
@@ -16,10 +15,9 @@ def fill_ink(paper, dark, gains, least, signal, faint, counts, table, ink):
     paper, dark, ink: uint8 (n,), pixels. The contrast of one is (paper - dark) * gains[paper], from 0 to 255; gains:
     float32 (256,). Otsu's threshold tells ink from paper, and full ink is the median of ink. It must have `least` more
     contrast than the median of paper, and `signal` standard deviations of the paper's noise; what has `faint` of these
-    or less is paper. counts: int64 (1024,) and table: uint8 (256,) are scratch.
+    or less is paper. counts: int64 (256,) and table: uint8 (256,) are scratch.
     """
-    _find_contrast(paper, dark, gains, ink)
-    count_greys(ink, len(ink), counts)
+    _find_contrast(paper, dark, gains, counts, ink)
     threshold = threshold_between(counts)
     n_paper = np.int64(0)
     for grey in range(threshold + 1):
@@ -35,27 +33,30 @@ def fill_ink(paper, dark, gains, least, signal, faint, counts, table, ink):
     for grey in range(GREYS):
         share = min(255.0, max(0.0, (grey - level) * (255 / depth)))
         table[grey] = np.uint8(0 if grey <= level + faint * noise else share)
-    for first in range(0, len(ink), MASK_BITS):
-        end = min(first + MASK_BITS, len(ink))
-        if end - first < MASK_BITS or nonzero_bits(ink, first):  # no contrast is no ink
-            for i in range(first, end):
-                ink[i] = table[ink[i]]
+    for i in range(len(ink)):
+        if ink[i]:  # no contrast is no ink
+            ink[i] = table[ink[i]]
     return True
 
 
 @inlined
-def _find_contrast(paper, dark, gains, contrast):
-    """Fill `contrast`; of many pixels side by side that are all as light as their paper it is 0 without arithmetic."""
-    for first in range(0, len(contrast), MASK_BITS):
-        above, below, out = paper[first:][:MASK_BITS], dark[first:][:MASK_BITS], contrast[first:][:MASK_BITS]
-        darkest = np.uint8(0)
-        for i in range(len(out)):
-            out[i] = above[i] - below[i] if above[i] > below[i] else np.uint8(0)
-            darkest |= out[i]
-        if darkest:
-            for i in range(len(out)):
-                lacking = np.float32(above[i]) - np.float32(below[i])
-                out[i] = np.uint8(min(np.float32(255), max(np.float32(0), lacking * gains[above[i]])))
+def _find_contrast(paper, dark, gains, counts, contrast):
+    """Fill `contrast`, and `counts` with how often each occurs.
+
+    Most pixels are as light as their paper. They are counted as what is left: one by one, each waits for the last.
+    """
+    for grey in range(GREYS):
+        counts[grey] = 0
+    for i in range(len(contrast)):
+        contrast[i] = 0
+        if paper[i] > dark[i]:
+            lacking = np.float32(paper[i]) - np.float32(dark[i])
+            contrast[i] = np.uint8(min(np.float32(255), lacking * gains[paper[i]]))
+            counts[contrast[i]] += 1
+    n_left = np.int64(len(contrast))
+    for grey in range(1, GREYS):
+        n_left -= counts[grey]
+    counts[0] = n_left
 
 
 @inlined

@@ -15,22 +15,44 @@ START, END, TOP, LEFT, BOTTOM, RIGHT = range(6)  # a glyph: its cuts, and its bo
 
 
 @serial_kernel
-def find_glyphs(part_of, boxes, parts, seams, lefts, most_cuts, widest, most_lost, glyphs):
-    """Fill glyphs (m, 6) int32 with what may be a glyph, in the order of their ends; return how many there are.
+def find_arcs(
+    part_of, boxes, parts, seams, lefts, crossed, narrow, height, most_cuts, widest, most_lost, low,
+    gaps, glyphs, counts, shapes, is_cut,
+):  # fmt: skip
+    """Fill the arcs of a search (search.py) with what may be a glyph, in the order of their ends; return how many.
 
     part_of: int32 (height, width), the part that each pixel is of, -1 for paper. boxes: int32 (n_parts, 4), top, left,
-    bottom and right of each. lefts: int64 (n_cuts,), the pixels to the left of each cut, which ascend.
-    A glyph ends at most `most_cuts` after it starts, which m has room for. If it does not end at the next cut, it is no
-    wider than `widest`, and its cuts cross each other on `most_lost` pixels at most.
+    bottom and right of each. lefts: int64 (n_cuts,), the pixels to the left of each cut, which ascend. crossed, narrow:
+    float64 (n_cuts,), see numbers/cuts.py. height: float, of digits; `widest` and `low` in parts of it, and `most_lost`
+    of its square. A glyph ends at most `most_cuts` after it starts. If it does not end at the next cut, it is no wider
+    than `widest`, and its cuts cross each other on `most_lost` pixels at most. Before one between neighbouring cuts
+    that is lower than `low` comes an arc that leaves it out, as a mark.
+
+    Of each arc, and there is room for most_cuts + 1 to each cut: glyphs (m, 6) int32; counts (m,) int64, how many
+    glyphs it reads, 0 or 1; shapes (m, 5) float64, see numbers/ways.py; is_cut (m,) bool, whether ink is cut at its
+    start or its end. gaps: float64 (n_parts + 1,), scratch.
     """
+    _add_gaps(boxes, gaps)
     n = 0
     for end in range(1, len(parts)):
         for start in range(end - 1, max(-1, end - 1 - most_cuts), -1):
-            area = _measure(part_of, boxes, parts, seams, start, end, glyphs[n])
-            if start < end - 1 and glyphs[n, RIGHT] - glyphs[n, LEFT] > widest:
+            glyph = glyphs[n]
+            area = _measure(part_of, boxes, parts, seams, start, end, glyph)
+            is_next, width = start == end - 1, glyph[RIGHT] - glyph[LEFT]
+            if not is_next and width > widest * height:
                 break
-            is_whole = area - (lefts[end] - lefts[start]) <= most_lost
-            if area > 0 and (is_whole or start == end - 1):
+            is_whole = area - (lefts[end] - lefts[start]) <= most_lost * height * height
+            if area == 0 or not (is_whole or is_next):
+                continue
+            high, is_seam = glyph[BOTTOM] - glyph[TOP], seams[end, 0] >= 0
+            gap = gaps[max(0, parts[end] - (0 if is_seam else 1))] - gaps[parts[start]]
+            for count in range(0 if is_next and high < low * height else 1, 2):
+                for column in range(6):
+                    glyphs[n, column] = glyph[column]
+                counts[n], is_cut[n] = count, is_seam or seams[start, 0] >= 0
+                shapes[n, 0], shapes[n, 1] = crossed[end], narrow[end]
+                shapes[n, 2], shapes[n, 3] = count * gap / height, count * high / height
+                shapes[n, 4] = count * width / height
                 n += 1
     return n
 
@@ -55,38 +77,6 @@ def _measure(part_of, boxes, parts, seams, start, end, glyph):
     glyph[START], glyph[END] = start, end
     glyph[TOP], glyph[LEFT], glyph[BOTTOM], glyph[RIGHT] = top, left, bottom, right
     return area
-
-
-@serial_kernel
-def find_arcs(found, boxes, parts, seams, crossed, narrow, height, low, gaps, glyphs, counts, shapes, is_cut):
-    """Fill the arcs of a search (search.py) that read the glyphs `found`, (n, 6) int32; return how many there are.
-
-    Before a glyph between neighbouring cuts that is lower than `low` comes an arc that leaves it out, as a mark. For
-    each arc, of which there are at most 2 * n: glyphs (m, 6) int32, counts (m,) int64, how many glyphs it reads,
-    is_cut (m,) bool, whether ink is cut at its start or its end, and shapes (m, 5) float64, see numbers/ways.py.
-    boxes, parts and seams as in `find_glyphs`; crossed, narrow: float64 (n_cuts,), see numbers/cuts.py. height: float,
-    of digits. gaps: float64 (n_parts + 1,), scratch.
-    """
-    _add_gaps(boxes, gaps)
-    n = 0
-    for i in range(len(found)):
-        start, end, top, left, bottom, right = found[i]
-        is_mark = end == start + 1 and bottom - top < low
-        for count in range(0 if is_mark else 1, 2):
-            for column in range(6):
-                glyphs[n, column] = found[i, column]
-            counts[n] = count
-            is_seam = seams[end, 0] >= 0
-            is_cut[n] = is_seam or seams[start, 0] >= 0
-            behind = gaps[max(0, parts[end] - (0 if is_seam else 1))]
-            shape = shapes[n]
-            shape[0], shape[1] = crossed[end], narrow[end]
-            shape[2], shape[3], shape[4] = 0.0, 0.0, 0.0
-            if count:
-                shape[2] = (behind - gaps[parts[start]]) / height
-                shape[3], shape[4] = (bottom - top) / height, (right - left) / height
-            n += 1
-    return n
 
 
 @inlined
