@@ -201,7 +201,7 @@ def test_a_piece_is_placed_with_its_neighbours_paler(times):
     ink = rng.integers(0, 256, part_of.shape).astype(np.uint8)
     glyphs, *_ = arcs_of(part_of, boxes, parts, seams, lefts)
     images = np.full((len(glyphs), 784), 9, np.uint8)
-    place_in_context(ink, part_of, parts, seams, glyphs, 0.25, images)
+    place_in_context(ink, part_of, parts, seams, glyphs, 0.25, np.empty(ink.shape[1]), np.empty(28), images)
     for glyph, image in zip(glyphs, images, strict=True):
         start, end, top, left, bottom, right = glyph
         is_of_it = (part_of >= 0) & ~is_left_of(part_of, parts, seams, start) & is_left_of(part_of, parts, seams, end)

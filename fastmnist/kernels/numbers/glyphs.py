@@ -119,33 +119,60 @@ def _is_between(part_of, parts, seams, start, end, y, x):
 
 
 @serial_kernel
-def place_in_context(ink, part_of, parts, seams, glyphs, others, images):
+def place_in_context(ink, part_of, parts, seams, glyphs, others, line, totals, images):
     """Fill images (n, 784) uint8 with glyphs (n, 6) int32 and, paler, with the ink around them.
 
     A glyph's box is in the middle, its longer side 20 pixels. Of the ink of others the share `others` is seen.
-    The rest as in `place_glyphs`.
+    line: float64 (width,) and totals: float64 (28,) are scratch. The rest as in `place_glyphs`.
     """
     height, width = ink.shape
     for i in range(len(glyphs)):
         start, end, top, left, bottom, right = glyphs[i]
         step = max(bottom - top, right - left) / BOX  # pixels of the line in one of the image
         first_y, first_x = (top + bottom - SIDE * step) / 2, (left + right - SIDE * step) / 2
+        first, stop = max(0, int(first_x)), min(width, int(np.ceil(first_x + SIDE * step)))
+        seen_y = -1
         for row in range(SIDE):
-            from_y, to_y = max(0.0, first_y + row * step), min(float(height), first_y + (row + 1) * step)
             for column in range(SIDE):
-                from_x, to_x = max(0.0, first_x + column * step), min(float(width), first_x + (column + 1) * step)
-                seen = _ink_within(ink, part_of, parts, seams, start, end, others, from_y, to_y, from_x, to_x)
-                images[i, row * SIDE + column] = np.uint8(np.rint(seen / (step * step)))
+                totals[column] = 0.0
+            from_y, to_y = max(0.0, first_y + row * step), min(float(height), first_y + (row + 1) * step)
+            for y in range(int(from_y), int(np.ceil(to_y))):
+                if y != seen_y:
+                    _see(
+                        ink[y],
+                        part_of[y],
+                        parts[start],
+                        parts[end],
+                        seams[start, y],
+                        seams[end, y],
+                        others,
+                        first,
+                        stop,
+                        line,
+                    )
+                    seen_y = y
+                covered = min(to_y, y + 1.0) - max(from_y, float(y))
+                _add_columns(line, covered, first_x, step, width, totals)
+            for column in range(SIDE):
+                images[i, row * SIDE + column] = np.uint8(np.rint(totals[column] / (step * step)))
 
 
 @inlined
-def _ink_within(ink, part_of, parts, seams, start, end, others, from_y, to_y, from_x, to_x):
-    """Return the sum of the ink in a rectangle of pixels and parts of pixels; of others' ink the share `others`."""
-    total = 0.0
-    for y in range(int(from_y), int(np.ceil(to_y))):
-        covered = min(to_y, y + 1.0) - max(from_y, float(y))
+def _see(ink, part_of, first_part, last_part, after, up_to, others, first, stop, line):
+    """Fill `line` from `first` to `stop` with the ink of a row, and of that which is not of the glyph with a share."""
+    for x in range(first, stop):
+        part = part_of[x]
+        is_behind = (part > first_part) | ((part == first_part) & (x > after))
+        is_before = (part < last_part) | ((part == last_part) & (x <= up_to))
+        line[x] = (1.0 if is_behind & is_before else others) * ink[x]
+
+
+@inlined
+def _add_columns(line, covered, first_x, step, width, totals):
+    """Add to `totals` what each column of an image sees of a row of pixels, of which so much is covered."""
+    for column in range(SIDE):
+        from_x, to_x = max(0.0, first_x + column * step), min(float(width), first_x + (column + 1) * step)
+        total = totals[column]
         for x in range(int(from_x), int(np.ceil(to_x))):
-            if ink[y, x] > 0:
-                share = 1.0 if _is_between(part_of, parts, seams, start, end, y, x) else others
-                total += share * ink[y, x] * covered * (min(to_x, x + 1.0) - max(from_x, float(x)))
-    return total
+            total += line[x] * covered * (min(to_x, x + 1.0) - max(from_x, float(x)))
+        totals[column] = total
