@@ -10,7 +10,7 @@ from fastmnist.kernels.picture.lines import remove_lines
 
 
 class RuleWork(NamedTuple):
-    """Of Work what lines need, for pages of any size: without the rest it is compiled in a second less."""
+    """Of Work what lines need, made for each page, which may have any size."""
 
     ink: np.ndarray  # (height * width + SLACK,) uint8
     before: np.ndarray  # (height * width,) uint8
