@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from fastmnist.kernels.numbers.contrast import find_contrast
-from fastmnist.kernels.numbers.glyphs import find_glyphs, place_glyphs, place_in_context
+from fastmnist.kernels.numbers.contrast import fill_ink
+from fastmnist.kernels.numbers.glyphs import find_arcs, place_glyphs, place_in_context
 from fastmnist.kernels.numbers.labels import measure, number_parts, spread
-from fastmnist.kernels.numbers.seams import count_left, find_seams, keep_unlike
-from fastmnist.kernels.numbers.search import add_all_ways, add_ways_of_text, find_best_way
+from fastmnist.kernels.numbers.seams import find_seams, keep_unlike
+from fastmnist.kernels.numbers.search import add_all_ways, add_ways_of_text, find_best_way, weigh
 from fastmnist.kernels.picture.parts import place_digit
 from fastmnist.kernels.picture.work import SLACK
 
@@ -85,6 +85,11 @@ def between(own, one, other):
     return int((own & ((columns <= one[:, None]) != (columns <= other[:, None]))).sum())
 
 
+def left_of_columns(own):
+    """How many pixels of `own` are left of each column, in every row, and last how many there are."""
+    return np.pad(own.cumsum(axis=1, dtype=np.int32), ((0, 0), (1, 0)))
+
+
 @pytest.mark.parametrize("least", [1, 6, 20])
 def test_seams_that_part_the_same_ink_are_kept_once(least):
     rng = np.random.default_rng(2)
@@ -93,7 +98,7 @@ def test_seams_that_part_the_same_ink_are_kept_once(least):
     seams[11] = seams[3]
     costs = np.arange(40, dtype=np.float32)
     found, found_costs = seams.copy(), costs.copy()
-    n = keep_unlike(own, found, found_costs, 2, 30, least)
+    n = keep_unlike(left_of_columns(own), found, found_costs, 2, 30, least)
     kept = [0, 1]  # those before are not asked
     sides = np.full((2, 6), [[-1], [11]])
     for new in range(2, 30):
@@ -130,6 +135,18 @@ def box_of(ink):
     return rows.min(), columns.min(), rows.max() + 1, columns.max() + 1
 
 
+def arcs_of(part_of, boxes, parts, seams, lefts, most_cuts=9, widest=99.0, most_lost=9999.0, low=0.0, height=1.0):
+    """The arcs as `find_arcs` gives them: glyphs, counts, shapes, which are cut; cut i crosses i pixels of ink."""
+    most, order = (most_cuts + 1) * len(parts), np.arange(len(parts), dtype=float)
+    glyphs, counts = np.empty((most, 6), np.int32), np.empty(most, np.int64)
+    shapes, is_cut = np.empty((most, 5)), np.empty(most, bool)
+    n = find_arcs(
+        part_of, boxes, parts, seams, lefts, order, order / 7, height, most_cuts, widest, most_lost, low,
+        np.empty(len(boxes) + 1), glyphs, counts, shapes, is_cut,
+    )  # fmt: skip
+    return glyphs[:n], counts[:n], shapes[:n], is_cut[:n]
+
+
 @pytest.mark.parametrize(("most_cuts", "widest", "most_lost"), [(9, 99, 99), (3, 99, 99), (9, 9, 99), (9, 99, 3)])
 @pytest.mark.parametrize("seed", range(5))
 def test_glyphs_are_the_ink_between_two_cuts(seed, most_cuts, widest, most_lost):
@@ -146,17 +163,16 @@ def test_glyphs_are_the_ink_between_two_cuts(seed, most_cuts, widest, most_lost)
             assert glyph.sum() - (lefts[end] - lefts[start]) == lost
             if glyph.any() and (lost <= most_lost or start == end - 1):
                 expected.append([start, end, *box])
-    found = np.empty((most_cuts * len(parts), 6), np.int32)
-    n = find_glyphs(part_of, boxes, parts, seams, lefts, most_cuts, widest, most_lost, found)
-    assert found[:n].tolist() == expected
+    found, counts, _, _ = arcs_of(part_of, boxes, parts, seams, lefts, most_cuts, widest, most_lost)
+    assert found.tolist() == expected
+    assert (counts == 1).all()
 
 
 def test_a_glyph_is_placed_without_its_neighbours():
     rng = np.random.default_rng(5)
     part_of, boxes, parts, seams, lefts = cuts_of_parts(rng)
     ink = rng.integers(1, 256, part_of.shape).astype(np.uint8)
-    glyphs = np.empty((200, 6), np.int32)
-    glyphs = glyphs[: find_glyphs(part_of, boxes, parts, seams, lefts, 9, 99, 99, glyphs)]
+    glyphs, *_ = arcs_of(part_of, boxes, parts, seams, lefts, most_lost=99)
     images = np.zeros((len(glyphs), 784), np.uint8)
     work = np.empty((3, 9 * ink.size + SLACK), np.float32)
     place_glyphs(place_digit.address(), ink, part_of, parts, seams, glyphs, work, images)
@@ -184,10 +200,9 @@ def test_a_piece_is_placed_with_its_neighbours_paler(times):
     rng = np.random.default_rng(5)
     part_of, boxes, parts, seams, lefts = cuts_of_parts(rng, (9 * times, 16 * times))
     ink = rng.integers(0, 256, part_of.shape).astype(np.uint8)
-    glyphs = np.empty((200, 6), np.int32)
-    glyphs = glyphs[: find_glyphs(part_of, boxes, parts, seams, lefts, 9, 99, 9999, glyphs)]
+    glyphs, *_ = arcs_of(part_of, boxes, parts, seams, lefts)
     images = np.full((len(glyphs), 784), 9, np.uint8)
-    place_in_context(ink, part_of, parts, seams, glyphs, 0.25, images)
+    place_in_context(ink, part_of, parts, seams, glyphs, 0.25, np.empty(ink.shape[1]), np.empty(28), images)
     for glyph, image in zip(glyphs, images, strict=True):
         start, end, top, left, bottom, right = glyph
         is_of_it = (part_of >= 0) & ~is_left_of(part_of, parts, seams, start) & is_left_of(part_of, parts, seams, end)
@@ -218,24 +233,78 @@ def test_parts_are_numbered_in_their_boxes():
     np.testing.assert_array_equal(numbers, expected)
 
 
-def test_contrast_is_what_a_pixel_lacks_to_its_paper():
+def ink_of(paper, dark, gains, least, signal, faint):
+    """Ink by its definition, None where nothing stands out from the paper."""
+    contrast = np.clip((paper.astype(np.float32) - dark) * gains[paper], 0, 255).astype(np.uint8)
+    threshold = cv2.threshold(contrast, 0, 255, cv2.THRESH_OTSU)[0]
+    of_paper, of_ink = contrast[contrast <= threshold].astype(float), contrast[contrast > threshold].astype(float)
+    if not of_ink.size or not of_paper.size:
+        return None
+    level = np.median(of_paper)
+    noise = 1.4826 * np.median(abs(of_paper - level))
+    depth = np.median(of_ink) - level
+    if depth < max(least, signal * noise):
+        return None
+    ink = np.clip((contrast - level) * (255 / depth), 0, 255)
+    return np.where(contrast <= level + faint * noise, 0, ink).astype(np.uint8)
+
+
+@pytest.mark.parametrize("noise", [0, 1, 7, 60])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 64), (5, 13), (40, 67)])
+@pytest.mark.parametrize("strokes", [0.0, 0.2])
+def test_ink_is_the_contrast_with_the_paper_in_parts_of_its_depth(shape, noise, strokes):
+    rng = np.random.default_rng([*shape, noise])
+    paper = rng.integers(120, 256, shape).astype(np.uint8)
+    dark = np.where(rng.random(shape) < strokes, paper * rng.uniform(0.1, 0.6, shape), paper)
+    dark = np.clip(dark + rng.normal(0, noise, shape), 0, 255).astype(np.uint8)
+    gains = (255 / np.maximum(np.arange(256), 64)).astype(np.float32)
+    found, counts, table = np.empty(paper.size, np.uint8), np.empty(256, np.int64), np.empty(256, np.uint8)
+    is_ink = fill_ink(paper.ravel(), dark.ravel(), gains, 20.4, 6.0, 3.0, counts, table, found)
+    expected = ink_of(paper, dark, gains, 20.4, 6.0, 3.0)
+    assert is_ink == (expected is not None)
+    if expected is not None:
+        np.testing.assert_array_equal(found.reshape(shape), expected)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_arcs_have_the_shapes_of_their_glyphs_and_marks_may_be_left_out(seed):
+    part_of, boxes, parts, seams, lefts = cuts_of_parts(np.random.default_rng(seed))
+    boxes[:, 1] = [0, 3, 7]  # gaps, as if the ink did not begin there
+    boxes[:, 3] = [2, 5, 16]
+    glyphs, counts, shapes, is_cut = arcs_of(part_of, boxes, parts, seams, lefts, low=1.7, height=5.0)
+    is_seam, expected = seams[:, 0] >= 0, []
+    for start, end, top, left, bottom, right in glyphs[counts == 1].tolist():
+        last = parts[end] if is_seam[end] else parts[end] - 1
+        gap = sum(max(0, boxes[part, 1] - boxes[:part, 3].max()) for part in range(parts[start] + 1, last + 1))
+        arc = [start, end, top, left, bottom, right, is_seam[start] | is_seam[end], end, end / 7]
+        if end == start + 1 and bottom - top < 8.5:
+            expected.append([*arc, 0, 0, 0, 0])
+        expected.append([*arc, 1, gap / 5, (bottom - top) / 5, (right - left) / 5])
+    actual = np.concatenate([glyphs, is_cut[:, None], shapes[:, :2], counts[:, None], shapes[:, 2:]], axis=1)
+    assert 0 < (counts == 0).sum() < (counts == 1).sum()
+    assert shapes[:, 2].max() > 0
+    np.testing.assert_allclose(actual, expected)
+
+
+def test_arcs_cost_what_the_weights_say():
     rng = np.random.default_rng(0)
-    paper, dark = rng.integers(0, 256, (2, 60, 70), dtype=np.uint8)
-    gains, counts = rng.uniform(0, 4, 256).astype(np.float32), np.zeros(256, np.int64)
-    contrast = np.empty_like(paper)
-    find_contrast(paper, dark, gains, contrast, counts)
-    expected = np.clip((paper.astype(np.float32) - dark) * gains[paper], 0, 255).astype(np.uint8)
-    assert {0, 255} < set(expected.ravel().tolist())
-    np.testing.assert_array_equal(contrast, expected)
-    np.testing.assert_array_equal(counts, np.bincount(expected.ravel(), minlength=256))
-
-
-def test_what_is_left_of_a_seam_is_counted():
-    own = np.array([[1, 1, 0, 1], [0, 1, 1, 1]], bool)
-    seams = np.array([[-1, -1], [0, 1], [3, 2], [3, 3]], np.int32)
-    lefts = np.empty(4, np.int64)
-    count_left(own, seams, lefts)
-    assert lefts.tolist() == [0, 2, 5, 6]
+    n, weights, least = 50, tuple(rng.uniform(0.1, 2, 12)), 1e-3
+    shapes, counts, is_cut = rng.random((n, 5)) * (rng.random((n, 5)) < 0.7), rng.integers(0, 2, n), rng.random(n) < 0.5
+    probabilities = rng.random((n, 4)).astype(np.float32) * (rng.random((n, 4)) < 0.8)
+    doubted, costs, scores = np.empty((n, 4)), np.empty(n), np.empty(n)
+    weigh(shapes, counts, is_cut, probabilities, weights, least, doubted, costs, scores)
+    cut, per_cut, per_narrow, per_gap, low, height, wide, width, none, unknown, unknown_piece, left_out = weights
+    crossed, narrow, gaps, heights, widths = shapes.T
+    of_glyph = per_gap * gaps + low * np.clip(height - heights, 0, None) ** 2
+    of_glyph += wide * np.clip(widths - width, 0, None) ** 2
+    of_cut = cut * (crossed > 0) + per_cut * crossed + per_narrow * narrow
+    said = np.maximum(probabilities.astype(float), least)
+    said[is_cut, -1] *= np.exp(none)
+    said /= said.sum(axis=1, keepdims=True)
+    said[:, -1] *= np.exp(-unknown - unknown_piece * is_cut)
+    np.testing.assert_allclose(doubted, said)
+    np.testing.assert_allclose(costs, of_cut + np.where(counts > 0, of_glyph, left_out))
+    np.testing.assert_allclose(scores, np.where(counts > 0, np.log(said.max(axis=1)), 0) - costs)
 
 
 def test_labels_spread_over_ink_alone():

@@ -14,7 +14,7 @@ from fastmnist.numbers.cuts import cut
 from fastmnist.numbers.frames import without_boxes, without_rules
 from fastmnist.numbers.glyphs import place_glyph, to_mnist_form
 from fastmnist.numbers.lines import connected_parts, find_lines, without_margin
-from fastmnist.numbers.page import _median, core_of, find_ink
+from fastmnist.numbers.page import core_of, find_ink
 from fastmnist.numbers.reading import Readers, find_numbers, read_numbers, ways_of
 from fastmnist.numbers.ways import ODDS, Answers, Ways, choose
 
@@ -388,7 +388,7 @@ def test_a_part_that_is_surely_a_digit_is_not_cut(some, model):
     readers = Readers(lambda images: ask(images, 0.5), lambda images: ask(images, 0.2))
     cuts, ways, answers = ways_of(segment.line, inked, readers)
     np.testing.assert_array_equal(cuts.seams, all_cuts.seams)
-    assert asked[1:] == [2, 2, len(ways.starts)]  # of whole ink that is in doubt, both
+    assert asked[1:] == [2, len(ways.starts)]  # of whole ink that is in doubt, both; nobody twice
     np.testing.assert_array_equal(answers.alone[:, 0], np.where(ways.is_cut, np.float32(0.2), np.float32(0.5)))
     both = np.where(ways.is_cut, 0.2, np.sqrt(0.5 * 0.2))
     np.testing.assert_allclose(answers.together[:, 0], both, rtol=1e-6)
@@ -430,14 +430,6 @@ def test_the_odds_of_a_text_are_those_of_its_share_of_all_ways(sure):
     said = np.array([[sure, 1 - sure, 0.0]], np.float32)
     confidence = choose(ways, Answers(said, said)).confidence
     assert confidence / (1 - confidence) == pytest.approx(ODDS * sure / (1 - sure), rel=1e-3)
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_the_median_of_counted_values_is_that_of_the_values(seed):
-    rng = np.random.default_rng(seed)
-    counts = rng.integers(0, 4, 30)
-    values = rng.permutation(30)
-    assert _median(values, counts) == np.median(values.repeat(counts))
 
 
 def test_pieces_of_digits_have_a_network_of_their_own(model, some):

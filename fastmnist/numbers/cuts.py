@@ -7,12 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmnist.kernels.numbers.labels import number_parts, spread
-from fastmnist.kernels.numbers.seams import count_left, find_seams, keep_unlike
+from fastmnist.kernels.numbers.seams import find_seams, keep_unlike
 from fastmnist.numbers.lines import Line
 
 Grey = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int32]
-Bools = npt.NDArray[np.bool_]
 
 NARROW = 0.45  # of the digits' height: what is narrower is one digit
 WIDE = 1.3  # of the digits' height: what is narrower is rarely two digits
@@ -59,11 +58,13 @@ class _Seams(NamedTuple):
     narrow: npt.NDArray[np.float64]
 
 
-def cut(line: Line, ink: Grey, part_of: Labels, is_whole: Sequence[bool] | None = None) -> Cuts:
-    """Find the cuts of a line's ink, in a page's `ink` where `part_of` has its parts' labels.
+def cut(line: Line, ink: Grey, part_of: Labels) -> Cuts:
+    """Find all cuts of a line's ink, in a page's `ink` where `part_of` has its parts' labels."""
+    return with_seams(cut_between(line, ink, part_of), line, [False] * len(line.parts))
 
-    is_whole: which parts are not to be cut; None for none of them.
-    """
+
+def cut_between(line: Line, ink: Grey, part_of: Labels) -> Cuts:
+    """Return the cuts before and after each part of a line alone; see `cut`."""
     boxes = np.array([(part.top, part.left, part.bottom, part.right) for part in line.parts], np.int32)
     top, left = np.maximum(0, boxes[:, :2].min(axis=0) - SOFT_EDGE).tolist()
     bottom, right = (boxes[:, 2:].max(axis=0) + SOFT_EDGE).tolist()
@@ -73,19 +74,27 @@ def cut(line: Line, ink: Grey, part_of: Labels, is_whole: Sequence[bool] | None 
     labels = np.array([part.label for part in line.parts], np.int32)
     cores = np.full(ink.shape, -1, np.int32)
     number_parts(here, labels, boxes, cores)
-    n_before = np.cumsum([0, *(part.area for part in line.parts)])
-    n = len(n_before)
-    around = np.full((n, len(ink)), -1, np.int32)  # before each part, and after the last
-    found = [_Seams(np.arange(n, dtype=np.int32), around, n_before, np.zeros(n), np.zeros(n))]
-    for number, part in enumerate(line.parts):
-        if part.width >= NARROW * line.height and not (is_whole and is_whole[number]):
-            found.append(_seams_of(number, ink, cores, boxes[number].tolist(), int(n_before[number]), line.height))
-    parts, seams, lefts, crossed, narrow = map(np.concatenate, zip(*found, strict=True))
-    order = np.lexsort((parts, lefts))
     soft = cores.copy()
     spread(ink, soft, np.empty_like(soft), SOFT_EDGE)
+    lefts = np.cumsum([0, *(part.area for part in line.parts)])
+    n = len(lefts)
+    seams = np.full((n, len(ink)), -1, np.int32)
     return Cuts(
-        ink, cores, soft, boxes, parts[order], seams[order], lefts[order], crossed[order], narrow[order], top, left
+        ink, cores, soft, boxes, np.arange(n, dtype=np.int32), seams, lefts, np.zeros(n), np.zeros(n), top, left
+    )
+
+
+def with_seams(cuts: Cuts, line: Line, is_whole: Sequence[bool]) -> Cuts:
+    """Return cuts between a line's parts with those through the parts that are neither whole nor narrow."""
+    found = [_Seams(cuts.parts, cuts.seams, cuts.lefts, cuts.crossed, cuts.narrow)]
+    for number, part in enumerate(line.parts):
+        if part.width >= NARROW * line.height and not is_whole[number]:
+            box, n_before = cuts.boxes[number].tolist(), int(cuts.lefts[number])
+            found.append(_seams_of(number, cuts.ink, cuts.cores, box, n_before, line.height))
+    parts, seams, lefts, crossed, narrow = map(np.concatenate, zip(*found, strict=True))
+    order = np.lexsort((parts, lefts))
+    return cuts._replace(
+        parts=parts[order], seams=seams[order], lefts=lefts[order], crossed=crossed[order], narrow=narrow[order]
     )
 
 
@@ -93,9 +102,10 @@ def _seams_of(number: int, ink: Grey, cores: Labels, box: list[int], n_before: i
     """Return the cuts through a part, so many pixels right of the first of them all. Digits are so high."""
     top, left, bottom, right = box
     own = cores[top:bottom, left:right] == number
-    seams, costs = _find_seams(np.where(own, ink[top:bottom, left:right], 0).astype(np.uint8), own, height)
-    lefts = np.empty(len(seams), np.int64)
-    count_left(own, seams, lefts)
+    before = np.zeros((bottom - top, right - left + 1), np.int32)  # its pixels left of each column, in every row
+    np.cumsum(own, axis=1, out=before[:, 1:])
+    seams, costs = _find_seams(np.where(own, ink[top:bottom, left:right], 0).astype(np.uint8), before, height)
+    lefts = before[np.arange(len(before)), seams + 1].sum(axis=1)
     whole = np.empty((len(seams), len(ink)), np.int32)  # np.pad takes 30 us
     whole[:, :top], whole[:, top:bottom], whole[:, bottom:] = seams[:, :1], seams, seams[:, -1:]
     lacking = np.full(len(seams), max(0.0, WIDE - (right - left) / height))
@@ -103,8 +113,8 @@ def _seams_of(number: int, ink: Grey, cores: Labels, box: list[int], n_before: i
     return _Seams(of_part, whole + np.int32(left), lefts + n_before, (costs / height).astype(np.float64), lacking)
 
 
-def _find_seams(ink: Grey, own: Bools, height: float) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-    """Return the seams of a part, int32 (n, rows), and the ink that each crosses, float32 (n,)."""
+def _find_seams(ink: Grey, before: Labels, height: float) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+    """Return the seams of a part, int32 (n, rows), and the ink that each crosses, float32 (n,); see keep_unlike."""
     rows, width = ink.shape
     near, most, least = max(1, round(NEAR * height)), np.float32(CROSSED * height), UNLIKE * height * height
     seams, costs = np.empty(((len(ROWS) + 1) * width, rows), np.int32), np.empty((len(ROWS) + 1) * width, np.float32)
@@ -114,5 +124,5 @@ def _find_seams(ink: Grey, own: Bools, height: float) -> tuple[npt.NDArray[np.in
         row = round(share * (rows - 1))
         n_new = n + find_seams(ink, row, near, most, table, of_row, seams[n:])
         costs[n:n_new] = of_row[seams[n:n_new, row]]
-        n = keep_unlike(own, seams, costs, n, n_new, least)
+        n = keep_unlike(before, seams, costs, n, n_new, least)
     return seams[:n], costs[:n]

@@ -42,8 +42,8 @@ def without_rules(ink: Grey) -> Grey:
     tiny = make_work(1)
     work = tiny._replace(
         ink=np.append(ink.ravel(), np.zeros(SLACK, np.uint8)),
-        before=np.zeros(ink.size, np.uint8),
-        spare=np.zeros(ink.size, np.uint8),
+        before=np.empty(ink.size, np.uint8),
+        spare=np.empty(ink.size, np.uint8),
         padded=np.zeros(2 * ink.size + SLACK, np.uint8),
         lengths=np.zeros(max(ink.shape) + SLACK, np.int32),
         row=np.zeros(max(ink.shape), np.float32),

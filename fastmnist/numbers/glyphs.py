@@ -35,7 +35,8 @@ def to_pieces(
     What was cut off, and what was left on, is seen: a piece of an 8 alone may be a perfect 3.
     """
     images = np.zeros((len(glyphs), N_PIXELS), np.uint8)
-    place_in_context(ink, part_of, parts, seams, glyphs, OTHERS, images)
+    line, totals = np.empty(ink.shape[1]), np.empty(IMAGE_SHAPE[1])
+    place_in_context(ink, part_of, parts, seams, glyphs, OTHERS, line, totals, images)
     return images.reshape(-1, *IMAGE_SHAPE)
 
 

@@ -1,5 +1,7 @@
 """Which pieces of ink stand in one line: each goes on with the next to its right that is about as high up."""
 
+from bisect import bisect_left
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
@@ -79,11 +81,13 @@ def digit_height(parts: list[Part]) -> float:
 
     The weight of a part is its height, so that a few digits outweigh many specks.
     """
-    heights = np.sort([part.height for part in parts])
-    weights = np.cumsum(heights.astype(float))
-    typical = heights[np.searchsorted(weights, 0.5 * weights[-1])]
-    high = heights[np.searchsorted(heights, 0.5 * typical) :]
-    return float(high[(len(high) - 1) // 2] + high[len(high) // 2]) / 2  # their median, as they are in order
+    heights = sorted(
+        [part.bottom - part.top for part in parts]
+    )  # few as a rule, for which NumPy takes three times as long
+    weights = list(accumulate(heights))
+    typical = heights[bisect_left(weights, 0.5 * weights[-1])]
+    high = heights[bisect_left(heights, 0.5 * typical) :]
+    return (high[(len(high) - 1) // 2] + high[len(high) // 2]) / 2  # their median, as they are in order
 
 
 def find_lines(parts: list[Part]) -> list[Line]:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmnist.images.decode import opencv
-from fastmnist.kernels.numbers.contrast import find_contrast
+from fastmnist.kernels.numbers.contrast import fill_ink
 
 Grey = npt.NDArray[np.uint8]
 
@@ -16,6 +16,7 @@ MOST_ENLARGED = 4
 LOOK = 120  # pixels of the longest side are enough to tell whether the ink is dark, and whether its strokes are wide
 WINDOW, MOST_WINDOW = 0.4, 81  # of the shorter side, and in pixels: what is narrower is ink, what is wider is paper
 DIM = 64  # grey levels: contrast is relative to no less, or the noise of a black picture would be ink
+GAINS = np.float32(255) / np.maximum(np.arange(256), DIM).astype(np.float32)  # of contrast, by the paper's grey
 HOLLOW = 0.5  # of the ink: with more of it in strokes as wide as the window a page is read smaller
 MIN_CONTRAST, MIN_SIGNAL = 0.08 * 255, 6.0  # of ink: at least, and in standard deviations of the noise
 FAINT = 3.0  # standard deviations of the noise: less is paper
@@ -52,29 +53,11 @@ def find_ink(picture: Grey, least_scale: float = 0.0) -> Page | None:
         shrink = MOST_WINDOW / (WINDOW * min(dark.shape))
         dark, scale = _scaled(dark, shrink), scale / shrink
     paper = _closed(cv2.GaussianBlur(dark, (3, 3), 0), min(MOST_WINDOW, WINDOW * min(dark.shape)))
-    greys, counts, contrast = np.arange(256), np.zeros(256, np.int64), np.empty_like(dark)
-    find_contrast(paper, dark, np.float32(255) / np.maximum(greys, DIM).astype(np.float32), contrast, counts)
-    threshold = int(cv2.threshold(contrast, 0, 255, cv2.THRESH_OTSU)[0])
-    of_paper, of_ink = np.where(greys <= threshold, counts, 0), np.where(greys > threshold, counts, 0)
-    if not of_ink.any():
+    ink, counts, table = np.empty(dark.size, np.uint8), np.empty(256, np.int64), np.empty(256, np.uint8)
+    pixels = np.ascontiguousarray(dark).ravel()
+    if not fill_ink(paper.ravel(), pixels, GAINS, MIN_CONTRAST, MIN_SIGNAL, FAINT, counts, table, ink):
         return None
-    level = _median(greys, of_paper)
-    noise = 1.4826 * _median(np.abs(greys - level), of_paper)
-    depth = _median(greys, of_ink) - level
-    if depth < max(MIN_CONTRAST, MIN_SIGNAL * noise):
-        return None
-    ink_of = np.clip((greys - level) * (255 / depth), 0, 255)
-    ink_of[greys <= level + FAINT * noise] = 0
-    return Page(cv2.LUT(contrast, ink_of.astype(np.uint8)), scale)
-
-
-def _median(values: npt.NDArray[np.number], counts: npt.NDArray[np.int64]) -> float:
-    """Return the median of values that occur so often, at least one of them at all."""
-    order = np.argsort(values, kind="stable")
-    up_to = counts[order].cumsum()
-    middle = np.searchsorted(up_to, [(up_to[-1] - 1) // 2, up_to[-1] // 2], side="right")
-    low, high = values[order[middle]].tolist()
-    return float(low + high) / 2
+    return Page(ink.reshape(dark.shape), scale)
 
 
 def _sized(picture: Grey, least_scale: float) -> tuple[Grey, float]:

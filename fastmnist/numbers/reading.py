@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmnist.errors import DataError
-from fastmnist.numbers.cuts import Cuts, cut
+from fastmnist.numbers.cuts import Cuts, cut_between, with_seams
 from fastmnist.numbers.frames import Cell, without_boxes, without_rules
 from fastmnist.numbers.lines import Line, Part, connected_parts, digit_height, find_lines, line_of, without_margin
 from fastmnist.numbers.page import Page, core_of, find_ink
@@ -223,33 +223,47 @@ def ways_of(line: Line, inked: Inked, readers: Readers) -> tuple[Cuts, Ways, Ans
 
     Parts that are surely a digit as they stand are not cut.
     """
-    cuts, ways = _cut(line, inked, [True] * len(line.parts))
-    answers = readers.of_whole(whole_glyphs(cuts, ways, np.arange(len(ways.counts))))
+    between = cut_between(line, inked.page.ink, inked.part_of)
+    ways = find_ways(between, line.height)
+    answers = readers.of_whole(whole_glyphs(between, ways, np.arange(len(ways.counts))))
     alone = (ways.counts > 0) & (ways.ends == ways.starts + 1)
     is_whole = (answers[alone, :-1].max(axis=1) > SURE).tolist()
     if all(is_whole):
-        return cuts, ways, Answers(answers, answers)
-    cuts, ways = _cut(line, inked, is_whole)
-    return cuts, ways, _ask(readers, cuts, ways, answers.shape[1])
+        return between, ways, Answers(answers, answers)
+    cuts = with_seams(between, line, is_whole)
+    cut_ways = find_ways(cuts, line.height)
+    whole = np.flatnonzero(~cut_ways.is_cut)
+    as_before = _arcs_between(ways, cuts.parts[cut_ways.starts[whole]], cuts.parts[cut_ways.ends[whole]])
+    return cuts, cut_ways, _ask(readers, cuts, cut_ways, whole, answers[as_before])
 
 
-def _cut(line: Line, inked: Inked, is_whole: list[bool]) -> tuple[Cuts, Ways]:
-    cuts = cut(line, inked.page.ink, inked.part_of, is_whole)
-    return cuts, find_ways(cuts, line.height)
+def _arcs_between(ways: Ways, first: npt.NDArray[np.int32], end: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+    """Return which arcs, of ways through uncut parts, read the parts from each of `first` to `end`, exclusive.
+
+    Each is there: with more cuts, fewer arcs are near enough.
+    """
+    n = int(ways.ends[-1]) + 1
+    arcs, wanted = ways.ends * n + ways.starts, end.astype(np.int64) * n + first
+    order = np.argsort(arcs)
+    return order[np.searchsorted(arcs, wanted, sorter=order)]
 
 
-def _ask(readers: Readers, cuts: Cuts, ways: Ways, n_answers: int) -> Answers:
-    """Ask the reader of pieces about what was cut, and the reader of whole ink about the rest, and both in doubt."""
-    nothing = np.empty((0, n_answers), np.float32)  # no network is asked about no images
-    is_whole = ~ways.is_cut | (readers.of_pieces is None)
-    whole, cut_out = np.flatnonzero(is_whole), np.flatnonzero(~is_whole)
-    of_whole = readers.of_whole(whole_glyphs(cuts, ways, whole)) if len(whole) else nothing
+def _ask(
+    readers: Readers, cuts: Cuts, ways: Ways, whole: npt.NDArray[np.int64], of_whole: npt.NDArray[np.float32]
+) -> Answers:
+    """Ask the reader of pieces about what was cut, and about the arcs `whole` where their reader is in doubt."""
+    cut_out = np.flatnonzero(ways.is_cut)
     if readers.of_pieces is None:
-        return Answers(of_whole, of_whole)
+        alone = np.empty((len(ways.counts), of_whole.shape[1]), np.float32)
+        alone[whole] = of_whole
+        if len(cut_out):
+            alone[cut_out] = readers.of_whole(whole_glyphs(cuts, ways, cut_out))
+        return Answers(alone, alone)
     in_doubt = of_whole.max(axis=1) <= SURE
     arcs = np.concatenate([cut_out, whole[in_doubt]])
+    nothing = np.empty((0, of_whole.shape[1]), np.float32)  # no network is asked about no images
     of_pieces = readers.of_pieces(pieces(cuts, ways, arcs)) if len(arcs) else nothing
-    alone = np.empty((len(ways.counts), n_answers), np.float32)
+    alone = np.empty((len(ways.counts), of_whole.shape[1]), np.float32)
     alone[whole], alone[cut_out] = of_whole, of_pieces[: len(cut_out)]
     together = alone.copy()
     together[whole[in_doubt]] = np.sqrt(of_whole[in_doubt] * of_pieces[len(cut_out) :])

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fastmnist.kernels.numbers.glyphs import find_glyphs
-from fastmnist.kernels.numbers.search import add_all_ways, add_ways_of_text, find_best_way
+from fastmnist.kernels.numbers.glyphs import find_arcs
+from fastmnist.kernels.numbers.search import add_all_ways, add_ways_of_text, find_best_way, weigh
 from fastmnist.numbers.cuts import Cuts
 from fastmnist.numbers.glyphs import to_mnist_form, to_pieces
 from fastmnist.numbers.lines import LOW
@@ -116,43 +116,15 @@ class Chosen(NamedTuple):
 
 def find_ways(cuts: Cuts, height: float) -> Ways:
     """Return all ways through the cuts of a line whose digits are so high."""
-    glyphs = np.empty((MOST_CUTS * len(cuts.parts), 6), np.int32)
-    n = find_glyphs(
-        cuts.cores,
-        cuts.boxes,
-        cuts.parts,
-        cuts.seams,
-        cuts.lefts,
-        MOST_CUTS,
-        WIDEST * height,
-        MOST_LOST * height * height,
-        glyphs,
-    )
-    start, end, top, left, bottom, right = glyphs[:n].T
-    is_mark = (end == start + 1) & (bottom - top < LOW * height)  # it may be left out, as a point or a dash is
-    arcs = np.concatenate([np.flatnonzero(is_mark), np.arange(n)])
-    counts = np.repeat(np.array([0, 1]), [is_mark.sum(), n])
-    order = np.argsort(end[arcs], kind="stable")
-    arcs, counts = arcs[order], counts[order]
-    gaps, is_seam = _gaps(cuts), _is_seam(cuts)
-    sizes = (gaps[end, 0] - gaps[start, 1]) / height, (bottom - top) / height, (right - left) / height
-    shapes = np.stack([cuts.crossed[end], cuts.narrow[end], *sizes], axis=1)[arcs]
-    shapes[counts == 0, 2:] = 0.0
-    is_cut = (is_seam[start] | is_seam[end])[arcs]
-    return Ways(start[arcs].astype(np.int64), end[arcs].astype(np.int64), counts, shapes, glyphs[arcs], is_cut)
-
-
-def _is_seam(cuts: Cuts) -> npt.NDArray[np.bool_]:
-    """Return which cuts go through ink."""
-    return cuts.seams[:, 0] >= 0
-
-
-def _gaps(cuts: Cuts) -> Floats:
-    """Return how wide all gaps are up to the last part left of each cut, and to the first right of it: (n, 2)."""
-    lefts, rights = cuts.boxes[:, 1], cuts.boxes[:, 3]
-    behind = np.maximum.accumulate(rights)
-    total = np.concatenate([[0], np.cumsum(np.maximum(0, lefts[1:] - behind[:-1])), [0]])
-    return np.stack([total[np.maximum(0, cuts.parts - ~_is_seam(cuts))], total[cuts.parts]], axis=1).astype(np.float64)
+    most = (MOST_CUTS + 1) * len(cuts.parts)
+    glyphs, counts = np.empty((most, 6), np.int32), np.empty(most, np.int64)
+    shapes, is_cut, gaps = np.empty((most, 5)), np.empty(most, np.bool_), np.empty(len(cuts.boxes) + 1)
+    n = find_arcs(
+        cuts.cores, cuts.boxes, cuts.parts, cuts.seams, cuts.lefts, cuts.crossed, cuts.narrow,
+        height, MOST_CUTS, WIDEST, MOST_LOST, LOW, gaps, glyphs, counts, shapes, is_cut,
+    )  # fmt: skip
+    starts, ends = glyphs[:n, 0].astype(np.int64), glyphs[:n, 1].astype(np.int64)
+    return Ways(starts, ends, counts[:n], shapes[:n], glyphs[:n], is_cut[:n])
 
 
 def whole_glyphs(cuts: Cuts, ways: Ways, arcs: Integers) -> npt.NDArray[np.uint8]:
@@ -188,30 +160,18 @@ class _Way(NamedTuple):
         return bool(np.mean(chosen.argmax(axis=1) < chosen.shape[1] - 1) >= 0.5)
 
 
-def _with_doubt(ways: Ways, probabilities: Probabilities, weights: Weights) -> Floats:
-    """Return what networks say of glyphs, float64 (n, n_classes + 1), with doubt of both kinds.
-
-    A piece is less likely a digit than they say; and no digit costs what it lacks to a number, which has digits.
-    """
-    doubted = np.maximum(probabilities.astype(np.float64), LEAST)
-    doubted[ways.is_cut, -1] *= np.exp(weights.none)
-    doubted /= doubted.sum(axis=1, keepdims=True)
-    doubted[:, -1] *= np.exp(-weights.unknown - weights.unknown_piece * ways.is_cut)
-    return doubted
-
-
 def _best_way(
     ways: Ways, probabilities: Probabilities, weights: Weights, length: tuple[int, int] | None
 ) -> _Way | None:
     """Return the best way of such weights; see `choose`."""
-    doubted, costs = _with_doubt(ways, probabilities, weights), _costs(ways, weights)
-    is_glyph, (n_cuts, least, most) = ways.counts > 0, _limits(ways, length)
-    best = np.where(is_glyph, np.log(doubted.max(axis=1)), 0.0) - costs
+    n_arcs, (n_cuts, least, most) = len(ways.counts), _limits(ways, length)
+    doubted, costs, scores = np.empty(probabilities.shape), np.empty(n_arcs), np.empty(n_arcs)
+    weigh(ways.shapes, ways.counts, ways.is_cut, probabilities, tuple(weights), LEAST, doubted, costs, scores)
     table, before = np.empty((n_cuts, most + 1)), np.empty((n_cuts, most + 1), np.int64)
-    way = np.empty(len(best), np.int64)
-    n = find_best_way(ways.starts, ways.ends, best, ways.counts, least, most, table, before, way)
+    way = np.empty(n_arcs, np.int64)
+    n = find_best_way(ways.starts, ways.ends, scores, ways.counts, least, most, table, before, way)
     arcs = way[:n][::-1]
-    return _Way(arcs[is_glyph[arcs]], doubted, costs) if n else None
+    return _Way(arcs[ways.counts[arcs] > 0], doubted, costs) if n else None
 
 
 def _limits(ways: Ways, length: tuple[int, int] | None) -> tuple[int, int, int]:
@@ -230,15 +190,3 @@ def _confidence(ways: Ways, way: _Way, length: tuple[int, int] | None) -> float:
     text, alike = way.doubted[way.arcs].argmax(axis=1), np.empty((n_cuts, len(way.arcs) + 1))
     share = np.exp(min(0.0, add_ways_of_text(ways.starts, ways.ends, scores, ways.counts, text, alike) - together))
     return float(ODDS * share / (ODDS * share + 1 - share))
-
-
-def _costs(ways: Ways, weights: Weights) -> Floats:
-    crossed, narrow, gaps, heights, widths = ways.shapes.T
-    of_glyph = (
-        weights.per_gap * gaps
-        + weights.low * np.maximum(0, weights.height - heights) ** 2
-        + weights.wide * np.maximum(0, widths - weights.width) ** 2
-    )
-    of_cut = weights.cut * (crossed > 0) + weights.per_cut * crossed + weights.per_narrow * narrow
-    costs: Floats = of_cut + np.where(ways.counts > 0, of_glyph, weights.left_out)
-    return costs

@@ -16,22 +16,44 @@ START, END, TOP, LEFT, BOTTOM, RIGHT = range(6)  # a glyph: its cuts, and its bo
 
 
 @serial_kernel
-def find_glyphs(part_of, boxes, parts, seams, lefts, most_cuts, widest, most_lost, glyphs):
-    """Fill glyphs (m, 6) int32 with what may be a glyph, in the order of their ends; return how many there are.
+def find_arcs(
+    part_of, boxes, parts, seams, lefts, crossed, narrow, height, most_cuts, widest, most_lost, low,
+    gaps, glyphs, counts, shapes, is_cut,
+):  # fmt: skip
+    """Fill the arcs of a search (search.py) with what may be a glyph, in the order of their ends; return how many.
 
     part_of: int32 (height, width), the part that each pixel is of, -1 for paper. boxes: int32 (n_parts, 4), top, left,
-    bottom and right of each. lefts: int64 (n_cuts,), the pixels to the left of each cut, which ascend.
-    A glyph ends at most `most_cuts` after it starts, which m has room for. If it does not end at the next cut, it is no
-    wider than `widest`, and its cuts cross each other on `most_lost` pixels at most.
+    bottom and right of each. lefts: int64 (n_cuts,), the pixels to the left of each cut, which ascend. crossed, narrow:
+    float64 (n_cuts,), see numbers/cuts.py. height: float, of digits; `widest` and `low` in parts of it, and `most_lost`
+    of its square. A glyph ends at most `most_cuts` after it starts. If it does not end at the next cut, it is no wider
+    than `widest`, and its cuts cross each other on `most_lost` pixels at most. Before one between neighbouring cuts
+    that is lower than `low` comes an arc that leaves it out, as a mark.
+
+    Of each arc, and there is room for most_cuts + 1 to each cut: glyphs (m, 6) int32; counts (m,) int64, how many
+    glyphs it reads, 0 or 1; shapes (m, 5) float64, see numbers/ways.py; is_cut (m,) bool, whether ink is cut at its
+    start or its end. gaps: float64 (n_parts + 1,), scratch.
     """
+    _add_gaps(boxes, gaps)
     n = 0
     for end in range(1, len(parts)):
         for start in range(end - 1, max(-1, end - 1 - most_cuts), -1):
-            area = _measure(part_of, boxes, parts, seams, start, end, glyphs[n])
-            if start < end - 1 and glyphs[n, RIGHT] - glyphs[n, LEFT] > widest:
+            glyph = glyphs[n]
+            area = _measure(part_of, boxes, parts, seams, start, end, glyph)
+            is_next, width = start == end - 1, glyph[RIGHT] - glyph[LEFT]
+            if not is_next and width > widest * height:
                 break
-            is_whole = area - (lefts[end] - lefts[start]) <= most_lost
-            if area > 0 and (is_whole or start == end - 1):
+            is_whole = area - (lefts[end] - lefts[start]) <= most_lost * height * height
+            if area == 0 or not (is_whole or is_next):
+                continue
+            high, is_seam = glyph[BOTTOM] - glyph[TOP], seams[end, 0] >= 0
+            gap = gaps[max(0, parts[end] - (0 if is_seam else 1))] - gaps[parts[start]]
+            for count in range(0 if is_next and high < low * height else 1, 2):
+                for column in range(6):
+                    glyphs[n, column] = glyph[column]
+                counts[n], is_cut[n] = count, is_seam or seams[start, 0] >= 0
+                shapes[n, 0], shapes[n, 1] = crossed[end], narrow[end]
+                shapes[n, 2], shapes[n, 3] = count * gap / height, count * high / height
+                shapes[n, 4] = count * width / height
                 n += 1
     return n
 
@@ -59,6 +81,18 @@ def _measure(part_of, boxes, parts, seams, start, end, glyph):
 
 
 _place_digit = place_digit.call
+
+
+@inlined
+def _add_gaps(boxes, gaps):
+    """Fill `gaps` with how wide all gaps between parts are up to each part, from the first, and 0 after the last."""
+    behind, total = 0, 0
+    for part in range(len(boxes)):
+        if part > 0:
+            total += max(0, boxes[part, 1] - behind)
+        behind = max(behind, boxes[part, 3])
+        gaps[part] = total
+    gaps[len(boxes)] = 0.0
 
 
 @serial_kernel
@@ -90,33 +124,60 @@ def _is_between(part_of, parts, seams, start, end, y, x):
 
 
 @serial_kernel
-def place_in_context(ink, part_of, parts, seams, glyphs, others, images):
+def place_in_context(ink, part_of, parts, seams, glyphs, others, line, totals, images):
     """Fill images (n, 784) uint8 with glyphs (n, 6) int32 and, paler, with the ink around them.
 
     A glyph's box is in the middle, its longer side 20 pixels. Of the ink of others the share `others` is seen.
-    The rest as in `place_glyphs`.
+    line: float64 (width,) and totals: float64 (28,) are scratch. The rest as in `place_glyphs`.
     """
     height, width = ink.shape
     for i in range(len(glyphs)):
         start, end, top, left, bottom, right = glyphs[i]
         step = max(bottom - top, right - left) / BOX  # pixels of the line in one of the image
         first_y, first_x = (top + bottom - SIDE * step) / 2, (left + right - SIDE * step) / 2
+        first, stop = max(0, int(first_x)), min(width, int(np.ceil(first_x + SIDE * step)))
+        seen_y = -1
         for row in range(SIDE):
-            from_y, to_y = max(0.0, first_y + row * step), min(float(height), first_y + (row + 1) * step)
             for column in range(SIDE):
-                from_x, to_x = max(0.0, first_x + column * step), min(float(width), first_x + (column + 1) * step)
-                seen = _ink_within(ink, part_of, parts, seams, start, end, others, from_y, to_y, from_x, to_x)
-                images[i, row * SIDE + column] = np.uint8(np.rint(seen / (step * step)))
+                totals[column] = 0.0
+            from_y, to_y = max(0.0, first_y + row * step), min(float(height), first_y + (row + 1) * step)
+            for y in range(int(from_y), int(np.ceil(to_y))):
+                if y != seen_y:
+                    _see(
+                        ink[y],
+                        part_of[y],
+                        parts[start],
+                        parts[end],
+                        seams[start, y],
+                        seams[end, y],
+                        others,
+                        first,
+                        stop,
+                        line,
+                    )
+                    seen_y = y
+                covered = min(to_y, y + 1.0) - max(from_y, float(y))
+                _add_columns(line, covered, first_x, step, width, totals)
+            for column in range(SIDE):
+                images[i, row * SIDE + column] = np.uint8(np.rint(totals[column] / (step * step)))
 
 
 @inlined
-def _ink_within(ink, part_of, parts, seams, start, end, others, from_y, to_y, from_x, to_x):
-    """Return the sum of the ink in a rectangle of pixels and parts of pixels; of others' ink the share `others`."""
-    total = 0.0
-    for y in range(int(from_y), int(np.ceil(to_y))):
-        covered = min(to_y, y + 1.0) - max(from_y, float(y))
+def _see(ink, part_of, first_part, last_part, after, up_to, others, first, stop, line):
+    """Fill `line` from `first` to `stop` with the ink of a row, and of that which is not of the glyph with a share."""
+    for x in range(first, stop):
+        part = part_of[x]
+        is_behind = (part > first_part) | ((part == first_part) & (x > after))
+        is_before = (part < last_part) | ((part == last_part) & (x <= up_to))
+        line[x] = (1.0 if is_behind & is_before else others) * ink[x]
+
+
+@inlined
+def _add_columns(line, covered, first_x, step, width, totals):
+    """Add to `totals` what each column of an image sees of a row of pixels, of which so much is covered."""
+    for column in range(SIDE):
+        from_x, to_x = max(0.0, first_x + column * step), min(float(width), first_x + (column + 1) * step)
+        total = totals[column]
         for x in range(int(from_x), int(np.ceil(to_x))):
-            if ink[y, x] > 0:
-                share = 1.0 if _is_between(part_of, parts, seams, start, end, y, x) else others
-                total += share * ink[y, x] * covered * (min(to_x, x + 1.0) - max(from_x, float(x)))
-    return total
+            total += line[x] * covered * (min(to_x, x + 1.0) - max(from_x, float(x)))
+        totals[column] = total

@@ -34,40 +34,32 @@ def find_seams(ink, row, near, most, table, costs, seams):
 
 
 @serial_kernel
-def keep_unlike(own, seams, costs, n_kept, n, least):
+def keep_unlike(before, seams, costs, n_kept, n, least):
     """Move those of seams `n_kept` to `n` that part the ink otherwise than all kept before; return how many are kept.
 
-    At least `least` pixels of `own`, bool (height, width), lie between a seam and any other, and on either side of it.
+    At least `least` pixels of ink lie between a seam and any other, and on either side of it. before: int32
+    (height, width + 1), how many pixels of ink lie left of each column, in every row.
     seams: int32 (m, height), the last column to the left of each in every row. costs: float32 (m,), moved with them.
     """
     for new in range(n_kept, n):
-        is_unlike = _count(own, seams, new, -1) >= least and _count(own, seams, new, -2) >= least
-        for other in range(n_kept):
-            is_unlike = is_unlike and _count(own, seams, new, other) >= least
-        if is_unlike:
-            for y in range(len(own)):
+        other = -2  # the left side, -1 the right side
+        while other < n_kept and _n_between(before, seams, new, other) >= least:
+            other += 1
+        if other == n_kept:
+            for y in range(len(before)):
                 seams[n_kept, y] = seams[new, y]
             costs[n_kept] = costs[new]
             n_kept += 1
     return n_kept
 
 
-@serial_kernel
-def count_left(own, seams, lefts):
-    """Fill `lefts` (n,) int64 with the pixels of `own`, bool (height, width), up to each of seams (n, height) int32."""
-    for seam in range(len(seams)):
-        lefts[seam] = _count(own, seams, seam, -1)
-
-
 @inlined
-def _count(own, seams, one, other):
-    """Return how many pixels of `own` lie between two seams; -1 is the left side, -2 the right side."""
-    n, width = 0, own.shape[1]
-    for y in range(len(own)):
-        first = seams[one, y] + 1
-        end = seams[other, y] + 1 if other >= 0 else np.int32(0) if other == -1 else np.int32(width)
-        for x in range(min(first, end), max(first, end)):
-            n += own[y, x]
+def _n_between(before, seams, one, other):
+    """Return how many pixels of ink lie between two seams."""
+    n, last = 0, before.shape[1] - 1
+    for y in range(len(before)):
+        column = seams[other, y] + 1 if other >= 0 else 0 if other == -2 else last
+        n += abs(before[y, seams[one, y] + 1] - before[y, column])
     return n
 
 
