@@ -20,7 +20,8 @@ from fastmnist.kernels.jit import inlined, kernel, n_threads
 from fastmnist.kernels.layout import Part, layer_at, row_stride
 from fastmnist.kernels.sgd import StepScalars
 from fastmnist.kernels.simd import LANES
-from fastmnist.kernels.training_loop import Batches, Training, make_workspace, step_first
+from fastmnist.kernels.training_loop import step_first
+from fastmnist.kernels.workspace import Batches, Training, make_workspace
 from fastmnist.model.network import NO_VELOCITIES, Network
 from fastmnist.training.blocks import Blocks
 

@@ -8,6 +8,7 @@ from fastmnist.kernels import jit, training_loop
 from fastmnist.kernels.forward import Parameters
 from fastmnist.kernels.layout import aligned_zeros
 from fastmnist.kernels.sgd import StepScalars
+from fastmnist.kernels.workspace import make_workspace
 from fastmnist.model.network import Float32, Network, Order, Uint8, check_inputs
 from fastmnist.threads import Pace
 from fastmnist.training.blocks import Block, Blocks
@@ -35,7 +36,7 @@ class Trainer:
         self.nesterov, self.label_smoothing = nesterov, label_smoothing
         self.velocities: Float32 = aligned_zeros(network.parameters.size if momentum else 0)
         self.blocks = blocks(network.n_in, batch_size, max_samples)
-        self._workspace = training_loop.make_workspace(network.layers, batch_size, jit.n_threads(), momentum)
+        self._workspace = make_workspace(network.layers, batch_size, jit.n_threads(), momentum)
         self._pace = Pace(jit.n_threads())
         self._is_warm = False  # the first call wakes threads and touches memory: it tells nothing about the pace
 
