@@ -58,9 +58,9 @@ class Layer:
 
     def columns_of(self, outputs: Floats) -> Iterator[tuple[slice, Floats]]:
         """Yield each part's columns of the activations or of the deltas (batch_size, n_out): which, and a view."""
-        n_out, n_parts = self.out.shape[1], len(outputs)
+        n_out, n_parts = self.out.shape[1], n_threads()
         bounds = [part * len(self.panels) // n_parts for part in range(n_parts + 1)]
-        for (first, last), room in zip(pairwise(bounds), outputs, strict=True):
+        for (first, last), room in zip(pairwise(bounds), outputs.reshape(n_parts, -1), strict=True):
             if first == last:
                 continue
             columns = slice(first * LANES, min(last * LANES, n_out))

@@ -1,7 +1,7 @@
 """The forward pass through one layer, for one part's columns of its outputs; training and inference share it.
 
-`activations` (n_parts, size) holds all layers' outputs, `batch_size` rows each, where layout.py's `outputs` says. What
-has a row per part is written by that part alone.
+`activations` is cut into equal rooms, one for each part, in which it alone writes. A room holds all layers' outputs,
+`batch_size` rows each, where layout.py's `outputs` says.
 """
 
 from typing import NamedTuple
@@ -48,7 +48,8 @@ def columns_of(buffer, layer, batch_size, part):
     """
     first, last = part_bounds(layer.n_registers, part.number, part.n_parts)
     stride = LANES * ((last - first) | 1)  # as in layout.py, an odd number of cache lines
-    return Columns(Matrix(buffer[part.number], layer.outputs * batch_size, stride, 1), first, last)
+    room = part.number * (buffer.size // part.n_parts)
+    return Columns(Matrix(buffer, room + layer.outputs * batch_size, stride, 1), first, last)
 
 
 @inlined

@@ -76,7 +76,7 @@ def _classify(parameters, inputs, workspace, labels, confidences, logits, probab
     start, stop = part_bounds(len(labels), part, n_parts)
     for first in range(start, stop, BLOCK):
         last = min(first + BLOCK, stop)
-        forward_block(parameters, inputs, first, last, workspace[part : part + 1])
+        forward_block(parameters, inputs, first, last, activations)
         for sample in range(first, last):
             offset = layer.outputs * BLOCK + (sample - first) * layer.stride
             for j in range(logits.shape[1]):

@@ -47,8 +47,8 @@ FEW_REGISTERS = 4  # fewer make the walk of the lists itself too dear
 
 
 @inlined
-def add_partial_logits(training, batch, n_samples, part):
-    """Fill the partial logits of this part: what each register of the last hidden layer adds to the logits.
+def add_partial_logits(training, batch, n_samples, outputs):
+    """Fill the partial logits of a part: what each register of its columns of the last hidden layer adds to the logits.
 
     They are summed later, in one order whatever the number of parts. They alternate between two places, since another
     part may still be summing those of the batch before.
@@ -56,7 +56,6 @@ def add_partial_logits(training, batch, n_samples, part):
     parameters, workspace = training.parameters, training.workspace
     n_layers = parameters.layout.shape[0]
     layer, previous = layer_at(parameters.layout, n_layers - 1), layer_at(parameters.layout, n_layers - 2)
-    outputs = columns_of(workspace.activations, previous, training.batches.batch_size, part)
     for register in range(outputs.first, outputs.last):
         unit = register * LANES
         partial = workspace.partial_logits[batch % 2, register]
@@ -121,16 +120,14 @@ def backward(training, index, n_samples, part):
     clear_rows(n_registers, rows.array, rows.offset, rows.row_step, n_samples)
     n_sources = 1 if is_last else part.n_parts
     for number in range(n_sources):
-        add_to_delta(training, index, delta_columns(training, index, number, part), below, n_samples, part)
+        delta = delta_columns(training, index, number, part)
+        add_to_delta(training, index, delta, below, n_samples, part)
+        step_weights(training, index, n_samples, delta, part)
     sums = workspace.gradients[part.number]
-    outputs = workspace.activations[part.number]
-    relu_gradient_rows(n_registers, outputs, rows.array, rows.offset, rows.row_step, n_samples, sums)
+    relu_gradient_rows(n_registers, workspace.activations, rows.array, rows.offset, rows.row_step, n_samples, sums)
     step_biases(training, n_registers, previous.biases + below.first * LANES, sums)
-    for number in range(n_sources):
-        step_weights(training, index, n_samples, delta_columns(training, index, number, part), part)
     if is_last and below.first == 0 and n_registers > 0:  # the part that reads these biases next
-        delta = workspace.output_deltas[part.number]
-        sum_rows(layer.n_registers, delta, layer.stride, n_samples, sums)
+        sum_rows(layer.n_registers, workspace.output_deltas[part.number], layer.stride, n_samples, sums)
         step_biases(training, layer.n_registers, layer.biases, sums)
 
 
@@ -199,19 +196,20 @@ def step_weights(training, index, n_samples, delta, part):
 @inlined
 def step_first(training, batch, n_samples, part):
     """Step this part's columns of the first layer's weights."""
-    if training.batches.tiles.is_dense[batch]:
-        step_first_dense(training, batch, n_samples, part)
+    batches, layer = training.batches, layer_at(training.parameters.layout, 0)
+    deltas = columns_of(training.workspace.deltas, layer, batches.batch_size, part)
+    if batches.tiles.is_dense[batch]:
+        step_first_dense(training, batch, n_samples, deltas)
     else:
-        step_first_sparse(training, batch, part)
+        step_first_sparse(training, batch, deltas)
 
 
 @inlined
-def step_first_dense(training, batch, n_samples, part):
+def step_first_dense(training, batch, n_samples, deltas):
     """Step them for a batch in tiles."""
     batches, workspace = training.batches, training.workspace
     layer = layer_at(training.parameters.layout, 0)
     start, flags = batches.tiles.starts[batch * batches.batch_size], batches.tiles.samples[batch]
-    deltas = columns_of(workspace.deltas, layer, batches.batch_size, part)
     chunks = n_chunks(deltas.last - deltas.first, DENSE_REGISTERS)
     for chunk in range(chunks):
         begin, end = part_bounds(deltas.last - deltas.first, chunk, chunks)
@@ -234,11 +232,10 @@ def step_first_dense(training, batch, n_samples, part):
 
 
 @inlined
-def step_first_sparse(training, batch, part):
+def step_first_sparse(training, batch, deltas):
     """Step them for a batch in lists."""
     batches, workspace = training.batches, training.workspace
     layer = layer_at(training.parameters.layout, 0)
-    deltas = columns_of(workspace.deltas, layer, batches.batch_size, part)
     rows = deltas.matrix
     most = min(MAX_REGISTERS, max(FEW_REGISTERS, CACHED_REGISTERS // batches.batch_size))
     chunks = n_chunks(deltas.last - deltas.first, most)
@@ -301,7 +298,7 @@ def forward(training, index, batch, n_samples, part):
         forward_later(parameters, index, n_samples, batches.batch_size, activations, part)
     apply_relu(out, n_samples)
     if index == parameters.layout.shape[0] - 2:
-        add_partial_logits(training, batch, n_samples, part)
+        add_partial_logits(training, batch, n_samples, out)
 
 
 @inlined

@@ -27,7 +27,7 @@ class Batches(NamedTuple):
 class Workspace(NamedTuple):
     """Working memory; what has a row per part is that part's alone."""
 
-    activations: np.ndarray  # (n_parts, room for batch_size rows of all hidden layers' outputs): see columns_of
+    activations: np.ndarray  # n_parts times room for batch_size rows of all hidden layers' outputs: see columns_of
     deltas: np.ndarray  # the loss's gradient in these
     partial_logits: np.ndarray  # (2, registers of the last hidden layer, batch_size * stride): see add_partial_logits
     output_deltas: np.ndarray  # (n_parts, batch_size * stride)
@@ -55,8 +55,8 @@ def make_workspace(layers, batch_size, n_parts, momentum):
     packed = first.n_registers * first.n_in * LANES
     gradient = max(TILE_ROWS * TILE_REGISTERS * LANES, *(layer.stride for layer in layers))
     return Workspace(
-        aligned_zeros(n_parts * hidden).reshape(n_parts, -1),
-        aligned_zeros(n_parts * hidden).reshape(n_parts, -1),
+        aligned_zeros(n_parts * hidden),
+        aligned_zeros(n_parts * hidden),
         aligned_zeros(2 * last_hidden.n_registers * logits).reshape(2, -1, logits),
         aligned_zeros(n_parts * logits).reshape(n_parts, -1),
         aligned_zeros(n_parts * DEPTH_BLOCK * TILE_REGISTERS * LANES).reshape(n_parts, -1),
