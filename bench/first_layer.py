@@ -1,6 +1,7 @@
 """The first layer, which skips the pixels that are 0: its parts beside dense products of NumPy."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,13 @@ from bench.settings import Settings, WrongResultError, mnist
 from bench.table import Table
 from bench.timing import WAKE_SECONDS, Comparison, compare, measure
 from fastmnist.kernels import reference
-from fastmnist.kernels.forward import Parameters, forward_csr
+from fastmnist.kernels.forward import Parameters, columns_of, forward_csr
 from fastmnist.kernels.jit import inlined, kernel, n_threads
-from fastmnist.kernels.layout import layer_at, part_bounds
+from fastmnist.kernels.layout import Part, layer_at, row_stride
 from fastmnist.kernels.sgd import StepScalars
 from fastmnist.kernels.simd import LANES
-from fastmnist.kernels.training_loop import Batches, Part, Training, make_workspace, step_first
+from fastmnist.kernels.training_loop import step_first
+from fastmnist.kernels.workspace import Batches, Training, make_workspace
 from fastmnist.model.network import NO_VELOCITIES, Network
 from fastmnist.training.blocks import Blocks
 
@@ -44,21 +46,27 @@ class Layer:
 
         block = Blocks(n_in, batch_size, n_samples).of(pixels, np.arange(n_samples))
         self.workspace = make_workspace(network.layers, batch_size, n_threads(), momentum=0)
-        self.stride = network.layers[0].stride
-        self.rows_of(self.workspace.deltas)[:] = self.delta
         # Panels of 16 columns, which follow each other.
         self.panels = self.workspace.first_weights.reshape(-1, n_in, LANES)
         padded = np.zeros((n_in, len(self.panels) * LANES), np.float32)
         padded[:, :n_out] = self.weights
+        for columns, rows in self.columns_of(self.workspace.deltas):
+            rows[:] = self.delta[:, columns]
         self.panels[:] = padded.reshape(n_in, -1, LANES).transpose(1, 0, 2)
         parameters = Parameters(network.layout, network.parameters, NO_VELOCITIES)
         self.arguments = parameters, *block, batch_size, self.workspace
 
-    def rows_of(self, outputs: Floats) -> Floats:
-        """Return the layer's part of the activations or of the deltas as (batch_size, n_out)."""
-        size = self.batch_size * self.stride
-        rows: Floats = outputs[:size].reshape(self.batch_size, -1)
-        return rows[:, : self.delta.shape[1]]
+    def columns_of(self, outputs: Floats) -> Iterator[tuple[slice, Floats]]:
+        """Yield each part's columns of the activations or of the deltas (batch_size, n_out): which, and a view."""
+        n_out, n_parts = self.out.shape[1], n_threads()
+        bounds = [part * len(self.panels) // n_parts for part in range(n_parts + 1)]
+        for (first, last), room in zip(pairwise(bounds), outputs.reshape(n_parts, -1), strict=True):
+            if first == last:
+                continue
+            columns = slice(first * LANES, min(last * LANES, n_out))
+            stride = row_stride((last - first) * LANES)
+            rows: Floats = room[: self.batch_size * stride].reshape(self.batch_size, -1)
+            yield columns, rows[:, : columns.stop - columns.start]
 
     @property
     def n_batches(self) -> int:
@@ -110,7 +118,8 @@ def _compare_forward(layer: Layer, table: Table, settings: Settings, peak: Peak)
     """Compare the forward pass of training, which walks the CSR."""
     _forward(*layer.arguments, 1)
     expected = reference.matmul(layer.pixels[: layer.batch_size], layer.weights, np.zeros(1))
-    check("first layer, forward", layer.rows_of(layer.workspace.activations), expected)
+    for columns, rows in layer.columns_of(layer.workspace.activations):
+        check("first layer, forward", rows, expected[:, columns])
 
     def peer() -> None:
         for first in range(0, len(layer.pixels), layer.batch_size):
@@ -188,7 +197,7 @@ def _forward(
 def _forward_part(
     parameters: Any, csr: Any, batch_size: int, workspace: Any, n_batches: int, part: int, n_parts: int
 ) -> None:
-    first, last = part_bounds(layer_at(parameters.layout, 0).n_registers, part, n_parts)
+    out = columns_of(workspace.activations, layer_at(parameters.layout, 0), batch_size, Part(part, n_parts))
     for batch in range(n_batches):
         forward_csr(
             parameters,
@@ -197,9 +206,7 @@ def _forward_part(
             batch * batch_size,
             batch_size,
             workspace.cursors[part],
-            workspace.activations,
-            first,
-            last,
+            out,
         )
 
 

@@ -12,11 +12,11 @@ from fastmnist.kernels.layout import aligned_zeros, part_bounds
 from fastmnist.kernels.matmul import (
     DEPTH_BLOCK,
     Matrix,
-    add_product_columns,
+    add_input_gradient,
+    add_wide_product,
     block_of,
     clear_rows,
-    input_gradient_part,
-    matmul_part,
+    fill_rows,
 )
 from fastmnist.kernels.simd import LANES
 from fastmnist.kernels.tiles import TILE_REGISTERS, TILE_ROWS
@@ -99,16 +99,15 @@ def matmul(inputs, weights, biases, out, n_parts):
 @inlined
 def _matmul(inputs, weights, biases, out, part, n_parts):
     first, last = tile_bounds(inputs.shape[0], part, n_parts)
-    matmul_part(
+    n_registers, rows = weights.shape[1] // LANES, block_of(Matrix(out, 0, out.shape[1], 1), first, 0)
+    fill_rows(n_registers, out, rows.offset, rows.row_step, last - first, biases, 0)
+    add_wide_product(
+        n_registers,
         block_of(Matrix(inputs, 0, inputs.shape[1], 1), first, 0),
         Matrix(weights, 0, weights.shape[1], 1),
-        biases,
-        0,
-        block_of(Matrix(out, 0, out.shape[1], 1), first, 0),
+        rows,
         last - first,
         weights.shape[0],
-        0,
-        weights.shape[1] // LANES,
     )
 
 
@@ -126,15 +125,16 @@ def matmul_input_gradient(delta, weights, panels, out, n_parts):
 @inlined
 def _matmul_input_gradient(delta, weights, panels, out, part, n_parts):
     first, last = part_bounds(weights.shape[0] // LANES, part, n_parts)
-    input_gradient_part(
+    columns = block_of(Matrix(out, 0, out.shape[1], 1), 0, first * LANES)
+    clear_rows(last - first, out, columns.offset, columns.row_step, delta.shape[0])
+    add_input_gradient(
+        last - first,
         Matrix(delta, 0, delta.shape[1], 1),
-        Matrix(weights, 0, weights.shape[1], 1),
+        block_of(Matrix(weights, 0, weights.shape[1], 1), first * LANES, 0),
         panels[part],
-        Matrix(out, 0, out.shape[1], 1),
+        columns,
         delta.shape[0],
         delta.shape[1],
-        first,
-        last,
     )
 
 
@@ -150,14 +150,13 @@ def _matmul_weight_gradient(inputs, delta, out, part, n_parts):
     first, last = tile_bounds(out.shape[0], part, n_parts)
     n_registers = out.shape[1] // LANES
     clear_rows(n_registers, out, first * out.shape[1], out.shape[1], last - first)
-    add_product_columns(
+    add_wide_product(
+        n_registers,
         block_of(Matrix(inputs, 0, 1, inputs.shape[1]), first, 0),
         Matrix(delta, 0, delta.shape[1], 1),
         block_of(Matrix(out, 0, out.shape[1], 1), first, 0),
         last - first,
         inputs.shape[0],
-        0,
-        n_registers,
     )
 
 

@@ -20,7 +20,7 @@ from numba import prange
 
 from fastmnist.kernels.jit import inlined, kernel
 from fastmnist.kernels.layout import aligned_zeros, part_bounds
-from fastmnist.kernels.matmul import Matrix, add_product_columns, clear_rows
+from fastmnist.kernels.matmul import Matrix, add_wide_product, clear_rows
 from fastmnist.kernels.randomness import subkey, uniform
 from fastmnist.kernels.simd import LANES, item
 from fastmnist.shapes import SIDE
@@ -77,7 +77,7 @@ def make_basis(smoothness):
 def make_columns(basis):
     """Return the transposed basis (n_basis, ROW), zero-padded, in one row.
 
-    (Of arrays of two dimensions `add_product_columns` would be compiled once more for each of its operands.)
+    (Of arrays of two dimensions `add_wide_product` would be compiled once more for each of its operands.)
     """
     columns = aligned_zeros(basis.shape[1] * ROW)
     columns.reshape(-1, ROW)[:, :SIDE] = basis.T
@@ -147,10 +147,10 @@ def find_places(maps, key, elastic, columns, coefficients, halves, places):
         coefficients[n_basis] = by_y
         clear_rows(ROW_REGISTERS, halves, 0, ROW, depth)
         left, right = Matrix(coefficients, 0, n_basis, 1), Matrix(columns, 0, ROW, 1)
-        add_product_columns(left, right, Matrix(halves, 0, ROW, 1), depth, depth, 0, ROW_REGISTERS)
+        add_wide_product(ROW_REGISTERS, left, right, Matrix(halves, 0, ROW, 1), depth, depth)
         clear_rows(ROW_REGISTERS, places, axis * SIDE * ROW, ROW, SIDE)
         left, right = Matrix(columns, 0, 1, ROW), Matrix(halves, 0, ROW, 1)
-        add_product_columns(left, right, Matrix(places, axis * SIDE * ROW, ROW, 1), SIDE, depth, 0, ROW_REGISTERS)
+        add_wide_product(ROW_REGISTERS, left, right, Matrix(places, axis * SIDE * ROW, ROW, 1), SIDE, depth)
 
 
 @inlined

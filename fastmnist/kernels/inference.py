@@ -8,9 +8,9 @@ import numpy as np
 from numba import prange
 
 from fastmnist.kernels.activations import argmax, softmax_row
-from fastmnist.kernels.forward import apply_relu, forward_later, forward_masked, outputs_matrix
+from fastmnist.kernels.forward import apply_relu, columns_of, forward_later, forward_masked
 from fastmnist.kernels.jit import inlined, kernel
-from fastmnist.kernels.layout import aligned_zeros, layer_at, part_bounds
+from fastmnist.kernels.layout import Part, aligned_zeros, layer_at, part_bounds
 from fastmnist.kernels.matmul import Matrix
 from fastmnist.kernels.simd import item
 from fastmnist.kernels.sparse import n_nonzero_inputs
@@ -30,21 +30,22 @@ def make_workspace(layers, n_parts):
 @inlined
 def forward_block(parameters, inputs, first, last, activations):
     """Fill the activations, the logits among them, for the samples `first` to `last`."""
-    n_samples = last - first
+    n_samples, whole = last - first, Part(0, 1)
     n_layers = parameters.layout.shape[0]
     for index in range(n_layers):
         layer = layer_at(parameters.layout, index)
+        out = columns_of(activations, layer, BLOCK, whole)
         if index == 0:
             pixels = Matrix(inputs, first * layer.n_in, layer.n_in, 1)
-            forward_masked(parameters, index, pixels, n_samples, BLOCK, activations)
+            forward_masked(parameters, index, pixels, n_samples, out)
         else:
-            below = outputs_matrix(activations, layer_at(parameters.layout, index - 1), BLOCK)
+            below = columns_of(activations, layer_at(parameters.layout, index - 1), BLOCK, whole).matrix
             if _is_sparse(below, n_samples, layer.n_in):
-                forward_masked(parameters, index, below, n_samples, BLOCK, activations)
+                forward_masked(parameters, index, below, n_samples, out)
             else:
-                forward_later(parameters, index, n_samples, BLOCK, activations, 0, layer.n_registers)
+                forward_later(parameters, index, n_samples, BLOCK, activations, whole)
         if index < n_layers - 1:
-            apply_relu(parameters, index, n_samples, BLOCK, activations, 0, layer.n_registers)
+            apply_relu(out, n_samples)
 
 
 @inlined

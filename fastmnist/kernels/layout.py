@@ -62,6 +62,13 @@ def part_bounds(length, part, n_parts):
     return part * length // n_parts, (part + 1) * length // n_parts
 
 
+class Part(NamedTuple):
+    """One of the nearly equal parts of the work, see part_bounds."""
+
+    number: int  # from 0
+    n_parts: int
+
+
 def aligned_zeros(n):
     """Return n float32 zeros that begin on a cache line, so that no register of a row lies on two."""
     buffer = np.zeros(n + LANES, np.float32)

@@ -104,12 +104,12 @@ def block_of(matrix, row, column):
 
 
 @inlined
-def add_product_columns(left, right, out, n_rows, depth, first, last):
-    """Add left @ right to the vector columns `first` to `last` of `out`."""
-    chunks = n_chunks(last - first, TILE_REGISTERS)
+def add_wide_product(n_registers, left, right, out, n_rows, depth):
+    """Add left (n_rows, depth) @ right (depth, n_registers) to out, whatever the number of registers."""
+    chunks = n_chunks(n_registers, TILE_REGISTERS)
     for chunk in range(chunks):
-        begin, end = part_bounds(last - first, chunk, chunks)
-        column = (first + begin) * LANES
+        begin, end = part_bounds(n_registers, chunk, chunks)
+        column = begin * LANES
         for k in range(0, depth, DEPTH_BLOCK):
             add_product(
                 end - begin,
@@ -122,26 +122,17 @@ def add_product_columns(left, right, out, n_rows, depth, first, last):
 
 
 @inlined
-def matmul_part(left, right, biases, biases_offset, out, n_rows, depth, first, last):
-    """Fill the vector columns `first` to `last` of `out` with left @ right + biases."""
-    column = first * LANES
-    fill_rows(last - first, out.array, out.offset + column, out.row_step, n_rows, biases, biases_offset + column)
-    add_product_columns(left, right, out, n_rows, depth, first, last)
+def add_input_gradient(n_registers, delta, weights, panel, out, n_rows, depth):
+    """Add delta (n_rows, depth) @ weights.T, of whose columns there are `n_registers`, to out.
 
-
-@inlined
-def input_gradient_part(delta, weights, panel, out, n_rows, depth, first, last):
-    """Fill the vector columns `first` to `last` of `out` with delta @ weights.T.
-
-    The rows of the weights that these columns ask for are transposed, block by block, into `panel`
-    (DEPTH_BLOCK, TILE_REGISTERS * 16), which stays in the first-level cache.
+    The rows of the weights are transposed, block by block, into `panel` (DEPTH_BLOCK, TILE_REGISTERS * 16), which stays
+    in the first-level cache.
     """
-    chunks = n_chunks(last - first, TILE_REGISTERS)
+    chunks = n_chunks(n_registers, TILE_REGISTERS)
     stride = TILE_REGISTERS * LANES
     for chunk in range(chunks):
-        begin, end = part_bounds(last - first, chunk, chunks)
-        column = (first + begin) * LANES
-        clear_rows(end - begin, out.array, out.offset + column, out.row_step, n_rows)
+        begin, end = part_bounds(n_registers, chunk, chunks)
+        column = begin * LANES
         for k in range(0, depth, DEPTH_BLOCK):
             block = min(DEPTH_BLOCK, depth - k)
             for vector in range(end - begin):

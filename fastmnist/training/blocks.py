@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fastmnist.kernels.compress import compress, compress_rows, count_nonzero, divide
 from fastmnist.kernels.dense import Tiles, make_tiles
+from fastmnist.kernels.jit import n_threads
 from fastmnist.kernels.sparse import CSC, CSR, make_csc, make_csr
 from fastmnist.model.network import Float32, Order, Uint8, pad_inputs
 
@@ -51,11 +52,14 @@ class Blocks:
         room = Places(np.zeros(max_samples, np.int64), np.zeros(max_samples, np.int64), max_samples * (n_in + 1))
         self.room = _make_block(np.zeros(max_samples // batch_size, np.bool_), room, room, n_in, batch_size)
 
-    def of(self, inputs: Uint8 | Float32, order: Order) -> Block:
-        """Return the samples `order` (n,) of `inputs` (n_samples, n_in), compressed, until the next call."""
+    def of(self, inputs: Uint8 | Float32, order: Order, n_parts: int | None = None) -> Block:
+        """Return the samples `order` (n,) of `inputs` (n_samples, n_in), compressed, until the next call.
+
+        The work is done in `n_parts` parts, by default one for each thread that kernels may use.
+        """
         inputs = pad_inputs(inputs)
         block = self._placed(_count(inputs, order))
-        compress(inputs, order, self.batch_size, NO_ROWS, *block)
+        compress.with_parts(n_parts or n_threads(), inputs, order, self.batch_size, NO_ROWS, *block)
         return block
 
     def _placed(self, counts: Counts) -> Block:
@@ -77,16 +81,16 @@ class KeptRows(Blocks):
         self._inputs: Uint8 | Float32 | None = None
         self._rows = NO_ROWS
 
-    def of(self, inputs: Uint8 | Float32, order: Order) -> Block:
+    def of(self, inputs: Uint8 | Float32, order: Order, n_parts: int | None = None) -> Block:
         """Return the samples, compressed, until the next call; the first with `inputs` compresses the rows of all."""
         if inputs is not self._inputs:
             self._inputs = inputs if len(order) else inputs[:0]  # no samples: the kernels are to be compiled
             self._rows = rows_of(self._inputs)
         rows = self._rows
         if not len(rows.starts):
-            return super().of(inputs, order)
+            return super().of(inputs, order, n_parts)
         block = self._placed(rows.ends[order] - rows.starts[order])
-        compress(pad_inputs(inputs), order, self.batch_size, rows, *block)
+        compress.with_parts(n_parts or n_threads(), pad_inputs(inputs), order, self.batch_size, rows, *block)
         return block
 
 
@@ -99,14 +103,14 @@ class KeptBlocks(Blocks):
         self._kept: dict[bytes, Block] = {}
         self._n_bytes = 0
 
-    def of(self, inputs: Uint8 | Float32, order: Order) -> Block:
+    def of(self, inputs: Uint8 | Float32, order: Order, n_parts: int | None = None) -> Block:
         """Return the samples, compressed: from the second time on they are there already."""
         if inputs is not self._inputs:
             self._inputs, self._kept, self._n_bytes = inputs, {}, 0
         key = order.tobytes()
         if key in self._kept:
             return self._kept[key]
-        block = super().of(inputs, order)
+        block = super().of(inputs, order, n_parts)
         if block.csr.data is not self.room.csr.data:
             self._kept[key] = block
         return block

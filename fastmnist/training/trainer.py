@@ -8,6 +8,7 @@ from fastmnist.kernels import jit, training_loop
 from fastmnist.kernels.forward import Parameters
 from fastmnist.kernels.layout import aligned_zeros
 from fastmnist.kernels.sgd import StepScalars
+from fastmnist.kernels.workspace import make_workspace
 from fastmnist.model.network import Float32, Network, Order, Uint8, check_inputs
 from fastmnist.threads import Pace
 from fastmnist.training.blocks import Block, Blocks
@@ -35,7 +36,7 @@ class Trainer:
         self.nesterov, self.label_smoothing = nesterov, label_smoothing
         self.velocities: Float32 = aligned_zeros(network.parameters.size if momentum else 0)
         self.blocks = blocks(network.n_in, batch_size, max_samples)
-        self._workspace = training_loop.make_workspace(network.layers, batch_size, jit.n_threads(), momentum)
+        self._workspace = make_workspace(network.layers, batch_size, jit.n_threads(), momentum)
         self._pace = Pace(jit.n_threads())
         self._is_warm = False  # the first call wakes threads and touches memory: it tells nothing about the pace
 
@@ -53,21 +54,30 @@ class Trainer:
         batch's step. The last batch may be smaller.
         """
         check_inputs(inputs, self.network.n_in)
-        check_labels(labels, len(inputs), self.network.n_classes)
         if len(order) > self.max_samples or (len(order) and (order.min() < 0 or order.max() >= len(inputs))):
             raise ValueError(
                 f"{len(order)} indices, expected at most {self.max_samples}, each from 0 to {len(inputs) - 1}"
             )
-        return self._train(self.blocks.of(inputs, order), labels[order], learning_rate, weight_decay)
+        if labels.shape != (len(inputs),):
+            raise ValueError(f"{labels.shape} labels, expected one for each of {len(inputs)} samples")
+        labels = labels[order]
+        check_labels(labels, len(order), self.network.n_classes)
+        threads, start = self._pace.choose(), time.perf_counter()
+        figures = self._train(self.blocks.of(inputs, order, threads), labels, learning_rate, weight_decay, threads)
+        if self._is_warm and len(order):
+            self._pace.record(threads, (time.perf_counter() - start) / len(order))
+        self._is_warm = self._is_warm or len(order) > 0
+        return figures
 
     def compile(self) -> None:
         """Compile the loop, or load it: train on no samples. The kernels of the blocks are not needed for that."""
-        self._train(self.blocks.room, np.zeros(0, np.uint8), 0, 0)
+        self._train(self.blocks.room, np.zeros(0, np.uint8), 0, 0, self._pace.choose())
 
-    def _train(self, block: Block, labels: Uint8, learning_rate: float, weight_decay: float) -> tuple[float, int]:
+    def _train(
+        self, block: Block, labels: Uint8, learning_rate: float, weight_decay: float, threads: int
+    ) -> tuple[float, int]:
         """Train on a block and the labels (n,) of its samples."""
         self._workspace.totals[:] = 0
-        threads, start = self._pace.choose(), time.perf_counter()
         training_loop.train_batches.with_parts(
             threads,
             Parameters(self.network.layout, self.network.parameters, self.velocities),
@@ -83,9 +93,6 @@ class Trainer:
                 np.float32(self.label_smoothing),
             ),
         )
-        if self._is_warm and len(labels):
-            self._pace.record(threads, (time.perf_counter() - start) / len(labels))
-        self._is_warm = self._is_warm or len(labels) > 0
         return float(self._workspace.totals[0]), int(self._workspace.totals[1])
 
     def state(self) -> dict[str, Float32]:

@@ -1,0 +1,68 @@
+"""What the parts of a training step work on: the batches, and memory of which each part has its own."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fastmnist.kernels.dense import Tiles
+from fastmnist.kernels.forward import Parameters
+from fastmnist.kernels.layout import aligned_zeros
+from fastmnist.kernels.matmul import DEPTH_BLOCK
+from fastmnist.kernels.sgd import StepScalars
+from fastmnist.kernels.simd import LANES
+from fastmnist.kernels.sparse import CSC, CSR
+from fastmnist.kernels.tiles import TILE_REGISTERS, TILE_ROWS
+
+
+class Batches(NamedTuple):
+    """The samples of some batches: their inputs, as compress.py has filled them, and their labels."""
+
+    csr: CSR
+    csc: CSC
+    tiles: Tiles
+    labels: np.ndarray  # (n_samples,) uint8
+    batch_size: int
+
+
+class Workspace(NamedTuple):
+    """Working memory; what has a row per part is that part's alone."""
+
+    activations: np.ndarray  # n_parts times room for batch_size rows of all hidden layers' outputs: see columns_of
+    deltas: np.ndarray  # the loss's gradient in these
+    partial_logits: np.ndarray  # (2, registers of the last hidden layer, batch_size * stride): see add_partial_logits
+    output_deltas: np.ndarray  # (n_parts, batch_size * stride)
+    panels: np.ndarray  # (n_parts, DEPTH_BLOCK * TILE_REGISTERS * 16)
+    gradients: np.ndarray  # (n_parts, room for a tile or a row of biases)
+    cursors: np.ndarray  # (n_parts, batch_size) int64
+    first_weights: np.ndarray  # (n_registers * n_in * 16,): the first layer's weights, packed; see pack_first
+    first_velocities: np.ndarray  # theirs; may be empty where there is no momentum
+    totals: np.ndarray  # (2,) float64: sum of cross-entropies, number of correct predictions
+
+
+class Training(NamedTuple):
+    """All that the parts of a step work on."""
+
+    parameters: Parameters
+    batches: Batches
+    workspace: Workspace
+    scalars: StepScalars
+
+
+def make_workspace(layers, batch_size, n_parts, momentum):
+    """Return working memory for batches of up to `batch_size` samples."""
+    first, last_hidden, last = layers[0], layers[-2], layers[-1]
+    hidden, logits = last.outputs * batch_size, batch_size * last.stride
+    packed = first.n_registers * first.n_in * LANES
+    gradient = max(TILE_ROWS * TILE_REGISTERS * LANES, *(layer.stride for layer in layers))
+    return Workspace(
+        aligned_zeros(n_parts * hidden),
+        aligned_zeros(n_parts * hidden),
+        aligned_zeros(2 * last_hidden.n_registers * logits).reshape(2, -1, logits),
+        aligned_zeros(n_parts * logits).reshape(n_parts, -1),
+        aligned_zeros(n_parts * DEPTH_BLOCK * TILE_REGISTERS * LANES).reshape(n_parts, -1),
+        aligned_zeros(n_parts * gradient).reshape(n_parts, -1),
+        np.zeros((n_parts, batch_size), np.int64),
+        aligned_zeros(packed),
+        aligned_zeros(packed if momentum else 0),
+        np.zeros(2, np.float64),
+    )
