@@ -101,7 +101,11 @@ def _kernels_of_pictures(inputs: tuple[str, ...]) -> list[str]:
 
     n_files = 0
     for path in inputs:
-        n_files += len(list(islice(os.scandir(path), FEW + 1))) if os.path.isdir(path) else 1
+        try:
+            with os.scandir(path) as entries:
+                n_files += len(list(islice(entries, FEW + 1)))
+        except (OSError, ValueError):  # a file, or what will have its own line
+            n_files += 1
     build = "serial" if 0 < n_files <= FEW else "parallel"
     return ["choose_digit serial", "place_digit serial", f"classify {build}", "take_lines_out serial"]
 
