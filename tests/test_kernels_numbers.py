@@ -135,21 +135,26 @@ def box_of(ink):
     return rows.min(), columns.min(), rows.max() + 1, columns.max() + 1
 
 
-def arcs_of(part_of, boxes, parts, seams, lefts, most_cuts=9, widest=99.0, most_lost=9999.0, low=0.0, height=1.0):
+def arcs_of(
+    part_of, boxes, parts, seams, lefts, most_cuts=9, widest=99.0, highest=99.0, most_lost=9999.0, low=0.0, height=1.0
+):
     """The arcs as `find_arcs` gives them: glyphs, counts, shapes, which are cut; cut i crosses i pixels of ink."""
     most, order = (most_cuts + 1) * len(parts), np.arange(len(parts), dtype=float)
     glyphs, counts = np.empty((most, 6), np.int32), np.empty(most, np.int64)
     shapes, is_cut = np.empty((most, 5)), np.empty(most, bool)
     n = find_arcs(
-        part_of, boxes, parts, seams, lefts, order, order / 7, height, most_cuts, widest, most_lost, low,
+        part_of, boxes, parts, seams, lefts, order, order / 7, height, most_cuts, widest, highest, most_lost, low,
         np.empty(len(boxes) + 1), glyphs, counts, shapes, is_cut,
     )  # fmt: skip
     return glyphs[:n], counts[:n], shapes[:n], is_cut[:n]
 
 
-@pytest.mark.parametrize(("most_cuts", "widest", "most_lost"), [(9, 99, 99), (3, 99, 99), (9, 9, 99), (9, 99, 3)])
+@pytest.mark.parametrize(
+    ("most_cuts", "widest", "highest", "most_lost"),
+    [(9, 99, 99, 99), (3, 99, 99, 99), (9, 9, 99, 99), (9, 99, 7, 99), (9, 99, 99, 3)],
+)
 @pytest.mark.parametrize("seed", range(5))
-def test_glyphs_are_the_ink_between_two_cuts(seed, most_cuts, widest, most_lost):
+def test_glyphs_are_the_ink_between_two_cuts(seed, most_cuts, widest, highest, most_lost):
     part_of, boxes, parts, seams, lefts = cuts_of_parts(np.random.default_rng(seed))
     expected = []
     for end in range(1, len(parts)):
@@ -157,13 +162,13 @@ def test_glyphs_are_the_ink_between_two_cuts(seed, most_cuts, widest, most_lost)
             right_of_start = (part_of >= 0) & ~is_left_of(part_of, parts, seams, start)
             glyph = right_of_start & is_left_of(part_of, parts, seams, end)
             box = box_of(glyph) if glyph.any() else (0, 0, 0, 0)
-            if start < end - 1 and box[3] - box[1] > widest:
+            if start < end - 1 and (box[3] - box[1] > widest or box[2] - box[0] > highest):
                 break
             lost = (~right_of_start & (part_of >= 0) & ~is_left_of(part_of, parts, seams, end)).sum()
             assert glyph.sum() - (lefts[end] - lefts[start]) == lost
             if glyph.any() and (lost <= most_lost or start == end - 1):
                 expected.append([start, end, *box])
-    found, counts, _, _ = arcs_of(part_of, boxes, parts, seams, lefts, most_cuts, widest, most_lost)
+    found, counts, _, _ = arcs_of(part_of, boxes, parts, seams, lefts, most_cuts, widest, highest, most_lost)
     assert found.tolist() == expected
     assert (counts == 1).all()
 

@@ -80,11 +80,11 @@ def test_closing_leaves_the_shadow_of_a_hand_and_fills_strokes(memory):
 
 @compiled
 def run_change(digit, height, width, change, thicken, work):
-    return change_strokes(digit, height, width, change, thicken, work.changed)
+    return change_strokes(digit, height, width, change, thicken, work.changed, work.distances)
 
 
 @pytest.mark.parametrize("thicken", [True, False])
-@pytest.mark.parametrize("change", range(1, 12))
+@pytest.mark.parametrize("change", [*range(1, 12), 30, 63])
 def test_strokes_are_changed_by_opencvs_ellipse(change, thicken, memory):
     digit = cv2.GaussianBlur(strokes((60, 45), change).astype(np.float32), (0, 0), 0.8)
     height, width = run_change(digit.ravel(), *digit.shape, change, thicken, memory)

@@ -16,7 +16,7 @@ from fastmnist.numbers.glyphs import place_glyph, to_mnist_form
 from fastmnist.numbers.lines import connected_parts, find_lines, without_margin
 from fastmnist.numbers.page import core_of, find_ink
 from fastmnist.numbers.reading import Readers, find_numbers, read_numbers, ways_of
-from fastmnist.numbers.ways import ODDS, Answers, Ways, choose
+from fastmnist.numbers.ways import HIGHEST, ODDS, Answers, Ways, choose
 
 
 @pytest.fixture(scope="module")
@@ -319,6 +319,18 @@ def test_a_chess_board_ends(model):
     squares = np.add.outer(np.arange(1600) // 10, np.arange(1600) // 10) % 2
     (page,) = model.read((squares * 255).astype(np.uint8))
     assert page.error is not None or len(page.numbers) < 20
+
+
+def test_blots_far_higher_than_their_line_are_neither_cut_nor_joined():
+    noise = cv2.GaussianBlur(np.random.default_rng(0).normal(size=(500, 700)).astype(np.float32), (0, 0), 4)
+    inked = find_numbers(np.where(noise > 0.5 * noise.std(), 0, 255).astype(np.uint8))
+    doubt = Readers(lambda images: np.full((len(images), 3), 1 / 3, np.float32), None)
+    line = max((segment.line for (segment,) in inked.numbers), key=lambda line: len(line.parts))
+    assert len(line.parts) > 100
+    _, ways, _ = ways_of(line, inked, doubt)
+    heights, is_joined = ways.glyphs[:, 4] - ways.glyphs[:, 2], ways.ends > ways.starts + 1
+    assert heights[ways.is_cut | is_joined].max() <= HIGHEST * line.height
+    assert (heights > HIGHEST * line.height).sum() == 2  # two blots, as they are; cut and joined they would be hundreds
 
 
 def test_colours_of_equal_grey_are_read(some, model):

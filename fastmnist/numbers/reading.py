@@ -13,7 +13,7 @@ from fastmnist.numbers.cuts import Cuts, cut_between, with_seams
 from fastmnist.numbers.frames import Cell, without_boxes, without_rules
 from fastmnist.numbers.lines import Line, Part, connected_parts, digit_height, find_lines, line_of, without_margin
 from fastmnist.numbers.page import Page, core_of, find_ink
-from fastmnist.numbers.ways import Answers, Ways, choose, find_ways, pieces, whole_glyphs
+from fastmnist.numbers.ways import HIGHEST, Answers, Ways, choose, find_ways, pieces, whole_glyphs
 
 Grey = npt.NDArray[np.uint8]
 # Given images (n, 28, 28), returns how probable each class is, and last that it is none: float32 (n, n_classes + 1).
@@ -221,13 +221,14 @@ def _read_line(
 def ways_of(line: Line, inked: Inked, readers: Readers) -> tuple[Cuts, Ways, Answers]:
     """Return the cuts of a line, the ways through them, and what the networks say of each way's glyphs.
 
-    Parts that are surely a digit as they stand are not cut.
+    Parts that are surely a digit as they stand, or far too high for one of the line, are not cut.
     """
     between = cut_between(line, inked.page.ink, inked.part_of)
     ways = find_ways(between, line.height)
     answers = readers.of_whole(whole_glyphs(between, ways, np.arange(len(ways.counts))))
     alone = (ways.counts > 0) & (ways.ends == ways.starts + 1)
-    is_whole = (answers[alone, :-1].max(axis=1) > SURE).tolist()
+    is_high = between.boxes[:, 2] - between.boxes[:, 0] > HIGHEST * line.height
+    is_whole = (is_high | (answers[alone, :-1].max(axis=1) > SURE)).tolist()
     if all(is_whole):
         return between, ways, Answers(answers, answers)
     cuts = with_seams(between, line, is_whole)

@@ -17,6 +17,7 @@ Probabilities = npt.NDArray[np.float32]
 
 MOST_CUTS = 14  # from the start of a glyph to its end: that many lie in a part that is as wide as a digit
 WIDEST = 1.6  # times the digits' height: glyphs that may be cut further are at most so wide
+HIGHEST = 3.0  # likewise; a part of ink that is higher is not cut. Blots would be, into thousands of large pieces
 MOST_LOST = 0.01  # of the digits' height squared: ink that is right of a glyph's start and left of its end at once
 # Ways share their glyphs, so that a sum over all counts the doubt of each many times. Fitted to rows of training
 # digits, plain and in other hands, the odds of the share of the ways are multiplied by that. Logistic regression would
@@ -121,7 +122,7 @@ def find_ways(cuts: Cuts, height: float) -> Ways:
     shapes, is_cut, gaps = np.empty((most, 5)), np.empty(most, np.bool_), np.empty(len(cuts.boxes) + 1)
     n = find_arcs(
         cuts.cores, cuts.boxes, cuts.parts, cuts.seams, cuts.lefts, cuts.crossed, cuts.narrow,
-        height, MOST_CUTS, WIDEST, MOST_LOST, LOW, gaps, glyphs, counts, shapes, is_cut,
+        height, MOST_CUTS, WIDEST, HIGHEST, MOST_LOST, LOW, gaps, glyphs, counts, shapes, is_cut,
     )  # fmt: skip
     starts, ends = glyphs[:n, 0].astype(np.int64), glyphs[:n, 1].astype(np.int64)
     return Ways(starts, ends, counts[:n], shapes[:n], glyphs[:n], is_cut[:n])

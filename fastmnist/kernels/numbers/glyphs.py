@@ -17,17 +17,17 @@ START, END, TOP, LEFT, BOTTOM, RIGHT = range(6)  # a glyph: its cuts, and its bo
 
 @serial_kernel
 def find_arcs(
-    part_of, boxes, parts, seams, lefts, crossed, narrow, height, most_cuts, widest, most_lost, low,
+    part_of, boxes, parts, seams, lefts, crossed, narrow, height, most_cuts, widest, highest, most_lost, low,
     gaps, glyphs, counts, shapes, is_cut,
 ):  # fmt: skip
     """Fill the arcs of a search (search.py) with what may be a glyph, in the order of their ends; return how many.
 
     part_of: int32 (height, width), the part that each pixel is of, -1 for paper. boxes: int32 (n_parts, 4), top, left,
     bottom and right of each. lefts: int64 (n_cuts,), the pixels to the left of each cut, which ascend. crossed, narrow:
-    float64 (n_cuts,), see numbers/cuts.py. height: float, of digits; `widest` and `low` in parts of it, and `most_lost`
-    of its square. A glyph ends at most `most_cuts` after it starts. If it does not end at the next cut, it is no wider
-    than `widest`, and its cuts cross each other on `most_lost` pixels at most. Before one between neighbouring cuts
-    that is lower than `low` comes an arc that leaves it out, as a mark.
+    float64 (n_cuts,), see numbers/cuts.py. height: float, of digits; `widest`, `highest` and `low` in parts of it, and
+    `most_lost` of its square. A glyph ends at most `most_cuts` after it starts. If it does not end at the next cut, it
+    is no wider than `widest`, no higher than `highest`, and its cuts cross each other on `most_lost` pixels at most.
+    Before one between neighbouring cuts that is lower than `low` comes an arc that leaves it out, as a mark.
 
     Of each arc, and there is room for most_cuts + 1 to each cut: glyphs (m, 6) int32; counts (m,) int64, how many
     glyphs it reads, 0 or 1; shapes (m, 5) float64, see numbers/ways.py; is_cut (m,) bool, whether ink is cut at its
@@ -39,13 +39,13 @@ def find_arcs(
         for start in range(end - 1, max(-1, end - 1 - most_cuts), -1):
             glyph = glyphs[n]
             area = _measure(part_of, boxes, parts, seams, start, end, glyph)
-            is_next, width = start == end - 1, glyph[RIGHT] - glyph[LEFT]
-            if not is_next and width > widest * height:
+            is_next, width, high = start == end - 1, glyph[RIGHT] - glyph[LEFT], glyph[BOTTOM] - glyph[TOP]
+            if not is_next and (width > widest * height or high > highest * height):
                 break
             is_whole = area - (lefts[end] - lefts[start]) <= most_lost * height * height
             if area == 0 or not (is_whole or is_next):
                 continue
-            high, is_seam = glyph[BOTTOM] - glyph[TOP], seams[end, 0] >= 0
+            is_seam = seams[end, 0] >= 0
             gap = gaps[max(0, parts[end] - (0 if is_seam else 1))] - gaps[parts[start]]
             for count in range(0 if is_next and high < low * height else 1, 2):
                 for column in range(6):

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from fastmnist.kernels.jit import inlined
+from fastmnist.kernels.simd import item
 
 
 @inlined
@@ -79,41 +80,53 @@ def _largest_of_four(values, shift, more, n, out):
 
 
 @inlined
-def change_strokes(digit, height, width, change, thicken, out):
+def change_strokes(digit, height, width, change, thicken, out, scratch):
     """Dilate, or erode, a digit by an ellipse of change + 1 pixels; return the height and width of `out`, with margins.
 
-    digit (height, width) float32 with nothing around it; out float32 with change + 1 more pixels on each side.
+    digit (height, width) float32 with nothing around it; out float32 with change + 1 more pixels on each side; scratch
+    float32 with room for two rows of `out` and four margins. The ellipse's rows, those of OpenCV's MORPH_ELLIPSE, are
+    windows that contain each other: a row of the digit goes through all of them, from the narrowest on.
     """
-    size, margin = change + 1, change + 1
-    first = -(size // 2)
+    margin = change + 1
+    radius, last = margin // 2, margin - 1 - margin // 2  # the ellipse reaches from -radius to `last`
     new_height, new_width = height + 2 * margin, width + 2 * margin
+    room = new_width + 2 * margin
     for i in range(new_height * new_width):
         out[i] = 0 if thicken else np.inf
-    radius = size // 2
-    for down in range(first, first + size):
-        # The rows of OpenCV's MORPH_ELLIPSE.
-        reach = int(np.rint(math.sqrt(radius * radius - down * down))) if abs(down) <= radius else 0
-        for across in range(max(first, -reach), min(first + size - 1, reach) + 1):
-            _combine(digit, height, width, down, across, margin, thicken, out)
+    for i in range(2 * room):
+        scratch[i] = 0
+    row, spare = 0, room  # where these begin in `scratch`
+    for y in range(height):
+        for x in range(2 * margin):
+            scratch[row + x] = scratch[row + 2 * margin + width + x] = 0
+        for x in range(width):
+            scratch[row + 2 * margin + x] = digit[y * width + x]
+        left = right = 0
+        for down in range(radius, -1, -1):
+            reach = int(np.rint(math.sqrt(radius * radius - down * down)))
+            while left < reach or right < min(reach, last):
+                more = min(reach - left, left + right + 1)
+                more_right = min(min(reach, last) - right, left + right + 1 - more)
+                first, place = row + margin, spare + margin
+                _combine(scratch, first - more, scratch, first + more_right, new_width, thicken, scratch, place)
+                row, spare, left, right = spare, row, left + more, right + more_right
+            above, below = (y + margin - down) * new_width, (y + margin + down) * new_width
+            if down <= last:
+                _combine(scratch, row + margin, out, above, new_width, thicken, out, above)
+            if down > 0:
+                _combine(scratch, row + margin, out, below, new_width, thicken, out, below)
+    if not thicken:  # what has paper within the ellipse
+        for i in range((margin + radius) * new_width):
+            out[i] = 0
+        for i in range(max(0, margin + height - last) * new_width, new_height * new_width):
+            out[i] = 0
     return new_height, new_width
 
 
 @inlined
-def _combine(digit, height, width, down, across, margin, thicken, out):
-    new_width = width + 2 * margin
-    for y in range(height + 2 * margin):
-        line = out[y * new_width : (y + 1) * new_width]
-        source, start = y - margin + down, margin - across
-        is_inside = 0 <= source < height
-        if is_inside:
-            pixels, part = digit[source * width : (source + 1) * width], line[start : start + width]
-            for x in range(width):
-                if thicken:
-                    part[x] = max(part[x], pixels[x])
-                else:
-                    part[x] = min(part[x], pixels[x])
-        if not thicken:
-            for x in range(start if is_inside else new_width):
-                line[x] = 0
-            for x in range(start + width if is_inside else new_width, new_width):
-                line[x] = 0
+def _combine(one, first, other, second, n, largest, out, place):
+    """Fill n pixels of `out` with the larger, or smaller, of one's and the other's; each begin where it is said."""
+    for x in range(n):
+        left, right = item(one, first + x), item(other, second + x)
+        is_left = left > right if largest else left < right
+        out[np.uint64(place + x)] = left if is_left else right

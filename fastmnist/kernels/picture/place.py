@@ -40,9 +40,12 @@ def place(digit, height, width, changed, distances, image):
     runs = changed[: len(changed) // 4 * 4].view(np.int32).reshape(-1, 4)
     stroke = stroke_width(digit, height, width, runs, distances) * BOX / size
     change = int(np.rint(abs((THICKENED if stroke < THIN else THINNED) - stroke) * size / BOX))
-    has_room = (height + 2 * change + 2) * (width + 2 * change + 2) <= len(changed)  # not in a picture of few rows
+    margins = 2 * change + 2
+    has_room = (  # not in a picture of few rows
+        (height + margins) * (width + margins) <= len(changed) and 2 * (width + 2 * margins) <= len(distances)
+    )
     if size >= 2 * BOX and has_room and not THIN <= stroke <= THICK:
-        height, width = change_strokes(digit, height, width, change, stroke < THIN, changed)
+        height, width = change_strokes(digit, height, width, change, stroke < THIN, changed, distances)
         for i in range(height * width):
             digit[i] = changed[i]
         height, width = _cut(digit, height, width, changed)
