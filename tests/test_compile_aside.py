@@ -37,18 +37,24 @@ main()
 """
 
 
-@pytest.mark.parametrize("is_possible", [True, False])
-def test_a_first_training_loads_the_loop_from_the_cache_or_compiles_it(is_possible, small_set, tmp_path):
-    script = TRAIN if is_possible else f"import sys; sys.frozen = True{TRAIN}"
+def run_first(script, argument, folder, *, is_possible):
+    """Run a script with an empty kernel cache, in a Python that can start another or in one that cannot."""
+    script = script if is_possible else f"import sys; sys.frozen = True{script}"
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", script, small_set],
-        env=cli_environment(XDG_CACHE_HOME=str(tmp_path / "cache"), NUMBA_NUM_THREADS="2"),
-        cwd=tmp_path,
+        [sys.executable, "-W", "error", "-c", script, argument],
+        env=cli_environment(XDG_CACHE_HOME=str(folder / "cache"), NUMBA_NUM_THREADS="2"),
+        cwd=folder,
         capture_output=True,
         text=True,
         timeout=HANGS_AFTER,
     )
     assert done.returncode == 0, done.stderr
+    return done
+
+
+@pytest.mark.parametrize("is_possible", [True, False])
+def test_a_first_training_loads_the_loop_from_the_cache_or_compiles_it(is_possible, small_set, tmp_path):
+    done = run_first(TRAIN, small_set, tmp_path, is_possible=is_possible)
     assert done.stdout == ("1 0\n" if is_possible else "0 1\n")
     told = [line.split()[0] for line in done.stderr.splitlines()]
     assert told == ["training", "compiling", "epoch", "test", "saved"]
@@ -68,16 +74,7 @@ main()
 
 @pytest.mark.parametrize("is_possible", [True, False])
 def test_a_first_picture_loads_its_parts_from_the_cache_or_compiles_them(is_possible, photo, tmp_path):
-    script = PREDICT if is_possible else f"import sys; sys.frozen = True{PREDICT}"
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", script, photo],
-        env=cli_environment(XDG_CACHE_HOME=str(tmp_path / "cache"), NUMBA_NUM_THREADS="2"),
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=HANGS_AFTER,
-    )
-    assert done.returncode == 0, done.stderr
+    done = run_first(PREDICT, photo, tmp_path, is_possible=is_possible)
     assert done.stdout.splitlines()[-2:] == ["1" if is_possible else "0"] * 2
     assert done.stderr.count("compiling") == 1
 

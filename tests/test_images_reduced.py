@@ -9,7 +9,7 @@ import pytest
 from fastmnist.api import read_images
 from fastmnist.images.decode import DIVISORS, MAX_PIXELS, decode_opaque, decode_picture
 from fastmnist.images.explain import explain_file
-from fastmnist.images.files import known
+from fastmnist.images.files import file_of
 from fastmnist.images.normalize import LARGEST, PLAIN
 from fastmnist.images.preprocess import file_to_digit, read_digits, to_digit
 from fastmnist.images.reduced import divisors
@@ -106,7 +106,7 @@ def test_every_way_in_reads_the_same(files, preprocess, tmp_path):
     expected = read_together(files, preprocess)
     contents = [path.read_bytes() for path in files]
     for image, data in zip(expected, contents, strict=True):
-        np.testing.assert_array_equal(file_to_digit(known(data), preprocess, b""), image)
+        np.testing.assert_array_equal(file_to_digit(file_of(data), preprocess, b""), image)
     with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
         for path in files:
             archive.write(path, path.name)
@@ -137,13 +137,13 @@ def test_a_truncated_one_is_refused(digits, side):
     data = jpeg(drawn(digits[0][0], side))
     for length in (len(data) // 3, len(data) // 2, len(data) - 40):
         images = np.zeros((1, 28, 28), np.uint8)
-        found = read_digits([b"a.jpg"], "auto", images, read=lambda _, length=length: [known(data[:length])])
+        found = read_digits([b"a.jpg"], "auto", images, read=lambda _, length=length: [file_of(data[:length])])
         assert "no picture that can be read" in found.errors[0]
 
 
 def test_without_preprocessing_the_whole_size_is_told(digits):
     found = read_digits(
-        [b"a.jpg"], "none", np.zeros((1, 28, 28), np.uint8), read=lambda _: [known(jpeg(drawn(digits[0][0], 320)))]
+        [b"a.jpg"], "none", np.zeros((1, 28, 28), np.uint8), read=lambda _: [file_of(jpeg(drawn(digits[0][0], 320)))]
     )
     assert "is 320x320 pixels" in found.errors[0]
 
@@ -153,5 +153,5 @@ def test_one_that_is_turned_is_read_upright(digits):
     data = jpeg(np.rot90(picture))  # 90 degrees against the clock: orientation 6 turns it back
     exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
     turned = data[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + data[2:]
-    actual, expected = (file_to_digit(known(content), "auto", b"").astype(int) for content in (turned, jpeg(picture)))
+    actual, expected = (file_to_digit(file_of(content), "auto", b"").astype(int) for content in (turned, jpeg(picture)))
     assert np.abs(actual - expected).mean() < 4

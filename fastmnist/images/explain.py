@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from fastmnist.errors import DataError
 from fastmnist.images.decode import decode_picture, opencv
-from fastmnist.images.files import known, read_file
+from fastmnist.images.files import file_of, read_file
 from fastmnist.images.mnist_form import in_mnist_form
 from fastmnist.images.normalize import LARGEST, Ask, Digit, first_look, read_again, read_digit
 from fastmnist.images.pages import decode_pages, may_have_pages
@@ -34,7 +34,7 @@ def explain_file(path: bytes, page: int | None, preprocess: str, ask: Ask | None
     """
     try:
         data = read_file(path)
-        first, last = divisors(known(data).jpeg_shape)
+        first, last = divisors(file_of(data).jpeg_shape)
         if may_have_pages(data):
             picture = next(islice(decode_pages(data, path), page or 0, None), None)
         else:

@@ -53,13 +53,13 @@ def read_each(paths: Sequence[bytes]) -> Iterator[File]:
 
 def _read_alone(path: bytes) -> File:
     try:
-        return known(read_file(path))
+        return file_of(read_file(path))
     except DataError as error:
         return unreadable(error)
 
 
-def known(data: bytes) -> File:
-    """Return a file with that in it."""
+def file_of(data: bytes) -> File:
+    """Return the file that `data` is the content of."""
     return File(data, is_opaque(data), jpeg_shape(data))
 
 

@@ -100,10 +100,9 @@ def normalize_plain(pictures: Grey) -> tuple[Grey, npt.NDArray[np.bool_]]:
 def read_digit(picture: Grey, ask: Ask | None = None) -> Digit:
     """Return what `normalize` does, and how it was read. Raises DataError likewise."""
     digit = first_look(picture)
-    if digit.reading.is_plain:
-        return digit
     picture = digit.part
-    digit = _read(picture)
+    if not digit.reading.is_plain:
+        digit = _read(picture)
     if digit.reading.is_plain:
         return digit
     if digit.reading.code == reader.NO_INK:

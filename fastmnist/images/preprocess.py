@@ -10,7 +10,7 @@ import numpy.typing as npt
 from fastmnist.errors import AnyPath, DataError, printable
 from fastmnist.images.colour import strongest_contrast
 from fastmnist.images.decode import decode_colours, decode_opaque, decode_picture, opencv, to_grey
-from fastmnist.images.files import TOGETHER_BYTES, File, known, read_each
+from fastmnist.images.files import TOGETHER_BYTES, File, file_of, read_each
 from fastmnist.images.mnist_form import in_mnist_form
 from fastmnist.images.normalize import LARGEST, Ask, NoInkError, normalize, normalize_plain, shrunk
 from fastmnist.images.pages import decode_pages, may_have_pages
@@ -159,7 +159,7 @@ def to_digits(data: bytes, preprocess: str, name: bytes, ask: Ask | None = None)
     Raises DataError where there is no page at all.
     """
     if not may_have_pages(data):
-        return [file_to_digit(known(data), preprocess, name, ask)]
+        return [file_to_digit(file_of(data), preprocess, name, ask)]
     pages: list[Page] = []
     for page in decode_pages(data, name):
         try:

@@ -9,7 +9,7 @@ import zlib
 from types import TracebackType
 
 from fastmnist.errors import AnyPath, DataError, printable, reason
-from fastmnist.images.files import MAX_FILE_BYTES, File, known, unreadable, wrong_size
+from fastmnist.images.files import MAX_FILE_BYTES, File, file_of, unreadable, wrong_size
 from fastmnist.inputs.files import RawStream, length_of, open_regular
 from fastmnist.inputs.items import MAX_DEFLATE_RATIO
 
@@ -104,7 +104,7 @@ class Archive:
                 raise self._damaged(name, error) from error
         except DataError as error:
             return unreadable(error)
-        return known(data)
+        return file_of(data)
 
     def _check_sizes(self) -> None:
         """Raise BadZipFile where members overlap, or claim more than can be compressed: a bomb."""

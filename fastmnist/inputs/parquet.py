@@ -18,7 +18,7 @@ import numpy.typing as npt
 from fastmnist.errors import AnyPath, DataError, FastmnistError, printable
 from fastmnist.extras import import_extra
 from fastmnist.images.decode import decode_colours, decode_picture
-from fastmnist.images.files import MAX_FILE_BYTES, known
+from fastmnist.images.files import MAX_FILE_BYTES, file_of
 from fastmnist.images.normalize import Ask
 from fastmnist.images.pages import may_have_pages
 from fastmnist.images.preprocess import file_to_digit, in_colour_to_digit, to_digits
@@ -167,7 +167,7 @@ class Reader:
             if isinstance(pages[0], str):
                 raise DataError(pages[0])
             return pages[0]
-        file = known(data)
+        file = file_of(data)
         if self._preprocess == "mnist" or file.jpeg_shape not in ((0, 0), IMAGE_SHAPE):
             return file_to_digit(file, self._preprocess, name, self._ask)
         grey = decode_picture(data, name)

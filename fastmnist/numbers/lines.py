@@ -81,9 +81,8 @@ def digit_height(parts: list[Part]) -> float:
 
     The weight of a part is its height, so that a few digits outweigh many specks.
     """
-    heights = sorted(
-        [part.bottom - part.top for part in parts]
-    )  # few as a rule, for which NumPy takes three times as long
+    # Few as a rule, for which NumPy takes three times as long.
+    heights = sorted([part.bottom - part.top for part in parts])
     weights = list(accumulate(heights))
     typical = heights[bisect_left(weights, 0.5 * weights[-1])]
     high = heights[bisect_left(heights, 0.5 * typical) :]

@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 from fastmnist.errors import DataError
-from fastmnist.images.files import MAX_FILE_BYTES, File, known, unreadable, wrong_size
+from fastmnist.images.files import MAX_FILE_BYTES, File, file_of, unreadable, wrong_size
 from fastmnist.remote.store import CONNECTIONS, read_start
 from fastmnist.threads import startable
 
@@ -94,6 +94,6 @@ class Fetcher:
 
 def _fetched(picture: Wanted, fetching: Fetching) -> Fetched:
     try:
-        return Fetched(*picture, known(fetching.content()))
+        return Fetched(*picture, file_of(fetching.content()))
     except DataError as error:
         return Fetched(*picture, unreadable(error))

@@ -12,6 +12,8 @@ from fastmnist.kernels.picture.parts import place_digit
 from fastmnist.kernels.picture.place import BOX
 from fastmnist.shapes import SIDE
 
+_place_digit = place_digit.call
+
 START, END, TOP, LEFT, BOTTOM, RIGHT = range(6)  # a glyph: its cuts, and its box, right and bottom exclusive
 
 
@@ -78,9 +80,6 @@ def _measure(part_of, boxes, parts, seams, start, end, glyph):
     glyph[START], glyph[END] = start, end
     glyph[TOP], glyph[LEFT], glyph[BOTTOM], glyph[RIGHT] = top, left, bottom, right
     return area
-
-
-_place_digit = place_digit.call
 
 
 @inlined

@@ -1,4 +1,4 @@
-"""Dilation, erosion and closing by windows, whose cost grows with the logarithm of the window's size."""
+"""Closing by windows, at a cost that grows with the logarithm of their size; strokes changed by an ellipse."""
 
 import math
 
