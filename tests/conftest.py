@@ -51,8 +51,13 @@ class Run:
 
 @pytest.fixture(scope="session")
 def mnist_dir():
-    """The repository's `data/` with the four verified files of MNIST, fetched by the first test that asks."""
-    return download(ROOT / "data")[0].parent
+    """The repository's `data/` with the four verified files of MNIST, fetched by the first test that asks.
+
+    `pytest -n 2` has two processes that may ask: one at a time.
+    """
+    with open(__file__) as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return download(ROOT / "data")[0].parent
 
 
 @pytest.fixture(scope="session")
