@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 import fastmnist
 from fastmnist.datasets.download import download
@@ -25,6 +26,9 @@ from fastmnist.threads import set_up_program
 
 pytest.register_assert_rewrite("browser")
 set_up_program()  # the first kernel loads libgomp, which then reads this: the tests may have busy neighbours
+# As the command line has it. Threads of OpenBLAS spin while they wait: beside busy neighbours the oracle of training
+# took 20 times the CPU time with two of them.
+threadpool_limits(1, user_api="blas")
 
 ROOT = Path(__file__).parents[1]
 HANGS_AFTER = 600  # seconds: no test is about time, but a hanging one must end
