@@ -55,14 +55,11 @@ demo: install
 test: install
 	$(BIN)/python -m pytest $(IN_TWO)
 
-# Compiling, computing, decoding, parsing options: all that a package below fastmnist has a part in. Left out are two
-# tests that spend minutes in NumPy's reference; test_kernels_training.py compares the same kernels.
+# Compiling, computing, decoding, parsing options: all that a package below fastmnist has a part in.
 test-lowest: .venv-lowest/install.stamp
 	.venv-lowest/bin/python -m pytest $(IN_TWO) $(addprefix tests/test_, kernels_matmul.py kernels_activations.py kernels_inference.py \
 		kernels_training.py kernels_augment.py training_loop.py images_decode.py images_normalize.py \
-		cli_main.py cli_predict.py cli_doctor.py safety.py) \
-		$(addprefix --deselect=tests/test_training_loop.py::test_, epochs_of_the_seed_recipe_equal_the_oracles \
-		the_losses_of_batches_of_mnist_equal_the_oracles)
+		cli_main.py cli_predict.py cli_doctor.py safety.py)
 
 fuzz: install
 	$(BIN)/python tests/fuzz.py --seconds $(SECONDS) --seed $(SEED)
