@@ -57,9 +57,9 @@ test: install
 
 # Compiling, computing, decoding, parsing options: all that a package below fastmnist has a part in.
 test-lowest: .venv-lowest/install.stamp
-	.venv-lowest/bin/python -m pytest $(IN_TWO) $(addprefix tests/test_, kernels_matmul.py kernels_activations.py kernels_inference.py \
-		kernels_training.py kernels_augment.py training_loop.py images_decode.py images_normalize.py \
-		cli_main.py cli_predict.py cli_doctor.py safety.py)
+	.venv-lowest/bin/python -m pytest $(IN_TWO) $(addprefix tests/test_, \
+		kernels_matmul.py kernels_activations.py kernels_inference.py kernels_training.py kernels_augment.py \
+		training_loop.py images_decode.py images_normalize.py cli_main.py cli_predict.py cli_doctor.py safety.py)
 
 fuzz: install
 	$(BIN)/python tests/fuzz.py --seconds $(SECONDS) --seed $(SEED)

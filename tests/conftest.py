@@ -26,8 +26,8 @@ from fastmnist.threads import set_up_program
 
 pytest.register_assert_rewrite("browser")
 set_up_program()  # the first kernel loads libgomp, which then reads this: the tests may have busy neighbours
-# As the command line has it. Threads of OpenBLAS spin while they wait: beside busy neighbours the oracle of training
-# took 20 times the CPU time with two of them.
+# As the command line has it. For the oracle's batches of 32 two threads of OpenBLAS take twice the time of one, and 20
+# times its CPU time beside busy neighbours: they spin while they wait.
 threadpool_limits(1, user_api="blas")
 
 ROOT = Path(__file__).parents[1]
