@@ -16,7 +16,8 @@ from fastmnist import threads
 from fastmnist.inputs.idx import write_images
 from fastmnist.kernels.cache import cache_folder
 
-NOBODYS = 54321  # a user id without an entry in /etc/passwd, and without processes
+# A user id without an entry in /etc/passwd, and whose processes, which a limit counts, are those of these tests alone.
+NOBODYS = 1_000_000 + os.getpid()
 LIMIT = "the system's limit on threads is reached (ulimit -u, or a container's): using fewer"
 needs_root = pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="setpriv, and root to use it")
 

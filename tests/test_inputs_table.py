@@ -196,7 +196,7 @@ def test_any_table_round_trips(tmp_path_factory, rows, block):
     assert not any(part.errors for part in parts)
 
 
-@pytest.mark.parametrize("content", [PLAIN, b"\n" * 1_000_000, HEADER + b"\n" + b"x\n" * 300_000])
+@pytest.mark.parametrize("content", [PLAIN, b"\n" * 1_000_000, HEADER + b"\n" + b"x\n" * 100_000])
 def test_memory_does_not_grow_with_the_table(content, tmp_path, monkeypatch):
     monkeypatch.setattr(table, "_BLOCK_BYTES", 1 << 16)
     path = write(tmp_path, content if content != PLAIN else HEADER + b"\n" + b"\n".join(LINES * 2000))
@@ -207,7 +207,7 @@ def test_memory_does_not_grow_with_the_table(content, tmp_path, monkeypatch):
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 20_000_000
+    assert peak < 20_000_000  # the bad rows alone would be 35 MB
 
 
 def test_a_gzip_bomb_of_one_line_is_a_bad_table_in_little_memory(tmp_path):
