@@ -113,7 +113,7 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):
             raise DataError(f"{len(classes):,} classes, expected at most {MAX_CLASSES}: join some of them")
         recipe = self._recipe(len(features))
         scaling = Scaling.of(features)
-        inputs = scaling.rows(features)  # MNIST's 188 MB as 55 MB
+        inputs = scaling.rows(features)  # MNIST's take 55 MB, an array of them 188 MB
         training = Training(
             scaling.apply(features) if inputs is None else inputs, labels.astype(np.uint8), recipe, len(classes)
         )
