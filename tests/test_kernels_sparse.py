@@ -130,6 +130,15 @@ def test_float32_inputs_are_kept_bit_for_bit():
     assert csr.data[csr.starts[4] : csr.ends[4]].tobytes() == inputs[4].tobytes()
 
 
+@pytest.mark.parametrize(("n_in", "expected"), [(2**16 - 1, np.uint16), (2**16, np.int32)])
+def test_indices_take_16_bits_where_they_fit(n_in, expected):
+    inputs = np.zeros((2, n_in), np.uint8)
+    inputs[1, -1] = 255
+    csr, _ = compress_in_all_ways(inputs, np.arange(2), 2)
+    assert csr.indices.dtype == expected
+    assert csr.indices[[csr.ends[0], csr.starts[1], csr.ends[1]]].tolist() == [n_in, n_in - 1, n_in]
+
+
 def test_no_samples():
     csr, csc = compress_in_all_ways(make_inputs(4, 100, 0.2, np.uint8), np.arange(0), 32)
     assert csr.ends.size == csc.ends.size == 0
