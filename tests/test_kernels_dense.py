@@ -20,7 +20,7 @@ def fill(inputs, order, batch_size):
     is_dense = divided(np.count_nonzero(inputs[order], axis=1), n_in, batch_size)[0]
     made = []
     for build, n_parts in WAYS:
-        csr = make_csr(starts, starts + np.count_nonzero(inputs[order], axis=1), room)
+        csr = make_csr(starts, starts + np.count_nonzero(inputs[order], axis=1), room, n_in)
         csc = make_csc(starts[::batch_size].copy(), room, n_in, batch_size)
         tiles = make_tiles(is_dense, starts, starts + n_in, room, n_in, batch_size)
         for array in (tiles.inputs, tiles.samples, tiles.indices, tiles.data):

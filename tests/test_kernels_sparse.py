@@ -25,15 +25,15 @@ def compress_in_all_ways(inputs, order, batch_size):
     n_in, counts = inputs.shape[1], np.count_nonzero(inputs, axis=1)
     made = []
     for build, n_parts in WAYS:
-        rows = unfilled_csr(counts)
+        rows = unfilled_csr(counts, n_in)
         getattr(compress_rows, build)(inputs, np.arange(len(inputs)), rows, n_parts)
         for source in (NO_ROWS, rows):
-            csr = unfilled_csr(counts[order])
+            csr = unfilled_csr(counts[order], n_in)
             csc = make_csc(csr.starts[::batch_size].copy(), csr.data.size, n_in, batch_size)
             nowhere = np.zeros(len(order), np.int64)
             tiles = make_tiles(np.zeros(len(csc.starts), np.bool_), nowhere, nowhere, 0, n_in, batch_size)
             for array in csc[1:]:
-                array[...] = -1
+                array[...] = 1
             getattr(compress, build)(inputs, order, batch_size, source, csr, csc, tiles, n_parts)
             made.append((csr, csc))
     for other in made[1:]:
@@ -42,11 +42,11 @@ def compress_in_all_ways(inputs, order, batch_size):
     return made[0]
 
 
-def unfilled_csr(counts):
+def unfilled_csr(counts, n_in):
     """A CSR for rows of `counts` inputs, with 3 places too many before each."""
     ends = np.cumsum(counts + 4) - 1
-    csr = make_csr(ends - counts, ends, int(counts.sum()) + 4 * len(counts))
-    csr.indices[...] = csr.data[...] = -1
+    csr = make_csr(ends - counts, ends, int(counts.sum()) + 4 * len(counts), n_in)
+    csr.indices[...] = csr.data[...] = 1
     return csr
 
 
@@ -128,6 +128,15 @@ def test_float32_inputs_are_kept_bit_for_bit():
     inputs = normal(np.random.default_rng(0), 5, 100)
     csr, _ = compress_in_all_ways(inputs, np.arange(5), 5)
     assert csr.data[csr.starts[4] : csr.ends[4]].tobytes() == inputs[4].tobytes()
+
+
+@pytest.mark.parametrize(("n_in", "expected"), [(2**16 - 1, np.uint16), (2**16, np.int32)])
+def test_indices_take_16_bits_where_they_fit(n_in, expected):
+    inputs = np.zeros((2, n_in), np.uint8)
+    inputs[1, -1] = 255
+    csr, _ = compress_in_all_ways(inputs, np.arange(2), 2)
+    assert csr.indices.dtype == expected
+    assert csr.indices[[csr.ends[0], csr.starts[1], csr.ends[1]]].tolist() == [n_in, n_in - 1, n_in]
 
 
 def test_no_samples():

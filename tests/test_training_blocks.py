@@ -7,7 +7,7 @@ from kernel_builds import sparse_pixels
 from fastmnist.kernels.jit import using_threads
 from fastmnist.training import blocks as blocks_module
 from fastmnist.training import loop as loop_module
-from fastmnist.training.blocks import NO_ROWS, Blocks, KeptBlocks, KeptRows
+from fastmnist.training.blocks import NO_ROWS, Blocks, KeptBlocks, KeptRows, Rows
 from fastmnist.training.loop import EpochDone, Training
 from fastmnist.training.recipes import NO_AUGMENTATION, SEED
 
@@ -91,12 +91,21 @@ def test_blocks_are_kept_while_there_is_memory(monkeypatch):
 @pytest.mark.parametrize("spare", [-1, 0])
 def test_rows_are_kept_if_there_is_memory_for_all_of_them(spare, monkeypatch):
     inputs = mixed_inputs()
-    n_bytes = 8 * np.count_nonzero(inputs) + 8 * N_SAMPLES + 16 * N_SAMPLES  # lists, their ends, where they are
+    n_bytes = 6 * np.count_nonzero(inputs) + 6 * N_SAMPLES + 16 * N_SAMPLES  # lists, their ends, where they are
     monkeypatch.setattr(blocks_module, "KEPT_BYTES", n_bytes + spare)
     assert (blocks_module.rows_of(inputs) is NO_ROWS) == (spare < 0)
     kept = KeptRows(N_IN, BATCH_SIZE, 96)
     for order in orders():
         assert contents(kept.of(inputs, order)) == contents(Blocks(N_IN, BATCH_SIZE, 96).of(inputs, order))
+
+
+@pytest.mark.parametrize("kind", [Blocks, KeptRows, KeptBlocks])
+def test_rows_do_for_the_inputs_that_they_are_of(kind):
+    inputs = mixed_inputs(np.float32)
+    rows, blocks = Rows(blocks_module.rows_of(inputs), N_IN), kind(N_IN, BATCH_SIZE, 96)
+    assert (rows.shape, rows.dtype, len(rows[7:20])) == (inputs.shape, inputs.dtype, 13)
+    for order in orders() * 2:
+        assert contents(blocks.of(rows, order)) == contents(Blocks(N_IN, BATCH_SIZE, 96).of(inputs, order))
 
 
 @pytest.mark.parametrize("n_threads", [1, 4])

@@ -92,6 +92,32 @@ def test_any_number_of_threads_gives_the_same_bytes(threads, rng, monkeypatch):
     assert scaled(features[:2]).shape == (2, 30)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.bool_, np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("n_features", [1, 30, 64, 100])
+def test_rows_are_what_apply_gives_without_its_zeros(n_features, dtype, rng, monkeypatch):
+    shape = 3 * BLOCK + 5, n_features
+    features = (rng.normal(size=shape) * 20 * (rng.random(shape) < np.linspace(0.2, 1, n_features))).astype(dtype)
+    features[:, 0] = 3  # centred, all are 0
+    features = np.asfortranarray(features)
+    scaling = Scaling.of(features)
+    expected = scaling.apply(features)
+    monkeypatch.setattr(module, "n_threads", lambda: 3)
+    monkeypatch.setattr(module, "VALUES_PER_THREAD", 1)
+    rows = scaling.rows(features)
+    for sample, (start, end) in enumerate(zip(rows.csr.starts, rows.csr.ends, strict=True)):
+        assert rows.csr.indices[start:end].tolist() == np.flatnonzero(expected[sample]).tolist()
+        assert rows.csr.data[start:end].tobytes() == expected[sample][expected[sample] != 0].tobytes()
+        assert rows.csr.indices[end] == n_features
+
+
+def test_rows_that_take_too_much_memory_are_not_kept(rng, monkeypatch):
+    features = rng.random((100, 10))
+    monkeypatch.setattr(module, "KEPT_BYTES", 100 * 11 * 6)
+    assert Scaling.of(features).rows(features) is not None
+    monkeypatch.setattr(module, "KEPT_BYTES", 100 * 11 * 6 - 1)
+    assert Scaling.of(features).rows(features) is None
+
+
 @pytest.mark.parametrize("exponent", [-1000, -30, 30, 1000])
 def test_a_power_of_two_changes_no_bit(exponent, rng):
     features = rng.normal(size=(500, 30)) * (rng.random((500, 30)) < np.linspace(0.1, 1, 30))

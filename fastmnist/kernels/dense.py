@@ -16,7 +16,7 @@ from fastmnist.kernels.jit import inlined, specialised
 from fastmnist.kernels.lanes import MASK_BITS, lowest_bit, nonzero_bits
 from fastmnist.kernels.sgd import step_panels
 from fastmnist.kernels.simd import LANES, add, broadcast, by_n_registers, fma, item, load_panels, store_panels, zeros
-from fastmnist.kernels.sparse import CSR, nonzero_inputs
+from fastmnist.kernels.sparse import CSR, expand_row, index_type, nonzero_inputs
 from fastmnist.kernels.tiles import as_unit
 
 DENSE_ROWS = 8  # of a tile: as many as a byte of flags has bits
@@ -35,7 +35,7 @@ class Tiles(NamedTuple):
     samples: np.ndarray  # (n_batches, n_in // 8, batch_size in 64s) uint8: who has one of 8 inputs
     starts: np.ndarray  # (n_samples,) int64
     ends: np.ndarray  # (n_samples,) int64
-    indices: np.ndarray  # int32; filled for samples that fill no tile
+    indices: np.ndarray  # see index_type; filled for samples that fill no tile
     data: np.ndarray  # float32
 
 
@@ -48,7 +48,7 @@ def make_tiles(is_dense, starts, ends, capacity, n_in, batch_size):
         np.empty((n_batches, n_in // DENSE_ROWS, -(-batch_size // MASK_BITS) * MASK_BITS), np.uint8),
         starts,
         ends,
-        np.empty(capacity, np.int32),
+        np.empty(capacity, index_type(n_in)),
         np.empty(capacity, np.float32),
     )
 
@@ -60,28 +60,31 @@ def csr_with_zeros(tiles):
 
 
 @inlined
-def fill_tiles(inputs, order, first, last, batch, tiles):
+def fill_tiles(inputs, rows, order, first, last, batch, tiles):
     """Fill the tiles with all inputs of the samples `first` to `last` of `order`, zeros too, and the batch's flags.
 
-    The number of inputs is a multiple of 8. Samples that fill no tile have their indices listed, as `add_csr_product`
-    needs them.
+    They are those of `inputs` or, where it is not empty, of `rows`, a CSR of all samples. Their number is a multiple of
+    8. Samples that fill no tile have their indices listed, as `add_csr_product` needs them.
     """
     n_in = inputs.shape[1]
     n_tiled = (last - first) // DENSE_ROWS * DENSE_ROWS
     tiles.inputs[batch] = 0
     tiles.samples[batch] = 0
     for sample in range(last - first):
-        row, place = order[first + sample] * n_in, np.uint64(tiles.starts[first + sample])
+        row, place = order[first + sample], tiles.starts[first + sample]
+        if len(rows.starts) > 0:
+            expand_row(rows, row, n_in, tiles.data, place)
+        else:
+            for column in range(n_in):
+                tiles.data[np.uint64(place + column)] = as_unit(item(inputs, row * n_in + column))
         flags = tiles.inputs[batch, sample // DENSE_ROWS]
         for column in range(n_in):
-            value = item(inputs, row + column)
-            tiles.data[place + np.uint64(column)] = as_unit(value)
-            flags[np.uint64(column)] |= value != 0
+            flags[np.uint64(column)] |= tiles.data[np.uint64(place + column)] != 0
         if sample >= n_tiled:
             for column in range(n_in + 1):
-                tiles.indices[place + np.uint64(column)] = column
+                tiles.indices[np.uint64(place + column)] = column
         for block in range(0, n_in, MASK_BITS):
-            mask = nonzero_inputs(inputs, n_in, row, block)
+            mask = nonzero_inputs(tiles.data, n_in, place, block)
             for column in range(block, min(block + MASK_BITS, n_in), DENSE_ROWS):
                 tiles.samples[batch, column // DENSE_ROWS, sample] = mask & np.uint64(255)
                 mask >>= np.uint64(DENSE_ROWS)

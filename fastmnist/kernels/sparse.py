@@ -49,7 +49,7 @@ class CSR(NamedTuple):
 
     starts: np.ndarray  # (n_samples,) int64
     ends: np.ndarray  # (n_samples,) int64
-    indices: np.ndarray  # int32: the inputs, ascending in each row
+    indices: np.ndarray  # see index_type: the inputs, ascending in each row
     data: np.ndarray  # float32
 
 
@@ -64,15 +64,24 @@ class CSC(NamedTuple):
     starts: np.ndarray  # (n_batches,) int64
     order: np.ndarray  # (n_batches, n_in) int32
     ends: np.ndarray  # (n_batches, n_in) int32
-    indices: np.ndarray  # int32: the samples, counted from the batch's first
+    indices: np.ndarray  # see index_type: the samples, counted from the batch's first
     data: np.ndarray  # float32
     cursors: np.ndarray  # (n_batches, n_in) int32: working memory
     lengths: np.ndarray  # (n_batches, batch_size + 1) int32: working memory
 
 
-def make_csr(starts, ends, capacity):
-    """Return a CSR of `capacity` places, for rows from `starts` to `ends` and the index after each."""
-    return CSR(starts, ends, np.empty(capacity, np.int32), np.empty(capacity, np.float32))
+def index_type(n):
+    """Return the type of indices up to `n`: small, since the lists are read again and again.
+
+    With 16 bits in place of 32 ten epochs of the recipe `seed` take 1.04 s in place of 1.16, and a shuffled epoch of
+    784-100-10 in batches of 128 takes 7 % less.
+    """
+    return np.uint16 if n < 2**16 else np.int32
+
+
+def make_csr(starts, ends, capacity, n_in):
+    """Return a CSR of `capacity` places, for rows from `starts` to `ends` and the index after each, which is `n_in`."""
+    return CSR(starts, ends, np.empty(capacity, index_type(n_in)), np.empty(capacity, np.float32))
 
 
 def make_csc(starts, capacity, n_in, batch_size):
@@ -82,7 +91,7 @@ def make_csc(starts, capacity, n_in, batch_size):
         starts,
         np.empty((n_batches, n_in), np.int32),
         np.empty((n_batches, n_in), np.int32),
-        np.empty(capacity, np.int32),
+        np.empty(capacity, index_type(batch_size)),
         np.empty(capacity, np.float32),
         np.empty((n_batches, n_in), np.int32),
         np.empty((n_batches, batch_size + 1), np.int32),
@@ -120,28 +129,35 @@ def n_nonzero_inputs(inputs, n_in, row):
 def fill_csr(inputs, order, first, last, csr):
     """Fill the rows of the samples `first` to `last` of `order`, where `csr.starts` says.
 
-    One compare gives a bit mask of the non-zero ones of 64 inputs (of the last ones, the rest of 64); its set bits
-    are walked. A test of every input takes three times as long. Places are unsigned: so Numba leaves out its test
-    for negative indices, which took a third of the time.
-
     Shuffled samples lie anywhere in memory, where the processor does not expect the next one: fetched one sample
     ahead, the CSR of an epoch of MNIST takes 7.5 ms instead of 18 (float32; uint8 7.1 instead of 14).
     """
-    n_in = inputs.shape[1]
     for sample in range(first, last):
-        place, row = np.uint64(csr.starts[sample]), order[sample] * n_in
-        next_row = order[min(sample + 1, len(order) - 1)] * n_in
-        for block in range(0, n_in, MASK_BITS):
-            for line in range(block, block + MASK_BITS, CACHE_LINE // inputs.itemsize):
-                prefetch(inputs, next_row + line)
-            mask = nonzero_inputs(inputs, n_in, row, block)
-            while mask != 0:
-                column = block + lowest_bit(mask)
-                mask &= mask - np.uint64(1)
-                csr.indices[place] = column
-                csr.data[place] = as_unit(item(inputs, row + column))
-                place += np.uint64(1)
-        csr.indices[place] = n_in
+        fill_row(inputs, order[sample], order[min(sample + 1, len(order) - 1)], csr, csr.starts[sample])
+
+
+@inlined
+def fill_row(inputs, sample, next_sample, csr, start):
+    """Fill the places from `start` on with the non-zero inputs of a sample and n_in; return that of the latter.
+
+    One compare gives a bit mask of the non-zero ones of 64 inputs (of the last ones, the rest of 64); its set bits
+    are walked. A test of every input takes three times as long. Places are unsigned: so Numba leaves out its test
+    for negative indices, which took a third of the time.
+    """
+    n_in = inputs.shape[1]
+    place, row, next_row = np.uint64(start), sample * n_in, next_sample * n_in
+    for block in range(0, n_in, MASK_BITS):
+        for line in range(block, block + MASK_BITS, CACHE_LINE // inputs.itemsize):
+            prefetch(inputs, next_row + line)
+        mask = nonzero_inputs(inputs, n_in, row, block)
+        while mask != 0:
+            column = block + lowest_bit(mask)
+            mask &= mask - np.uint64(1)
+            csr.indices[place] = column
+            csr.data[place] = as_unit(item(inputs, row + column))
+            place += np.uint64(1)
+    csr.indices[place] = n_in
+    return place
 
 
 @inlined
@@ -156,6 +172,15 @@ def copy_csr(rows, order, first, last, csr):
         for position in range(rows.ends[order[sample]] - source + 1):
             csr.indices[np.uint64(place + position)] = item(rows.indices, source + position)
             csr.data[np.uint64(place + position)] = item(rows.data, source + position)
+
+
+@inlined
+def expand_row(csr, sample, n_in, out, place):
+    """Fill `n_in` elements of `out`, from `place` on, with the inputs of a sample, zeros too."""
+    for column in range(n_in):
+        out[np.uint64(place + column)] = 0
+    for position in range(csr.starts[sample], csr.ends[sample]):
+        out[np.uint64(place + item(csr.indices, position))] = item(csr.data, position)
 
 
 @inlined

@@ -14,7 +14,7 @@ from fastmnist.evaluation import evaluate
 from fastmnist.model.network import FEW, Float32, Network, Order, Uint8
 from fastmnist.shapes import N_PIXELS
 from fastmnist.training.augmentation import Augmenter
-from fastmnist.training.blocks import Blocks, KeptBlocks, KeptRows
+from fastmnist.training.blocks import Blocks, Inputs, KeptBlocks, KeptRows
 from fastmnist.training.recipes import HE, Recipe
 from fastmnist.training.start import begin_with
 from fastmnist.training.trainer import Trainer
@@ -64,7 +64,7 @@ class Training:
 
     def __init__(
         self,
-        pixels: Uint8 | Float32,
+        pixels: Inputs,
         labels: Uint8,
         recipe: Recipe,
         n_classes: int = 10,
@@ -73,6 +73,8 @@ class Training:
         start_can_refuse: bool = False,
     ) -> None:
         """Take pixels (n_samples, n_in) and labels (n_samples,), n_samples at least 1.
+
+        Rows in their place are for recipes without augmentation and validation, and without checkpoints.
 
         With `start`, training begins with its parameters; its layers are the recipe's, and its last output stays the
         last one where that is "no digit". Raises TrainingError for settings that do not fit the data.
@@ -83,7 +85,8 @@ class Training:
         if recipe.augment and (pixels.dtype != np.uint8 or pixels.shape[1] != N_PIXELS):
             raise TrainingError(f"augmentation of {pixels.shape[1]} inputs: expected images of 28 x 28 pixels")
         self.pixels, self.labels, self.recipe = pixels[:n_samples], labels[:n_samples], recipe
-        self._all, self.held_out = (pixels, labels), (pixels[n_samples:], labels[n_samples:])
+        self._all = pixels, labels
+        self.held_out = cast(Uint8 | Float32, pixels[n_samples:]), labels[n_samples:]
         layer_sizes = (pixels.shape[1], *recipe.hidden, n_classes)
         scale = None if recipe.initial_scale == HE else float(recipe.initial_scale)
         self.network = trained = Network.random(layer_sizes, recipe.seed, scale)
@@ -109,7 +112,7 @@ class Training:
     def data_sha256(self) -> str:
         """Return the SHA-256 of the training pixels and labels, those held out included."""
         if not self._data_sha256:
-            self._data_sha256 = sha256_of(*self._all)
+            self._data_sha256 = sha256_of(cast(Uint8 | Float32, self._all[0]), self._all[1])
         return self._data_sha256
 
     def origin(self) -> dict[str, Any]:
@@ -167,7 +170,7 @@ class Training:
             self._average(epoch, done, len(order))
         return figures
 
-    def _samples(self, order: Order, epoch: int) -> tuple[Uint8 | Float32, Uint8, Order]:
+    def _samples(self, order: Order, epoch: int) -> tuple[Inputs, Uint8, Order]:
         """Return the pixels and labels among which the samples of a block are, distorted or not, and their order."""
         if not self._augmenter:
             return self.pixels, self.labels, order

@@ -11,7 +11,7 @@ from fastmnist.kernels.sgd import StepScalars
 from fastmnist.kernels.workspace import make_workspace
 from fastmnist.model.network import Float32, Network, Order, Uint8, check_inputs
 from fastmnist.threads import Pace
-from fastmnist.training.blocks import Block, Blocks
+from fastmnist.training.blocks import Block, Blocks, Inputs, Rows
 
 
 class Trainer:
@@ -42,7 +42,7 @@ class Trainer:
 
     def train(
         self,
-        inputs: Uint8 | Float32,
+        inputs: Inputs,
         labels: Uint8,
         order: Order,
         learning_rate: float,
@@ -53,7 +53,8 @@ class Trainer:
         Returns the sum of the samples' cross-entropies and the number of correct predictions, each taken before its
         batch's step. The last batch may be smaller.
         """
-        check_inputs(inputs, self.network.n_in)
+        if not isinstance(inputs, Rows):
+            check_inputs(inputs, self.network.n_in)
         if len(order) > self.max_samples or (len(order) and (order.min() < 0 or order.max() >= len(inputs))):
             raise ValueError(
                 f"{len(order)} indices, expected at most {self.max_samples}, each from 0 to {len(inputs) - 1}"
