@@ -101,11 +101,16 @@ class _KernelLibrary(JITCodeLibrary):
 
         (Each function linked into each of its callers, and these into theirs, was a tenth of a first `train`.)
         """
-        found: dict[Any, None] = {}
-        for library in self._linking_libraries:
-            _add_with_callees(library, found)
-        self._linking_libraries = list(reversed(found))
+        self._linking_libraries = _with_callees(self._linking_libraries)
         super().finalize()
+
+
+def _with_callees(libraries: list[Any]) -> list[Any]:
+    """Return libraries and all that they call, callers first."""
+    found: dict[Any, None] = {}
+    for library in libraries:
+        _add_with_callees(library, found)
+    return list(reversed(found))
 
 
 def _add_with_callees(library: Any, found: dict[Any, None]) -> None:
@@ -162,7 +167,8 @@ class _IRCompiler(Compiler):
     def compile_extra(self, func: Any) -> Any:
         result = super().compile_extra(func)
         name = object()  # callers find a function under its entry point, and this one has none
-        self.state.targetctx.insert_user_function(name, result.fndesc, [result.library])
+        libraries = _with_callees([result.library])  # a caller that is no kernel links what it is told
+        self.state.targetctx.insert_user_function(name, result.fndesc, libraries)
         return result._replace(entry_point=name)
 
 
