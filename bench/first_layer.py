@@ -15,6 +15,7 @@ from bench.settings import Settings, WrongResultError, mnist
 from bench.table import Table
 from bench.timing import WAKE_SECONDS, Comparison, compare, measure
 from fastmnist.kernels import reference
+from fastmnist.kernels.dense_batches import DenseParts
 from fastmnist.kernels.forward import Parameters, columns_of, forward_csr
 from fastmnist.kernels.jit import inlined, kernel, n_threads
 from fastmnist.kernels.layout import Part, layer_at, row_stride
@@ -29,6 +30,7 @@ N_SAMPLES = 2048
 SHAPES = ((32, 100), (128, 800))  # (batch size, units)
 SCALARS = StepScalars(np.float32(0.01), np.float32(0), np.float32(0.001))
 NO_LABELS = np.zeros(0, np.uint8)
+NOT_DENSE = DenseParts(0, 0)  # the digits' batches are lists
 
 
 class Layer:
@@ -230,6 +232,6 @@ def _step_part(
     index: int,
     n_parts: int,
 ) -> None:
-    training = Training(parameters, Batches(csr, csc, tiles, NO_LABELS, batch_size), workspace, SCALARS)
+    training = Training(parameters, Batches(csr, csc, tiles, NO_LABELS, batch_size), workspace, SCALARS, NOT_DENSE)
     for batch in range(n_batches):
         step_first(training, batch, batch_size, Part(index, n_parts))

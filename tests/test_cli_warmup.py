@@ -29,7 +29,7 @@ NAMES = (
     "read_with", "read_files", "find_opaque", "lay_plane",
     "find_seams", "place_glyphs", "place_in_context", "find_best_way",
 )
-PARTS = "choose_digit", "place_digit", "take_lines_out"
+PARTS = "choose_digit", "place_digit", "take_lines_out", "forward_dense", "step_dense"
 warmup.callback()
 before = signatures()
 assert [before[name, "kernel"] for name in PARTS] == [1] * len(PARTS)

@@ -100,7 +100,7 @@ def run_lines(height, width, with_rules, work):
 
 def without_lines(picture, memory, *, with_rules=True):
     """The map of ink after its lines were taken out, and how many."""
-    for scratch in (memory.mask, memory.before, memory.spare, memory.padded, memory.lengths, memory.row):
+    for scratch in (memory.mask, memory.before, memory.spare, memory.padded, memory.paper, memory.row):
         scratch[:] = 1  # as the picture before has left it
     memory.ink[: picture.size] = picture.ravel()
     n = run_lines(*picture.shape, with_rules, memory)
@@ -236,7 +236,7 @@ def test_an_underline_is_taken_away_and_a_foot_is_not(kind, memory):
 @compiled
 def run_thin(picture, height, width, is_upright, faint, thickest, work):
     axis = Axis(height, width, width, 1) if is_upright else Axis(width, height, 1, width)
-    find_thin_runs(picture, axis, faint, thickest, work.padded, work.lengths.view(np.uint8))
+    find_thin_runs(picture, axis, faint, thickest, work.padded, work.paper)
 
 
 def thin_runs(ink, thickest):

@@ -14,6 +14,7 @@ from inspect import signature
 from typing import Any
 
 import numpy as np
+from llvmlite.binding import Linkage
 from numba import prange, types
 from numba.core import cgutils
 from numba.core.codegen import JITCodeLibrary
@@ -38,11 +39,14 @@ from numba.core.untyped_passes import (
 )
 from numba.extending import intrinsic
 
+from fastmnist.kernels.operations import Operations
+
 LITERAL = "lanes"  # a parameter of device functions that is a constant to Numba
 _STEPS = (
     TranslateByteCode,
     FixupArgs,
     IRProcessing,
+    Operations,
     RewriteSemanticConstants,
     DeadBranchPrune,
     GenericRewrites,
@@ -56,13 +60,14 @@ _STEPS = (
 
 
 class _IRLibrary(JITCodeLibrary):
-    """The IR of one function, to be linked into that of others."""
+    """The IR of one function, without that of those it calls: a kernel links each of them once."""
 
-    def _optimize_final_module(self) -> None:
-        pass
-
-    def _finalize_final_module(self) -> None:  # without handing it to the code generator
-        self._finalize_dynamic_globals()
+    def finalize(self) -> None:
+        """Let kernels drop the function where they don't need it."""
+        for function in self._final_module.functions:
+            if not function.is_declaration and function.linkage == Linkage.external:
+                function.linkage = Linkage.linkonce_odr
+        self._shared_module = self._final_module
         self._finalized = True
 
     def get_pointer_to_function(self, _name: str) -> int:
@@ -86,6 +91,36 @@ class _IRCodegen:
         """Do nothing: there is no function that Python could call with its environment."""
 
 
+class _KernelLibrary(JITCodeLibrary):
+    """The machine code of a kernel."""
+
+    _linking_libraries: list[Any]
+
+    def finalize(self) -> None:
+        """Link callers before what they call, which LLVM leaves out until it is asked for.
+
+        (Each function linked into each of its callers, and these into theirs, was a tenth of a first `train`.)
+        """
+        self._linking_libraries = _with_callees(self._linking_libraries)
+        super().finalize()
+
+
+def _with_callees(libraries: list[Any]) -> list[Any]:
+    """Return libraries and all that they call, callers first."""
+    found: dict[Any, None] = {}
+    for library in libraries:
+        _add_with_callees(library, found)
+    return list(reversed(found))
+
+
+def _add_with_callees(library: Any, found: dict[Any, None]) -> None:
+    """Add a library to those that are found, after all that it calls."""
+    if library not in found:
+        for callee in library._linking_libraries:
+            _add_with_callees(callee, found)
+        found[library] = None
+
+
 class KernelCompiler(Compiler):
     """Numba's compiler, by which a kernel's parallel loops are stopped at IR."""
 
@@ -93,7 +128,7 @@ class KernelCompiler(Compiler):
         """Return Numba's passes, for which only the kernel itself will be machine code."""
         state = self.state
         codegen = state.targetctx.codegen()
-        state.library = codegen.create_library(state.func_id.func_qualname)
+        state.library = _KernelLibrary(codegen, state.func_id.func_qualname)
         state.library.enable_object_caching()
         of_loops = _IRCodegen(codegen)
         state.targetctx.codegen = lambda: of_loops  # in the context of this compilation, which is a copy
@@ -132,7 +167,8 @@ class _IRCompiler(Compiler):
     def compile_extra(self, func: Any) -> Any:
         result = super().compile_extra(func)
         name = object()  # callers find a function under its entry point, and this one has none
-        self.state.targetctx.insert_user_function(name, result.fndesc, [result.library])
+        libraries = _with_callees([result.library])  # a caller that is no kernel links what it is told
+        self.state.targetctx.insert_user_function(name, result.fndesc, libraries)
         return result._replace(entry_point=name)
 
 

@@ -13,14 +13,13 @@ import numpy as np
 from numba import prange
 
 from fastmnist.kernels.activations import argmax, output_delta_row, relu_gradient_rows
-from fastmnist.kernels.dense import DENSE_REGISTERS, DENSE_ROWS, step_tile_gradient
+from fastmnist.kernels.dense_batches import forward_dense, step_dense
 from fastmnist.kernels.forward import (
     Columns,
     apply_relu,
     columns_of,
     forward_csr,
     forward_later,
-    forward_tiles,
 )
 from fastmnist.kernels.jit import inlined, kernel
 from fastmnist.kernels.layout import Part, layer_at, part_bounds
@@ -44,6 +43,8 @@ from fastmnist.kernels.workspace import Batches, Training
 # a first-level cache of 32 KB, or a few. A step of 128 x 784 x 100 on one core takes 66 us in place of 76.
 CACHED_REGISTERS = 512
 FEW_REGISTERS = 4  # fewer make the walk of the lists itself too dear
+
+_forward_dense, _step_dense = forward_dense.call, step_dense.call
 
 
 @inlined
@@ -199,36 +200,13 @@ def step_first(training, batch, n_samples, part):
     batches, layer = training.batches, layer_at(training.parameters.layout, 0)
     deltas = columns_of(training.workspace.deltas, layer, batches.batch_size, part)
     if batches.tiles.is_dense[batch]:
-        step_first_dense(training, batch, n_samples, deltas)
+        workspace = training.workspace
+        panels, velocities = workspace.first_weights, workspace.first_velocities
+        layout, sample = training.parameters.layout, batch * batches.batch_size
+        arguments = layout, batches.tiles, batch, sample, n_samples, panels, velocities, deltas, training.scalars
+        _step_dense(training.dense.step, arguments)
     else:
         step_first_sparse(training, batch, deltas)
-
-
-@inlined
-def step_first_dense(training, batch, n_samples, deltas):
-    """Step them for a batch in tiles."""
-    batches, workspace = training.batches, training.workspace
-    layer = layer_at(training.parameters.layout, 0)
-    start, flags = batches.tiles.starts[batch * batches.batch_size], batches.tiles.samples[batch]
-    chunks = n_chunks(deltas.last - deltas.first, DENSE_REGISTERS)
-    for chunk in range(chunks):
-        begin, end = part_bounds(deltas.last - deltas.first, chunk, chunks)
-        column = (deltas.first + begin) * LANES
-        delta = block_of(deltas.matrix, 0, begin * LANES)
-        for row in range(0, layer.n_in, DENSE_ROWS):
-            step_tile_gradient(
-                end - begin,
-                flags,
-                row // DENSE_ROWS * flags.shape[1],
-                n_samples,
-                Matrix(batches.tiles.data, start + row, 1, layer.n_in + 1),
-                delta,
-                workspace.first_weights,
-                workspace.first_velocities,
-                column * layer.n_in + row * LANES,
-                layer.n_in * LANES,
-                training.scalars,
-            )
 
 
 @inlined
@@ -291,7 +269,8 @@ def forward(training, index, batch, n_samples, part):
         sample, cursors = batch * batches.batch_size, training.workspace.cursors[part.number]
         tiles, weights = batches.tiles, training.workspace.first_weights
         if tiles.is_dense[batch]:
-            forward_tiles(parameters, weights, tiles, batch, sample, n_samples, cursors, out)
+            arguments = parameters, weights, tiles, batch, sample, n_samples, cursors, out
+            _forward_dense(training.dense.forward, arguments)
         else:
             forward_csr(parameters, weights, batches.csr, sample, n_samples, cursors, out)
     else:
@@ -321,15 +300,17 @@ def run_phase(training, phase, batch, part):
 
 
 @inlined
-def _run_phase(phase, batch, parameters, csr, csc, tiles, labels, batch_size, workspace, scalars, index, n_parts):
+def _run_phase(
+    phase, batch, parameters, csr, csc, tiles, dense, labels, batch_size, workspace, scalars, index, n_parts
+):
     """Bundle what a parallel loop takes one by one: Numba refuses nested tuples there."""
-    training = Training(parameters, Batches(csr, csc, tiles, labels, batch_size), workspace, scalars)
+    training = Training(parameters, Batches(csr, csc, tiles, labels, batch_size), workspace, scalars, dense)
     run_phase(training, phase, batch, Part(index, n_parts))
 
 
 @kernel
-def train_batches(parameters, csr, csc, tiles, labels, batch_size, workspace, scalars, n_parts):
-    """Train on the batches in their order, one SGD step each.
+def train_batches(parameters, csr, csc, tiles, dense, labels, batch_size, workspace, scalars, n_parts):
+    """Train on the batches in their order, one SGD step each; `dense` are the DenseParts that these need.
 
     With n hidden layers a batch takes 2n - 1 phases, between which the parts wait for each other. Phase 0
     finishes the batch before (the backward pass through the second layer, the first layer's step) and begins
@@ -346,7 +327,7 @@ def train_batches(parameters, csr, csc, tiles, labels, batch_size, workspace, sc
             phase, batch = step % n_phases, step // n_phases
             index = np.intp(part)
             _run_phase(
-                phase, batch, parameters, csr, csc, tiles, labels, batch_size, workspace, scalars, index, n_parts
+                phase, batch, parameters, csr, csc, tiles, dense, labels, batch_size, workspace, scalars, index, n_parts
             )
     for part in prange(n_parts):
         pack_first(parameters, workspace, True, np.intp(part), n_parts)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastmnist.kernels.dense import Tiles
+from fastmnist.kernels.dense_batches import DenseParts
 from fastmnist.kernels.forward import Parameters
 from fastmnist.kernels.layout import aligned_zeros
 from fastmnist.kernels.matmul import DEPTH_BLOCK
@@ -46,6 +47,7 @@ class Training(NamedTuple):
     batches: Batches
     workspace: Workspace
     scalars: StepScalars
+    dense: DenseParts
 
 
 def make_workspace(layers, batch_size, n_parts, momentum):

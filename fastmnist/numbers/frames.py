@@ -45,7 +45,7 @@ def without_rules(ink: Grey) -> Grey:
         before=np.empty(ink.size, np.uint8),
         spare=np.empty(ink.size, np.uint8),
         padded=np.zeros(2 * ink.size + SLACK, np.uint8),
-        lengths=np.zeros(max(ink.shape) + SLACK, np.int32),
+        paper=np.zeros(max(ink.shape) + SLACK, np.uint8),
         row=np.zeros(max(ink.shape), np.float32),
     )
     thickest = round(THICKEST_RULE * min(ink.shape)) + SOFT_EDGES

@@ -5,6 +5,7 @@ import time
 import numpy as np
 
 from fastmnist.kernels import jit, training_loop
+from fastmnist.kernels.dense_batches import parts_for
 from fastmnist.kernels.forward import Parameters
 from fastmnist.kernels.layout import aligned_zeros
 from fastmnist.kernels.sgd import StepScalars
@@ -83,6 +84,7 @@ class Trainer:
             threads,
             Parameters(self.network.layout, self.network.parameters, self.velocities),
             *block,
+            parts_for(block.tiles),
             labels,
             self.batch_size,
             self._workspace,

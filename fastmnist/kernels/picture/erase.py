@@ -21,7 +21,8 @@ def erase_lines(picture, across, down, faint, stroke, lines_across, lines_down):
             is_kept = _is_between_kept(lines_across, lines_down, across, i % across.n_columns, i // across.n_columns)
             is_kept |= _is_between_kept(lines_down, lines_across, down, i // across.n_columns, i % across.n_columns)
         else:
-            is_kept = max(lines_across[i], lines_down[i]) in (0, KEPT)
+            line = max(lines_across[i], lines_down[i])
+            is_kept = line == 0 or line == KEPT
         if not is_kept:
             picture[i] = 0
 

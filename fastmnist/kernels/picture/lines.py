@@ -93,7 +93,7 @@ def may_have_underline(picture, height, width, ink, thickest):
 def remove_lines(work, height, width, ink, thickest, with_rules):
     """Take lines, at most so thick, out of work.ink, uint8 (height, width); return how many.
 
-    Without `with_rules`, only underlines, of a picture that `may_have_underline`. work.before, spare, padded, lengths
+    Without `with_rules`, only underlines, of a picture that `may_have_underline`. work.before, spare, padded, paper
     and row are scratch; work.ink and work.padded have SLACK more elements.
     """
     faint, stroke = min(255, int(faintest(ink))), core(ink)
@@ -112,7 +112,7 @@ def remove_lines(work, height, width, ink, thickest, with_rules):
 def _find_along(work, axis, faint, stroke, thickest, with_rules, with_underlines, lines):
     """Fill `lines` with the depth of each line along the axis, where it is; return how many there are."""
     picture, thin, path = work.ink, work.padded, work.row
-    find_thin_runs(picture, axis, faint, thickest, thin, work.lengths.view(np.uint8))
+    find_thin_runs(picture, axis, faint, thickest, thin, work.paper)
     first_row = 0 if with_rules else _highest_underline(picture, axis, stroke, thickest)
     n = 0
     for seed in range(1, N_SEEDS + 1):
