@@ -129,6 +129,8 @@ def add_wide_product(n_registers, left, right, out, n_rows, depth):
 @inlined
 def is_sparse(left, n_rows, depth):
     """Return whether most of left (n_rows, depth), whose columns lie side by side, is 0."""
+    if left.array.size < MASK_BITS:
+        return False
     n_nonzero = 0
     for row in range(n_rows):
         n_nonzero += n_nonzero_inputs(left.array, depth, left.offset + row * left.row_step)
