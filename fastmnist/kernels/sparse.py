@@ -229,9 +229,10 @@ def add_csr_product(n_registers, csr, n_samples, panels, offset, step, last_colu
 
 @by_n_registers(MAX_REGISTERS)
 def add_masked_product(n_registers, left, right, out, n_rows, depth, block):
-    """Add to out (n_rows, n_registers) what 64 columns of left (n_rows, depth), those from `block` on, have in a product.
+    """Add to out (n_rows, n_registers) the product of 64 columns of left (n_rows, depth) and as many rows of right.
 
-    All three are Matrices. The same without compression, for inputs that are used once: 25 % faster there.
+    They are those from `block` on; all three are Matrices. Zeros of `left` are left out without compression, which
+    is 25 % faster where it is used once.
     """
     for row in range(n_rows):
         first = left.offset + row * left.row_step

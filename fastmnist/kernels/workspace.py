@@ -53,7 +53,9 @@ def make_workspace(layers, batch_size, n_parts, momentum):
     first, last_hidden, last = layers[0], layers[-2], layers[-1]
     hidden, logits = last.outputs * batch_size, batch_size * last.stride
     packed = first.n_registers * first.n_in * LANES
-    gradient = max(TILE_ROWS * TILE_REGISTERS * LANES, LANES * MAX_REGISTERS * LANES, *(layer.stride for layer in layers))
+    gradient = max(
+        TILE_ROWS * TILE_REGISTERS * LANES, LANES * MAX_REGISTERS * LANES, *(layer.stride for layer in layers)
+    )
     panel = max(DEPTH_BLOCK * TILE_REGISTERS, batch_size) * LANES
     return Workspace(
         aligned_zeros(n_parts * hidden),

@@ -27,10 +27,9 @@ def close(picture, height, width, down, across, out, padded):
 def _dilated_negative(picture, height, width, down, across, padded):
     """Replace `picture` by the negative of its dilation."""
     half, stride = len(padded) // 2, width + across
-    # The margin between two rows is that of both. Windows that begin in a row end in its margin, so all rows are done in
-    # one loop. Copies go over whole vectors, over the end of a row: what comes after it is written after it.
-    vectors = whole_vectors(width)
-    margin = whole_vectors(across)
+    # Two rows share the margin between them. Windows that begin in a row end in its margin, so all rows are done in one
+    # loop. Copies go over whole vectors, over the end of a row: what comes after it is written after it.
+    vectors, margin = whole_vectors(width), whole_vectors(across)
     for x in range(margin):
         padded[x] = 0
     for y in range(height):
