@@ -32,7 +32,7 @@ FRAME = 0.11  # of the shorter side: frames are thinner, desks wider
 MARGIN = 0.02  # of the shorter side, at least 2 pixels: soft edges of the boundary
 LEAST_DIGIT = 0.12  # of the sheet's shorter side,
 LEAST_OF_NUMBER = 0.02  # and where it shows numbers
-LOOK = 32  # pixels of a picture's sides that tell whether it may show a desk:
+LOOK = 32  # rows and columns that tell whether a picture may show a desk:
 UNLIKE, SHARE_OF_BORDER = 30, 0.2  # so many grey levels from the middle is so much of the border
 DARK = 0.55  # of the middle's grey: no shadow on paper is as dark
 DESK = 0.7  # of what is beyond a sheet with numbers: what is around a form's boxes is paper again
@@ -85,8 +85,8 @@ def find_sheet(picture: Grey) -> tuple[Paper, bool] | None:
     Boxes on a page are no sheet, nor is the part of a page that a shadow leaves. None where no sheet stands out, as in
     all pictures whose border is of the same shade as their middle.
     """
-    cv2 = opencv()
-    small = cv2.resize(picture, (LOOK, LOOK), interpolation=cv2.INTER_AREA).astype(np.int32)
+    rows, columns = (np.linspace(0, side - 1, LOOK).astype(np.intp) for side in picture.shape)
+    small = picture[np.ix_(rows, columns)].astype(np.int32)
     middle = float(np.median(small[LOOK // 4 : -LOOK // 4, LOOK // 4 : -LOOK // 4]))
     border = np.concatenate([small[0], small[-1], small[:, 0], small[:, -1]])
     desk = border[abs(border - middle) > UNLIKE]
