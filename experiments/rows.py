@@ -1,9 +1,9 @@
 """Numbers as people write them, drawn from MNIST's test digits: `python -m experiments.rows DATA FOLDER --set clear`.
 
 A picture shows a row of one to ten digits: clear of each other, touching, on paper under uneven light, in printed
-boxes or on a ruled line; or it is a page of three to eight rows. Everything is drawn from the seed 0 and the picture's
-number, so a set is always the same. FOLDER gets the pictures and numbers.csv, the text of each
-of their lines.
+boxes, on a ruled line or on a sheet that lies on a desk; or it is a page of three to eight rows. Everything is drawn
+from the seed 0 and the picture's number, so a set is always the same. FOLDER gets the pictures and numbers.csv, the
+text of each of their lines.
 """
 
 import argparse
@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from bench.machine import available_cores
 from experiments.rerender import SIDE, Picture, Rendering, read_digits
-from experiments.scenes import photographed
+from experiments.scenes import photographed, sheet_on_desk
 
 Floats = npt.NDArray[np.float32]
 Rng = np.random.Generator
@@ -204,6 +204,22 @@ def page(digits: Digits, rng: Rng) -> Numbers:
     )
 
 
+def desk(digits: Digits, rng: Rng) -> Numbers:
+    """Return a row on a sheet that lies on a desk, darker or lighter, seen on two to four sides."""
+    scene, angle = sheet_on_desk(rng)
+    row = _row(digits, rng, GAPS, 3.0)
+    room = np.array(scene.shape) * (0.3, rng.uniform(0.35, 0.6))
+    scale = float((room / row.ink.shape).min())
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    ink = np.clip(cv2.resize(row.ink, None, fx=scale, fy=scale, interpolation=how), 0, 1)
+    away = -math.degrees(angle)
+    ink = turned(np.pad(ink, 4), away)
+    top, left = ((np.array(scene.shape) - ink.shape) / 2 + rng.uniform(-0.05, 0.05, 2) * scene.shape).astype(int)
+    part = scene[top : top + ink.shape[0], left : left + ink.shape[1]]
+    part += ink * (np.float32(rng.uniform(15, 90)) - part)
+    return Numbers(photographed(scene, rng, rng.uniform(*NOISE)), [row.text])
+
+
 ROWS: dict[str, Callable[[Digits, Rng], Numbers]] = {
     "clear": clear,
     "touching": touching,
@@ -211,6 +227,7 @@ ROWS: dict[str, Callable[[Digits, Rng], Numbers]] = {
     "boxed": boxed,
     "ruled": ruled,
     "page": page,
+    "desk": desk,
 }
 
 

@@ -78,8 +78,8 @@ def cell(digit: Picture, rng: Rng) -> Rendering:
     return photographed(scene[first[0] : last[0], first[1] : last[1]], rng, rng.uniform(1, 6))
 
 
-def desk(digit: Picture, rng: Rng) -> Rendering:
-    """Return a sheet lying on a desk that is darker or lighter than it, seen on two to four sides."""
+def sheet_on_desk(rng: Rng) -> tuple[Floats, float]:
+    """Return a sheet lying on a desk that is darker or lighter than it, seen on two to four sides, and its angle."""
     megapixels, aspect = rng.uniform(0.5, 1.5), rng.uniform(0.7, 1.4)
     height = round(math.sqrt(megapixels * 1e6 / aspect))
     width = round(height * aspect)
@@ -107,9 +107,14 @@ def desk(digit: Picture, rng: Rng) -> Rendering:
     mask = np.zeros((height, width), np.uint8)
     cv2.fillPoly(mask, [np.round(corners * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
     share = mask.astype(np.float32) / 255
-    scene += share * (paper - scene)
-    visible = min(width, height)
-    ink = _ink(digit, rng.uniform(0.2, 0.4) * visible)
+    return scene + share * (paper - scene), angle
+
+
+def desk(digit: Picture, rng: Rng) -> Rendering:
+    """Return a sheet with a digit that lies on a desk."""
+    scene, angle = sheet_on_desk(rng)
+    height, width = scene.shape
+    ink = _ink(digit, rng.uniform(0.2, 0.4) * min(width, height))
     ink = np.pad(ink, max(ink.shape) // 4)
     ink = _turned(ink, math.degrees(-angle), cv2.BORDER_CONSTANT)
     left = (width - ink.shape[1]) / 2 + rng.uniform(-0.08, 0.08) * width

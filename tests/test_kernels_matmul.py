@@ -7,7 +7,7 @@ from standalone_kernels import make_panels, matmul, matmul_input_gradient, matmu
 
 from fastmnist.kernels import reference
 from fastmnist.kernels.layout import registers_for
-from fastmnist.kernels.matmul import DEPTH_BLOCK
+from fastmnist.kernels.matmul import DEPTH_BLOCK, SPARSE_SHARE
 from fastmnist.kernels.tiles import TILE_REGISTERS, TILE_ROWS
 
 COLUMNS = 16 * TILE_REGISTERS
@@ -78,6 +78,18 @@ def test_input_gradient_equals_the_oracle(n_samples, n_in, n_out):
     actual = run_input_gradient(delta, weights)[:, :n_in]
     magnitudes = reference.matmul_input_gradient(np.abs(delta), np.abs(weights))
     assert_sums_close(actual, reference.matmul_input_gradient(delta, weights), magnitudes, n_out)
+
+
+@shapes
+def test_a_sample_gives_the_same_bytes_among_deltas_of_zeros_and_among_others(n_samples, n_in, n_out):
+    _, weights, _, delta = example(n_samples, n_in, n_out)
+    delta[np.random.default_rng(n_in).random(delta.shape) > SPARSE_SHARE / 2] = 0
+    among_others = run_input_gradient(np.concatenate([delta, np.ones((4 * n_samples, n_out), np.float32)]), weights)
+    few_are_left = run_input_gradient(delta, weights)
+    assert few_are_left.tobytes() == among_others[:n_samples].tobytes()
+    magnitudes = reference.matmul_input_gradient(np.abs(delta), np.abs(weights))
+    expected = reference.matmul_input_gradient(delta, weights)
+    assert_sums_close(few_are_left[:, :n_in], expected, magnitudes, n_out)
 
 
 @shapes

@@ -5,6 +5,7 @@ import pytest
 from kernel_builds import FOREIGN, ROUNDING, WAYS, normal, sparse_pixels
 
 from fastmnist.kernels import jit, reference, training_loop
+from fastmnist.kernels.matmul import SPARSE_SHARE
 from fastmnist.model.network import Network
 from fastmnist.training.blocks import Blocks
 from fastmnist.training.trainer import Trainer
@@ -106,6 +107,11 @@ def as_float64(network):
     return weights, [network.biases(layer).astype(np.float64) for layer in layers]
 
 
+def of_layer(network, layer):
+    weights, biases = as_float64(network)
+    return weights[layer], biases[layer]
+
+
 def assert_trains_as_the_oracle(train_in, network, inputs, labels, **changes):
     """Run all builds, which must give equal bytes, and compare parameters and loss with the oracle's.
 
@@ -179,6 +185,22 @@ def test_label_smoothing_pulls_towards_all_classes(layer_sizes, train_in):
 def test_inputs_without_a_zero_or_with_nothing_else(share, train_in):
     network, inputs, labels = example((70, 20, 5), share=share)
     assert_trains_as_the_oracle(train_in, network, inputs if share else inputs * np.uint8(0), labels)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("batch_size", [16, 40, 96])  # the gradient in the weights leaves zeros out where 16s are whole
+@pytest.mark.parametrize(
+    "layer_sizes", [(70, 33, 17, 10), (100, 150, 130, 5), (64, 65, 64, 63, 3), (1, 6, 5, 3)], ids=str
+)
+def test_units_of_which_few_are_active_equal_the_oracle(layer_sizes, batch_size, momentum, train_in):
+    network, inputs, labels = example(layer_sizes, 2 * batch_size + 16)
+    for layer in range(network.n_layers - 1):
+        outputs = reference.forward(*as_float64(network), inputs)
+        before = reference.matmul(outputs[layer - 1] if layer else inputs, *of_layer(network, layer))
+        network.biases(layer)[:] -= np.quantile(before, 0.795, axis=0)  # between two samples
+    shares = [(hidden > 0).mean() for hidden in reference.forward(*as_float64(network), inputs)[:-1]]
+    assert 0 < min(shares) <= max(shares) < SPARSE_SHARE
+    assert_trains_as_the_oracle(train_in, network, inputs, labels, batch_size=batch_size, momentum=momentum)
 
 
 DENSE_SIZES = [(8, 5, 3), (64, 17, 3), (80, 100, 10), (72, 33, 17, 10), (136, 40, 15, 16, 17)]  # multiples of 8

@@ -169,6 +169,57 @@ def test_lines_and_columns_come_in_reading_order(some, model):
     assert [(number.text, number.line) for number in read.numbers] == [("12", 0), ("345", 0), ("6789", 1)]
 
 
+def on_desk(sheet, shade, margins, rng):
+    """A sheet on a desk of that shade, with a grain, seen as far as the margins (above, below, left, right) say."""
+    (above, _), (left, _) = margins
+    desk = (
+        shade + 6 * cv2.GaussianBlur(rng.normal(size=np.array(sheet.shape) + np.sum(margins, axis=1)), (0, 0), 3) * 10
+    )
+    desk[above : above + sheet.shape[0], left : left + sheet.shape[1]] = sheet * 0.9
+    return np.clip(cv2.GaussianBlur(desk, (3, 3), 0) + rng.normal(0, 2, desk.shape), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("margins", [((40, 50), (60, 30)), ((0, 50), (60, 0)), ((40, 0), (60, 30))], ids=str)
+@pytest.mark.parametrize("shade", [20, 60, 110])
+def test_numbers_on_a_sheet_on_a_dark_desk_are_read(shade, margins, some, model):
+    rng = np.random.default_rng(shade)
+    sheet = np.full((300, 500), 255, np.uint8)
+    upper, lower = row(some, "40719", scale=2.0, margin=2), row(some, "385", scale=2.0, margin=2)
+    sheet[60 : 60 + len(upper), 100 : 100 + upper.shape[1]] = upper
+    sheet[180 : 180 + len(lower), 130 : 130 + lower.shape[1]] = lower
+    picture = on_desk(sheet, shade, margins, rng)
+    (page,) = model.read(picture)
+    assert [number.text for number in page.numbers] == ["40719", "385"]
+    (plain,) = model.read(sheet)
+    moved = np.array([margins[1][0], margins[0][0]] * 2)
+    for number, expected in zip(page.numbers, plain.numbers, strict=True):
+        np.testing.assert_allclose(np.array(number.box) - moved, expected.box, atol=3)
+        np.testing.assert_allclose(
+            [np.array(digit.box) - moved for digit in number.digits], [digit.box for digit in expected.digits], atol=3
+        )
+
+
+def test_a_desk_of_many_specks_does_not_hide_the_numbers_on_a_sheet(some, model):
+    rng = np.random.default_rng(0)
+    desk = np.where(rng.random((700, 900)) < 0.2, 0, 90).astype(np.uint8)
+    desk = np.kron(desk, np.ones((2, 2), np.uint8))
+    sheet = np.full((700, 1000), 240, np.uint8)
+    digits = row(some, "2583", scale=5.0, margin=2)
+    sheet[250 : 250 + len(digits), 200 : 200 + digits.shape[1]] = np.minimum(digits, 240)
+    assert model.read(desk)[0].error.endswith("at most")
+    desk[300:1000, 400:1400] = sheet
+    assert texts(model.read(desk)) == ["2583"]
+
+
+def test_a_shadow_over_half_a_page_hides_no_number(some, model):
+    digits = row(some, "4071938526", scale=3.0, margin=30)
+    page = np.vstack([digits, digits])
+    for shadow in (np.s_[:, : page.shape[1] // 2], np.s_[page.shape[0] // 2 :, :]):
+        lit = page * 0.9
+        lit[shadow] *= 0.6
+        assert texts(model.read(lit.astype(np.uint8))) == ["4071938526", "4071938526"]
+
+
 def test_specks_commas_and_dashes_are_left_out(some, model):
     picture = row(some, "27 45 81", gap=8, scale=2.0)
     height, width = picture.shape
@@ -268,7 +319,7 @@ def test_what_is_no_digit_is_a_question_mark(some, model):
     assert found == ["52?"]
 
 
-@pytest.mark.parametrize("name", ["clear", "paper", "boxed", "ruled"])
+@pytest.mark.parametrize("name", ["clear", "paper", "boxed", "ruled", "desk"])
 def test_drawn_rows_are_read(name, digits, model):
     drawn = list(rows.draw(name, rows.Digits(*digits), 40))
     n_right = sum(

@@ -30,7 +30,12 @@ SOLID = 0.95  # of the hull: what a sheet with its holes filled has; a shadow wi
 BOUNDED = 0.85  # of the hull's edge: next to another shade. Lines across the page bound less
 FRAME = 0.11  # of the shorter side: frames are thinner, desks wider
 MARGIN = 0.02  # of the shorter side, at least 2 pixels: soft edges of the boundary
-LEAST_DIGIT = 0.12  # of the sheet's shorter side
+LEAST_DIGIT = 0.12  # of the sheet's shorter side,
+LEAST_OF_NUMBER = 0.02  # and where it shows numbers
+LOOK = 32  # rows and columns that tell whether a picture may show a desk:
+UNLIKE, SHARE_OF_BORDER = 30, 0.2  # so many grey levels from the middle is so much of the border
+DARK = 0.55  # of the middle's grey: no shadow on paper is as dark
+DESK = 0.7  # of what is beyond a sheet with numbers: what is around a form's boxes is paper again
 MOST_INK = 0.6  # of the sheet
 CUT = 0.4  # of the ink inside: if as much crosses the boundary, the digit does
 CUT_BY_SHADOW = 0.05  # the same where the boundary is one straight edge across the picture
@@ -71,6 +76,35 @@ def find_paper(picture: Grey) -> Paper | None:
 
     None where no paper stands out.
     """
+    return _find(picture, _Wanted(LEAST_DIGIT, 0.0, NEVER_NARROWER))
+
+
+def find_sheet(picture: Grey) -> tuple[Paper, bool] | None:
+    """Return the part of a picture that shows a sheet of numbers on a desk, and whether that is darker than a shadow.
+
+    Boxes on a page are no sheet, nor is the part of a page that a shadow leaves. None where no sheet stands out, as in
+    all pictures whose border is of the same shade as their middle.
+    """
+    rows, columns = (np.linspace(0, side - 1, LOOK).astype(np.intp) for side in picture.shape)
+    small = picture[np.ix_(rows, columns)].astype(np.int32)
+    middle = float(np.median(small[LOOK // 4 : -LOOK // 4, LOOK // 4 : -LOOK // 4]))
+    border = np.concatenate([small[0], small[-1], small[:, 0], small[:, -1]])
+    desk = border[abs(border - middle) > UNLIKE]
+    if len(desk) <= SHARE_OF_BORDER * len(border):
+        return None
+    sheet = _find(picture, _Wanted(LEAST_OF_NUMBER, DESK, WIDER))
+    return None if sheet is None else (sheet, bool(np.median(desk) < DARK * middle))
+
+
+class _Wanted(NamedTuple):
+    """What paper is looked for."""
+
+    least_digit: float  # of its shorter side
+    least_desk: float  # of what is beyond it
+    least_ratio: float  # of its width to its ink's, where its shape is a box's
+
+
+def _find(picture: Grey, wanted: _Wanted) -> Paper | None:
     if min(picture.shape) < LEAST_SIDE:
         return None
     cv2 = opencv()
@@ -79,7 +113,7 @@ def find_paper(picture: Grey) -> Paper | None:
     size = max(1, round(width * scale)), max(1, round(height * scale))
     small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA) if scale < 1 else picture
     small = cv2.GaussianBlur(small, (3, 3), 0)
-    found = [(_ratio(sheet, shade), sheet) for shade in _shades(small) if (sheet := _largest(shade))]
+    found = [(_ratio(sheet, shade, wanted), sheet) for shade in _shades(small) if (sheet := _largest(shade))]
     ratio, sheet = max(found, key=lambda candidate: candidate[0], default=(0, None))
     if sheet is None or not ratio:
         return None
@@ -144,19 +178,24 @@ def _rectangle(corners: npt.NDArray[np.int32]) -> float:
     return float(width * height)
 
 
-def _ratio(sheet: _Sheet, shade: Grey) -> float:
+def _ratio(sheet: _Sheet, shade: Grey, wanted: _Wanted) -> float:
     """Return how wide the paper is in widths of the ink on it; 0 unless it is bounded and has a digit inside."""
     desk = _desk(sheet, shade)
+    if np.count_nonzero(desk) < wanted.least_desk * np.count_nonzero(sheet.hull == 0):
+        return 0
     is_half = _n_edges(sheet) == 1 and bool(desk.any())  # this side of a shadow's edge
+    if is_half and wanted.least_desk > 0:  # what the shadow leaves may show numbers too
+        return 0
     if not is_half and sheet.area < RECTANGULAR * _rectangle(sheet.corners):
         return 0
-    ink = _ink(sheet, CUT_BY_SHADOW if is_half else CUT) if _is_bounded(sheet, shade) else None
+    most_cut = CUT_BY_SHADOW if is_half else CUT
+    ink = _ink(sheet, most_cut, wanted.least_digit) if _is_bounded(sheet, shade) else None
     if ink is None or _strokes_beyond(sheet, shade, desk) > BEYOND * np.count_nonzero(ink):
         return 0
-    return _ratio_of_widths(sheet, ink)
+    return _ratio_of_widths(sheet, ink, wanted.least_ratio)
 
 
-def _ink(sheet: _Sheet, most_cut: float) -> npt.NDArray[np.bool_] | None:
+def _ink(sheet: _Sheet, most_cut: float, least_digit: float) -> npt.NDArray[np.bool_] | None:
     """Return the mask of the ink that does not reach the boundary; None unless it can be a digit.
 
     It can't where it is too little or too much, or where strokes that the boundary cuts have more than the share
@@ -174,7 +213,7 @@ def _ink(sheet: _Sheet, most_cut: float) -> npt.NDArray[np.bool_] | None:
     largest, free = statistics[areas.argmax()], int(areas.sum())
     _, _, width, height = cv2.boundingRect(sheet.corners)
     size = max(largest[cv2.CC_STAT_WIDTH], largest[cv2.CC_STAT_HEIGHT])
-    if not free or size < LEAST_DIGIT * min(width, height) or free > MOST_INK * sheet.area:
+    if not free or size < least_digit * min(width, height) or free > MOST_INK * sheet.area:
         return None
     if np.count_nonzero(is_cut[labels] & inner & ink) > most_cut * free:
         return None
@@ -220,10 +259,10 @@ def _strokes_beyond(sheet: _Sheet, shade: Grey, desk: npt.NDArray[np.bool_]) -> 
     return int(np.count_nonzero((shade == 0) & is_far & (wide == 0)))
 
 
-def _ratio_of_widths(sheet: _Sheet, ink: npt.NDArray[np.bool_]) -> float:
+def _ratio_of_widths(sheet: _Sheet, ink: npt.NDArray[np.bool_], least_in_box: float) -> float:
     """Return how wide the paper is in widths of the ink; 0 where it is an 8 whose holes are taken for ink.
 
-    In a box, which is known by its shape, ink may be wider than the paper that it leaves.
+    In a box, which is known by its shape, ink may be wider than the paper that it leaves: `least_in_box` is its ratio.
     """
     cv2 = opencv()
     paper_width, ink_width = (
@@ -231,7 +270,7 @@ def _ratio_of_widths(sheet: _Sheet, ink: npt.NDArray[np.bool_]) -> float:
         for mask in (sheet.piece, ink.astype(np.uint8))
     )
     ratio = float(paper_width / ink_width)
-    least = NEVER_NARROWER if sheet.area >= BOX * _rectangle(sheet.corners) else WIDER
+    least = least_in_box if sheet.area >= BOX * _rectangle(sheet.corners) else WIDER
     return ratio if ratio >= least else 0
 
 

@@ -11,11 +11,18 @@ import numpy as np
 from fastmnist.kernels.activations import relu_rows
 from fastmnist.kernels.dense import DENSE_REGISTERS, DENSE_ROWS, add_tile_product, csr_with_zeros
 from fastmnist.kernels.jit import inlined
-from fastmnist.kernels.lanes import MASK_BITS
 from fastmnist.kernels.layout import Part, layer_at, part_bounds
-from fastmnist.kernels.matmul import Matrix, add_wide_product, block_of, fill_rows, n_chunks
+from fastmnist.kernels.matmul import (
+    Matrix,
+    add_sparse_product,
+    add_wide_product,
+    block_of,
+    fill_rows,
+    is_sparse,
+    n_chunks,
+)
 from fastmnist.kernels.simd import LANES, MAX_REGISTERS, prefetch
-from fastmnist.kernels.sparse import add_csr_product, add_masked_product
+from fastmnist.kernels.sparse import add_csr_product
 
 # Rows of the first layer's weights that stay in the first-level cache for all samples of a batch. It must not depend
 # on the number of threads: where the blocks end decides in which order a sum is taken.
@@ -127,27 +134,12 @@ def forward_tiles(parameters, panels, tiles, batch, sample, n_samples, cursors, 
 
 
 @inlined
-def forward_masked(parameters, index, inputs, n_samples, out):
-    """Fill columns of a layer's outputs, before ReLU, from its inputs, a Matrix, of which many are 0."""
-    layer, rows = layer_at(parameters.layout, index), out.matrix
+def forward_pixels(parameters, inputs, n_samples, out):
+    """Fill columns of the first layer's outputs, before ReLU, from its inputs, a Matrix, of which many are 0."""
+    layer = layer_at(parameters.layout, 0)
     fill_biases(parameters, layer, out, n_samples)
-    chunks = n_chunks(out.last - out.first, MAX_REGISTERS)
-    for chunk in range(chunks):
-        begin, end = part_bounds(out.last - out.first, chunk, chunks)
-        column = (out.first + begin) * LANES
-        for block in range(0, layer.n_in, MASK_BITS):
-            add_masked_product(
-                end - begin,
-                inputs,
-                n_samples,
-                layer.n_in,
-                block,
-                parameters.values,
-                layer.weights + column,
-                layer.stride,
-                rows.array,
-                rows.offset + begin * LANES,
-            )
+    weights = Matrix(parameters.values, layer.weights + out.first * LANES, layer.stride, 1)
+    add_sparse_product(out.last - out.first, inputs, weights, out.matrix, n_samples, layer.n_in)
 
 
 @inlined
@@ -163,7 +155,10 @@ def forward_later(parameters, index, n_samples, batch_size, activations, part):
         depth = min(below.last * LANES, layer.n_in) - row
         right = block_of(weights, row, out.first * LANES)
         if depth > 0:
-            add_wide_product(out.last - out.first, below.matrix, right, out.matrix, n_samples, depth)
+            if is_sparse(below.matrix, n_samples, depth):
+                add_sparse_product(out.last - out.first, below.matrix, right, out.matrix, n_samples, depth)
+            else:
+                add_wide_product(out.last - out.first, below.matrix, right, out.matrix, n_samples, depth)
 
 
 @inlined

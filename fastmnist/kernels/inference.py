@@ -8,17 +8,13 @@ import numpy as np
 from numba import prange
 
 from fastmnist.kernels.activations import argmax, softmax_row
-from fastmnist.kernels.forward import apply_relu, columns_of, forward_later, forward_masked
+from fastmnist.kernels.forward import apply_relu, columns_of, forward_later, forward_pixels
 from fastmnist.kernels.jit import inlined, kernel
 from fastmnist.kernels.layout import Part, aligned_zeros, layer_at, part_bounds
 from fastmnist.kernels.matmul import Matrix
 from fastmnist.kernels.simd import item
-from fastmnist.kernels.sparse import n_nonzero_inputs
 
 BLOCK = 64  # samples
-# Of the inputs of a later layer that are not 0: with fewer, tiles take longer. (The sums are the same.) Of the first
-# hidden layer of the shipped model 20 % are active: 9.2 us an image instead of 15.1.
-SPARSE_SHARE = 0.4
 
 
 def make_workspace(layers, n_parts):
@@ -37,24 +33,11 @@ def forward_block(parameters, inputs, first, last, activations):
         out = columns_of(activations, layer, BLOCK, whole)
         if index == 0:
             pixels = Matrix(inputs, first * layer.n_in, layer.n_in, 1)
-            forward_masked(parameters, index, pixels, n_samples, out)
+            forward_pixels(parameters, pixels, n_samples, out)
         else:
-            below = columns_of(activations, layer_at(parameters.layout, index - 1), BLOCK, whole).matrix
-            if _is_sparse(below, n_samples, layer.n_in):
-                forward_masked(parameters, index, below, n_samples, out)
-            else:
-                forward_later(parameters, index, n_samples, BLOCK, activations, whole)
+            forward_later(parameters, index, n_samples, BLOCK, activations, whole)
         if index < n_layers - 1:
             apply_relu(out, n_samples)
-
-
-@inlined
-def _is_sparse(inputs, n_samples, n_in):
-    """Return whether most inputs, a Matrix (n_samples, n_in), are 0."""
-    n_nonzero = 0
-    for sample in range(n_samples):
-        n_nonzero += n_nonzero_inputs(inputs.array, n_in, inputs.offset + sample * inputs.row_step)
-    return n_nonzero < SPARSE_SHARE * n_samples * n_in
 
 
 @kernel

@@ -253,24 +253,25 @@ def add_csr_product(n_registers, csr, n_samples, panels, offset, step, last_colu
 
 
 @by_n_registers(MAX_REGISTERS)
-def add_masked_product(n_registers, inputs, n_samples, n_in, block, weights, offset, stride, out, out_offset):
-    """Add to `n_registers` of the outputs of each sample the product of 64 of its inputs and the weights.
+def add_masked_product(n_registers, left, right, out, n_rows, depth, block):
+    """Add to out (n_rows, n_registers) the product of 64 columns of left (n_rows, depth) and as many rows of right.
 
-    The same without compression, for inputs that are used once: 25 % faster there. They are those from `block` on, in
-    a Matrix (n_samples, n_in).
+    They are those from `block` on; all three are Matrices. Zeros of `left` are left out without compression, which
+    is 25 % faster where it is used once.
     """
-    for sample in range(n_samples):
-        row = inputs.offset + sample * inputs.row_step
-        mask = nonzero_inputs(inputs.array, n_in, row, block)
+    for row in range(n_rows):
+        first = left.offset + row * left.row_step
+        mask = nonzero_inputs(left.array, depth, first, block)
         if mask != 0:
-            place = out_offset + sample * stride
-            total = load_panels(out, place, LANES, n_registers, WIDE)
+            place = out.offset + row * out.row_step
+            total = load_panels(out.array, place, LANES, n_registers, WIDE)
             while mask != 0:
-                column = block + lowest_bit(mask)
+                k = block + lowest_bit(mask)
                 mask &= mask - np.uint64(1)
-                value = broadcast(as_unit(item(inputs.array, row + column)), WIDE)
-                total = fma(value, load_panels(weights, offset + column * stride, LANES, n_registers, WIDE), total)
-            store_panels(out, place, LANES, n_registers, total)
+                value = broadcast(as_unit(item(left.array, first + k)), WIDE)
+                vector = load_panels(right.array, right.offset + k * right.row_step, LANES, n_registers, WIDE)
+                total = fma(value, vector, total)
+            store_panels(out.array, place, LANES, n_registers, total)
 
 
 @by_n_registers(MAX_REGISTERS)

@@ -22,15 +22,18 @@ from fastmnist.kernels.forward import (
     forward_later,
 )
 from fastmnist.kernels.jit import inlined, kernel
+from fastmnist.kernels.lanes import transpose
 from fastmnist.kernels.layout import Part, layer_at, part_bounds
 from fastmnist.kernels.matmul import (
     Matrix,
     add_input_gradient,
     add_product,
+    add_sparse_product,
     add_wide_product,
     block_of,
     clear_rows,
     fill_rows,
+    is_sparse,
     n_chunks,
 )
 from fastmnist.kernels.sgd import step_rows, without_decay
@@ -169,18 +172,23 @@ def step_weights(training, index, n_samples, delta, part):
     layer, previous = layer_at(parameters.layout, index), layer_at(parameters.layout, index - 1)
     below = columns_of(workspace.activations, previous, training.batches.batch_size, part)
     n_units = min(below.last * LANES, layer.n_in) - below.first * LANES
-    gradient = Matrix(workspace.gradients[part.number], 0, TILE_REGISTERS * LANES, 1)
-    activations = below.matrix
-    chunks = n_chunks(delta.last - delta.first, TILE_REGISTERS)
+    gradient, activations = workspace.gradients[part.number], below.matrix
+    skips_zeros = n_samples % LANES == 0 and is_sparse(activations, n_samples, n_units)
+    at_once, most = (LANES, FEW_REGISTERS) if skips_zeros else (TILE_ROWS, TILE_REGISTERS)
+    chunks = n_chunks(delta.last - delta.first, most)
     for chunk in range(chunks):
         begin, end = part_bounds(delta.last - delta.first, chunk, chunks)
         weights = layer.weights + below.first * LANES * layer.stride + (delta.first + begin) * LANES
-        for row in range(0, n_units, TILE_ROWS):
-            n_rows = min(TILE_ROWS, n_units - row)
-            clear_rows(end - begin, gradient.array, 0, gradient.row_step, n_rows)
-            transposed = Matrix(activations.array, activations.offset + row, 1, activations.row_step)
-            right = block_of(delta.matrix, 0, begin * LANES)
-            add_product(end - begin, transposed, right, gradient, n_rows, n_samples)
+        width, right = (end - begin) * LANES, block_of(delta.matrix, 0, begin * LANES)
+        for row in range(0, n_units, at_once):
+            n_rows, out = min(at_once, n_units - row), Matrix(gradient, 0, width, 1)
+            clear_rows(end - begin, gradient, 0, width, n_rows)
+            if skips_zeros:
+                units = transposed(activations, row, n_samples, workspace.panels[part.number])
+                add_sparse_product(end - begin, units, right, out, n_rows, n_samples)
+            else:
+                units = Matrix(activations.array, activations.offset + row, 1, activations.row_step)
+                add_product(end - begin, units, right, out, n_rows, n_samples)
             step_rows(
                 end - begin,
                 parameters.values,
@@ -188,10 +196,19 @@ def step_weights(training, index, n_samples, delta, part):
                 weights + row * layer.stride,
                 layer.stride,
                 n_rows,
-                gradient.array,
-                gradient.row_step,
+                gradient,
+                width,
                 training.scalars,
             )
+
+
+@inlined
+def transposed(matrix, column, n_rows, panel):
+    """Return 16 columns of a matrix as rows, in `panel`; n_rows is a multiple of 16."""
+    for row in range(0, n_rows, LANES):
+        place = matrix.offset + row * matrix.row_step + column
+        transpose(matrix.array, place, matrix.row_step, panel, row, n_rows)
+    return Matrix(panel, 0, n_rows, 1)
 
 
 @inlined

@@ -10,7 +10,7 @@ from fastmnist.kernels.forward import Parameters
 from fastmnist.kernels.layout import aligned_zeros
 from fastmnist.kernels.matmul import DEPTH_BLOCK
 from fastmnist.kernels.sgd import StepScalars
-from fastmnist.kernels.simd import LANES
+from fastmnist.kernels.simd import LANES, MAX_REGISTERS
 from fastmnist.kernels.sparse import CSC, CSR
 from fastmnist.kernels.tiles import TILE_REGISTERS, TILE_ROWS
 
@@ -32,8 +32,8 @@ class Workspace(NamedTuple):
     deltas: np.ndarray  # the loss's gradient in these
     partial_logits: np.ndarray  # (2, registers of the last hidden layer, batch_size * stride): see add_partial_logits
     output_deltas: np.ndarray  # (n_parts, batch_size * stride)
-    panels: np.ndarray  # (n_parts, DEPTH_BLOCK * TILE_REGISTERS * 16)
-    gradients: np.ndarray  # (n_parts, room for a tile or a row of biases)
+    panels: np.ndarray  # (n_parts, room for DEPTH_BLOCK rows of a tile, or 16 columns of a batch)
+    gradients: np.ndarray  # (n_parts, room for a tile, 16 rows of 8 registers, or a row of biases)
     cursors: np.ndarray  # (n_parts, batch_size) int64
     first_weights: np.ndarray  # (n_registers * n_in * 16,): the first layer's weights, packed; see pack_first
     first_velocities: np.ndarray  # theirs; may be empty where there is no momentum
@@ -55,13 +55,16 @@ def make_workspace(layers, batch_size, n_parts, momentum):
     first, last_hidden, last = layers[0], layers[-2], layers[-1]
     hidden, logits = last.outputs * batch_size, batch_size * last.stride
     packed = first.n_registers * first.n_in * LANES
-    gradient = max(TILE_ROWS * TILE_REGISTERS * LANES, *(layer.stride for layer in layers))
+    gradient = max(
+        TILE_ROWS * TILE_REGISTERS * LANES, LANES * MAX_REGISTERS * LANES, *(layer.stride for layer in layers)
+    )
+    panel = max(DEPTH_BLOCK * TILE_REGISTERS, batch_size) * LANES
     return Workspace(
         aligned_zeros(n_parts * hidden),
         aligned_zeros(n_parts * hidden),
         aligned_zeros(2 * last_hidden.n_registers * logits).reshape(2, -1, logits),
         aligned_zeros(n_parts * logits).reshape(n_parts, -1),
-        aligned_zeros(n_parts * DEPTH_BLOCK * TILE_REGISTERS * LANES).reshape(n_parts, -1),
+        aligned_zeros(n_parts * panel).reshape(n_parts, -1),
         aligned_zeros(n_parts * gradient).reshape(n_parts, -1),
         np.zeros((n_parts, batch_size), np.int64),
         aligned_zeros(packed),

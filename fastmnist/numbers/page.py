@@ -14,6 +14,10 @@ LONGEST = 1600  # pixels: larger pictures are shrunk first; digits of a hundred 
 LEAST_SIDE = 64  # pixels: smaller pictures are enlarged first, at most by
 MOST_ENLARGED = 4
 LOOK = 120  # pixels of the longest side are enough to tell whether the ink is dark, and whether its strokes are wide
+AROUND = (
+    0.5  # of the shorter side: what a median is taken of. In larger windows the light side of a shadow is no paper,
+)
+# and narrower ones are filled by thick strokes
 WINDOW, MOST_WINDOW = 0.4, 81  # of the shorter side, and in pixels: what is narrower is ink, what is wider is paper
 DIM = 64  # grey levels: contrast is relative to no less, or the noise of a black picture would be ink
 GAINS = np.float32(255) / np.maximum(np.arange(256), DIM).astype(np.float32)  # of contrast, by the paper's grey
@@ -79,8 +83,9 @@ def _scaled(picture: Grey, scale: float) -> Grey:
 
 
 def _is_dark(small: Grey) -> bool:
-    """Return whether the ink is darker than the paper, which is what most of any large window shows."""
-    around = opencv().medianBlur(np.ascontiguousarray(small), min(*small.shape, 255) // 2 * 2 + 1)
+    """Return whether the ink is darker than the paper, which is what most of any window shows that is large enough."""
+    window = round(AROUND * min(*small.shape, 255)) // 2 * 2 + 1
+    around = opencv().medianBlur(np.ascontiguousarray(small), window)
     above = small.astype(np.float32) - around
     return float((above * above * above).sum()) <= 0
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmnist.errors import DataError
+from fastmnist.images.paper import find_sheet
 from fastmnist.numbers.cuts import Cuts, cut_between, with_seams
 from fastmnist.numbers.frames import Cell, without_boxes, without_rules
 from fastmnist.numbers.lines import Line, Part, connected_parts, digit_height, find_lines, line_of, without_margin
@@ -34,6 +35,9 @@ UNKNOWN, BLANK = "?", " "  # a glyph that is no digit, and an empty box
 IN_BOX = 0.5  # of a box's height: what a digit in it has, if it is not higher
 SMALL, LARGE = 6, 96  # pixels: digits are not lower than that, and are shrunk if they are higher
 SURE = 0.99  # probability of a digit: a part with more is not cut
+MUCH_MORE = (
+    1.5  # times what a sheet says: a picture as a whole that says less says it of the sheet's edges, or the desk
+)
 MOST_PARTS = 3000  # pieces of ink: more are a photograph, or noise
 
 
@@ -113,11 +117,53 @@ def read_numbers(
 
     `length`: how many digits each has, from the first to the second. Raises DataError, without a file's name, where
     there are more pieces of ink than a page of numbers has.
+
+    Where it shows a sheet of paper that lies on something else, the sheet is read too, and what says more counts; the
+    sheet, unless that is much more, where what it lies on is darker than a shadow.
     """
-    inked = find_numbers(picture)
+    whole = _numbers_in(picture, readers, class_names, length)
+    found = find_sheet(picture)
+    if found is not None:
+        sheet, is_dark = found
+        on_sheet = _numbers_in(sheet.picture, readers, class_names, length)
+        if _evidence(on_sheet) * (MUCH_MORE if is_dark else 1) > _evidence(whole):
+            assert not isinstance(on_sheet, DataError)  # noqa: S101  # that is no evidence
+            return [_moved(number, sheet.left, sheet.top) for number in on_sheet]
+    if isinstance(whole, DataError):
+        raise whole
+    return whole
+
+
+def _numbers_in(
+    picture: Grey, readers: Readers, class_names: Sequence[str], length: tuple[int, int] | None
+) -> list[Number] | DataError:
+    """Return the numbers in a picture whose paper goes on to its border, or why it is none of numbers."""
+    try:
+        inked = find_numbers(picture)
+    except DataError as error:
+        return error
     if inked is None:
         return []
     return _in_order([_read(segments, inked, readers, class_names, length) for segments in inked.numbers])
+
+
+def _evidence(numbers: list[Number] | DataError) -> float:
+    """Return how many digits were surely read, less how many glyphs are none."""
+    evidence = 0.0
+    for number in [] if isinstance(numbers, DataError) else numbers:
+        n_unknown = sum(digit.label == UNKNOWN for digit in number.digits)
+        evidence += number.confidence * (len(number.digits) - 2 * n_unknown)
+    return evidence
+
+
+def _moved(number: Number, right: int, down: int) -> Number:
+    """Return a number in a part of a picture as one in the picture."""
+
+    def moved(box: Box) -> Box:
+        return Box(box.left + right, box.top + down, box.right + right, box.bottom + down)
+
+    digits = [digit._replace(box=moved(digit.box)) for digit in number.digits]
+    return number._replace(digits=digits, box=moved(number.box))
 
 
 def find_numbers(picture: Grey) -> Inked | None:

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from fastmnist.kernels.jit import inlined
+from fastmnist.kernels.picture.work import whole_vectors
 from fastmnist.kernels.simd import item
 
 
@@ -13,8 +14,8 @@ def close(picture, height, width, down, across, out, padded):
     """Fill `out` with `picture` closed by a window of 2 * down + 1 by 2 * across + 1 pixels, cut at the border.
 
     Whatever is darker than its surroundings and narrower than the window becomes as light as they are. A dark part
-    that reaches the border goes only where it is narrower than half a window. padded (2 * MARGINS times the pixels) is
-    scratch.
+    that reaches the border goes only where it is narrower than half a window. `picture` and `out` have SLACK more
+    elements; padded (2 * MARGINS times the pixels + SLACK) is scratch.
     """
     for i in range(height * width):
         out[i] = picture[i]
@@ -25,25 +26,32 @@ def close(picture, height, width, down, across, out, padded):
 @inlined
 def _dilated_negative(picture, height, width, down, across, padded):
     """Replace `picture` by the negative of its dilation."""
-    half, stride = len(padded) // 2, width + 2 * across
-    # Rows get margins, so windows that begin in a row end in it, and all rows are done in one loop.
-    for i in range(height * stride):
-        padded[i] = 0
+    half, stride = len(padded) // 2, width + across
+    # Two rows share the margin between them. Windows that begin in a row end in its margin, so all rows are done in one
+    # loop. Copies go over whole vectors, over the end of a row: what comes after it is written after it.
+    vectors, margin = whole_vectors(width), whole_vectors(across)
+    for x in range(margin):
+        padded[x] = 0
     for y in range(height):
-        row, line = picture[y * width : (y + 1) * width], padded[y * stride + across :]
-        for x in range(width):
+        first = across + y * stride
+        row, line, after = picture[y * width :], padded[first:], padded[first + width :]
+        for x in range(vectors):
             line[x] = row[x]
-    start = largest_in_windows(padded, height * stride, 0, half, 2 * across + 1, 1)
-    # And columns theirs, in the other half.
+        for x in range(margin):
+            after[x] = 0
+    start = largest_in_windows(padded, across + height * stride, 0, half, 2 * across + 1, 1)
+    # And columns have theirs, in the other half.
     other = half - start
     first, n = other + down * width, (height + 2 * down) * width
-    above, below = padded[other:first], padded[other + n - down * width :]
+    above, below = padded[other:], padded[first + height * width :]
     for i in range(down * width):
-        above[i] = below[i] = 0
+        above[i] = 0
     for y in range(height):
         row, line = padded[start + y * stride :], padded[first + y * width :]
-        for x in range(width):
+        for x in range(vectors):
             line[x] = row[x]
+    for i in range(down * width):
+        below[i] = 0
     start = largest_in_windows(padded, n, other, start, 2 * down + 1, width)
     dilated = padded[start:]
     for i in range(height * width):
