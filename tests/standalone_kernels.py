@@ -12,12 +12,12 @@ from fastmnist.kernels.layout import aligned_zeros, part_bounds
 from fastmnist.kernels.matmul import (
     DEPTH_BLOCK,
     Matrix,
-    add_input_gradient,
     add_wide_product,
     block_of,
     clear_rows,
     fill_rows,
 )
+from fastmnist.kernels.products import add_input_gradient
 from fastmnist.kernels.simd import LANES
 from fastmnist.kernels.tiles import TILE_REGISTERS, TILE_ROWS
 
@@ -112,24 +112,25 @@ def _matmul(inputs, weights, biases, out, part, n_parts):
 
 
 @kernel
-def matmul_input_gradient(delta, weights, panels, out, n_parts):
+def matmul_input_gradient(sparse_at, delta, weights, panels, out, n_parts):
     """Fill out (n_samples, n_in), the loss's gradient in the inputs, with delta @ weights.T.
 
     The rows of `weights` and the width of `out` are zero-padded to whole registers; `panels` is
-    (n_parts, DEPTH_BLOCK * TILE_REGISTERS * 16) of working memory.
+    (n_parts, DEPTH_BLOCK * TILE_REGISTERS * 16) of working memory. sparse_at: see kernels/products.py.
     """
     for index in prange(n_parts):
-        _matmul_input_gradient(delta, weights, panels, out, np.intp(index), n_parts)
+        _matmul_input_gradient(sparse_at, delta, weights, panels, out, np.intp(index), n_parts)
 
 
 @inlined
-def _matmul_input_gradient(delta, weights, panels, out, part, n_parts):
+def _matmul_input_gradient(sparse_at, delta, weights, panels, out, part, n_parts):
     first, last = part_bounds(weights.shape[0] // LANES, part, n_parts)
-    columns = block_of(Matrix(out, 0, out.shape[1], 1), 0, first * LANES)
+    columns = block_of(Matrix(out.reshape(-1), 0, out.shape[1], 1), 0, first * LANES)
     clear_rows(last - first, out, columns.offset, columns.row_step, delta.shape[0])
     add_input_gradient(
+        sparse_at,
         last - first,
-        Matrix(delta, 0, delta.shape[1], 1),
+        Matrix(delta.reshape(-1), 0, delta.shape[1], 1),
         block_of(Matrix(weights, 0, weights.shape[1], 1), first * LANES, 0),
         panels[part],
         columns,

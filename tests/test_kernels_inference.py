@@ -8,7 +8,7 @@ from kernel_builds import FOREIGN, ROUNDING, WAYS, garbage, normal, sparse_pixel
 from fastmnist.kernels import reference
 from fastmnist.kernels.forward import Parameters
 from fastmnist.kernels.inference import BLOCK, classify, make_workspace
-from fastmnist.kernels.matmul import SPARSE_SHARE
+from fastmnist.kernels.sparse import SPARSE_SHARE
 from fastmnist.model.network import NO_VELOCITIES, Network, pad_inputs
 
 LAYER_SIZES = [

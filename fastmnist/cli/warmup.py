@@ -22,7 +22,7 @@ def warmup() -> None:
 
     from fastmnist.compile_aside import KERNELS, compiled_aside
     from fastmnist.inputs.batch import Batch, Predictions
-    from fastmnist.kernels import dense_batches
+    from fastmnist.kernels import dense_batches, products
     from fastmnist.kernels.cache import cache_folder
     from fastmnist.model.network import FEW, Network
     from fastmnist.output.csv import CsvFormat
@@ -46,7 +46,7 @@ def warmup() -> None:
         Augmenter(Augmentation(), 1).distort(pixels, order, 0, 0)
         trainer.blocks.of(pixels, order)
         trainer.compile()
-        for part in (dense_batches.forward_dense, dense_batches.step_dense):
+        for part in (dense_batches.forward_dense, dense_batches.step_dense, products.sparse_product):
             part.address()
     place = cache_folder() or "this process alone"
     say(f"kernels ready in {place}, {time.perf_counter() - start:.1f} s")

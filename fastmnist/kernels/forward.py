@@ -12,17 +12,10 @@ from fastmnist.kernels.activations import relu_rows
 from fastmnist.kernels.dense import DENSE_REGISTERS, DENSE_ROWS, add_tile_product, csr_with_zeros
 from fastmnist.kernels.jit import inlined
 from fastmnist.kernels.layout import Part, layer_at, part_bounds
-from fastmnist.kernels.matmul import (
-    Matrix,
-    add_sparse_product,
-    add_wide_product,
-    block_of,
-    fill_rows,
-    is_sparse,
-    n_chunks,
-)
+from fastmnist.kernels.matmul import Matrix, block_of, fill_rows, n_chunks
+from fastmnist.kernels.products import add_any_product
 from fastmnist.kernels.simd import LANES, MAX_REGISTERS, prefetch
-from fastmnist.kernels.sparse import add_csr_product
+from fastmnist.kernels.sparse import add_csr_product, add_sparse_product
 
 # Rows of the first layer's weights that stay in the first-level cache for all samples of a batch. It must not depend
 # on the number of threads: where the blocks end decides in which order a sum is taken.
@@ -134,17 +127,20 @@ def forward_tiles(parameters, panels, tiles, batch, sample, n_samples, cursors, 
 
 
 @inlined
-def forward_pixels(parameters, inputs, n_samples, out):
-    """Fill columns of the first layer's outputs, before ReLU, from its inputs, a Matrix, of which many are 0."""
-    layer = layer_at(parameters.layout, 0)
+def forward_sparse(parameters, index, inputs, n_samples, out):
+    """Fill columns of a layer's outputs, before ReLU, from its inputs, a Matrix, of which many are 0."""
+    layer = layer_at(parameters.layout, index)
     fill_biases(parameters, layer, out, n_samples)
     weights = Matrix(parameters.values, layer.weights + out.first * LANES, layer.stride, 1)
     add_sparse_product(out.last - out.first, inputs, weights, out.matrix, n_samples, layer.n_in)
 
 
 @inlined
-def forward_later(parameters, index, n_samples, batch_size, activations, part):
-    """Fill one part's columns of a later layer's outputs, before ReLU, from all columns of the layer before."""
+def forward_later(parameters, sparse_at, index, n_samples, batch_size, activations, part):
+    """Fill one part's columns of a later layer's outputs, before ReLU, from all columns of the layer before.
+
+    sparse_at: see products.py.
+    """
     layer, previous = layer_at(parameters.layout, index), layer_at(parameters.layout, index - 1)
     out = columns_of(activations, layer, batch_size, part)
     fill_biases(parameters, layer, out, n_samples)
@@ -155,10 +151,7 @@ def forward_later(parameters, index, n_samples, batch_size, activations, part):
         depth = min(below.last * LANES, layer.n_in) - row
         right = block_of(weights, row, out.first * LANES)
         if depth > 0:
-            if is_sparse(below.matrix, n_samples, depth):
-                add_sparse_product(out.last - out.first, below.matrix, right, out.matrix, n_samples, depth)
-            else:
-                add_wide_product(out.last - out.first, below.matrix, right, out.matrix, n_samples, depth)
+            add_any_product(sparse_at, out.last - out.first, below.matrix, right, out.matrix, n_samples, depth)
 
 
 @inlined

@@ -8,11 +8,12 @@ import numpy as np
 from numba import prange
 
 from fastmnist.kernels.activations import argmax, softmax_row
-from fastmnist.kernels.forward import apply_relu, columns_of, forward_later, forward_pixels
+from fastmnist.kernels.forward import apply_relu, columns_of, forward_later, forward_sparse
 from fastmnist.kernels.jit import inlined, kernel
 from fastmnist.kernels.layout import Part, aligned_zeros, layer_at, part_bounds
 from fastmnist.kernels.matmul import Matrix
 from fastmnist.kernels.simd import item
+from fastmnist.kernels.sparse import is_sparse
 
 BLOCK = 64  # samples
 
@@ -33,9 +34,13 @@ def forward_block(parameters, inputs, first, last, activations):
         out = columns_of(activations, layer, BLOCK, whole)
         if index == 0:
             pixels = Matrix(inputs, first * layer.n_in, layer.n_in, 1)
-            forward_pixels(parameters, pixels, n_samples, out)
+            forward_sparse(parameters, index, pixels, n_samples, out)
         else:
-            forward_later(parameters, index, n_samples, BLOCK, activations, whole)
+            below = columns_of(activations, layer_at(parameters.layout, index - 1), BLOCK, whole).matrix
+            if is_sparse(below, n_samples, layer.n_in):
+                forward_sparse(parameters, index, below, n_samples, out)
+            else:
+                forward_later(parameters, 0, index, n_samples, BLOCK, activations, whole)
         if index < n_layers - 1:
             apply_relu(out, n_samples)
 

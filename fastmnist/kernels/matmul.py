@@ -1,6 +1,6 @@
-"""The dense product of a layer and its two gradients.
+"""The dense product of a layer, and the loop that its two gradients are as well: products.py has them.
 
-All three are the same loop, `add_product`: it keeps a tile of 8 rows and up to 3 vectors of the output in registers
+That loop is `add_product`: it keeps a tile of 8 rows and up to 3 vectors of the output in registers
 (on AVX2 4 and 1) and adds one outer product after another. (Goto and van de Geijn 2008; 8 x 3 measured best of the
 tiles that fit 32 registers.) The gradients only walk their operands in another order.
 
@@ -14,11 +14,9 @@ from typing import NamedTuple
 import numpy as np
 
 from fastmnist.kernels.jit import inlined
-from fastmnist.kernels.lanes import MASK_BITS, transpose
 from fastmnist.kernels.layout import part_bounds
 from fastmnist.kernels.simd import (
     LANES,
-    MAX_REGISTERS,
     broadcast,
     by_n_registers,
     fma,
@@ -29,7 +27,6 @@ from fastmnist.kernels.simd import (
     store_panels,
     zeros,
 )
-from fastmnist.kernels.sparse import add_masked_product, n_nonzero_inputs
 from fastmnist.kernels.tiles import (
     TILE_LANES,
     TILE_REGISTERS,
@@ -41,9 +38,6 @@ from fastmnist.kernels.tiles import (
 )
 
 DEPTH_BLOCK = 128  # rows of the right operand: 128 x 3 vectors are 24 KiB, half of a first-level cache
-# Of the left operand that is not 0: with fewer, tiles take longer. Each sum is taken in the same order. Of the first
-# hidden layer of the shipped model 20 % are active: 9.2 us an image instead of 15.1.
-SPARSE_SHARE = 0.4
 
 
 class Matrix(NamedTuple):
@@ -124,52 +118,3 @@ def add_wide_product(n_registers, left, right, out, n_rows, depth):
                 n_rows,
                 min(DEPTH_BLOCK, depth - k),
             )
-
-
-@inlined
-def is_sparse(left, n_rows, depth):
-    """Return whether most of left (n_rows, depth), whose columns lie side by side, is 0."""
-    if left.array.size < MASK_BITS:
-        return False
-    n_nonzero = 0
-    for row in range(n_rows):
-        n_nonzero += n_nonzero_inputs(left.array, depth, left.offset + row * left.row_step)
-    return n_nonzero < SPARSE_SHARE * n_rows * depth
-
-
-@inlined
-def add_sparse_product(n_registers, left, right, out, n_rows, depth):
-    """Do what `add_wide_product` does, without the zeros of `left`, whose columns lie side by side."""
-    chunks = n_chunks(n_registers, MAX_REGISTERS)
-    for chunk in range(chunks):
-        begin, end = part_bounds(n_registers, chunk, chunks)
-        columns, out_columns = block_of(right, 0, begin * LANES), block_of(out, 0, begin * LANES)
-        for block in range(0, depth, MASK_BITS):
-            add_masked_product(end - begin, left, columns, out_columns, n_rows, depth, block)
-
-
-@inlined
-def add_input_gradient(n_registers, delta, weights, panel, out, n_rows, depth):
-    """Add delta (n_rows, depth) @ weights.T, of whose columns there are `n_registers`, to out.
-
-    The rows of the weights are transposed, block by block, into `panel` (DEPTH_BLOCK, TILE_REGISTERS * 16), which stays
-    in the first-level cache.
-    """
-    chunks = n_chunks(n_registers, TILE_REGISTERS)
-    stride, skips_zeros = TILE_REGISTERS * LANES, is_sparse(delta, n_rows, depth)
-    for chunk in range(chunks):
-        begin, end = part_bounds(n_registers, chunk, chunks)
-        column = begin * LANES
-        for k in range(0, depth, DEPTH_BLOCK):
-            block = min(DEPTH_BLOCK, depth - k)
-            for vector in range(end - begin):
-                row = weights.offset + (column + vector * LANES) * weights.row_step
-                for inner in range(0, block, LANES):
-                    transpose(
-                        weights.array, row + k + inner, weights.row_step, panel, inner * stride + vector * LANES, stride
-                    )
-            right = Matrix(panel, 0, stride, 1)
-            if skips_zeros:
-                add_sparse_product(end - begin, block_of(delta, 0, k), right, block_of(out, 0, column), n_rows, block)
-            else:
-                add_product(end - begin, block_of(delta, 0, k), right, block_of(out, 0, column), n_rows, block)

@@ -14,6 +14,8 @@ from fastmnist.kernels.simd import LANES, MAX_REGISTERS
 from fastmnist.kernels.sparse import CSC, CSR
 from fastmnist.kernels.tiles import TILE_REGISTERS, TILE_ROWS
 
+AT, WANTED = range(2)  # of Workspace.sparse_product
+
 
 class Batches(NamedTuple):
     """The samples of some batches: their inputs, as compress.py has filled them, and their labels."""
@@ -37,6 +39,7 @@ class Workspace(NamedTuple):
     cursors: np.ndarray  # (n_parts, batch_size) int64
     first_weights: np.ndarray  # (n_registers * n_in * 16,): the first layer's weights, packed; see pack_first
     first_velocities: np.ndarray  # theirs; may be empty where there is no momentum
+    sparse_product: np.ndarray  # (2,) int64: AT, the address of products.sparse_product or 0; WANTED, whether it is
     totals: np.ndarray  # (2,) float64: sum of cross-entropies, number of correct predictions
 
 
@@ -69,5 +72,6 @@ def make_workspace(layers, batch_size, n_parts, momentum):
         np.zeros((n_parts, batch_size), np.int64),
         aligned_zeros(packed),
         aligned_zeros(packed if momentum else 0),
+        np.zeros(2, np.int64),
         np.zeros(2, np.float64),
     )

@@ -8,8 +8,9 @@ from fastmnist.kernels import jit, training_loop
 from fastmnist.kernels.dense_batches import parts_for
 from fastmnist.kernels.forward import Parameters
 from fastmnist.kernels.layout import aligned_zeros
+from fastmnist.kernels.products import sparse_product
 from fastmnist.kernels.sgd import StepScalars
-from fastmnist.kernels.workspace import make_workspace
+from fastmnist.kernels.workspace import AT, WANTED, make_workspace
 from fastmnist.model.network import Float32, Network, Order, Uint8, check_inputs
 from fastmnist.threads import Pace
 from fastmnist.training.blocks import Block, Blocks, Inputs, Rows
@@ -64,11 +65,14 @@ class Trainer:
             raise ValueError(f"{labels.shape} labels, expected one for each of {len(inputs)} samples")
         labels = labels[order]
         check_labels(labels, len(order), self.network.n_classes)
+        known = self._workspace.sparse_product
         threads, start = self._pace.choose(), time.perf_counter()
         figures = self._train(self.blocks.of(inputs, order, threads), labels, learning_rate, weight_decay, threads)
         if self._is_warm and len(order):
             self._pace.record(threads, (time.perf_counter() - start) / len(order))
         self._is_warm = self._is_warm or len(order) > 0
+        if known[WANTED] and not known[AT]:  # what it computes is the same
+            known[AT] = sparse_product.address()
         return figures
 
     def compile(self) -> None:
