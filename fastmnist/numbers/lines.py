@@ -16,8 +16,11 @@ INSET = 1 / 12  # of the picture's shorter side: the inner part of a picture beg
 INNER_SHARE = 0.4  # of its area: what touches the border with less of it in the inner part is no digit
 SPECK = 0.02  # of a digit's height squared: less area is a speck
 LOW = 0.4  # of a digit's height: what is lower is a mark, such as a point, a dash or the bar of a broken 5
+LONG, THIN = 1.5, 0.2  # times a digit's height: what is that long, and on average no thicker, is an underline
 OVERLAP = 0.35  # of the lower one's height: pieces that overlap as much stand side by side
 WIDE_GAP = 1.6  # times the digits' height: another number begins
+HOLLOW = 0.25  # of its box: what is drawn around digits has less area,
+IN_OUTLINE = 0.22  # and digits in it have this share of its height, the dot in a 0 less
 STACKED, NEAR_ABOVE = 0.25, 0.3  # of the narrower one's width, of the higher one's height: parts of one digit
 NEAR_MARK = 0.5  # of a digit's height: a mark nearer than that may be a stroke of a digit
 
@@ -76,6 +79,19 @@ def without_margin(parts: list[Part], labels: npt.NDArray[np.int32]) -> list[Par
     return [part for part in parts if part.label not in at_border] if len(at_border) < len(parts) else parts
 
 
+def without_outlines(parts: list[Part]) -> list[Part]:
+    """Return parts without those that are drawn around others: the circle around an answer."""
+    if len(parts) < 2:
+        return parts
+    _, left, top, right, bottom, area = np.array(parts, np.int64).T
+    height, width = bottom - top, right - left
+    is_outline = np.zeros(len(parts), np.bool_)
+    for n in np.flatnonzero(area < HOLLOW * width * height):
+        is_within = (left[n] < left) & (right < right[n]) & (top[n] < top) & (bottom < bottom[n])
+        is_outline[n] = (is_within & (height >= IN_OUTLINE * height[n])).any()
+    return [part for part, is_around in zip(parts, is_outline, strict=True) if not is_around]
+
+
 def digit_height(parts: list[Part]) -> float:
     """Return how high digits are: the median height of what is at least half as high as the higher ones.
 
@@ -94,6 +110,7 @@ def find_lines(parts: list[Part]) -> list[Line]:
     if not parts:
         return []
     height = digit_height(parts)
+    parts = [part for part in parts if part.width < LONG * height or part.area > THIN * part.width * height]
     digits = [part for part in parts if part.height >= LOW * height]
     marks = [part for part in parts if part.height < LOW * height and part.area >= SPECK * height * height]
     groups = _chains(sorted(digits, key=lambda part: part.left))

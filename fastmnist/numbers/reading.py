@@ -12,7 +12,16 @@ from fastmnist.errors import DataError
 from fastmnist.images.paper import find_sheet
 from fastmnist.numbers.cuts import Cuts, cut_between, with_seams
 from fastmnist.numbers.frames import Cell, without_boxes, without_rules
-from fastmnist.numbers.lines import Line, Part, connected_parts, digit_height, find_lines, line_of, without_margin
+from fastmnist.numbers.lines import (
+    Line,
+    Part,
+    connected_parts,
+    digit_height,
+    find_lines,
+    line_of,
+    without_margin,
+    without_outlines,
+)
 from fastmnist.numbers.page import Page, core_of, find_ink
 from fastmnist.numbers.ways import HIGHEST, Answers, Ways, choose, find_ways, pieces, whole_glyphs
 
@@ -33,6 +42,7 @@ class Readers(NamedTuple):
 
 UNKNOWN, BLANK = "?", " "  # a glyph that is no digit, and an empty box
 IN_BOX = 0.5  # of a box's height: what a digit in it has, if it is not higher
+WIDE_BOX, WIDE_INK = 1.5, 1.6  # times as wide as high: a box for a number, ink of more than one digit
 SMALL, LARGE = 6, 96  # pixels: digits are not lower than that, and are shrunk if they are higher
 SURE = 0.99  # probability of a digit: a part with more is not cut
 MUCH_MORE = (
@@ -202,14 +212,23 @@ def _without_frames(page: Page, found: _Parts) -> Inked:
         found = _Parts(*connected_parts(core_of(ink)))
     part_of, parts = found.map, without_margin(found.all, found.map)
     outside = [part for part in parts if not any(_is_in(part, cell) for row in rows for cell in row)]
-    numbers = [[Segment(line, False)] for line in find_lines(outside)]
+    numbers = [[Segment(line, False)] for line in find_lines(without_outlines(outside))]
     for row in rows:
-        segments = [
-            Segment(line_of([part for part in parts if _is_in(part, cell)], IN_BOX * cell.height), True) for cell in row
-        ]
-        if any(segment.line for segment in segments):
-            numbers.append(segments)
+        in_cells = [[part for part in parts if _is_in(part, cell)] for cell in row]
+        lines = [line_of(some, IN_BOX * cell.height) for some, cell in zip(in_cells, row, strict=True)]
+        if any(_holds_several(*both) for both in zip(row, lines, strict=True)):
+            numbers += [[Segment(line, False)] for some in in_cells for line in find_lines(without_outlines(some))]
+        elif any(lines):
+            numbers.append([Segment(line, True) for line in lines])
     return Inked(page._replace(ink=ink), part_of, numbers)
+
+
+def _holds_several(cell: Cell, line: Line | None) -> bool:
+    """Return whether a box is for a number rather than for one digit of it, by its shape or what is in it."""
+    if line is None:
+        return False
+    width = max(part.right for part in line.parts) - min(part.left for part in line.parts)
+    return cell.right - cell.left > WIDE_BOX * cell.height or width > WIDE_INK * line.height
 
 
 def _is_in(part: Part, cell: Cell) -> bool:
