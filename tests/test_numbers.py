@@ -275,6 +275,18 @@ def test_cells_for_several_digits_hold_a_number_each(numbers, width, some, model
     assert min(number.confidence for number in page.numbers) > 0.9
 
 
+@pytest.mark.parametrize("lines", [["40719", "385"], ["407", "3852", "16", "99041"]])
+def test_a_frame_around_a_page_hides_no_line(lines, some, model):
+    written = [row(some, text, scale=2.0, margin=2) for text in lines]
+    page = np.full((sum(len(ink) + 20 for ink in written) + 80, 420), 255, np.uint8)
+    top = 50
+    for ink in written:
+        page[top : top + len(ink), 60 : 60 + ink.shape[1]] = ink
+        top += len(ink) + 20
+    cv2.rectangle(page, (15, 15), (400, len(page) - 15), 40, 3)
+    assert texts(model.read(page)) == lines
+
+
 @pytest.mark.parametrize("thick", [2, 5])
 @pytest.mark.parametrize("text", ["7", "42", "40719"])
 def test_the_circle_around_a_number_is_left_out(text, thick, some, model):

@@ -52,6 +52,16 @@ class Line(NamedTuple):
     parts: list[Part]
     height: float
 
+    @property
+    def left(self) -> int:
+        """Where its ink begins."""
+        return min(part.left for part in self.parts)
+
+    @property
+    def right(self) -> int:
+        """Where its ink ends, exclusive."""
+        return max(part.right for part in self.parts)
+
 
 def connected_parts(core: Grey) -> tuple[npt.NDArray[np.int32], list[Part]]:
     """Return which piece each pixel of `core`, uint8 (height, width), is of, from 1, and the pieces."""

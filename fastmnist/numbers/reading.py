@@ -43,6 +43,7 @@ class Readers(NamedTuple):
 UNKNOWN, BLANK = "?", " "  # a glyph that is no digit, and an empty box
 IN_BOX = 0.5  # of a box's height: what a digit in it has, if it is not higher
 WIDE_BOX, WIDE_INK = 1.5, 1.6  # times as wide as high: a box for a number, ink of more than one digit
+LOW_INK, PARTS = 0.4, 4  # of a box's height: so many such pieces may stand in several lines, fewer are a broken digit
 SMALL, LARGE = 6, 96  # pixels: digits are not lower than that, and are shrunk if they are higher
 SURE = 0.99  # probability of a digit: a part with more is not cut
 MUCH_MORE = (
@@ -215,20 +216,25 @@ def _without_frames(page: Page, found: _Parts) -> Inked:
     numbers = [[Segment(line, False)] for line in find_lines(without_outlines(outside))]
     for row in rows:
         in_cells = [[part for part in parts if _is_in(part, cell)] for cell in row]
-        lines = [line_of(some, IN_BOX * cell.height) for some, cell in zip(in_cells, row, strict=True)]
+        lines = [find_lines(without_outlines(some)) for some in in_cells]
         if any(_holds_several(*both) for both in zip(row, lines, strict=True)):
-            numbers += [[Segment(line, False)] for some in in_cells for line in find_lines(without_outlines(some))]
-        elif any(lines):
-            numbers.append([Segment(line, True) for line in lines])
+            numbers += [[Segment(line, False)] for of_cell in lines for line in of_cell]
+            continue
+        of_digits = [line_of(some, IN_BOX * cell.height) for some, cell in zip(in_cells, row, strict=True)]
+        if any(of_digits):
+            numbers.append([Segment(line, True) for line in of_digits])
     return Inked(page._replace(ink=ink), part_of, numbers)
 
 
-def _holds_several(cell: Cell, line: Line | None) -> bool:
-    """Return whether a box is for a number rather than for one digit of it, by its shape or what is in it."""
-    if line is None:
+def _holds_several(cell: Cell, lines: list[Line]) -> bool:
+    """Return whether a box is for numbers rather than for one digit of one, by its shape or what is in it."""
+    if not lines:
         return False
-    width = max(part.right for part in line.parts) - min(part.left for part in line.parts)
-    return cell.right - cell.left > WIDE_BOX * cell.height or width > WIDE_INK * line.height
+    width, height = max(line.right - line.left for line in lines), max(line.height for line in lines)
+    n_parts = sum(len(line.parts) for line in lines)
+    has_several_lines = len(lines) > 1 and n_parts >= PARTS and height < LOW_INK * cell.height
+    is_wide = width > WIDE_INK * max(height, IN_BOX * cell.height)
+    return is_wide or has_several_lines or cell.right - cell.left > WIDE_BOX * cell.height
 
 
 def _is_in(part: Part, cell: Cell) -> bool:
