@@ -118,7 +118,7 @@ def _input_gradient(n_samples: int, n_in: int, n_out: int) -> Case:
     panels = standalone_kernels.make_panels(n_threads())
 
     def ours() -> Floats:
-        standalone_kernels.matmul_input_gradient(padded_delta, padded, panels, out)
+        standalone_kernels.matmul_input_gradient(0, padded_delta, padded, panels, out)
         return out[:, :n_in]
 
     expected = reference.matmul_input_gradient(delta, weights)
