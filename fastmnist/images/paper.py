@@ -31,7 +31,8 @@ BOUNDED = 0.85  # of the hull's edge: next to another shade. Lines across the pa
 FRAME = 0.11  # of the shorter side: frames are thinner, desks wider
 MARGIN = 0.02  # of the shorter side, at least 2 pixels: soft edges of the boundary
 LEAST_DIGIT = 0.12  # of the sheet's shorter side,
-LEAST_OF_NUMBER = 0.02  # and where it shows numbers
+LEAST_OF_NUMBER = 0.01  # and where it shows numbers, which may begin nearer to its edge:
+MARGIN_OF_NUMBERS = 0.01
 LOOK = 32  # rows and columns that tell whether a picture may show a desk:
 UNLIKE, SHARE_OF_BORDER = 30, 0.2  # so many grey levels from the middle is so much of the border
 DARK = 0.55  # of the middle's grey: no shadow on paper is as dark
@@ -76,7 +77,7 @@ def find_paper(picture: Grey) -> Paper | None:
 
     None where no paper stands out.
     """
-    return _find(picture, _Wanted(LEAST_DIGIT, 0.0, NEVER_NARROWER))
+    return _find(picture, _Wanted(LEAST_DIGIT, MARGIN, 0.0, NEVER_NARROWER))
 
 
 def find_sheet(picture: Grey) -> tuple[Paper, bool] | None:
@@ -92,7 +93,7 @@ def find_sheet(picture: Grey) -> tuple[Paper, bool] | None:
     desk = border[abs(border - middle) > UNLIKE]
     if len(desk) <= SHARE_OF_BORDER * len(border):
         return None
-    sheet = _find(picture, _Wanted(LEAST_OF_NUMBER, DESK, WIDER))
+    sheet = _find(picture, _Wanted(LEAST_OF_NUMBER, MARGIN_OF_NUMBERS, DESK, WIDER))
     return None if sheet is None else (sheet, bool(np.median(desk) < DARK * middle))
 
 
@@ -100,6 +101,7 @@ class _Wanted(NamedTuple):
     """What paper is looked for."""
 
     least_digit: float  # of its shorter side
+    margin: float  # of the picture's shorter side: soft edges that are left out
     least_desk: float  # of what is beyond it
     least_ratio: float  # of its width to its ink's, where its shape is a box's
 
@@ -117,7 +119,7 @@ def _find(picture: Grey, wanted: _Wanted) -> Paper | None:
     ratio, sheet = max(found, key=lambda candidate: candidate[0], default=(0, None))
     if sheet is None or not ratio:
         return None
-    return _only(picture, cv2.resize(_inset(sheet), (width, height), interpolation=cv2.INTER_NEAREST))
+    return _only(picture, cv2.resize(_inset(sheet, wanted.margin), (width, height), interpolation=cv2.INTER_NEAREST))
 
 
 def _shades(picture: Grey) -> Iterator[Grey]:
@@ -189,13 +191,13 @@ def _ratio(sheet: _Sheet, shade: Grey, wanted: _Wanted) -> float:
     if not is_half and sheet.area < RECTANGULAR * _rectangle(sheet.corners):
         return 0
     most_cut = CUT_BY_SHADOW if is_half else CUT
-    ink = _ink(sheet, most_cut, wanted.least_digit) if _is_bounded(sheet, shade) else None
+    ink = _ink(sheet, most_cut, wanted) if _is_bounded(sheet, shade) else None
     if ink is None or _strokes_beyond(sheet, shade, desk) > BEYOND * np.count_nonzero(ink):
         return 0
     return _ratio_of_widths(sheet, ink, wanted.least_ratio)
 
 
-def _ink(sheet: _Sheet, most_cut: float, least_digit: float) -> npt.NDArray[np.bool_] | None:
+def _ink(sheet: _Sheet, most_cut: float, wanted: _Wanted) -> npt.NDArray[np.bool_] | None:
     """Return the mask of the ink that does not reach the boundary; None unless it can be a digit.
 
     It can't where it is too little or too much, or where strokes that the boundary cuts have more than the share
@@ -204,7 +206,7 @@ def _ink(sheet: _Sheet, most_cut: float, least_digit: float) -> npt.NDArray[np.b
     cv2 = opencv()
     ink = (sheet.hull > 0) & (sheet.piece == 0)
     n_pieces, labels, statistics, _ = cv2.connectedComponentsWithStats(ink.astype(np.uint8), connectivity=8)
-    inner = _inset(sheet) > 0
+    inner = _inset(sheet, wanted.margin) > 0
     is_cut = np.zeros(n_pieces, np.bool_)
     is_cut[labels[ink & ~inner]] = True
     is_free = ~is_cut
@@ -213,7 +215,7 @@ def _ink(sheet: _Sheet, most_cut: float, least_digit: float) -> npt.NDArray[np.b
     largest, free = statistics[areas.argmax()], int(areas.sum())
     _, _, width, height = cv2.boundingRect(sheet.corners)
     size = max(largest[cv2.CC_STAT_WIDTH], largest[cv2.CC_STAT_HEIGHT])
-    if not free or size < least_digit * min(width, height) or free > MOST_INK * sheet.area:
+    if not free or size < wanted.least_digit * min(width, height) or free > MOST_INK * sheet.area:
         return None
     if np.count_nonzero(is_cut[labels] & inner & ink) > most_cut * free:
         return None
@@ -274,9 +276,9 @@ def _ratio_of_widths(sheet: _Sheet, ink: npt.NDArray[np.bool_], least_in_box: fl
     return ratio if ratio >= least else 0
 
 
-def _inset(sheet: _Sheet) -> Grey:
+def _inset(sheet: _Sheet, share: float) -> Grey:
     """Return the hull without the soft edge of its boundary; the picture's own border stays."""
-    margin = max(2, round(MARGIN * sheet.side))
+    margin = max(2, round(share * sheet.side))
     kernel = np.ones((2 * margin + 1, 2 * margin + 1), np.uint8)
     return opencv().erode(sheet.hull, kernel, borderValue=1)  # type: ignore[no-any-return]
 
