@@ -16,11 +16,12 @@ INSET = 1 / 12  # of the picture's shorter side: the inner part of a picture beg
 INNER_SHARE = 0.4  # of its area: what touches the border with less of it in the inner part is no digit
 SPECK = 0.02  # of a digit's height squared: less area is a speck
 LOW = 0.4  # of a digit's height: what is lower is a mark, such as a point, a dash or the bar of a broken 5
-LONG, THIN = 1.5, 0.2  # times a digit's height: what is that long, and on average no thicker, is an underline
+LONG, THIN = 1.5, 0.12  # times a digit's height: what is that long, and on average no thicker, is an underline
 OVERLAP = 0.35  # of the lower one's height: pieces that overlap as much stand side by side
 WIDE_GAP = 1.6  # times the digits' height: another number begins
 HOLLOW = 0.25  # of its box: what is drawn around digits has less area,
-IN_OUTLINE = 0.22  # and digits in it have this share of its height, the dot in a 0 less
+IN_OUTLINE, HIGHER = 0.28, 1.3  # and digits in it have this share of its height; it is so many times as high as others
+MANY = 100  # parts: one more or less makes no difference to how high they are
 STACKED, NEAR_ABOVE = 0.25, 0.3  # of the narrower one's width, of the higher one's height: parts of one digit
 NEAR_MARK = 0.5  # of a digit's height: a mark nearer than that may be a stroke of a digit
 
@@ -97,6 +98,9 @@ def without_outlines(parts: list[Part]) -> list[Part]:
     height, width = bottom - top, right - left
     is_outline = np.zeros(len(parts), np.bool_)
     for n in np.flatnonzero(area < HOLLOW * width * height):
+        others = parts[:n] + parts[n + 1 :] if len(parts) < MANY else parts
+        if height[n] < HIGHER * digit_height(others):
+            continue  # a digit, and a piece of one within its box
         is_within = (left[n] < left) & (right < right[n]) & (top[n] < top) & (bottom < bottom[n])
         is_outline[n] = (is_within & (height >= IN_OUTLINE * height[n])).any()
     return [part for part, is_around in zip(parts, is_outline, strict=True) if not is_around]
