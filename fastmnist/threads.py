@@ -54,11 +54,11 @@ def startable(n: int) -> int:
     finally:
         enough.set()
         for thread in started:
-            _wait_until_gone(thread)
+            wait_until_gone(thread)
     return len(started) + 1
 
 
-def _wait_until_gone(thread: threading.Thread) -> None:
+def wait_until_gone(thread: threading.Thread) -> None:
     """Wait until the system no longer counts `thread`, on Linux a moment longer than Python does."""
     thread.join()
     while os.path.exists(f"/proc/self/task/{thread.native_id}"):

@@ -6,7 +6,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple
 
-from fastmnist.threads import Pace, startable
+from fastmnist.threads import Pace, startable, wait_until_gone
 
 CHUNK = 128  # files for a thread at a time: about 2 ms of work, against 20 us to hand it over
 CHUNKS_PER_THREAD = 4  # at least, so that no thread waits long for the last one
@@ -33,10 +33,24 @@ class _Caller(Executor):
         return done
 
 
+class _Pool(ThreadPoolExecutor):
+    """A pool whose threads are gone after `shutdown`, for the system too.
+
+    A thread that ends holds a lock of OpenCV's some microseconds longer than Python waits for it. In a process that is
+    forked in that moment the lock stays held, and OpenCV waits for it for ever.
+    """
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        super().shutdown(wait, cancel_futures=cancel_futures)
+        if wait:
+            for thread in self._threads:
+                wait_until_gone(thread)
+
+
 def open_pool(threads: int) -> Executor:
     """Return a pool of so many threads, or of as many as can be started, maybe none."""
     n_more = startable(threads + 1) - 1
-    return ThreadPoolExecutor(n_more, thread_name_prefix="decode") if n_more else _Caller()
+    return _Pool(n_more, thread_name_prefix="decode") if n_more else _Caller()
 
 
 class _Chunk(NamedTuple):
