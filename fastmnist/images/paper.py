@@ -86,9 +86,10 @@ def find_sheet(picture: Grey) -> tuple[Paper, bool] | None:
     Boxes on a page are no sheet, nor is the part of a page that a shadow leaves. None where no sheet stands out, as in
     all pictures whose border is of the same shade as their middle.
     """
-    rows, columns = (np.linspace(0, side - 1, LOOK).astype(np.intp) for side in picture.shape)
-    small = picture[np.ix_(rows, columns)].astype(np.int32)
-    middle = float(np.median(small[LOOK // 4 : -LOOK // 4, LOOK // 4 : -LOOK // 4]))
+    rows, columns = (np.arange(LOOK) * (side - 1) // (LOOK - 1) for side in picture.shape)
+    small = picture[rows[:, np.newaxis], columns].astype(np.int32)
+    inner = np.sort(small[LOOK // 4 : -LOOK // 4, LOOK // 4 : -LOOK // 4], axis=None)  # `np.median` takes 15 us
+    middle = float(inner[len(inner) // 2 - 1] + inner[len(inner) // 2]) / 2
     border = np.concatenate([small[0], small[-1], small[:, 0], small[:, -1]])
     desk = border[abs(border - middle) > UNLIKE]
     if len(desk) <= SHARE_OF_BORDER * len(border):
