@@ -10,7 +10,7 @@
 #   make bench-smoke  the benchmarks' quick half, without those peers
 #   make model        train the model that ships in the package, and its companion for numbers: about an hour
 #   make dist         wheel and sdist, in dist/
-#   make ci           what must pass before a change goes in: a quarter of an hour
+#   make ci           what must pass before a change goes in: twenty minutes
 #   make check-all    that, and what takes hours: an hour of fuzzing, all benchmarks beside their peers
 #   make clean        remove what make made
 

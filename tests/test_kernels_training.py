@@ -5,7 +5,9 @@ import pytest
 from kernel_builds import FOREIGN, ROUNDING, WAYS, normal, sparse_pixels
 
 from fastmnist.kernels import jit, reference, training_loop
+from fastmnist.kernels.products import sparse_product
 from fastmnist.kernels.sparse import SPARSE_SHARE
+from fastmnist.kernels.workspace import AT
 from fastmnist.model.network import Network
 from fastmnist.training.blocks import Blocks
 from fastmnist.training.trainer import Trainer
@@ -55,6 +57,8 @@ def train_in(monkeypatch):
         names = ("nesterov", "label_smoothing")
         chosen = {name: settings[name] for name in names if name in settings}
         trainer = Trainer(copy, settings["batch_size"], settings["momentum"], 2048, **chosen)
+        if settings.get("without_zeros"):  # from the first batch on
+            trainer._workspace.sparse_product[AT] = sparse_product.address()
         order = np.arange(len(inputs)) if order is None else order
         figures = []
         for block in np.split(order, settings.get("cuts", [])):
@@ -112,14 +116,14 @@ def of_layer(network, layer):
     return weights[layer], biases[layer]
 
 
-def assert_trains_as_the_oracle(train_in, network, inputs, labels, **changes):
+def assert_trains_as_the_oracle(train_in, network, inputs, labels, *, without_zeros=False, **changes):
     """Run all builds, which must give equal bytes, and compare parameters and loss with the oracle's.
 
     A step moves a parameter by learning_rate * gradient, which is off by the roundings of the sums that it is made
     of: one over the inputs, one over the units of each layer, up and down, one over the batch. Steps add up.
     """
     chosen = settings(**changes)
-    runs = [train_in(way, network, inputs, labels, **chosen) for way in WAYS]
+    runs = [train_in(way, network, inputs, labels, **chosen, without_zeros=without_zeros) for way in WAYS]
     actual, velocities, figures = runs[0]
     for (other, other_velocities, other_figures), way in zip(runs, WAYS, strict=True):
         assert other.parameters.tobytes() == actual.parameters.tobytes(), way
@@ -201,10 +205,22 @@ def test_units_of_which_few_are_active_equal_the_oracle(layer_sizes, batch_size,
     shares = [(hidden > 0).mean() for hidden in reference.forward(*as_float64(network), inputs)[:-1]]
     assert 0 < min(shares) <= max(shares) < SPARSE_SHARE
     chosen = {"batch_size": batch_size, "momentum": momentum}
-    actual, _ = assert_trains_as_the_oracle(train_in, network, inputs, labels, **chosen)
-    # The code that leaves zeros out is compiled after the first call that could have used it, and changes no byte.
-    in_calls, _, _ = train_in(WAYS[0], network, inputs, labels, cuts=[batch_size], **settings(**chosen))
-    assert in_calls.parameters.tobytes() == actual.parameters.tobytes()
+    by_tiles, _ = assert_trains_as_the_oracle(train_in, network, inputs, labels, **chosen)
+    actual, _ = assert_trains_as_the_oracle(train_in, network, inputs, labels, without_zeros=True, **chosen)
+    assert actual.parameters.tobytes() == by_tiles.parameters.tobytes()
+
+
+@pytest.mark.parametrize(("share", "is_wanted"), [(0.2, True), (0.8, False)])
+def test_the_code_that_leaves_zeros_out_is_compiled_when_units_are_few(share, is_wanted, monkeypatch):
+    asked = []
+    monkeypatch.setattr(sparse_product, "address", lambda: asked.append(1) or 1)
+    network, inputs, labels = example((70, 64, 64, 10), 32)
+    before = reference.matmul(inputs, *of_layer(network, 0))
+    network.biases(0)[:] -= np.quantile(before, 1 - share, axis=0)
+    trainer = Trainer(network, 32, 0.0, 32)
+    trainer.train(inputs, labels, np.arange(32), 0.01, 0.0)
+    assert len(asked) == is_wanted
+    assert trainer._workspace.sparse_product.tolist() == [int(is_wanted)] * 2
 
 
 DENSE_SIZES = [(8, 5, 3), (64, 17, 3), (80, 100, 10), (72, 33, 17, 10), (136, 40, 15, 16, 17)]  # multiples of 8

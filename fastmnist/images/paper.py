@@ -77,7 +77,7 @@ def find_paper(picture: Grey) -> Paper | None:
 
     None where no paper stands out.
     """
-    return _find(picture, _Wanted(LEAST_DIGIT, MARGIN, 0.0, NEVER_NARROWER))
+    return _find(picture, _PAPER_OF_DIGIT)
 
 
 def find_sheet(picture: Grey) -> tuple[Paper, bool] | None:
@@ -94,7 +94,7 @@ def find_sheet(picture: Grey) -> tuple[Paper, bool] | None:
     desk = border[abs(border - middle) > UNLIKE]
     if len(desk) <= SHARE_OF_BORDER * len(border):
         return None
-    sheet = _find(picture, _Wanted(LEAST_OF_NUMBER, MARGIN_OF_NUMBERS, DESK, WIDER))
+    sheet = _find(picture, _SHEET_OF_NUMBERS)
     return None if sheet is None else (sheet, bool(np.median(desk) < DARK * middle))
 
 
@@ -105,6 +105,10 @@ class _Wanted(NamedTuple):
     margin: float  # of the picture's shorter side: soft edges that are left out
     least_desk: float  # of what is beyond it
     least_ratio: float  # of its width to its ink's, where its shape is a box's
+
+
+_PAPER_OF_DIGIT = _Wanted(least_digit=LEAST_DIGIT, margin=MARGIN, least_desk=0.0, least_ratio=NEVER_NARROWER)
+_SHEET_OF_NUMBERS = _Wanted(least_digit=LEAST_OF_NUMBER, margin=MARGIN_OF_NUMBERS, least_desk=DESK, least_ratio=WIDER)
 
 
 def _find(picture: Grey, wanted: _Wanted) -> Paper | None:

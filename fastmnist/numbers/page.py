@@ -14,10 +14,9 @@ LONGEST = 1600  # pixels: larger pictures are shrunk first; digits of a hundred 
 LEAST_SIDE = 64  # pixels: smaller pictures are enlarged first, at most by
 MOST_ENLARGED = 4
 LOOK = 120  # pixels of the longest side are enough to tell whether the ink is dark, and whether its strokes are wide
-AROUND = (
-    0.5  # of the shorter side: what a median is taken of. In larger windows the light side of a shadow is no paper,
-)
-# and narrower ones are filled by thick strokes
+# Of the shorter side: the window of the median that tells the paper. In larger ones the light side of a shadow is no
+# paper, narrower ones are filled by thick strokes.
+AROUND = 0.5
 WINDOW, MOST_WINDOW = 0.4, 81  # of the shorter side, and in pixels: what is narrower is ink, what is wider is paper
 DIM = 64  # grey levels: contrast is relative to no less, or the noise of a black picture would be ink
 GAINS = np.float32(255) / np.maximum(np.arange(256), DIM).astype(np.float32)  # of contrast, by the paper's grey

@@ -46,9 +46,8 @@ WIDE_BOX, WIDE_INK = 1.5, 1.6  # times as wide as high: a box for a number, ink 
 LOW_INK, PARTS = 0.4, 4  # of a box's height: so many such pieces may stand in several lines, fewer are a broken digit
 SMALL, LARGE = 6, 96  # pixels: digits are not lower than that, and are shrunk if they are higher
 SURE = 0.99  # probability of a digit: a part with more is not cut
-MUCH_MORE = (
-    1.5  # times what a sheet says: a picture as a whole that says less says it of the sheet's edges, or the desk
-)
+# Times what a sheet says: a picture as a whole that says less than that says it of the sheet's edges, or of the desk.
+MUCH_MORE = 1.5
 MOST_PARTS = 3000  # pieces of ink: more are a photograph, or noise
 
 
@@ -129,8 +128,8 @@ def read_numbers(
     `length`: how many digits each has, from the first to the second. Raises DataError, without a file's name, where
     there are more pieces of ink than a page of numbers has.
 
-    Where it shows a sheet of paper that lies on something else, the sheet is read too, and what says more counts; the
-    sheet, unless that is much more, where what it lies on is darker than a shadow.
+    Where the picture shows a sheet of paper that lies on something else, the sheet is read by itself too, and the
+    reading with more sure digits counts. On what is darker than a shadow the whole picture must have MUCH_MORE.
     """
     whole = _numbers_in(picture, readers, class_names, length)
     found = find_sheet(picture)
