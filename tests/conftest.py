@@ -71,6 +71,13 @@ def digits(mnist_dir):
 
 
 @pytest.fixture(scope="session")
+def some(digits):
+    """Test digits that are read right by themselves, by class: uint8 (28, 28) each."""
+    images, labels = digits
+    return {str(label): images[np.flatnonzero(labels == label)[3]] for label in range(10)}
+
+
+@pytest.fixture(scope="session")
 def small_set(digits, tmp_path_factory):
     """A folder with a data set of 1,000 training and 200 test digits."""
     folder = tmp_path_factory.mktemp("small-set")

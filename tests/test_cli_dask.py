@@ -12,7 +12,6 @@ import pytest
 from conftest import ROOT, cli_environment
 from test_cli_predict import write_pngs
 from test_cli_read import pictures  # noqa: F401  (a fixture)
-from test_numbers import some  # noqa: F401  (its fixture)
 
 import fastmnist
 from fastmnist.cluster import engine

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from conftest import cli_command, cli_environment
-from test_numbers import boxed, row, some  # noqa: F401  (a fixture)
+from drawn_numbers import boxed, row
 
 from fastmnist.inputs.idx import write_images
 
@@ -19,7 +19,7 @@ HEADER = "path,page,line,text,confidence,left,top,width,height"
 
 
 @pytest.fixture
-def pictures(tmp_path, some):  # noqa: F811
+def pictures(tmp_path, some):
     """A folder p: a.png says 314, b.tiff 27, nothing, 5; bad.png is damaged; c.png is a row of boxes, "4 2"."""
     folder = tmp_path / "p"
     folder.mkdir()

@@ -1,9 +1,12 @@
 """Threads that share the rows of a batch: which are tried."""
 
+import os
+import threading
+
 import pytest
 
 from fastmnist.inputs import workers
-from fastmnist.inputs.workers import PROBE, Workers
+from fastmnist.inputs.workers import PROBE, Workers, open_pool
 
 
 @pytest.mark.parametrize(("cpu_seconds", "is_one_tried"), [(10.0, False), (1.3, False), (1.2, True), (0.0, True)])
@@ -22,3 +25,18 @@ def test_one_thread_is_tried_unless_all_are_plainly_faster(cpu_seconds, is_one_t
             pool.share(n_rows, lambda _rows: {})
     assert chosen[:3] == [2, 2, 2]
     assert (1 in chosen) == is_one_tried
+
+
+def test_the_threads_of_a_pool_are_gone_after_it(monkeypatch):
+    waited_for, wait_until_gone = [], workers.wait_until_gone
+
+    def noted(thread):
+        waited_for.append(thread.native_id)
+        wait_until_gone(thread)
+
+    monkeypatch.setattr(workers, "wait_until_gone", noted)
+    barrier = threading.Barrier(2)
+    with open_pool(2) as pool:
+        threads = list(pool.map(lambda _: (barrier.wait(), threading.get_native_id())[1], "ab"))
+    assert sorted(waited_for) == sorted(threads)
+    assert not any(os.path.exists(f"/proc/self/task/{thread}") for thread in threads)

@@ -1,0 +1,154 @@
+"""Numbers in the midst of other things: desks, shadows, boxes, tables, frames, circles and lines."""
+
+import cv2
+import numpy as np
+import pytest
+from drawn_numbers import boxed, row, texts
+
+from fastmnist.numbers.frames import without_boxes, without_rules
+from fastmnist.numbers.page import core_of, find_ink
+
+
+def on_desk(sheet, shade, margins, rng):
+    """A sheet on a desk of that shade, with a grain, seen as far as the margins (above, below, left, right) say."""
+    (above, _), (left, _) = margins
+    desk = (
+        shade + 6 * cv2.GaussianBlur(rng.normal(size=np.array(sheet.shape) + np.sum(margins, axis=1)), (0, 0), 3) * 10
+    )
+    desk[above : above + sheet.shape[0], left : left + sheet.shape[1]] = sheet * 0.9
+    return np.clip(cv2.GaussianBlur(desk, (3, 3), 0) + rng.normal(0, 2, desk.shape), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("margins", [((40, 50), (60, 30)), ((0, 50), (60, 0)), ((40, 0), (60, 30))], ids=str)
+@pytest.mark.parametrize("shade", [20, 60, 110])
+def test_numbers_on_a_sheet_on_a_dark_desk_are_read(shade, margins, some, model):
+    rng = np.random.default_rng(shade)
+    sheet = np.full((300, 500), 255, np.uint8)
+    upper, lower = row(some, "40719", scale=2.0, margin=2), row(some, "385", scale=2.0, margin=2)
+    sheet[60 : 60 + len(upper), 100 : 100 + upper.shape[1]] = upper
+    sheet[180 : 180 + len(lower), 130 : 130 + lower.shape[1]] = lower
+    picture = on_desk(sheet, shade, margins, rng)
+    (page,) = model.read(picture)
+    assert [number.text for number in page.numbers] == ["40719", "385"]
+    (plain,) = model.read(sheet)
+    moved = np.array([margins[1][0], margins[0][0]] * 2)
+    for number, expected in zip(page.numbers, plain.numbers, strict=True):
+        np.testing.assert_allclose(np.array(number.box) - moved, expected.box, atol=3)
+        np.testing.assert_allclose(
+            [np.array(digit.box) - moved for digit in number.digits], [digit.box for digit in expected.digits], atol=3
+        )
+
+
+def test_a_desk_of_many_specks_does_not_hide_the_numbers_on_a_sheet(some, model):
+    rng = np.random.default_rng(0)
+    desk = np.where(rng.random((700, 900)) < 0.2, 0, 90).astype(np.uint8)
+    desk = np.kron(desk, np.ones((2, 2), np.uint8))
+    sheet = np.full((700, 1000), 240, np.uint8)
+    digits = row(some, "2583", scale=5.0, margin=2)
+    sheet[250 : 250 + len(digits), 200 : 200 + digits.shape[1]] = np.minimum(digits, 240)
+    assert model.read(desk)[0].error.endswith("at most")
+    desk[300:1000, 400:1400] = sheet
+    assert texts(model.read(desk)) == ["2583"]
+
+
+def test_a_shadow_over_half_a_page_hides_no_number(some, model):
+    digits = row(some, "4071938526", scale=3.0, margin=30)
+    page = np.vstack([digits, digits])
+    for shadow in (np.s_[:, : page.shape[1] // 2], np.s_[page.shape[0] // 2 :, :]):
+        lit = page * 0.9
+        lit[shadow] *= 0.6
+        assert texts(model.read(lit.astype(np.uint8))) == ["4071938526", "4071938526"]
+
+
+@pytest.mark.parametrize(("thick", "gap", "shade"), [(1, 0, 0), (2, 0, 150), (4, 12, 0), (3, 6, 90)])
+def test_digits_in_boxes_are_one_number_and_an_empty_box_is_a_space(thick, gap, shade, some, model):
+    assert texts(model.read(boxed(some, "40 17", thick=thick, gap=gap, shade=shade))) == ["40 17"]
+
+
+def table(some, numbers, width, height=60, thick=2):
+    """A printed table with a number in each cell, uint8 dark on light."""
+    picture = np.full((len(numbers) * height + 40, len(numbers[0]) * width + 40), 255, np.uint8)
+    for y, texts_of in enumerate(numbers):
+        for x, text in enumerate(texts_of):
+            top, left = 20 + y * height, 20 + x * width
+            cv2.rectangle(picture, (left, top), (left + width, top + height), 0, thick)
+            ink = row(some, text, gap=5, scale=1.7, margin=1)
+            part = picture[top + 10 : top + 10 + len(ink), left + 10 : left + 10 + ink.shape[1]]
+            np.minimum(part, ink, out=part)
+    return picture
+
+
+@pytest.mark.parametrize(
+    ("numbers", "width"),
+    [
+        ([["407", "193", "852"], ["693", "170", "28"]], 130),  # as the digits in them tell
+        ([["7", "10"], ["35", "4"]], 120),  # as the cells' shape tells
+        ([["40719"]], 220),
+    ],
+)
+def test_cells_for_several_digits_hold_a_number_each(numbers, width, some, model):
+    (page,) = model.read(table(some, numbers, width))
+    assert [number.text for number in page.numbers] == [text for texts_of in numbers for text in texts_of]
+    assert [number.line for number in page.numbers] == [y for y, texts_of in enumerate(numbers) for _ in texts_of]
+    assert min(number.confidence for number in page.numbers) > 0.9
+
+
+@pytest.mark.parametrize("lines", [["40719", "385"], ["407", "3852", "16", "99041"]])
+def test_a_frame_around_a_page_hides_no_line(lines, some, model):
+    written = [row(some, text, scale=2.0, margin=2) for text in lines]
+    page = np.full((sum(len(ink) + 20 for ink in written) + 80, 420), 255, np.uint8)
+    top = 50
+    for ink in written:
+        page[top : top + len(ink), 60 : 60 + ink.shape[1]] = ink
+        top += len(ink) + 20
+    cv2.rectangle(page, (15, 15), (400, len(page) - 15), 40, 3)
+    assert texts(model.read(page)) == lines
+
+
+@pytest.mark.parametrize("thick", [2, 5])
+@pytest.mark.parametrize("text", ["7", "42", "40719"])
+def test_the_circle_around_a_number_is_left_out(text, thick, some, model):
+    picture = row(some, text, scale=2.5, margin=30)
+    height, width = picture.shape
+    # Longer than the number, and not quite closed.
+    cv2.ellipse(
+        picture, (width // 2, height // 2), (width // 2 - 18, height // 2 - 22), 0, 10, 365, 40, thick, cv2.LINE_AA
+    )
+    assert texts(model.read(picture)) == [text]
+
+
+@pytest.mark.parametrize("slope", [-6, 0, 6])
+@pytest.mark.parametrize("text", ["7", "42", "40719"])
+def test_an_underline_is_left_out(text, slope, some, model):
+    picture = row(some, text, scale=2.5, margin=30)
+    bottom = np.nonzero(picture < 128)[0].max() + 12
+    cv2.line(picture, (30, bottom), (picture.shape[1] - 30, bottom + slope), 30, 4, cv2.LINE_AA)
+    assert texts(model.read(picture)) == [text]
+
+
+def test_empty_boxes_are_no_number(some, model):
+    (page,) = model.read(boxed(some, "   "))
+    assert page.numbers == []
+    assert page.error == "<array>: no number found, expected digits darker or lighter than their background"
+
+
+def test_a_hand_drawn_0_is_no_box(some):
+    ink = find_ink(row(some, "00", scale=4.0)).ink
+    kept, cells = without_boxes(ink)
+    assert cells == []
+    np.testing.assert_array_equal(kept, ink)
+
+
+def test_squared_paper_is_no_row_of_boxes(some):
+    picture = row(some, "35", scale=4.0)
+    picture[::24], picture[:, ::24] = 120, 120
+    ink = find_ink(picture).ink
+    assert without_boxes(ink)[1] == []
+    assert cv2.connectedComponents(core_of(without_rules(ink)))[0] < 30
+
+
+def test_a_ruled_line_through_the_feet_is_taken_away(some, model):
+    picture = row(some, "14027", scale=3.0)
+    rows_of = np.nonzero(picture < 128)[0]
+    picture[rows_of.max() - 3 : rows_of.max()] = np.minimum(picture[rows_of.max() - 3 : rows_of.max()], 110)
+    assert texts(model.read(picture)) == ["14027"]
