@@ -10,6 +10,7 @@ MAX_CLASSES = 256  # labels are uint8
 PREPROCESS_MODES = ("auto", "mnist", "none")
 DIGITS = tuple(str(digit) for digit in range(10))  # the class names of MNIST
 NO_DIGIT = "no digit"  # what a model may say besides the names of its classes: it is none of them
+NO_DIGIT_SHARE = 0.15  # of the images that such a model expects: most people show it digits (see docs/accuracy.md)
 
 
 def is_class_name(name: object) -> bool:

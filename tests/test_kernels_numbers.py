@@ -291,13 +291,14 @@ def test_arcs_have_the_shapes_of_their_glyphs_and_marks_may_be_left_out(seed):
     np.testing.assert_allclose(actual, expected)
 
 
-def test_arcs_cost_what_the_weights_say():
+@pytest.mark.parametrize("rarer", [1.0, 3.5])
+def test_arcs_cost_what_the_weights_say(rarer):
     rng = np.random.default_rng(0)
     n, weights, least = 50, tuple(rng.uniform(0.1, 2, 12)), 1e-3
     shapes, counts, is_cut = rng.random((n, 5)) * (rng.random((n, 5)) < 0.7), rng.integers(0, 2, n), rng.random(n) < 0.5
     probabilities = rng.random((n, 4)).astype(np.float32) * (rng.random((n, 4)) < 0.8)
     doubted, costs, scores = np.empty((n, 4)), np.empty(n), np.empty(n)
-    weigh(shapes, counts, is_cut, probabilities, weights, least, doubted, costs, scores)
+    weigh(shapes, counts, is_cut, probabilities, weights, rarer, least, doubted, costs, scores)
     cut, per_cut, per_narrow, per_gap, low, height, wide, width, none, unknown, unknown_piece, left_out = weights
     crossed, narrow, gaps, heights, widths = shapes.T
     of_glyph = per_gap * gaps + low * np.clip(height - heights, 0, None) ** 2
@@ -305,6 +306,7 @@ def test_arcs_cost_what_the_weights_say():
     of_cut = cut * (crossed > 0) + per_cut * crossed + per_narrow * narrow
     said = np.maximum(probabilities.astype(float), least)
     said[is_cut, -1] *= np.exp(none)
+    said[:, -1] *= rarer
     said /= said.sum(axis=1, keepdims=True)
     said[:, -1] *= np.exp(-unknown - unknown_piece * is_cut)
     np.testing.assert_allclose(doubted, said)

@@ -8,9 +8,9 @@ changes.
 import numpy as np
 
 from fastmnist.model.network import Float32, Network, Uint8
+from fastmnist.shapes import NO_DIGIT_SHARE
 
 LOWEST, HIGHEST = 0.05, 20.0  # where every sample is right, the best temperature would be 0
-NO_DIGIT_SHARE = 0.15  # of the images that a model is shown: most people show it digits (see docs/accuracy.md)
 _HALVINGS = 60  # of the range's logarithm: as exact as a float64 is
 
 

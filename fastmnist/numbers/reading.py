@@ -24,6 +24,7 @@ from fastmnist.numbers.lines import (
 )
 from fastmnist.numbers.page import Page, core_of, find_ink
 from fastmnist.numbers.ways import HIGHEST, Answers, Ways, choose, find_ways, pieces, whole_glyphs
+from fastmnist.numbers.words import rarer_digits
 
 Grey = npt.NDArray[np.uint8]
 # Given images (n, 28, 28), returns how probable each class is, and last that it is none: float32 (n, n_classes + 1).
@@ -112,6 +113,16 @@ class Segment(NamedTuple):
     is_in_box: bool
 
 
+class _Asked(NamedTuple):
+    """What the networks say of what stands in a printed box, or of a number without boxes: see `ways_of`."""
+
+    cuts: Cuts
+    ways: Ways
+    answers: Answers
+    scale: float  # pixels of the picture for one of the page
+    is_in_box: bool
+
+
 class Inked(NamedTuple):
     """A page's ink without rules and boxes, its map of parts, and its numbers, as segments from left to right."""
 
@@ -154,7 +165,12 @@ def _numbers_in(
         return error
     if inked is None:
         return []
-    return _in_order([_read(segments, inked, readers, class_names, length) for segments in inked.numbers])
+    asked = [[_ask_about(segment, inked, readers) for segment in segments] for segments in inked.numbers]
+    numbers = [_read(segments, class_names, length) for segments in asked]
+    rarer = rarer_digits([digit.label == UNKNOWN for number in numbers for digit in number.digits])
+    if rarer > 1:
+        numbers = [_read(segments, class_names, length, rarer) for segments in asked]
+    return _in_order(numbers)
 
 
 def _evidence(numbers: list[Number] | DataError) -> float:
@@ -241,38 +257,37 @@ def _is_in(part: Part, cell: Cell) -> bool:
     return cell.left <= x < cell.right and cell.top <= y < cell.bottom
 
 
+def _ask_about(segment: Segment, inked: Inked, readers: Readers) -> _Asked | None:
+    """Return what the networks say of a segment, None where it is empty."""
+    if segment.line is None:
+        return None
+    return _Asked(*ways_of(segment.line, inked, readers), inked.page.scale, segment.is_in_box)
+
+
 def _read(
-    segments: list[Segment],
-    inked: Inked,
-    readers: Readers,
-    class_names: Sequence[str],
-    length: tuple[int, int] | None,
+    segments: list[_Asked | None], class_names: Sequence[str], length: tuple[int, int] | None, rarer: float = 1.0
 ) -> Number:
-    """Return what the segments of a number say, at least one of which is not empty."""
+    """Return what the segments of a number say, at least one of which is not empty; `rarer` as in `choose`."""
     text, confidence, digits = "", 1.0, []
     for segment in segments:
-        if segment.line is None:
+        if segment is None:
             text += BLANK
             continue
-        read = _read_line(segment.line, inked, readers, class_names, (1, 1) if segment.is_in_box else length)
+        read = _read_segment(segment, class_names, (1, 1) if segment.is_in_box else length, rarer)
         text += "".join(digit.label for digit in read[0])
         digits += read[0]
         confidence *= read[1]
     return Number(text, confidence, digits, _around([digit.box for digit in digits]), 0)
 
 
-def _read_line(
-    line: Line,
-    inked: Inked,
-    readers: Readers,
-    class_names: Sequence[str],
-    length: tuple[int, int] | None,
+def _read_segment(
+    segment: _Asked, class_names: Sequence[str], length: tuple[int, int] | None, rarer: float
 ) -> tuple[list[Digit], float]:
-    """Return the digits of a line, one or more, and how sure they are as a whole: 0 where no way has that length."""
-    cuts, ways, answers = ways_of(line, inked, readers)
-    chosen = choose(ways, answers, length)
+    """Return the digits of a segment, one or more, and how sure they are as a whole: 0 where no way has that length."""
+    cuts, ways, answers, scale, _ = segment
+    chosen = choose(ways, answers, length, rarer)
     if chosen is None:  # a number is never dropped, nor cut short
-        chosen = choose(ways, answers)
+        chosen = choose(ways, answers, rarer=rarer)
         assert chosen is not None  # noqa: S101  # what lies between two cuts may be a glyph
         chosen = chosen._replace(confidence=0.0)
     digits = []
@@ -280,7 +295,6 @@ def _read_line(
         best = int(probabilities.argmax())
         label = class_names[best] if best < len(class_names) else UNKNOWN
         top, left, bottom, right = ways.glyphs[arc, 2:].tolist()
-        scale = inked.page.scale
         first = (math.floor(scale * edge) for edge in (left + cuts.left, top + cuts.top))
         end = (math.ceil(scale * edge) for edge in (right + cuts.left, bottom + cuts.top))
         box = Box(*first, *end)

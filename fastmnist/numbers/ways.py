@@ -138,11 +138,14 @@ def pieces(cuts: Cuts, ways: Ways, arcs: Integers) -> npt.NDArray[np.uint8]:
     return to_pieces(cuts.ink, cuts.part_of, cuts.parts, cuts.seams, ways.glyphs[arcs])
 
 
-def choose(ways: Ways, answers: Answers, length: tuple[int, int] | None = None) -> Chosen | None:
-    """Return the best way, with as many glyphs as `length` says, from its first to its second; None where none has."""
-    way = _best_way(ways, answers.alone, CAREFUL, length)
+def choose(ways: Ways, answers: Answers, length: tuple[int, int] | None = None, rarer: float = 1.0) -> Chosen | None:
+    """Return the best way, with as many glyphs as `length` says, from its first to its second; None where none has.
+
+    `rarer`: how many times rarer digits are than the networks take them for.
+    """
+    way = _best_way(ways, answers.alone, CAREFUL, length, rarer)
     if way is not None and way.is_number():
-        way = _best_way(ways, answers.together, IN_NUMBER, length)
+        way = _best_way(ways, answers.together, IN_NUMBER, length, rarer)
     if way is None:
         return None
     return Chosen(way.arcs.tolist(), way.doubted[way.arcs], _confidence(ways, way, length))
@@ -162,12 +165,12 @@ class _Way(NamedTuple):
 
 
 def _best_way(
-    ways: Ways, probabilities: Probabilities, weights: Weights, length: tuple[int, int] | None
+    ways: Ways, probabilities: Probabilities, weights: Weights, length: tuple[int, int] | None, rarer: float
 ) -> _Way | None:
     """Return the best way of such weights; see `choose`."""
     n_arcs, (n_cuts, least, most) = len(ways.counts), _limits(ways, length)
     doubted, costs, scores = np.empty(probabilities.shape), np.empty(n_arcs), np.empty(n_arcs)
-    weigh(ways.shapes, ways.counts, ways.is_cut, probabilities, tuple(weights), LEAST, doubted, costs, scores)
+    weigh(ways.shapes, ways.counts, ways.is_cut, probabilities, tuple(weights), rarer, LEAST, doubted, costs, scores)
     table, before = np.empty((n_cuts, most + 1)), np.empty((n_cuts, most + 1), np.int64)
     way = np.empty(n_arcs, np.int64)
     n = find_best_way(ways.starts, ways.ends, scores, ways.counts, least, most, table, before, way)

@@ -15,13 +15,14 @@ NEVER = -np.inf
 
 
 @serial_kernel
-def weigh(shapes, counts, is_cut, probabilities, weights, least, doubted, costs, scores):
+def weigh(shapes, counts, is_cut, probabilities, weights, rarer, least, doubted, costs, scores):
     """Fill what arcs cost and what networks say of their glyphs, with doubt, by the weights of numbers/ways.py.
 
     shapes (n, 5) float64, counts (n,) int64 and is_cut (n,) bool are those of `find_arcs`. probabilities: float32
     (n, n_classes + 1), of each class and last of none; `least` is that of anything. weights: a tuple, the `Weights`.
-    doubted: float64 like the probabilities, in which a piece is less likely a digit than they say, and no digit costs
-    what it lacks to a number. costs: float64 (n,). scores: float64 (n,), those of the best class.
+    rarer: how many times rarer digits are here than the networks take them for. doubted: float64 like the
+    probabilities, in which a piece is less likely a digit than they say, and no digit costs what it lacks to a number.
+    costs: float64 (n,). scores: float64 (n,), those of the best class.
     """
     cut, per_cut, per_narrow, per_gap, low, height, wide, width, none, unknown, unknown_piece, left_out = weights
     for arc in range(len(shapes)):
@@ -33,22 +34,21 @@ def weigh(shapes, counts, is_cut, probabilities, weights, least, doubted, costs,
         else:
             cost += left_out
         piece = 1.0 if is_cut[arc] else 0.0
-        most = _doubt(probabilities[arc], least, none * piece, unknown + unknown_piece * piece, doubted[arc])
+        likelier = math.exp(none * piece) * rarer
+        most = _doubt(probabilities[arc], least, likelier, unknown + unknown_piece * piece, doubted[arc])
         costs[arc], scores[arc] = cost, (math.log(most) if counts[arc] else 0.0) - cost
 
 
 @inlined
 def _doubt(probabilities, least, none, unknown, doubted):
-    """Fill `doubted` with an arc's probabilities after both kinds of doubt; return the largest."""
+    """Fill `doubted` with an arc's probabilities after all kinds of doubt; return the largest."""
     last, total = len(doubted) - 1, 0.0
     for label in range(last + 1):
-        doubted[label] = max(np.float64(probabilities[label]), least) * (math.exp(none) if label == last else 1.0)
+        doubted[label] = max(np.float64(probabilities[label]), least) * (none if label == last else 1.0)
         total += doubted[label]
     most = 0.0
     for label in range(last + 1):
-        doubted[label] /= total
-        if label == last:
-            doubted[label] *= math.exp(-unknown)
+        doubted[label] *= (math.exp(-unknown) if label == last else 1.0) / total
         most = max(most, doubted[label])
     return most
 
