@@ -225,9 +225,7 @@ def _rows(numbers: range, digits: Picture, labels: Labels) -> tuple[Picture, Lab
 
 def _no_digits(numbers: range, digits: Picture, _: Labels) -> tuple[Picture, Labels]:
     """Return images of what is no digit otherwise."""
-    cv2.setNumThreads(1)
-    images = np.array([no_digits.no_digit(SEED, number, digits) for number in numbers])
-    return images, np.full(len(images), NO_DIGIT, np.uint8)
+    return no_digits.no_digits(numbers, digits), np.full(len(numbers), NO_DIGIT, np.uint8)
 
 
 def draw(digits: Picture, labels: Labels, count: int, n_others: int = DRAWN_NO_DIGITS) -> tuple[Picture, Labels]:

@@ -8,14 +8,14 @@ Everything is drawn from the seed 0 and the number of the image.
 
 import argparse
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from bench.machine import available_cores
 from experiments.figures import DIGITS, LETTERS, SIGNS
+from experiments.parts import in_parts
 from experiments.pen import Picture, cut, drawn, scribble
 from experiments.training_set import scanned, written
 from fastmnist.datasets.dataset import open_dataset
@@ -161,6 +161,11 @@ def no_digit(seed: int, number: int, digits: Picture, kind: Kind | None = None) 
     return np.zeros(IMAGE_SHAPE, np.uint8)
 
 
+def no_digits(numbers: range, digits: Picture) -> Picture:
+    """Return the images of these numbers, uint8 (n, 28, 28)."""
+    return np.array([no_digit(SEED, number, digits) for number in numbers])
+
+
 def _any_of(table: dict[str, list[str]], rng: np.random.Generator) -> Picture:
     return drawn(_way(list(table.values())[rng.integers(len(table))], rng), rng)
 
@@ -191,10 +196,8 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=COUNT, help=f"how many [{COUNT:,}]")
     arguments = parser.parse_args()
     digits = open_dataset(arguments.data).load("train").pixels.reshape(-1, *IMAGE_SHAPE)
-    cv2.setNumThreads(1)
-    with ThreadPoolExecutor(available_cores()) as pool:
-        images = list(pool.map(lambda number: no_digit(SEED, number, digits), range(arguments.count)))
-    write_images(arguments.out, np.array(images))
+    images = in_parts(partial(no_digits, digits=digits), arguments.count)
+    write_images(arguments.out, images)
     print(f"{len(images):,} images written to {arguments.out}")
 
 

@@ -12,15 +12,15 @@ test set nothing is used; its files are copied as they are.
 import argparse
 import contextlib
 import math
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from bench.machine import available_cores
 from experiments.figures import DIGITS
+from experiments.parts import in_parts
 from experiments.pen import drawn
 from experiments.rerender import SIDE, Picture
 from fastmnist.datasets.dataset import open_dataset
@@ -42,7 +42,6 @@ UPSCALES = 8  # a coarse scan is scaled up by 1 to this factor
 BLUR = 0.04  # sigma, at most, of a fine scan: times the digit's side
 MARGIN = 0.3  # at most, times the digit's side
 CONTRAST, NOISE = 80.0, 0.06  # grey levels between ink and paper, at least; sigma, at most, times those
-_CHUNK = 500  # digits that a thread draws at a time
 
 _INTERPOLATIONS = (cv2.INTER_NEAREST, cv2.INTER_LINEAR, cv2.INTER_CUBIC)
 
@@ -137,9 +136,11 @@ def drawn_digit(position: int) -> Picture:
 
 def drawn_digits(count: int) -> Picture:
     """Return so many drawn digits, uint8 (count, 28, 28)."""
-    cv2.setNumThreads(1)
-    with ThreadPoolExecutor(available_cores()) as pool:
-        return np.array(list(pool.map(drawn_digit, range(count))))
+    return in_parts(_drawn, count)
+
+
+def _drawn(positions: range) -> Picture:
+    return np.array([drawn_digit(position) for position in positions])
 
 
 def drawn_labels(count: int) -> npt.NDArray[np.uint8]:
@@ -149,17 +150,12 @@ def drawn_labels(count: int) -> npt.NDArray[np.uint8]:
 
 def with_copies(digits: Picture) -> Picture:
     """Return digits, uint8 (n, 28, 28), each followed by its copies: uint8 (n * (COPIES + 1), 28, 28)."""
-    cv2.setNumThreads(1)
-    together = np.empty((len(digits), 1 + COPIES, SIDE, SIDE), np.uint8)
-    together[:, 0] = digits
+    copies = in_parts(partial(_copies, digits=digits), len(digits))
+    return np.concatenate([digits[:, np.newaxis], copies], axis=1).reshape(-1, SIDE, SIDE)
 
-    def draw(first: int) -> None:
-        for position in range(first, min(first + _CHUNK, len(digits))):
-            together[position, 1:] = copies_of(digits[position], position)
 
-    with ThreadPoolExecutor(available_cores()) as pool:
-        list(pool.map(draw, range(0, len(digits), _CHUNK)))
-    return together.reshape(-1, SIDE, SIDE)
+def _copies(positions: range, digits: Picture) -> Picture:
+    return np.array([copies_of(digits[position], position) for position in positions])
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import fastmnist
-from experiments import held_out, training_set
+from experiments import held_out, parts, training_set
 from fastmnist.datasets.dataset import open_dataset
 from fastmnist.errors import DataError
 from fastmnist.images.mnist_form import in_mnist_form
@@ -35,9 +35,9 @@ def test_copies_are_in_mnists_form_and_differ_from_the_digit_and_each_other(toge
     assert (training_set.copies_of(digits[0][0], 0) != training_set.copies_of(digits[0][0], 1)).any()
 
 
-def test_threads_and_chunks_change_nothing(together, digits, monkeypatch):
-    monkeypatch.setattr(training_set, "_CHUNK", 7)
-    monkeypatch.setattr(training_set, "available_cores", lambda: 3)
+def test_processes_and_parts_change_nothing(together, digits, monkeypatch):
+    monkeypatch.setattr(parts, "AT_A_TIME", 7)
+    monkeypatch.setattr(parts, "available_cores", lambda: 3)
     np.testing.assert_array_equal(training_set.with_copies(digits[0][:30]), together[: 30 * EACH])
 
 
