@@ -12,11 +12,8 @@ import numpy as np
 import fastmnist
 from experiments.rerender import Picture
 
-KINDS = {
-    "digits": "0123456789",
-    "letters": "ACEFGHJKLMNPRTUVWXYacdefhkmnprtuvwxy",  # not O o D I l i S s Z z B b q g Q j
-    "signs": "&%@?$<>#*+=!",
-}
+LETTERS = "ACEFGHJKLMNPRTUVWXYadefhkmnprtuvwxyc"  # those not shaped like a digit, as O o D I l i S s Z z B b q g are
+KINDS = {"digits": "0123456789", "letters": LETTERS, "signs": "&%@?$<>#*+=!"}
 COUNT = 2_000  # of each
 FONTS = 8
 SIZES, PENS = (2.0, 3.0), (2, 9)  # times the font's own; pixels, the last exclusive

@@ -10,7 +10,7 @@ the seed 0 and the number of the row.
 """
 
 import argparse
-from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,9 +18,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from bench.machine import available_cores
 from experiments import no_digits
 from experiments.figures import LETTERS, SIGNS
+from experiments.parts import in_parts
 from experiments.pen import cut, drawn
 from experiments.rerender import SIDE, Picture
 from experiments.rows import lit, on_paper, turned
@@ -48,7 +48,6 @@ TOUCHING, APART = (-3.5, 1.0), (-1.0, 12.0)  # pixels between the ink's boxes, a
 SCALES = 1.5, 4.0
 MOST, LITTLE = 0.85, 0.3  # of a figure's ink: a digit has so much of one, no more than LITTLE of any other,
 FEW, MUCH = 0.7, 0.5  # no digit has less than FEW, or more than MUCH of another; what has most of a figure may have FEW
-_AT_A_TIME = 5_000  # rows that a process draws
 PER_CLASS, NONE_PER_FIGURE = 6, 3  # images of a class in a row at most, and of what is none for each figure
 
 
@@ -218,26 +217,15 @@ def _some(names: npt.NDArray[np.int64], n_none: int, rng: Rng) -> npt.NDArray[np
 
 def _rows(numbers: range, digits: Picture, labels: Labels) -> tuple[Picture, Labels]:
     """Return the glyphs of some rows."""
-    cv2.setNumThreads(1)
     found = [glyphs_of(number, digits, labels) for number in numbers]
     return np.concatenate([images for images, _ in found]), np.concatenate([names for _, names in found])
 
 
-def _no_digits(numbers: range, digits: Picture, _: Labels) -> tuple[Picture, Labels]:
-    """Return images of what is no digit otherwise."""
-    return no_digits.no_digits(numbers, digits), np.full(len(numbers), NO_DIGIT, np.uint8)
-
-
 def draw(digits: Picture, labels: Labels, count: int, n_others: int = DRAWN_NO_DIGITS) -> tuple[Picture, Labels]:
     """Return images of what is no digit otherwise, then the glyphs of so many rows, in order."""
-    with ProcessPoolExecutor(available_cores()) as pool:
-        found = [
-            pool.submit(make, range(first, min(first + _AT_A_TIME, n)), digits, labels)
-            for make, n in ((_no_digits, n_others), (_rows, count))
-            for first in range(0, n, _AT_A_TIME)
-        ]
-    images, names = zip(*(each.result() for each in found), strict=True)
-    return np.concatenate(images), np.concatenate(names)
+    others = in_parts(partial(no_digits.no_digits, digits=digits), n_others)
+    images, names = zip(*in_parts(partial(_rows, digits=digits, labels=labels), count), strict=True)
+    return np.concatenate([*others, *images]), np.concatenate([np.full(n_others, NO_DIGIT, np.uint8), *names])
 
 
 def main() -> None:

@@ -196,7 +196,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=COUNT, help=f"how many [{COUNT:,}]")
     arguments = parser.parse_args()
     digits = open_dataset(arguments.data).load("train").pixels.reshape(-1, *IMAGE_SHAPE)
-    images = in_parts(partial(no_digits, digits=digits), arguments.count)
+    images = np.concatenate(in_parts(partial(no_digits, digits=digits), arguments.count))
     write_images(arguments.out, images)
     print(f"{len(images):,} images written to {arguments.out}")
 

@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 import fastmnist
 from experiments import glyphs, rows
+from experiments.fonts import LETTERS
 from experiments.rerender import SIDE, Picture
 from experiments.training_set import written
 from fastmnist.datasets.dataset import open_dataset
@@ -36,7 +37,7 @@ SETS = {"clear": 500, "touching": 600, "paper": 200, "ruled": 150}
 MIXED = 250  # rows with a letter or a sign
 # What a share of right ones is worth, and one of letters that are read as a digit.
 WORTH = {"clear": 1.5, "touching": 2.0, "told": 1.0, "paper": 1.0, "ruled": 1.0, "mixed": 0.25, "letters": -1.5}
-LETTERS, PICTURES_OF_LETTERS, PER_PICTURE = "ACEFGHJKLMNPRTUVWXYadefhkmnprtuvwxyc", 100, 5
+PICTURES_OF_LETTERS, PER_PICTURE = 100, 5
 HANDS = "plain", "rewritten"
 BINS = 15  # of the calibration error
 SEED, LETTER_SEED = 0, 11

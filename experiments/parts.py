@@ -2,20 +2,21 @@
 
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from typing import TypeVar
 
 import cv2
-import numpy as np
-import numpy.typing as npt
 
 from bench.machine import available_cores
 
-AT_A_TIME = 2_500  # images that a process draws
+AT_A_TIME = 2_500  # numbers for a process
 
-Images = npt.NDArray[np.uint8]
+Drawn = TypeVar("Drawn")
 
 
-def in_parts(draw: Callable[[range], Images], count: int) -> Images:
+def in_parts(draw: Callable[[range], Drawn], count: int) -> list[Drawn]:
     """Return what `draw` makes of the numbers below `count`, part by part, in order."""
     parts = [range(count)[first : first + AT_A_TIME] for first in range(0, count, AT_A_TIME)]
-    with ProcessPoolExecutor(available_cores(), initializer=cv2.setNumThreads, initargs=(1,)) as pool:
-        return np.concatenate(list(pool.map(draw, parts)))
+    fresh = get_context("spawn")  # a fork would copy the locks that this process's threads hold
+    with ProcessPoolExecutor(available_cores(), fresh, cv2.setNumThreads, (1,)) as pool:
+        return list(pool.map(draw, parts))

@@ -136,7 +136,7 @@ def drawn_digit(position: int) -> Picture:
 
 def drawn_digits(count: int) -> Picture:
     """Return so many drawn digits, uint8 (count, 28, 28)."""
-    return in_parts(_drawn, count)
+    return np.concatenate(in_parts(_drawn, count))
 
 
 def _drawn(positions: range) -> Picture:
@@ -150,7 +150,7 @@ def drawn_labels(count: int) -> npt.NDArray[np.uint8]:
 
 def with_copies(digits: Picture) -> Picture:
     """Return digits, uint8 (n, 28, 28), each followed by its copies: uint8 (n * (COPIES + 1), 28, 28)."""
-    copies = in_parts(partial(_copies, digits=digits), len(digits))
+    copies = np.concatenate(in_parts(partial(_copies, digits=digits), len(digits)))
     return np.concatenate([digits[:, np.newaxis], copies], axis=1).reshape(-1, SIDE, SIDE)
 
 

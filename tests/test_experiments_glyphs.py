@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from experiments import glyphs
+from experiments import glyphs, no_digits, parts
 from fastmnist.numbers.cuts import cut as find_cuts
 from fastmnist.numbers.reading import find_numbers
 from fastmnist.numbers.ways import find_ways
@@ -72,3 +72,14 @@ def test_of_each_class_a_few_are_taken():
     assert (np.diff(chosen) > 0).all()
     assert np.bincount(names[chosen], minlength=11).tolist() == [0, 0, 0, 6, 0, 0, 0, 6, 0, 0, 15]
     assert len(glyphs._some(np.full(9, -1), 15, rng)) == 0
+
+
+def test_rows_are_drawn_in_parts_after_what_is_none_otherwise(some, monkeypatch):
+    monkeypatch.setattr(parts, "AT_A_TIME", 2)
+    images, names = glyphs.draw(*some, count=3, n_others=3)
+    of_rows, names_of_rows = (
+        np.concatenate(each) for each in zip(*(glyphs.glyphs_of(n, *some) for n in range(3)), strict=True)
+    )
+    np.testing.assert_array_equal(images[:3], no_digits.no_digits(range(3), some[0]))
+    np.testing.assert_array_equal(images[3:], of_rows)
+    np.testing.assert_array_equal(names, [glyphs.NO_DIGIT] * 3 + names_of_rows.tolist())

@@ -20,7 +20,7 @@ def rarer_digits(are_none: Sequence[bool]) -> float:
     if sum(are_none) <= MUCH * len(are_none):
         return 1.0
     share = (sum(are_none) + EXPECTED * NO_DIGIT_SHARE) / (len(are_none) + EXPECTED)
-    return max(1.0, _odds(share) / _odds(NO_DIGIT_SHARE))
+    return _odds(share) / _odds(NO_DIGIT_SHARE)
 
 
 def _odds(share: float) -> float:

@@ -40,11 +40,14 @@ def weigh(shapes, counts, is_cut, probabilities, weights, rarer, least, doubted,
 
 
 @inlined
-def _doubt(probabilities, least, none, unknown, doubted):
-    """Fill `doubted` with an arc's probabilities after all kinds of doubt; return the largest."""
+def _doubt(probabilities, least, likelier, unknown, doubted):
+    """Fill `doubted` with an arc's probabilities after all kinds of doubt; return the largest.
+
+    None is so many times `likelier` than they say, and costs `unknown`, a logarithm.
+    """
     last, total = len(doubted) - 1, 0.0
     for label in range(last + 1):
-        doubted[label] = max(np.float64(probabilities[label]), least) * (none if label == last else 1.0)
+        doubted[label] = max(np.float64(probabilities[label]), least) * (likelier if label == last else 1.0)
         total += doubted[label]
     most = 0.0
     for label in range(last + 1):
