@@ -45,6 +45,19 @@ DIE_ONCE = (
         os.unlink(name + "-once")
         os.kill(os.getpid(), signal.SIGKILL)"""
 )
+# The model is the first thing that a worker unpacks.
+DIE_OF_MODEL = """
+import os, signal
+from fastmnist.cluster import worker
+
+def unpack(payload, unpack=worker.unpack):
+    once = os.path.join(os.environ["FOLDER"], "once")
+    if %s:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return unpack(payload)
+
+worker.unpack = unpack
+"""
 # Rows reach the part by blocks of 4 or 8 KB.
 KILL_SCHEDULER = (
     PRELOAD
@@ -68,7 +81,7 @@ def started(module, *arguments, stderr=subprocess.DEVNULL, **environment):
         try:
             yield process
         finally:
-            process.terminate()
+            process.kill()  # a worker that begins just now would look for its scheduler for another 100 s
 
 
 @contextmanager
@@ -192,6 +205,24 @@ def test_a_file_that_kills_every_worker_is_a_row(run_cli, small_model, digits, t
         "in/00000.png", "in/00001-fatal.png", "in/00001.png", "in/00002.png"
     ]  # fmt: skip
     assert [line.endswith(",,,") for line in run.lines[1:]] == [False, True, False, False]
+
+
+def test_a_worker_that_is_killed_while_it_loads_the_model_costs_a_retry(run_cli, inputs, small_model, tmp_path):
+    (tmp_path / "once").touch()
+    preload = DIE_OF_MODEL % "os.path.exists(once) and not os.unlink(once)"
+    with scheduler(n_retries=0) as found, cluster(tmp_path, preload, of=found) as address:
+        run = run_cli("predict", "idx", "--model", small_model, "--dask", address)
+    assert run.code == 0, run.stderr
+    assert len(run.lines) == 301
+    assert not (tmp_path / "once").exists()
+
+
+def test_a_model_that_kills_every_worker_is_one_line(run_cli, inputs, small_model, tmp_path):
+    with scheduler(n_retries=0) as found, cluster(tmp_path, DIE_OF_MODEL % "True", of=found) as address:
+        run = run_cli("predict", "idx", "--model", small_model, "--dask", address)
+    assert run.code == 1
+    expected = f"{address}: its workers die while they load the model; look into their logs"
+    assert run.errors == [f"fastmnist: error: {expected}"]
 
 
 def test_a_part_goes_on_after_the_scheduler_was_killed(run_cli, fatal, expected, address, small_model, tmp_path):

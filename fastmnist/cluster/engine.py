@@ -32,6 +32,7 @@ CONNECT_SECONDS = 10  # to find the scheduler, and to find it again
 AHEAD = 4  # tasks for each worker: one in work, and others so that nobody waits where one takes longer
 COUNT_SECONDS = 1.0  # workers come and go: they are counted this often
 LOOK_SECONDS = 10.0  # after which nothing came, to see whether there are workers at all
+MODEL_TRIES = 3  # of which nothing came: the workers die of the model, and not beside it of something else
 PARTS = 16  # into so many a piece is split that took its workers with it: 4,096 files in three steps
 
 
@@ -56,6 +57,7 @@ class Job(Generic[Piece, Made]):
 class _Task(NamedTuple, Generic[Piece]):
     piece: Piece
     future: Any
+    model: Any  # the task that the worker has the model from
     is_alone: bool = False  # no other task of the job is with the workers
 
 
@@ -85,9 +87,14 @@ class Cluster:
             finished = self._finished(waiting)
             yield from finished
             if finished:
+                tasks.n_replaced = 0
                 continue
             lost = waiting.popleft()
-            parts = self._parts_of(lost, job)
+            if self._killer(lost) == lost.model.key:
+                tasks.replace_model(lost.model, self._address)
+                waiting.appendleft(tasks.task(lost.piece)._replace(is_alone=lost.is_alone))
+                continue
+            parts = job.split(lost.piece, PARTS)
             if len(parts) > 1:
                 waiting.extendleft(tasks.task(part) for part in reversed(parts))
             elif lost.is_alone:
@@ -127,15 +134,17 @@ class Cluster:
                 is_told = True
                 _log.warning(f"{printable(self._address)}: no workers are left, waiting for others")
 
-    def _parts_of(self, task: _Task[Piece], job: Job[Piece, Made]) -> list[Piece]:
-        """Return the parts of a piece whose workers died, itself alone if it has none. Raises what failed otherwise."""
+    def _killer(self, task: _Task[Piece]) -> str:
+        """Return the name of the task whose workers died, this one or its model's. Raises what failed otherwise."""
         from distributed import KilledWorker
 
         with self._explained():
             error = task.future.exception()
-        if isinstance(error, KilledWorker) and error.args[0] == task.future.key:
-            return job.split(task.piece, PARTS)
-        raise _explanation(error, self._address) or error
+        if isinstance(error, KilledWorker):
+            return str(error.args[0])
+        if isinstance(error, ImportError):
+            raise ClusterError(f"{printable(str(error))}, expected fastmnist {__version__} there as here; install it")
+        raise error
 
     def _n_ahead(self) -> int:
         """Return how many tasks to have ahead, for the workers that are there."""
@@ -163,26 +172,33 @@ class _Tasks(Generic[Piece, Made]):
     """Makes tasks of pieces, with names of their own."""
 
     def __init__(self, submit: Callable[..., Any], job: Job[Piece, Made]) -> None:
-        self._submit, self._work, self._call = submit, job.work, _entry()
-        token = uuid.uuid4().hex
-        self._keys = (f"{job.name}-{token}-{number}" for number in itertools.count())
-        # A task, and not data that is scattered: the scheduler can have it made again whoever is lost.
-        self._model = submit(f"mnist-model-{token}", self._call, __version__, pickle.dumps(job.model))
+        self._submit, self._job, self._call = submit, job, _entry()
+        self._token, self._numbers, self._models = uuid.uuid4().hex, itertools.count(), itertools.count()
+        self._model = self._sent_model()
+        self.n_replaced = 0  # models since a task was done
 
     def task(self, piece: Piece) -> _Task[Piece]:
-        payload = pickle.dumps((self._work, piece))
-        return _Task(piece, self._submit(next(self._keys), self._call, __version__, payload, self._model))
+        key = f"{self._job.name}-{self._token}-{next(self._numbers)}"
+        payload = pickle.dumps((self._job.work, piece))
+        return _Task(piece, self._submit(key, self._call, __version__, payload, self._model), self._model)
 
+    def replace_model(self, killed: Any, address: str) -> None:
+        """Send the model anew, unless that was done. Raises ClusterError where workers die of it again and again.
 
-def _explanation(error: BaseException, address: str) -> ClusterError | None:
-    """Return what is wrong with a cluster where a task failed that way, None where it is the task's own failure."""
-    from distributed import KilledWorker
+        Dask counts the workers that were lost while they had to load it, over the whole job, and then fails for good
+        whatever depends on it. They may be lost to anything.
+        """
+        if killed is not self._model:
+            return
+        self.n_replaced += 1
+        if self.n_replaced == MODEL_TRIES:
+            raise ClusterError(f"{printable(address)}: its workers die while they load the model; look into their logs")
+        self._model = self._sent_model()
 
-    if isinstance(error, ImportError):
-        return ClusterError(f"{printable(str(error))}, expected fastmnist {__version__} there as here; install it")
-    if isinstance(error, KilledWorker):
-        return ClusterError(f"{printable(address)}: its workers die while they load the model; look into their logs")
-    return None
+    def _sent_model(self) -> Any:
+        # A task, and not data that is scattered: the scheduler can have it made again whoever is lost.
+        key = f"mnist-model-{self._token}-{next(self._models)}"
+        return self._submit(key, self._call, __version__, pickle.dumps(self._job.model))
 
 
 def _entry() -> Callable[..., Any]:
