@@ -6,6 +6,7 @@ from multiprocessing import get_context
 from typing import TypeVar
 
 import cv2
+from tqdm import tqdm
 
 from bench.machine import available_cores
 
@@ -19,4 +20,4 @@ def in_parts(draw: Callable[[range], Drawn], count: int) -> list[Drawn]:
     parts = [range(count)[first : first + AT_A_TIME] for first in range(0, count, AT_A_TIME)]
     fresh = get_context("spawn")  # a fork would copy the locks that this process's threads hold
     with ProcessPoolExecutor(available_cores(), fresh, cv2.setNumThreads, (1,)) as pool:
-        return list(pool.map(draw, parts))
+        return list(tqdm(pool.map(draw, parts), "drawing", len(parts), unit=" parts", disable=None))  # on a terminal

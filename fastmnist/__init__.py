@@ -24,9 +24,10 @@ from fastmnist.errors import (
 from fastmnist.version import __version__
 
 if TYPE_CHECKING:
-    from fastmnist.api import Model, Result, convert, evaluate, load, read_images, train
+    from fastmnist.api import Model, convert, evaluate, load, read_images, train
     from fastmnist.cluster.engine import open_cluster
     from fastmnist.evaluation import Evaluation
+    from fastmnist.result import Result
     from fastmnist.training.loop import EpochDone
     from fastmnist.training.recipes import Augmentation, Recipe
 
@@ -57,9 +58,10 @@ logging.getLogger(__name__).addHandler(logging.NullHandler())  # a library is si
 
 
 _HOMES = {
-    **dict.fromkeys(("Model", "Result", "convert", "evaluate", "load", "read_images", "train"), "fastmnist.api"),
+    **dict.fromkeys(("Model", "convert", "evaluate", "load", "read_images", "train"), "fastmnist.api"),
     "EpochDone": "fastmnist.training.loop",
     "Evaluation": "fastmnist.evaluation",
+    "Result": "fastmnist.result",
     "open_cluster": "fastmnist.cluster.engine",
     **dict.fromkeys(("Augmentation", "Recipe"), "fastmnist.training.recipes"),
 }

@@ -8,7 +8,6 @@ import dataclasses
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +24,7 @@ from fastmnist.kernels.jit import n_threads, using_threads
 from fastmnist.model import model_file
 from fastmnist.model.model_file import find_model, load_model, save_model
 from fastmnist.output.atomic import check_writable
+from fastmnist.result import Result, joined, result_of
 from fastmnist.shapes import IMAGE_SHAPE, PREPROCESS_MODES
 
 # `predict` needs neither data sets, training nor numbers, which take 15 to 55 ms to import: their functions do.
@@ -35,39 +35,6 @@ if TYPE_CHECKING:
     from fastmnist.numbers.reading import PageRead
     from fastmnist.training.loop import EpochDone
     from fastmnist.training.recipes import Recipe
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Result:
-    """What a model says of n images, a row for each.
-
-    An image has no label where it can't be read, or where a model that can refuse says that it is no digit.
-
-    indices: intp (n,), the class of each image as a position in `class_names`, -1 for an image without a label.
-    confidences: float32 (n,), the probability of that class, NaN for an image without a label.
-    probabilities: float32 (n, n_classes), those of all classes, NaN likewise; with "no digit" they sum to at most 1.
-    errors: for each image None, or in one line why it has no label.
-    refused: bool (n,), which of the images without a label can be read, and are no digit.
-    paths: the path of each image, "<array>" or "<bytes>" where it has none.
-    positions: the position of each image inside its file or array, None where that holds one image.
-    """
-
-    indices: NDArray[np.intp]
-    confidences: NDArray[np.float32]
-    probabilities: NDArray[np.float32]
-    errors: list[str | None]
-    refused: NDArray[np.bool_]
-    paths: list[str]
-    positions: list[int | None]
-    class_names: list[str]
-
-    @cached_property
-    def labels(self) -> NDArray[np.str_]:
-        """The class name of each image, str (n,), "" for an image without a label."""
-        return np.array([*self.class_names, ""])[self.indices]
-
-    def __len__(self) -> int:
-        return len(self.indices)
 
 
 class Model(model_file.Model):
@@ -87,7 +54,8 @@ class Model(model_file.Model):
         refuse. Raises DataError for what is not an image: another type, shape or range of values.
         """
         batches = read_given(images, self._mode(preprocess), threads=_threads(threads), ask=self.confidences)
-        return _joined([self._result(part) for part in _predict(self, batches, threads, True)], self.class_names)
+        parts = _predict(self, batches, threads, True)
+        return joined([result_of(part, self.class_names) for part in parts], self.class_names)
 
     def predict_files(
         self,
@@ -106,7 +74,7 @@ class Model(model_file.Model):
         for part in self.stream(
             map(as_file, given), preprocess=preprocess, threads=threads, probabilities=True, cluster=cluster
         ):
-            yield self._result(part)
+            yield result_of(part, self.class_names)
 
     def stream(
         self,
@@ -195,21 +163,6 @@ class Model(model_file.Model):
 
     def _mode(self, preprocess: str | None) -> str:
         return _known_mode(preprocess) or self.preprocess
-
-    def _result(self, predictions: Predictions) -> Result:
-        batch = predictions.batch
-        indices, confidences = predictions.labels.astype(np.intp), predictions.confidences.copy()
-        probabilities = predictions.probabilities
-        assert probabilities is not None  # noqa: S101  # it was requested
-        every_error = predictions.errors
-        failed = list(every_error)
-        indices[failed], confidences[failed], probabilities[failed] = -1, np.nan, np.nan
-        errors = [every_error.get(row) for row in range(len(indices))]
-        refused = np.zeros(len(indices), np.bool_)
-        refused[list(predictions.refusals)] = True
-        paths = [os.fsdecode(path) for path in batch.paths]
-        positions = list(batch.indices)
-        return Result(indices, confidences, probabilities, errors, refused, paths, positions, self.class_names)
 
 
 def load(path: AnyPath | None = None) -> Model:
@@ -403,20 +356,3 @@ def _limited(threads: int | None) -> Any:
 
 def _with_methods(stored: model_file.Model) -> Model:
     return Model(**{field.name: getattr(stored, field.name) for field in dataclasses.fields(stored)})
-
-
-def _joined(parts: list[Result], class_names: list[str]) -> Result:
-    """Return several results as one."""
-    if len(parts) == 1:
-        return parts[0]
-    empty = np.zeros((0, len(class_names)), np.float32)
-    return Result(
-        np.concatenate([np.zeros(0, np.intp), *(part.indices for part in parts)]),
-        np.concatenate([np.zeros(0, np.float32), *(part.confidences for part in parts)]),
-        np.concatenate([empty, *(part.probabilities for part in parts)]),
-        [error for part in parts for error in part.errors],
-        np.concatenate([np.zeros(0, np.bool_), *(part.refused for part in parts)]),
-        [path for part in parts for path in part.paths],
-        [position for part in parts for position in part.positions],
-        class_names,
-    )
