@@ -39,7 +39,7 @@ The recipes, what they reach on MNIST, and the time they take on two cores:
 \b
   seed     784-100-10       97.2 %  2 s       a teaching notebook's, exactly
   default  784-320-160-10   99.1 %  10 to 14 s
-  best     784-1024-512-10  99.5 %  5 to 12 min
+  best     784-1024-512-10  99.5 %  5 to 9 min
   tune     that of --from           1 to 5 s  20 to 200 pictures of your own
 """  # click keeps the lines of a paragraph that begins with \b
 
