@@ -46,6 +46,7 @@ def run(settings: Settings) -> Iterator[Table]:
         _save_model(digits, folder / "model.safetensors")
         if (free := shutil.disk_usage(folder).free) < 2 * n_idx * digits.pixels.shape[1]:
             table.add("predict", None, note=f"{free / 1e9:.1f} GB of disk are free, which is too little")
+            yield table
             return
         _predict_idx(n_idx, digits, folder, table, settings)
         _predict_folder(n_png, digits, folder, table, settings)

@@ -45,8 +45,8 @@ class Model(model_file.Model):
 
         `images` is a path, a picture file's bytes, an array, or a list of these. Arrays (n, 784) and (n, 28, 28) are
         treated like IDX files, (h, w) and (h, w, 3) RGB like a picture ((n, 784) where both fit); they are uint8, or
-        floats from 0 to 1, which are rounded to 256 greys. Paths are those of pictures,
-        folders, zip files, IDX files, tables and .npy and .npz files.
+        floats from 0 to 1, which are rounded to 256 greys. Paths are those of pictures, folders, zip files, IDX files,
+        tables, .npy and .npz files and Parquet files.
         `preprocess` says how pictures are brought into MNIST's form, "auto", "mnist" or "none", by default as the model
         was trained; `threads` limits the threads.
 
@@ -210,8 +210,8 @@ def train(
 
     `images` and `labels` are as `Model.predict` takes images, and a class name or a position in `class_names` for each;
     or `images` alone is the path of a data set, as the command `train` takes it: a folder of IDX files or of class
-    folders, a zip file of class folders, a table, or an .npz file. `test` is evaluated once, at the end; a data set's
-    own test set is, without being named.
+    folders, a zip file of class folders, a table, an .npz file or Parquet files. `test` is evaluated once, at the end; a
+    data set's own test set is, without being named.
 
     `no_digit` are images of none of the classes, as `Model.predict` takes them. The model can then refuse: an image
     that looks like none of the classes gets no label.
@@ -269,8 +269,8 @@ def evaluate(
 
     if report is not None:
         check_writable(report)
+    how = Loading(model.class_names, model.preprocess, _threads(threads))
     with _limited(threads):
-        how = Loading(model.class_names, model.preprocess, _threads(threads))
         data: AnyPath | None = None
         if labels is not None:
             split = label_images(images, labels, how)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,7 @@ import numpy.typing as npt
 from fastmnist.errors import DataError
 from fastmnist.images.colour import strongest_contrast
 from fastmnist.images.decode import to_grey
-from fastmnist.inputs.arrays import ARRAY, BYTES, Image, as_file, as_picture
+from fastmnist.inputs.arrays import ARRAY, BYTES, Image, as_file, as_list, as_picture
 from fastmnist.inputs.pictures import Item, read_found, read_pages, read_pictures
 from fastmnist.inputs.runs import Run
 from fastmnist.inputs.selection import Selection
@@ -47,18 +48,28 @@ def _pages(items: Iterator[Item[list[Number]]]) -> Iterator[PageRead]:
 def read(model: Model, pictures: Image | Sequence[Image], length: Length, threads: int) -> Iterator[PageRead]:
     """Yield the pages of pictures as the library takes them; see api.py."""
     reader = _reader(model, length)
-    given = list(pictures) if isinstance(pictures, list | tuple) else [pictures]
     n_before = 0
-    for picture in given:
-        if isinstance(picture, bytes):
-            pages = _pages_of(BYTES, n_before, _of_bytes(picture, reader))
-        elif isinstance(picture, np.ndarray):
-            pages = _pages_of(ARRAY, n_before, [_of_array(picture, reader)])
+    for is_path, group in groupby(as_list(pictures), _is_path):
+        if is_path:
+            items = read_pictures(map(as_file, group), reader, threads=threads)
         else:
-            pages = _pages(read_pictures([as_file(picture)], reader, threads=threads))
-        for page in pages:
-            yield page
-            n_before = max(n_before, page.number + 1)
+            items = (_item(picture, number, reader) for number, picture in enumerate(group))
+        first = n_before
+        for page in _pages(items):
+            yield replace(page, number=first + page.number)
+            n_before = first + page.number + 1
+
+
+def _is_path(picture: Image) -> bool:
+    return not isinstance(picture, bytes | np.ndarray)
+
+
+def _item(picture: Image, number: int, reader: "_Reader") -> Item[list[Number]]:
+    """Return what is read in a picture file's bytes or in an array. Raises DataError for an array of another shape."""
+    if isinstance(picture, bytes):
+        return Item(BYTES, number, _of_bytes(picture, reader))
+    assert isinstance(picture, np.ndarray)  # noqa: S101  # see `read`
+    return Item(ARRAY, number, [_of_array(picture, reader)])
 
 
 def _of_bytes(picture: bytes, reader: "_Reader") -> list[list[Number] | str]:
@@ -83,14 +94,14 @@ _Reader = Callable[[Grey, Callable[[], Grey | None]], list[Number]]
 
 def check_length(length: Length) -> None:
     """Raise DataError for an impossible length."""
-    least, most = (length, length) if isinstance(length, int) else length or (1, 1)
+    least, most = (length, length) if isinstance(length, int | np.integer) else length or (1, 1)
     if not 1 <= least <= most:
         raise DataError(f"length {length}, expected a number of digits, at least 1, or the smallest and the largest")
 
 
 def _reader(model: Model, length: Length) -> _Reader:
     check_length(length)
-    both = (length, length) if isinstance(length, int) else length
+    both = (length, length) if isinstance(length, int | np.integer) else length
     return partial(_read, model, both)
 
 

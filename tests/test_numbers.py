@@ -273,7 +273,7 @@ def test_pictures_come_in_any_form(some, model, tmp_path):
     cv2.imwritemulti(str(tmp_path / "b.tiff"), [picture, np.full((90, 90), 255, np.uint8), row(some, "7")])
     pages = model.read([tmp_path / "a.png", encoded, picture, picture / 255, np.dstack([picture] * 3), str(tmp_path)])
     assert [[number.text for number in page.numbers] for page in pages] == [["314"]] * 6 + [["314"], [], ["7"]]
-    assert [page.number for page in pages] == [0, 1, 2, 3, 4, 0, 1, 1, 1]
+    assert [page.number for page in pages] == [0, 1, 2, 3, 4, 5, 6, 6, 6]
     assert [page.page for page in pages] == [None] * 6 + [0, 1, 2]
     assert [page.path.rpartition(b"/")[2] for page in pages[:3]] == [b"a.png", b"<bytes>", b"<array>"]
     assert "b.tiff: no number found" in pages[7].error

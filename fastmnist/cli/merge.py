@@ -5,6 +5,9 @@ import click
 from fastmnist.cli.options import quiet_option
 from fastmnist.cli.predict_output import open_stream
 from fastmnist.cli.terminal import say
+from fastmnist.errors import DataError
+
+OTHER_FILES = 64  # that a process has open, at most: its streams, its libraries, what it writes
 
 
 @click.command()
@@ -22,7 +25,23 @@ def merge(parts: tuple[str, ...], output: str | None) -> None:
     """
     from fastmnist.output.merge import merge as merge_parts
 
+    _allow_files(len(parts))
     with open_stream(output) as stream:
         n_rows = merge_parts(parts, stream)
         stream.flush()
     say(f"{n_rows:,} row{'s' * (n_rows != 1)} of {len(parts):,} part{'s' * (len(parts) != 1)}")
+
+
+def _allow_files(n_parts: int) -> None:
+    """Let the process have all parts open at once; the usual limit is 1,024 files. Raises DataError where it can't."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = n_parts + OTHER_FILES
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        raise DataError(f"{n_parts:,} parts, but only {hard:,} files may be open at once", hint="raise `ulimit -Hn`")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -1,4 +1,4 @@
-"""What several commands share: options, the model they use, lines on stderr."""
+"""What several commands share: their options, and the model they use."""
 
 import os
 from collections.abc import Callable

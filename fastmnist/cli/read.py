@@ -28,7 +28,9 @@ def _length(context: click.Context, option: click.Parameter, value: str | None) 
     least = int(match[1]) if match else 0
     most = int(match[2] or match[1]) if match else 0
     if not 1 <= least <= most <= MOST_DIGITS:
-        raise click.BadParameter(f"{value!r}: expected N or N-M, as in 6 or 1-4", context, option)
+        raise click.BadParameter(
+            f"{value!r}: expected N or N-M, as in 6 or 1-4, of 1 to {MOST_DIGITS:,} digits", context, option
+        )
     return least, most
 
 
@@ -95,6 +97,8 @@ def read(
     check_output(output, part, resume)
     if digits and form == "jsonl":
         raise click.UsageError("--format jsonl has the digits of each number: leave out --digits")
+    if draw is not None and "-" in inputs:
+        raise click.UsageError("--draw reads each picture a second time, which stdin does not allow: name a file")
     from fastmnist.cli.quiet import quiet_libraries
     from fastmnist.compile_aside import compiled_aside
 

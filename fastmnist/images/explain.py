@@ -7,10 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmnist.errors import DataError
-from fastmnist.images.decode import decode_picture, opencv
+from fastmnist.images.colour import strongest_contrast
+from fastmnist.images.decode import decode_colours, decode_picture, opencv
 from fastmnist.images.files import file_of, read_file
 from fastmnist.images.mnist_form import in_mnist_form
-from fastmnist.images.normalize import LARGEST, Ask, Digit, first_look, read_again, read_digit
+from fastmnist.images.normalize import LARGEST, Ask, Digit, NoInkError, first_look, read_again, read_digit
 from fastmnist.images.pages import decode_pages, may_have_pages
 from fastmnist.images.reduced import divisors
 from fastmnist.kernels.picture.read import Reading
@@ -45,10 +46,22 @@ def explain_file(path: bytes, page: int | None, preprocess: str, ask: Ask | None
             return None
         digit = first_look(decode_picture(data, path, first) if first > 1 else picture)  # as it was read
         if not digit.reading.is_plain:
-            digit = read_digit(decode_picture(data, path, last) if last > 1 else picture, ask)
+            digit = _read_closely(decode_picture(data, path, last) if last > 1 else picture, data, ask)
         return _explanation(digit, picture.shape)
     except DataError:
         return None
+
+
+def _read_closely(grey: npt.NDArray[np.uint8], data: bytes, ask: Ask | None) -> Digit:
+    """Return the digit in the greys of a file; where they show no ink, that in its colours. Raises DataError."""
+    try:
+        return read_digit(grey, ask)
+    except NoInkError:
+        colours = None if may_have_pages(data) else decode_colours(data)
+        contrast = None if colours is None else strongest_contrast(colours)
+        if contrast is None:
+            raise
+        return read_digit(contrast, ask)
 
 
 def explain(picture: npt.NDArray[np.uint8], ask: Ask | None = None) -> Explanation:

@@ -21,6 +21,7 @@ from fastmnist.images.decode import MAX_PIXELS, decode_picture, decode_transpare
 Grey = npt.NDArray[np.uint8]
 
 PDF_SCALE = 200 / 72  # 200 dots per inch
+MOST_PAGES = 65_535  # TIFF numbers pages with 16 bits; a chain of empty ones takes 6 bytes each, and a row each
 _HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
 _pdfium = threading.Lock()  # PDFium is not made for threads
 
@@ -68,8 +69,10 @@ def _n_frames(data: bytes) -> int:
 
 def _tiff_pages(data: bytes, name: bytes) -> Iterator[Grey | DataError]:
     """Yield the pages of a TIFF file: the first as any picture, the others as long as there are any."""
+    directories = _directories(data)
+    _check_number(len(directories), name)
     yield decode_picture(data, name)
-    cv2, order, later = opencv(), _order(data), _directories(data)[1:]
+    cv2, order, later = opencv(), _order(data), directories[1:]
     alone = bytearray(data if later else b"")
     encoded = np.frombuffer(alone, np.uint8)
     for page, directory in enumerate(later, 1):
@@ -92,14 +95,14 @@ def _order(data: bytes) -> str:
 def _directories(data: bytes) -> list[int]:
     """Return where the directories of a TIFF file's pages are, each of which tells the next (TIFF 6.0, section 2).
 
-    BigTIFF has other numbers and is read as one page.
+    Of more than MOST_PAGES, one too many. BigTIFF has other numbers and is read as one page.
     """
     order = _order(data)
     seen: dict[int, None] = {}  # for its order
     if data[2:4] not in (b"*\0", b"\0*"):
         return []
     (place,) = struct.unpack_from(f"{order}I", data, 4) if len(data) >= 8 else (0,)
-    while place and place not in seen and place + 2 <= len(data):
+    while place and place not in seen and place + 2 <= len(data) and len(seen) <= MOST_PAGES:
         seen[place] = None
         link = _link(data, place)
         (place,) = struct.unpack_from(f"{order}I", data, link) if link + 4 <= len(data) else (0,)
@@ -114,8 +117,9 @@ def _link(data: bytes, directory: int) -> int:
 
 def _frames(data: bytes, name: bytes) -> Iterator[Grey | DataError]:
     """Yield the frames of an animation."""
-    first = decode_picture(data, name)
     n = _n_frames(data)
+    _check_number(n, name)
+    first = decode_picture(data, name)
     if n * first.size > MAX_PIXELS:
         height, width = first.shape
         raise DataError(
@@ -181,6 +185,7 @@ def _pdf_pages(data: bytes, name: bytes) -> Iterator[Grey | DataError]:
     if not n_pages:
         raise DataError(f"{printable(name)}: no page that can be read (damaged, or locked by a password); replace it")
     try:
+        _check_number(n_pages, name)
         for number in range(n_pages):
             yield _pdf_page(pdfium, document, number, name)
     finally:
@@ -218,6 +223,12 @@ def _heic_pages(data: bytes, name: bytes) -> Iterator[Grey | DataError]:
             yield _unreadable(name, number)
             continue
         yield to_grey(np.ascontiguousarray(pixels[..., :3])) if pixels.ndim == 3 else np.ascontiguousarray(pixels)
+
+
+def _check_number(n_pages: int, name: bytes) -> None:
+    """Raise DataError for too many pages."""
+    if n_pages > MOST_PAGES:
+        raise DataError(f"{printable(name)}: more than {MOST_PAGES:,} pages; split the file")
 
 
 def _unreadable(name: bytes, page: int) -> DataError:

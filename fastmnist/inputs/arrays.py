@@ -35,8 +35,12 @@ def read_images(images: Images, preprocess: str, *, threads: int = 1, ask: Ask |
 
     Raises DataError for what is no image at all: other types, shapes or values.
     """
+    given = as_list(images)
+    for image in given:
+        if isinstance(image, np.ndarray):
+            check_array(image)
     n_rows = 0
-    for batch in _read_each(_as_list(images), preprocess, threads, ask):
+    for batch in _read_each(given, preprocess, threads, ask):
         n = len(batch.pixels)
         if n:
             batch.numbers = range(n_rows, n_rows + n)
@@ -44,14 +48,12 @@ def read_images(images: Images, preprocess: str, *, threads: int = 1, ask: Ask |
             yield batch
 
 
-def _as_list(images: Images) -> list[Image]:
-    """Return single images as a list of one. Raises DataError for what is no image."""
+def as_list(images: Images) -> list[Image]:
+    """Return single images as a list of one. Raises DataError for other types; arrays may have any shape."""
     given: list[Any] = list(images) if isinstance(images, list | tuple) else [images]
     for image in given:
         if not isinstance(image, str | bytes | os.PathLike | np.ndarray):
             raise DataError(f"an image of type {type(image).__name__}, {_EXPECTED}")
-        if isinstance(image, np.ndarray):
-            check_array(image)
     return given
 
 

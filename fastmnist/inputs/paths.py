@@ -154,7 +154,10 @@ def is_one_picture(inputs: Sequence[str]) -> bool:
     if len(inputs) != 1 or inputs[0] == "-":
         return False
     path = os.fsencode(inputs[0])
-    mode = _mode(path)
+    try:
+        mode = _mode(path)
+    except DataError:  # an address that is none
+        return False
     return not stat.S_ISDIR(mode) and _named(path, mode).kind in (Kind.IMAGE, Kind.REMOTE)
 
 

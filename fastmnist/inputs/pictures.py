@@ -74,6 +74,8 @@ def _item(found: Input, number: int, read: Read[Made], fetching: Fetching | None
     try:
         if found.error is not None:
             raise DataError(found.error)
+        if found.kind is Kind.ZIP:
+            raise DataError(f"{name}: a zip file, expected pictures of numbers or a folder of them; unpack it first")
         if found.kind not in (Kind.IMAGE, Kind.REMOTE, Kind.STDIN):
             raise DataError(f"{name}: a file of many images, expected pictures of numbers; use fastmnist predict")
         return Item(found.path, number, list(read_pages(_content(found, fetching), found.path, read)))

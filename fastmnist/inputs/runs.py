@@ -193,12 +193,12 @@ def _array_batches(run: Run, indices: range, reading: Reading) -> Iterator[Batch
         size = _block(step)
         for block in source.batches(size, indices.start):
             chosen = indices[n_done : n_done + size // step]
-            if not chosen:
-                return
             pixels = run.levels.applied(rows_of(block, range(0, chosen[-1] - chosen[0] + 1, step), path))
             batch = Batch([path] * len(pixels), chosen, run.numbers[n_done : n_done + len(chosen)], pixels, {})
             normalize_batch(batch, reading.preprocess, reading.workers, reading.ask)
             yield batch
             n_done += len(chosen)
+            if n_done == len(indices):
+                return
     except DataError as error:
         yield batch_of([path], run.numbers[n_done : n_done + 1], {0: [str(error)]})

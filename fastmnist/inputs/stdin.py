@@ -14,8 +14,8 @@ NAME = "<stdin>"
 def open_stdin() -> IdxStream | bytes:
     """Return the IDX images on stdin, plain or gzip, or else its whole content, which must be an image.
 
-    Waits for data. Raises DataError where stdin is closed, empty, can't be read, holds IDX data
-    other than images of 28x28, or more bytes than an image may have.
+    Waits for data. Raises DataError where stdin is closed, empty, can't be read, holds IDX data other than square
+    images of 8 to 64 pixels a side, or more bytes than an image may have.
     """
     if sys.stdin is None:
         raise DataError(f"{NAME}: closed, expected an image or IDX images; name files instead of -")

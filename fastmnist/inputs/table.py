@@ -209,7 +209,7 @@ def _describe(path: AnyPath, line: bytes) -> Table:
             )
     if len(cells) not in (N_PIXELS, N_PIXELS + 1):
         raise DataError(
-            f"{printable(path)}: {_columns(len(cells))} in its first line, expected {N_PIXELS} pixels, "
+            f"{printable(path)}: {_columns(len(cells) + has_index)} in its first line, expected {N_PIXELS} pixels, "
             f"or a label and {N_PIXELS} pixels; check the file"
         )
     has_labels = len(cells) > N_PIXELS

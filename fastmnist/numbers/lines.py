@@ -97,9 +97,10 @@ def without_outlines(parts: list[Part]) -> list[Part]:
     _, left, top, right, bottom, area = np.array(parts, np.int64).T
     height, width = bottom - top, right - left
     is_outline = np.zeros(len(parts), np.bool_)
+    of_many = digit_height(parts) if len(parts) >= MANY else None
     for n in np.flatnonzero(area < HOLLOW * width * height):
-        others = parts[:n] + parts[n + 1 :] if len(parts) < MANY else parts
-        if height[n] < HIGHER * digit_height(others):
+        of_others = digit_height(parts[:n] + parts[n + 1 :]) if of_many is None else of_many
+        if height[n] < HIGHER * of_others:
             continue  # a digit, and a piece of one within its box
         is_within = (left[n] < left) & (right < right[n]) & (top[n] < top) & (bottom < bottom[n])
         is_outline[n] = (is_within & (height >= IN_OUTLINE * height[n])).any()

@@ -23,7 +23,7 @@ from fastmnist.numbers.lines import (
     without_outlines,
 )
 from fastmnist.numbers.page import Page, core_of, find_ink
-from fastmnist.numbers.ways import HIGHEST, Answers, Ways, choose, find_ways, pieces, whole_glyphs
+from fastmnist.numbers.ways import HIGHEST, MOST_OF_LINE, Answers, Ways, choose, find_ways, pieces, whole_glyphs
 from fastmnist.numbers.words import rarer_digits
 
 Grey = npt.NDArray[np.uint8]
@@ -137,7 +137,7 @@ def read_numbers(
     """Return the numbers in a grey picture (height, width), in reading order.
 
     `length`: how many digits each has, from the first to the second. Raises DataError, without a file's name, where
-    there are more pieces of ink than a page of numbers has.
+    there are more pieces of ink than a page of numbers, or a line, has.
 
     Where the picture shows a sheet of paper that lies on something else, the sheet is read by itself too, and the
     reading with more sure digits counts. On what is darker than a shadow the whole picture must have MUCH_MORE.
@@ -161,11 +161,11 @@ def _numbers_in(
     """Return the numbers in a picture whose paper goes on to its border, or why it is none of numbers."""
     try:
         inked = find_numbers(picture)
+        if inked is None:
+            return []
+        asked = [[_ask_about(segment, inked, readers) for segment in segments] for segments in inked.numbers]
     except DataError as error:
         return error
-    if inked is None:
-        return []
-    asked = [[_ask_about(segment, inked, readers) for segment in segments] for segments in inked.numbers]
     numbers = [_read(segments, class_names, length) for segments in asked]
     rarer = rarer_digits([digit.label == UNKNOWN for number in numbers for digit in number.digits])
     if rarer > 1:
@@ -305,9 +305,11 @@ def _read_segment(
 def ways_of(line: Line, inked: Inked, readers: Readers) -> tuple[Cuts, Ways, Answers]:
     """Return the cuts of a line, the ways through them, and what the networks say of each way's glyphs.
 
-    Parts that are surely a digit as they stand, or far too high for one of the line, are not cut.
+    Parts that are surely a digit as they stand, or far too high for one of the line, are not cut. Raises DataError for
+    a line of too many parts.
     """
     between = cut_between(line, inked.page.ink, inked.part_of)
+    _check_length(len(between.parts))
     ways = find_ways(between, line.height)
     answers = readers.of_whole(whole_glyphs(between, ways, np.arange(len(ways.counts))))
     alone = (ways.counts > 0) & (ways.ends == ways.starts + 1)
@@ -316,10 +318,17 @@ def ways_of(line: Line, inked: Inked, readers: Readers) -> tuple[Cuts, Ways, Ans
     if all(is_whole):
         return between, ways, Answers(answers, answers)
     cuts = with_seams(between, line, is_whole)
+    _check_length(len(cuts.parts))
     cut_ways = find_ways(cuts, line.height)
     whole = np.flatnonzero(~cut_ways.is_cut)
     as_before = _arcs_between(ways, cuts.parts[cut_ways.starts[whole]], cuts.parts[cut_ways.ends[whole]])
     return cuts, cut_ways, _ask(readers, cuts, cut_ways, whole, answers[as_before])
+
+
+def _check_length(n_cuts: int) -> None:
+    """Raise DataError for a line of too many cuts."""
+    if n_cuts > MOST_OF_LINE:
+        raise DataError(f"a line of more than {MOST_OF_LINE:,} pieces of ink, expected numbers")
 
 
 def _arcs_between(ways: Ways, first: npt.NDArray[np.int32], end: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:

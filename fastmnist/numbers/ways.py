@@ -16,6 +16,7 @@ Integers = npt.NDArray[np.int64]
 Probabilities = npt.NDArray[np.float32]
 
 MOST_CUTS = 14  # from the start of a glyph to its end: that many lie in a part that is as wide as a digit
+MOST_OF_LINE = 2000  # cuts of a line, for time and memory that grow with their square: 100 MB
 WIDEST = 1.6  # times the digits' height: glyphs that may be cut further are at most so wide
 HIGHEST = 3.0  # likewise; a part of ink that is higher is not cut. Blots would be, into thousands of large pieces
 MOST_LOST = 0.01  # of the digits' height squared: ink that is right of a glyph's start and left of its end at once

@@ -5,9 +5,9 @@ const {classes, table} = JSON.parse(document.getElementById("data").textContent)
 const list = document.getElementById("rows");
 const rows = [...list.children];
 const state = document.getElementById("state");
-let isSaved = true;
 
 for (const row of rows) addControls(row);
+let saved = labels();
 document.getElementById("bar").hidden = false;
 document.getElementById("no-script").hidden = true;
 document.getElementById("save").addEventListener("click", save);
@@ -27,7 +27,7 @@ list.addEventListener("keydown", event => {
   if (event.key === "Enter" && event.target.type === "text") next(event.target);
 });
 addEventListener("beforeunload", event => {
-  if (!isSaved) event.preventDefault();
+  if (labels() !== saved) event.preventDefault();
 });
 
 // The guesses of a row become buttons, and a field for its label is added.
@@ -53,6 +53,10 @@ function addControls(row) {
   }
 }
 
+function labels() {
+  return rows.map(row => inputOf(row).value).join("\n");
+}
+
 function inputOf(element) {
   return element.closest("li").querySelector("input");
 }
@@ -70,7 +74,6 @@ function show(element) {
   input.closest("li").classList.toggle("changed", input.value !== input.defaultValue);
   const count = list.getElementsByClassName("changed").length;
   state.textContent = count ? `${count} corrected` : "nothing corrected";
-  isSaved = false;
 }
 
 // Saves the table with the labels of the fields in the places of those that it had.
@@ -94,8 +97,8 @@ function save() {
   link.download = "corrected.csv";
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60000);
-  isSaved = true;
-  state.textContent += ", saved";
+  saved = labels();
+  state.textContent = `${state.textContent.replace(", saved", "")}, saved`;
 }
 
 // A cell of a table (RFC 4180).

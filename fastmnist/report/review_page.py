@@ -1,7 +1,7 @@
 """The page of `predict --report`: the rows that the model is unsure of, as pictures, for a person to correct.
 
-It holds the table that `predict` writes, and where in it the labels of these rows are. Saving puts the corrected labels
-in their places, so the file is the same, byte for byte, but for them; `train` takes it.
+It holds the rows as plain CSV (path, index, label, confidence), and where in it the labels of these rows are. Saving puts
+the corrected labels in their places and leaves all other bytes as they are; `train` takes the file.
 """
 
 import base64

@@ -51,7 +51,7 @@ class Recipe:
     hidden: tuple[int, ...] = setting(
         "Sizes of the hidden layers, as in 300,100.", low=1, high=100_000, metavar="SIZES"
     )
-    epochs: int = setting("Passes over the training set.", low=1)
+    epochs: int = setting("Passes over the training set.", low=1, high=1_000_000)
     batch_size: int = setting("Images per step.", low=1, high=65_536)
     learning_rate: float = setting("Learning rate (the peak, with a schedule).", above=0)
     momentum: float = setting("SGD momentum.", low=0, below=1)
@@ -103,11 +103,11 @@ class Recipe:
 
     def as_metadata(self) -> dict[str, Any]:
         """Return the settings for a model file's metadata, without those that are off."""
-        used = {field.name: getattr(self, field.name) for field in fields(self)}
+        used = {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
         for field in fields(self):
             if field.default is not MISSING and used[field.name] == field.default:
                 del used[field.name]
-        used["hidden"] = list(self.hidden)
+        used["hidden"] = [_plain(size) for size in self.hidden]
         if self.augment:
             used["augment"] = self.augment.as_metadata()
         return used
@@ -197,14 +197,17 @@ def recipe_with(
     return _replaced(recipe, given)
 
 
+def _plain(value: Any) -> Any:
+    """Return NumPy's numbers and arrays as Python's numbers and lists."""
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
 def _replaced(declared: Settings, given: Mapping[str, Any]) -> Settings:
     known = [field.name for field in fields(declared)]
     for name in given:
         if name not in known:
             raise TrainingError(f"unknown setting {name!r}, expected one of {', '.join(known)}")
-    plain = {
-        name: value.item() if hasattr(value, "item") else value for name, value in given.items()
-    }  # NumPy's numbers
+    plain = {name: _plain(value) for name, value in given.items()}
     if isinstance(sizes := plain.get("hidden"), list | int):
         plain["hidden"] = tuple(sizes) if isinstance(sizes, list) else (sizes,)
     return replace(declared, **plain)

@@ -32,7 +32,7 @@ class Setting:
         if isinstance(value, str):
             return value in self.words
         return (
-            math.isfinite(value)
+            (isinstance(value, Integral) or math.isfinite(value))
             and (self.low is None or value >= self.low)
             and (self.above is None or value > self.above)
             and (self.high is None or value <= self.high)
