@@ -60,7 +60,7 @@ class Row(NamedTuple):
 
 
 def row(digits: Picture, labels: Labels, rng: Rng) -> Row:
-    """Return a row of figures in a row, some of them `digits`, uint8 (n, 28, 28)."""
+    """Return figures side by side, some or all of them of `digits`, uint8 (n, 28, 28)."""
     kind = rng.random()
     share = 1.0 if kind < OTHERS else 0.4 if kind < OTHERS + MIXED else 0.0
     figures, names = [], []

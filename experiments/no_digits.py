@@ -101,7 +101,7 @@ def blot(rng: np.random.Generator, digits: Picture) -> Picture:
 
 
 def lines(rng: np.random.Generator, digits: Picture) -> Picture:
-    """Return one line that lies, or some that don't stand alone."""
+    """Return one to three lines, more or less horizontal."""
     large = np.zeros((140, 140), np.uint8)
     for _ in range(int(rng.integers(1, 4))):
         y, rise, thick = rng.uniform(20, 120), rng.uniform(-30, 30), int(rng.integers(2, 18))

@@ -20,4 +20,5 @@ def in_parts(draw: Callable[[range], Drawn], count: int) -> list[Drawn]:
     parts = [range(count)[first : first + AT_A_TIME] for first in range(0, count, AT_A_TIME)]
     fresh = get_context("spawn")  # a fork would copy the locks that this process's threads hold
     with ProcessPoolExecutor(available_cores(), fresh, cv2.setNumThreads, (1,)) as pool:
-        return list(tqdm(pool.map(draw, parts), "drawing", len(parts), unit=" parts", disable=None))  # on a terminal
+        # disable=None: the bar is drawn on a terminal only
+        return list(tqdm(pool.map(draw, parts), "drawing", len(parts), unit=" parts", disable=None))

@@ -35,7 +35,7 @@ def _ink(digit: Picture, longest: float) -> Floats:
 
 
 def _written(paper: Floats, ink: Floats, left: float, top: float, pen: float) -> None:
-    """Write ink on paper in place, its left upper corner at (left, top)."""
+    """Write ink on paper in place, its upper left corner at (left, top)."""
     y, x = round(top), round(left)
     height, width = ink.shape
     part = paper[y : y + height, x : x + width]

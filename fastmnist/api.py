@@ -210,8 +210,8 @@ def train(
 
     `images` and `labels` are as `Model.predict` takes images, and a class name or a position in `class_names` for each;
     or `images` alone is the path of a data set, as the command `train` takes it: a folder of IDX files or of class
-    folders, a zip file of class folders, a table, an .npz file or Parquet files. `test` is evaluated once, at the end; a
-    data set's own test set is, without being named.
+    folders, a zip file of class folders, a table, an .npz file or Parquet files. `test` is evaluated once, at the end;
+    a data set's own test set is, without being named.
 
     `no_digit` are images of none of the classes, as `Model.predict` takes them. The model can then refuse: an image
     that looks like none of the classes gets no label.

@@ -20,7 +20,7 @@ def _address(context: click.Context, option: click.Parameter, value: str | None)
         message = f"{value!r}: expected the address of a scheduler, as in tcp://host:8786, or local:N for N processes"
         raise click.BadParameter(message, context, option)
     if value is not None and options.threads_given and not value.startswith("local:"):
-        raise click.UsageError("--threads is about this machine: workers use the threads that Dask gave them", context)
+        raise click.UsageError("--threads is for this machine: workers use the threads that Dask gave them", context)
     return value
 
 
@@ -28,8 +28,8 @@ def dask_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --dask."""
     return click.option(
         "--dask", metavar="ADDRESS", callback=_address,
-        help="Let the workers of this Dask scheduler do it, or with local:N as many processes here, which share the "
-        "threads. Rows are the same. Needs fastmnist[dask].",
+        help="Give the work to the workers of this Dask scheduler or, with local:N, to N processes on this machine, "
+        "which share its threads. The rows are the same. Needs fastmnist[dask].",
     )(command)  # fmt: skip
 
 

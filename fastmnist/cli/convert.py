@@ -16,7 +16,7 @@ from fastmnist.errors import printable
 @class_names_option("0, 1, 2, ...")
 @quiet_option
 def convert(path: str, output: str, mean: float | None, std: float | None, class_names: list[str] | None) -> None:
-    """Make a model of the weights of a PyTorch network.
+    """Make a model from the weights of a PyTorch network.
 
     FILE.safetensors has the state_dict of Linear layers with ReLU between them, under any names, in float32, float16 or
     float64; a softmax at the end makes no difference. The layers take 784 pixels.

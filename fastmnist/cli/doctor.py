@@ -107,7 +107,7 @@ def _cpu() -> str:
     name = os.environ.get("NUMBA_CPU_NAME") or llvm.get_host_cpu_name()
     features = llvm.get_host_cpu_features()
     present = [feature for feature in CPU_FEATURES if features.get(feature)]
-    return f"{name} with {', '.join(present) or 'no vector extension that is known here'}"
+    return f"{name} with {', '.join(present) or 'no known vector extensions'}"
 
 
 def _cache(folder: "Path | None") -> str:

@@ -32,8 +32,8 @@ def evaluate(data: str, model: str | None, as_json: bool, errors: str | None, re
     """Print how good a model is on the test set in folder DATA.
 
     Accuracy, loss, calibration error, per-class table, confusion matrix and the most frequent confusions. The
-    calibration error is how far the confidences of `predict` and the accuracy are apart, on average; 0 is best. An
-    image that the model takes for no digit is one that it got wrong, with a column of its own.
+    calibration error is how far apart the confidences of `predict` and the accuracy are, on average; 0 is best. An
+    image that the model says is no digit counts as wrong, in a column of its own.
 
     DATA holds IDX files, or a folder of images for each class, named like the model's classes, within `test/` or by
     themselves, or is anything else that 'fastmnist train' takes. An image that can't be read is left out of the
@@ -135,7 +135,7 @@ def _confusion_matrix(
 ) -> list[str]:
     """Return the matrix's lines, the first column `width` wide and the last one that of the refused images.
 
-    `cell` makes the text of a count, so wide, that is of the right class or not.
+    `cell` returns a count as text, given its width and whether it is of the right class.
     """
     column, last = max(6, *(len(name) + 1 for name in names)), len(NO_DIGIT) + 2
     lines = [" " * width + "".join(f"{name:>{column}}" for name in names)]

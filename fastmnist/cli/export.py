@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 def export(model: str | None, output: str, input_shape: str) -> None:
     """Write a model as a file that other programs run.
 
-    MODEL is a model file, or shipped for fastmnist's own; without it, it is the one that the other commands would use.
+    MODEL is a model file, or shipped for fastmnist's own; by default, the one that the other commands would use.
 
     FILE.onnx is for ONNX Runtime and whatever else reads ONNX: raw pixels in, uint8, in MNIST's form; out come `label`,
     int64, -1 for no digit, and `probabilities`. It needs the extra onnx: pip install 'fastmnist[onnx]'.
 
     FILE.html is a page to draw on, which shows what the model makes of it. The model is in the file, and any browser
-    opens it, from the disk and without a network.
+    opens it from the disk, offline.
     """
     suffix = os.path.splitext(output)[1].lower()
     if suffix not in EXPORTERS:

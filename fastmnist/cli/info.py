@@ -17,7 +17,7 @@ from fastmnist.cli.terminal import put, results_on_terminal
 def info(path: str | None, as_json: bool) -> None:
     """Print what is known of a model: layers, size, recipe, accuracy, classes, temperature.
 
-    MODEL is a model file, or shipped for fastmnist's own; without it, it is the one that the other commands would use.
+    MODEL is a model file, or shipped for fastmnist's own; by default, the one that the other commands would use.
     A terminal gets a table; a pipe or file gets JSON, with all settings and checksums.
     """
     from fastmnist.model.facts import facts_of

@@ -28,7 +28,7 @@ COMMANDS = {
     "merge": "Put the shards of a job together.",
     "evaluate": "Print accuracy, per-class table and confusion matrix.",
     "export": "Write a model as an ONNX file or a page to draw on.",
-    "convert": "Make a model of weights trained in PyTorch.",
+    "convert": "Make a model from weights trained in PyTorch.",
     "info": "Print what a model file says about itself.",
     "warmup": "Compile all kernels now, not at first use.",
     "doctor": "Print versions, threads, CPU, kernel cache and model.",

@@ -21,7 +21,7 @@ def merge(parts: tuple[str, ...], output: str | None) -> None:
     """Put the rows of all shards of a job into the order of the whole run.
 
     PART... are what `predict` or `read` wrote with --shard 1/N to N/N, in this order. Nothing is written if they can't
-    be all shards of one job: if their counts or columns do not fit, or a row occurs in two.
+    all be shards of one job: if their counts or columns do not match, or two of them have the same row.
     """
     from fastmnist.output.merge import merge as merge_parts
 

@@ -66,7 +66,7 @@ def quiet_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --quiet."""
     return click.option(
         "-q", "--quiet", is_flag=True, expose_value=False, is_eager=True, callback=_be_quiet,
-        help="Say nothing on stderr but warnings and errors; no bar.",
+        help="Print nothing but warnings and errors on stderr, and no progress bar.",
     )(command)  # fmt: skip
 
 
@@ -122,7 +122,7 @@ def _class_names(context: click.Context, option: click.Parameter, value: str | N
             message = f"{name!r}: expected printable words that begin with a letter or digit"
             raise click.BadParameter(message, context, option)
         if is_no_digit(name):
-            message = f"{name!r}: expected real classes only; images that are none of them go to train with --no-digit"
+            message = f"{name!r}: expected real classes only; give images of none of them to train with --no-digit"
             raise click.BadParameter(message, context, option)
     if not 2 <= len(set(names)) == len(names) <= MAX_CLASSES:
         message = f"{len(names)} names: expected 2 to {MAX_CLASSES}, all different"

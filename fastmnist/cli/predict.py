@@ -45,10 +45,10 @@ def predict(
     Image files may have any size and format, and dark or light ink: --preprocess brings them into MNIST's form.
 
     Writes CSV, one row per image in input order: path, index (the position inside a file of many images), label,
-    confidence. A file of several pages (TIFF, animations, PDF, HEIC) gives a row for each, its index the page from 0.
+    confidence. A file of several pages (TIFF, animations, PDF, HEIC) gives a row per page; its index counts from 0.
     An image that can't be read keeps its row, with an empty label, and a line on stderr says why; so does one that
     looks like no digit at all, where the model was trained to tell (`no_digit` in `fastmnist info`). The exit code is
-    then 1, as it is where there are files but no image. JSON Lines say why in the key `error` of such a row.
+    then 1, and also where there are files but no images. In JSON Lines the key `error` of such a row says why.
     """
     options = RowOptions(**row_settings)
     check_options(options)

@@ -59,7 +59,7 @@ def job_options(what: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]
             ),
             click.option(
                 "--part", metavar="FILE", type=click.Path(readable=False),
-                help="Where the rows lie until they are uploaded to an address.  [default: the user's cache folder]",
+                help="Where to keep rows until they are uploaded to an address.  [default: the user's cache folder]",
             ),
             click.option(
                 "-o", "--output", metavar="FILE", type=click.Path(readable=False),
@@ -207,7 +207,8 @@ def check_output(output: str | None, part: str | None, resume: bool) -> None:
     from fastmnist.remote.address import is_address
 
     if part is not None and (output is None or not is_address(output)):
-        raise click.UsageError("--part needs -o with an address, as s3://bucket/out.csv; a file's part lies beside it")
+        told = "--part needs -o with an address, as in s3://bucket/out.csv; the part of a file lies beside it"
+        raise click.UsageError(told)
     if resume and (output is None or is_direct(output)):
         raise click.UsageError("--resume needs -o FILE, a regular file")
 

@@ -33,8 +33,8 @@ def show_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--dump-preprocessed", "dump", type=click.Path(readable=False), metavar="FOLDER",
-            help="Write the images as the model sees them, as PNG files named by row and file, and beside each of a "
-            "picture how it was read: the part, the strokes that were taken, the digit.",
+            help="Write the images as the model sees them, as PNG files named by row and file, and for each picture "
+            "also how it was read: the part, the strokes that were taken, the digit.",
         ),
         click.option(
             "--show", "n_shown", type=click.IntRange(0), default=0, metavar="N",

@@ -89,7 +89,7 @@ def read(
     PICTURE is an image file, a folder, or - for one picture on stdin.
 
     Writes CSV, one row per number in reading order: path, page (in a file of several, from 0), line, text, confidence
-    of the text as a whole, and its box in pixels. In a text, ? is a glyph that is no digit, a space an empty box.
+    of the text as a whole, and its box in pixels. In a text, ? stands for what is no digit, a space for an empty box.
 
     A picture without a number, or that can't be read, keeps a row without text, and a line on stderr says why. The
     exit code is then 1.

@@ -47,9 +47,9 @@ The recipes, what they reach on MNIST, and the time they take on two cores:
 @click.command(cls=TrainCommand, help=HELP)
 @click.argument("data", type=click.Path(readable=False))
 @click.option("--from", "start", type=click.Path(readable=False), metavar="MODEL",
-              help="Train a model further, shipped or a file, as on a few pictures of your own.")  # fmt: skip
+              help="Train this model further (shipped, or a file), say on a few pictures of your own.")  # fmt: skip
 @click.option("--no-digit", type=click.Path(readable=False), metavar="PATH",
-              help="Images of none of the classes: a picture, folder, IDX file or table. The model learns to tell "
+              help="Images of none of the classes: a picture, folder, IDX file or table. The model learns to recognise "
                    "such images, and predict gives them no label.")  # fmt: skip
 @click.option("--recipe", "recipe_name", type=click.Choice(list(RECIPES)),
               help="Named settings; each can be overridden by the options below.  "

@@ -32,8 +32,8 @@ CONNECT_SECONDS = 10  # to find the scheduler, and to find it again
 AHEAD = 4  # tasks for each worker: one in work, and others so that nobody waits where one takes longer
 COUNT_SECONDS = 1.0  # workers come and go: they are counted this often
 LOOK_SECONDS = 10.0  # after which nothing came, to see whether there are workers at all
-MODEL_TRIES = 3  # of which nothing came: the workers die of the model, and not beside it of something else
-PARTS = 16  # into so many a piece is split that took its workers with it: 4,096 files in three steps
+MODEL_TRIES = 3  # in a row without one finished task: then it is the model that kills the workers
+PARTS = 16  # that a piece which killed its workers is split into: 4,096 files are single ones after three steps
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Job(Generic[Piece, Made]):
     name: of its tasks in the dashboard, which cuts names of more than 15 letters.
     model: travels once to each worker, as bytes.
     work: a function of a module, called on a worker with the model, a piece and how many threads to use.
-    split: returns a piece in up to so many parts, or itself alone. give_up: returns what stands for a piece that can't
+    split: returns a piece in at most n parts, or itself alone. give_up: returns what stands for a piece that can't
     be split and lost every worker that it was given to.
     """
 
@@ -119,7 +119,7 @@ class Cluster:
         return list(zip((task.piece for task in tasks), made, strict=True))
 
     def _wait_for(self, futures: list[Any]) -> None:
-        """Wait until the tasks are finished or have failed; where there is no worker any more, say so once."""
+        """Wait until the tasks are finished or have failed; if no workers are left, log that once."""
         from distributed import wait
 
         is_told = False
@@ -143,7 +143,7 @@ class Cluster:
         if isinstance(error, KilledWorker):
             return str(error.args[0])
         if isinstance(error, ImportError):
-            raise ClusterError(f"{printable(str(error))}, expected fastmnist {__version__} there as here; install it")
+            raise ClusterError(f"{printable(str(error))}, expected fastmnist {__version__}; install it there")
         raise error
 
     def _n_ahead(self) -> int:
@@ -163,8 +163,8 @@ class Cluster:
             yield
         except (CancelledError, OSError, RuntimeError) as error:
             raise ClusterError(
-                f"{printable(self._address)}: the connection to the scheduler is lost, expected it to stay; "
-                "see that it runs, and run the command again"
+                f"{printable(self._address)}: the connection to the scheduler was lost; "
+                "check that the scheduler is running, and run the command again"
             ) from error
 
 
@@ -192,7 +192,7 @@ class _Tasks(Generic[Piece, Made]):
             return
         self.n_replaced += 1
         if self.n_replaced == MODEL_TRIES:
-            raise ClusterError(f"{printable(address)}: its workers die while they load the model; look into their logs")
+            raise ClusterError(f"{printable(address)}: its workers die while loading the model; check their logs")
         self._model = self._sent_model()
 
     def _sent_model(self) -> Any:
@@ -250,7 +250,7 @@ def open_cluster(address: str, *, threads: int | None = None) -> Iterator[Cluste
         except (OSError, ValueError, RuntimeError) as error:
             raise ClusterError(
                 f"{printable(address)}: no Dask scheduler answers ({reason(error)}), expected one; "
-                "check the address, and that it runs"
+                "check the address, and that it is running"
             ) from error
         if not client.nthreads():
             _log.info(f"{printable(address)}: no workers yet, waiting for the first")

@@ -166,7 +166,7 @@ def _at(folder: str | None) -> Iterator[None]:
         os.chdir(folder)
     except OSError as error:
         raise ClusterError(
-            f"{printable(folder)}: a worker can't go there ({reason(error)}), expected the client's storage under the "
+            f"{printable(folder)}: a worker can't enter it ({reason(error)}), expected the client's storage under the "
             "same path; mount it there"
         ) from error
     try:
@@ -188,7 +188,7 @@ def _light(part: Predictions) -> Predictions:
 
 def _split(order: _Order, n_parts: int) -> list[_Order]:
     if isinstance(order.rows, Batch):
-        raise ClusterError("workers die of images that this process read; look into their logs")
+        raise ClusterError("workers die while predicting images that were read here; check their logs")
     return [order._replace(rows=part) for part in order.rows.split(n_parts)]
 
 
@@ -212,4 +212,4 @@ def _only_row(order: _Order) -> tuple[bytes, int | None, int]:
 
 
 def _deadly(where: str) -> str:
-    return f"{where}: each worker that read it died, expected a picture; replace it, or look into the workers' logs"
+    return f"{where}: every worker that read it died, expected a picture; replace it, or check the workers' logs"

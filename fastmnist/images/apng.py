@@ -49,7 +49,7 @@ def is_unfit(data: bytes) -> bool:
 
 
 def n_frames(data: bytes) -> int:
-    """Return how many frames an animated PNG file says it has, or has if these are more."""
+    """Return how many frames an animated PNG file says it has, or how many there are, whichever is more."""
     said, found = 0, 0
     for kind, content in _chunks(data):
         said = said or (int.from_bytes(content[:4], "big") if kind == b"acTL" else 0)
@@ -58,7 +58,7 @@ def n_frames(data: bytes) -> int:
 
 
 def default_image(data: bytes) -> bytes:
-    """Return the picture that an animated PNG file shows to who knows no animations, as a file."""
+    """Return, as a file, the picture that programs without animations show for an animated PNG file."""
     return png_file((kind, content) for kind, content in _chunks(data) if kind not in _OF_ANIMATIONS)
 
 

@@ -8,7 +8,7 @@ from fastmnist.images.decode import opencv
 Grey = npt.NDArray[np.uint8]
 
 LEAST_SPREAD = 40.0  # levels between the ends: less may be the noise of colours in a JPEG
-THUMBNAIL = 64  # pixels: the colours of so many rows and columns tell which way they differ
+THUMBNAIL = 64  # pixels a side: enough to tell along which direction the colours differ most
 
 
 def strongest_contrast(picture: npt.NDArray[np.uint8]) -> Grey | None:

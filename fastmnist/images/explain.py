@@ -91,10 +91,10 @@ def _in_words(digit: Digit, shape: tuple[int, ...]) -> str:
     if reading.frame_top or reading.frame_left:
         parts.append("frame cut away")
     if reading.n_lines:
-        parts.append(f"{reading.n_lines} line{'s' * (reading.n_lines > 1)} taken away")
+        parts.append(f"{reading.n_lines} line{'s' * (reading.n_lines != 1)} removed")
     if digit.is_turned:
-        parts.append("ink and paper exchanged")
-    parts.append(f"{reading.n_pieces} piece{'s' * (reading.n_pieces > 1)}, strokes {reading.stroke:.1f} of 20 wide")
+        parts.append("ink and paper swapped")
+    parts.append(f"{reading.n_pieces} piece{'s' * (reading.n_pieces != 1)}, strokes {reading.stroke:.1f} wide in 20x20")
     return ", ".join(parts)
 
 

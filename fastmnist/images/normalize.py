@@ -42,7 +42,7 @@ COARSE = Scale(56 * 56, 32, 0)
 LARGEST = 640  # pixels: larger pictures are shrunk first, lossless for digits larger than 1/32 of the picture
 MARGIN = 0.5  # of its size, around a small digit
 
-# What tells strokes from the paper between them: network's confidence, less this much
+# What tells strokes from the paper between them: the network's confidence, less this much
 PER_BORDER = 0.4  # for ink all along the border,
 PER_WIDTH = 0.1  # for each pixel of the strokes' width in the 20x20 box,
 PER_PIECE = 0.2  # for each piece but one
@@ -188,6 +188,6 @@ def _refuse(reading: Reading) -> None:
         raise DataError("only ruled lines found, expected a digit")
     if reading.code == reader.SEVERAL:
         raise DataError(
-            f"{reading.n_digits} digits side by side, expected one; read the number with fastmnist read, or cut them "
-            "into a picture each"
+            f"{reading.n_digits} digits side by side, expected one; read the number with fastmnist read, or cut each "
+            "out as a picture of its own"
         )

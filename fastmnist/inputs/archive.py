@@ -25,7 +25,7 @@ _ENCRYPTED = 0x1
 
 
 class _Bounded(io.BufferedReader):
-    """A file of which only so much is read at once: zipfile reads a zip file's directory as a whole."""
+    """A file that refuses to read more than MAX_DIRECTORY_BYTES at once: zipfile reads a directory as a whole."""
 
     def read(self, size: int | None = -1, /) -> bytes:
         if size is not None and size > MAX_DIRECTORY_BYTES:

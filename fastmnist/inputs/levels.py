@@ -16,7 +16,7 @@ Uint8 = npt.NDArray[np.uint8]
 
 SAMPLE = 100  # images that tell, the first of a file, whatever part of it is read
 _BRIGHT = 128  # MNIST's images all reach 254: where none reaches this, 255 is not the white
-_WHITES = (1, 3, 7, 15, 16, 31, 32, 63, 64, 100, 127)  # of images of 2 to 128 greys, 17 as load_digits, and per cent
+_WHITES = (1, 3, 7, 15, 16, 31, 32, 63, 64, 100, 127)  # of 2 to 128 greys; 16 as in load_digits; percent
 _SHARE = 0.9  # of the images must agree
 
 

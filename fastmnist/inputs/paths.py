@@ -119,7 +119,7 @@ def find_inputs(inputs: Iterable[bytes | str], ignored: Ignored | None = None) -
             is_empty = False
             yield found
         if is_empty and ignored is not None:
-            others = "; name tables, arrays and Parquet files themselves" * (ignored.other_files > n_before)
+            others = "; tables, arrays and Parquet files must be named directly" * (ignored.other_files > n_before)
             _log.warning("%s: holds no images%s", printable(path), others)
 
 

@@ -48,7 +48,7 @@ class _Pool(ThreadPoolExecutor):
 
 
 def open_pool(threads: int) -> Executor:
-    """Return a pool of so many threads, or of as many as can be started, maybe none."""
+    """Return a pool of `threads` threads, or of as many as can be started, maybe none."""
     n_more = startable(threads + 1) - 1
     return _Pool(n_more, thread_name_prefix="decode") if n_more else _Caller()
 

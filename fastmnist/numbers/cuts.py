@@ -18,8 +18,8 @@ WIDE = 1.3  # of the digits' height: what is narrower is rarely two digits
 # Of a part's height: seams are the cheapest through these rows. Of rows of training digits that touch, there are cuts
 # around each digit in 92 % if it is the middle row alone, and in 97 % with these.
 ROWS = (0.38, 0.62, 0.15, 0.85)
-NEAR = 0.05  # of the digits' height: seams are at least so far apart in that row,
-UNLIKE = 0.02  # and have so much ink between them, of the digits' height squared
+NEAR = 0.05  # of the digits' height: seams are at least this far apart in that row,
+UNLIKE = 0.02  # and at least this much ink lies between them, in units of the digits' height squared
 CROSSED = 0.6  # of the digits' height: the most ink that a seam crosses
 SOFT_EDGE = 2  # pixels of a stroke around its core
 
@@ -27,7 +27,7 @@ SOFT_EDGE = 2  # pixels of a stroke around its core
 class Cuts(NamedTuple):
     """The cuts of a line, from left to right: before and after each of its parts, and through those that are wide.
 
-    ink: uint8 (height, width), the line's box, whose left upper corner is at (top, left) of the page. cores, part_of:
+    ink: uint8 (height, width), the line's box, whose upper left corner is at (top, left) of the page. cores, part_of:
     int32 (height, width), which part each pixel is of, from 0, -1 for paper; without and with soft edges.
     boxes: int32 (n_parts, 4), top, left, bottom, right, in that box.
     parts, seams: int32 (n,) and (n, height), see kernels/numbers/glyphs.py. lefts: int64 (n,), the pixels left of each.
@@ -99,7 +99,7 @@ def with_seams(cuts: Cuts, line: Line, is_whole: Sequence[bool]) -> Cuts:
 
 
 def _seams_of(number: int, ink: Grey, cores: Labels, box: list[int], n_before: int, height: float) -> _Seams:
-    """Return the cuts through a part, so many pixels right of the first of them all. Digits are so high."""
+    """Return the cuts through a part that has `n_before` pixels of ink to its left; digits are `height` pixels high."""
     top, left, bottom, right = box
     own = cores[top:bottom, left:right] == number
     before = np.zeros((bottom - top, right - left + 1), np.int32)  # its pixels left of each column, in every row

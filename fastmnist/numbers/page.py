@@ -44,7 +44,7 @@ def core_of(ink: Grey) -> Grey:
 def find_ink(picture: Grey, least_scale: float = 0.0) -> Page | None:
     """Return the ink of a grey picture (height, width), None where nothing stands out from the paper.
 
-    `least_scale`: so many of the picture's pixels become one, or more.
+    `least_scale`: at least this many pixels of the picture, along a side, become one.
     """
     cv2 = opencv()
     dark, scale = _sized(picture, least_scale)

@@ -42,7 +42,7 @@ class Readers(NamedTuple):
 
 
 UNKNOWN, BLANK = "?", " "  # a glyph that is no digit, and an empty box
-IN_BOX = 0.5  # of a box's height: what a digit in it has, if it is not higher
+IN_BOX = 0.5  # of a box's height: digits in it are taken to be at least this high
 WIDE_BOX, WIDE_INK = 1.5, 1.6  # times as wide as high: a box for a number, ink of more than one digit
 LOW_INK, PARTS = 0.4, 4  # of a box's height: so many such pieces may stand in several lines, fewer are a broken digit
 SMALL, LARGE = 6, 96  # pixels: digits are not lower than that, and are shrunk if they are higher

@@ -17,12 +17,12 @@ Probabilities = npt.NDArray[np.float32]
 
 MOST_CUTS = 14  # from the start of a glyph to its end: that many lie in a part that is as wide as a digit
 MOST_OF_LINE = 2000  # cuts of a line, for time and memory that grow with their square: 100 MB
-WIDEST = 1.6  # times the digits' height: glyphs that may be cut further are at most so wide
+WIDEST = 1.6  # times the digits' height: the greatest width of a glyph that may be cut further
 HIGHEST = 3.0  # likewise; a part of ink that is higher is not cut. Blots would be, into thousands of large pieces
 MOST_LOST = 0.01  # of the digits' height squared: ink that is right of a glyph's start and left of its end at once
-# Ways share their glyphs, so that a sum over all counts the doubt of each many times. Fitted to rows of training
-# digits, plain and in other hands, the odds of the share of the ways are multiplied by that. Logistic regression would
-# also raise them to the power 1.14, which is taken for 1.
+# Ways share their glyphs, so a sum over all ways counts the doubt about a glyph many times. Hence the odds of a text's
+# share are multiplied by this, fitted to rows of training digits, plain and in other hands. Logistic regression would
+# also raise them to the power of 1.14, which is left out.
 ODDS = 5.3
 LEAST = 1e-9  # probability of anything
 
@@ -117,7 +117,7 @@ class Chosen(NamedTuple):
 
 
 def find_ways(cuts: Cuts, height: float) -> Ways:
-    """Return all ways through the cuts of a line whose digits are so high."""
+    """Return all ways through the cuts of a line whose digits are `height` pixels high."""
     most = (MOST_CUTS + 1) * len(cuts.parts)
     glyphs, counts = np.empty((most, 6), np.int32), np.empty(most, np.int64)
     shapes, is_cut, gaps = np.empty((most, 5)), np.empty(most, np.bool_), np.empty(len(cuts.boxes) + 1)
@@ -140,7 +140,7 @@ def pieces(cuts: Cuts, ways: Ways, arcs: Integers) -> npt.NDArray[np.uint8]:
 
 
 def choose(ways: Ways, answers: Answers, length: tuple[int, int] | None = None, rarer: float = 1.0) -> Chosen | None:
-    """Return the best way, with as many glyphs as `length` says, from its first to its second; None where none has.
+    """Return the best way, with at least length[0] and at most length[1] glyphs; None where there is no such way.
 
     `rarer`: how many times rarer digits are than the networks take them for.
     """
@@ -168,7 +168,7 @@ class _Way(NamedTuple):
 def _best_way(
     ways: Ways, probabilities: Probabilities, weights: Weights, length: tuple[int, int] | None, rarer: float
 ) -> _Way | None:
-    """Return the best way of such weights; see `choose`."""
+    """Return the best way by these weights; see `choose`."""
     n_arcs, (n_cuts, least, most) = len(ways.counts), _limits(ways, length)
     doubted, costs, scores = np.empty(probabilities.shape), np.empty(n_arcs), np.empty(n_arcs)
     weigh(ways.shapes, ways.counts, ways.is_cut, probabilities, tuple(weights), rarer, LEAST, doubted, costs, scores)

@@ -1,6 +1,6 @@
 """Words on a page: where much of it is no digit, what looks like a digit is one less often.
 
-The network expects NO_DIGIT_SHARE of what it sees to be no digit. How much of a page is none is told by a first reading
+The network expects NO_DIGIT_SHARE of what it sees to be no digit. A first reading tells the share on this page
 (Saerens, Latinne and Decaestecker 2002, Adjusting the Outputs of a Classifier to New a Priori Probabilities).
 """
 
@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 from fastmnist.shapes import NO_DIGIT_SHARE
 
-MUCH = 1 / 3  # of a page's glyphs: with more that are none, there are words; a number with a letter is none
-EXPECTED = 2.0  # glyphs, of which as many are none as the network expects, beside those of a page: few tell little
+MUCH = 1 / 3  # of a page's glyphs are no digits: above that it has words. A number with one letter is not words
+EXPECTED = 2.0  # glyphs, with the network's share of no digits, that are added to a page's: a few tell little
 
 
 def rarer_digits(are_none: Sequence[bool]) -> float:
-    """Return how many times rarer digits are on a page, for each that is none, than the network takes them for.
+    """Return the odds that a glyph on a page is no digit, over those that the network expects: at least 1.
 
     `are_none` tells of each glyph whether it was read as none. At least 1.
     """

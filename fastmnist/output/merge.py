@@ -241,7 +241,8 @@ def _check_columns(parts: list[_Part]) -> None:
     known = [part for part in parts if part.form is not None]
     for part in parts:
         if known and part.columns != known[0].columns and (part.form is not None or known[0].header):
-            raise part.refusal(f"has {part.columns or 'no header'!r}, expected {known[0].columns!r} as {known[0].name}")
+            expected = f"expected {known[0].columns!r} as in {known[0].name}"
+            raise part.refusal(f"has {part.columns or 'no header'!r}, {expected}")
 
 
 def _check_rows(parts: list[_Part]) -> None:
@@ -276,7 +277,7 @@ def _repetition(parts: list[_Part], digest: bytes) -> DataError:
     first, second = (parts[turn % len(parts)] for turn in list(found)[:2])
     row = printable(found[min(found)].key)
     return second.refusal(
-        f"has the row {row!r}, as {first.name} has, expected each row once", hint="run all shards again"
+        f"has the row {row!r}, which {first.name} has too, expected each row once", hint="run all shards again"
     )
 
 

@@ -291,5 +291,5 @@ def _lock(file: BinaryIO, path: bytes) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise OutputError(
-            f"{printable(path)}: another fastmnist is writing it, expected no other; wait for it or name another file"
+            f"{printable(path)}: another fastmnist is writing it; wait for it, or name another file"
         ) from None

@@ -1,7 +1,7 @@
 """The page of `predict --report`: the rows that the model is unsure of, as pictures, for a person to correct.
 
-It holds the rows as plain CSV (path, index, label, confidence), and where in it the labels of these rows are. Saving puts
-the corrected labels in their places and leaves all other bytes as they are; `train` takes the file.
+It holds the rows as plain CSV (path, index, label, confidence), and where in it the labels of these rows are. Saving
+puts the corrected labels in their places and leaves all other bytes as they are; `train` takes the file.
 """
 
 import base64
@@ -118,7 +118,7 @@ class ReviewPage:
         if n_shown < self._n_doubts:
             said += f"<p>These are the {n_shown:,} least sure of {self._n_doubts:,}.</p>\n"
         if not self._lines and self._n_rows:
-            said += "<p>The file that you save has the rows of these pictures: the others are too many.</p>\n"
+            said += "<p>The file that you save has only the rows of these pictures: there are too many others.</p>\n"
         return said
 
     def _shown(self, doubts: list[_Doubt], starts: dict[int, int]) -> Iterator[str]:
