@@ -1,6 +1,6 @@
 """What a way through a number costs, chosen anew: `python -m experiments.number_weights DATA`.
 
-Rows of the last training digits, which no network has seen, as they are and rewritten in other hands, rows with a
+Rows of the last training digits, which no network was trained to name, as they are and rewritten in other hands, rows with a
 letter or a sign among them, and letters in Hershey fonts are cut and read once; then the weights CAREFUL and IN_NUMBER
 of numbers/ways.py are changed at random, and a change is kept where more rows are right. Prints every change that is
 kept; the last is the best, whose calibration follows. Letters are drawn from seeds of their own.

@@ -2,7 +2,8 @@
 
 A model is trained further on 20, 50, 100 and 200 digits of one hand, and tested on others of it and on MNIST. Hands are
 drawn: each gives all digits one slant, turn, proportion and width of strokes, beyond those that the shipped model was
-trained on. Their digits are the last of MNIST's training set, which the shipped model has not seen. `--load-digits`
+trained on. Their digits are the last of MNIST's training set, which the shipped model was not trained to name: it has
+seen some of them only joined with others, as no digit. `--load-digits`
 does it with scikit-learn's digits, by 43 people: the first half tunes, the second tests.
 """
 
@@ -23,7 +24,7 @@ from fastmnist.shapes import N_PIXELS, SIDE
 Images = npt.NDArray[np.uint8]
 
 COUNTS = 20, 50, 100, 200  # pictures to train on
-UNSEEN = 2000  # the last of MNIST's training digits, which the shipped model has not seen
+UNSEEN = 2000  # the last of MNIST's training digits, which the shipped model was not trained to name
 N_HANDS, STRENGTH, MARGIN = 8, 2.25, 20
 
 

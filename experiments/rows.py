@@ -241,18 +241,6 @@ def draw(name: str, digits: Digits, count: int, threads: int = 1) -> Iterator[Nu
             yield from pool.map(lambda n: ROWS[name](digits, np.random.default_rng([SEED, which, n])), numbers)
 
 
-def sklearn_digits() -> Digits:
-    """Return scikit-learn's 1,797 digits in MNIST's size. Raises ImportError where it is not installed."""
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    images = np.zeros((len(digits.images), SIDE, SIDE), np.uint8)
-    for image, scan in zip(images, digits.images, strict=True):
-        large = cv2.resize(scan.astype(np.float32) * (255 / 16), (20, 20), interpolation=cv2.INTER_CUBIC)
-        image[4:24, 4:24] = np.clip(np.rint(large), 0, 255)
-    return Digits(images, digits.target.astype(np.uint8))
-
-
 def main() -> None:
     """Write a set."""
     parser = argparse.ArgumentParser(prog="python -m experiments.rows", description="Write pictures of numbers.")

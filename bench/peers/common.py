@@ -21,13 +21,12 @@ class Result:
     """A finished training run.
 
     `seconds_per_epoch` is wall time from uint8 pixels in memory to the last update, conversions included and
-    averaged over the run. `warmup_seconds` came before it: compiling, and an untimed call on the same shapes.
+    averaged over the run.
     """
 
     seconds_per_epoch: float
     weights: list[Floats]
     biases: list[Floats]
-    warmup_seconds: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -47,10 +47,10 @@ def train(
         jax.tree.map(lambda array: array.block_until_ready(), state)
         return time.perf_counter() - start, state[0]
 
-    warmup_seconds, _ = run(1)
+    run(1)
     seconds, layers = run(epochs)
     weights, biases = ([np.array(array) for array in arrays] for arrays in zip(*layers, strict=True))
-    return Result(seconds / epochs, weights, biases, warmup_seconds)
+    return Result(seconds / epochs, weights, biases)
 
 
 def _make_epoch(batch_size: int, learning_rate: float, weight_decay: float, momentum: float, shuffle: bool) -> Any:

@@ -21,7 +21,7 @@ class Predictor:
         import openvino
 
         core = openvino.Core()
-        model = core.read_model(build_model(weights, biases, "uint8").SerializeToString())
+        model = core.read_model(build_model(weights, biases).SerializeToString())
         settings = {"INFERENCE_NUM_THREADS": self.threads, "INFERENCE_PRECISION_HINT": "f32"}
         self.request = core.compile_model(model, "CPU", settings).create_infer_request()
 

@@ -31,15 +31,13 @@ def train(
     start = starting_parameters(pixels.shape[1], hidden, seed, initial, np.float32)
     settings = (batch_size, learning_rate, weight_decay, momentum, shuffle)
 
-    warmup_start = time.perf_counter()
     n_warmup = 10 * batch_size
     _run(build(start), pixels[:n_warmup], labels[:n_warmup], 1, *settings)
-    warmup_seconds = time.perf_counter() - warmup_start
 
     model = build(start)
     seconds = _run(model, pixels, labels, epochs, *settings)
     weights, biases = parameters_of(model)
-    return Result(seconds / epochs, weights, biases, warmup_seconds)
+    return Result(seconds / epochs, weights, biases)
 
 
 def build(parameters: Parameters) -> Any:

@@ -3,7 +3,7 @@
 import click
 
 from fastmnist.cli.options import quiet_option
-from fastmnist.cli.predict_output import open_stream
+from fastmnist.cli.row_output import open_stream
 from fastmnist.cli.terminal import say
 from fastmnist.errors import DataError
 

@@ -10,8 +10,8 @@ import click
 from fastmnist.cli.cluster import dask_option, opened_cluster
 from fastmnist.cli.inputs import all_inputs, count_for_bar, inputs_argument, list_options
 from fastmnist.cli.options import model_option, open_model, preprocess_option, quiet_option, threads_option
-from fastmnist.cli.predict_output import RowOptions, check_options, fit_for, open_output, row_options
 from fastmnist.cli.predict_preview import Preview, open_review, show_options
+from fastmnist.cli.row_output import RowOptions, check_options, fit_for, open_output, row_options
 from fastmnist.cli.terminal import say
 
 
@@ -52,14 +52,8 @@ def predict(
     """
     options = RowOptions(**row_settings)
     check_options(options)
-    if report is not None and options.resume:
-        raise click.UsageError("--report needs all rows, and --resume reads only those that are missing: leave one out")
-    if (
-        report is not None
-        and options.output is not None
-        and os.path.realpath(report) == os.path.realpath(options.output)
-    ):
-        raise click.UsageError("--report and -o name one file: name two")
+    if report is not None:
+        _check_report(report, options)
     if dask is not None and (n_shown or dump or report):
         raise click.UsageError("--show, --dump-preprocessed and --report see what this process reads: leave out --dask")
     from fastmnist.cli.quiet import quiet_libraries
@@ -91,8 +85,15 @@ def predict(
             output.write(predictions)
             review(predictions)
     say(output.summary(time.perf_counter() - start))
-    found_nothing = not output.selection.n_offered and output.selection.n_ignored > 0
-    return 1 if output.n_errors or found_nothing else 0
+    return 1 if output.n_errors or output.selection.found_nothing else 0
+
+
+def _check_report(report: str, options: RowOptions) -> None:
+    """Raise a usage error for options that do not go with --report."""
+    if options.resume:
+        raise click.UsageError("--report needs all rows, and --resume reads only those that are missing: leave one out")
+    if options.output is not None and os.path.realpath(report) == os.path.realpath(options.output):
+        raise click.UsageError("--report and -o name one file: name two")
 
 
 def _kernels_of_pictures(inputs: tuple[str, ...]) -> list[str]:

@@ -1,7 +1,6 @@
 """The options of `predict` that let you see what the model sees: digits on the terminal, as PNG files, as a page."""
 
 import os
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ import click
 
 from fastmnist.cli.options import report_option
 from fastmnist.cli.terminal import on_terminal, say
-from fastmnist.errors import OutputError, printable, reason
+from fastmnist.errors import printable
 from fastmnist.shapes import NO_DIGIT, SIDE
 
 if TYPE_CHECKING:
@@ -90,22 +89,15 @@ class Preview:
 
     def _write(self, batch: "Batch", row: int) -> None:
         from fastmnist.images.explain import as_png
-        from fastmnist.output.png import encode_png
+        from fastmnist.output.png import encode_png, picture_path, write_into_folder
 
         page = None if isinstance(batch.indices, range) else batch.indices[row]
-        stem = re.sub(r"[^\w.-]", "_", os.path.basename(printable(batch.paths[row])))[-100:]
-        stem = f"{batch.numbers[row] + 1:07d}-{stem}" + ("" if page is None else f"-{page}")
+        path = picture_path(self._dump or "", batch.numbers[row], batch.paths[row], page)
         files = {".png": encode_png(batch.pixels[row].reshape(SIDE, SIDE))}
         if explanation := self._explain(batch, row):
             files[".read.png"] = as_png(explanation)
         for suffix, content in files.items():
-            path = os.path.join(self._dump or "", stem + suffix)
-            try:
-                with open(path, "wb") as file:
-                    file.write(content)
-            except OSError as error:
-                message = f"{printable(path)}: {reason(error)}, expected a folder to write --dump-preprocessed to"
-                raise OutputError(message) from None
+            write_into_folder(path + suffix, content, "--dump-preprocessed")
 
 
 @contextmanager

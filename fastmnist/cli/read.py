@@ -10,7 +10,7 @@ import click
 from fastmnist.cli.cluster import dask_option, opened_cluster
 from fastmnist.cli.inputs import all_inputs, count_for_bar, inputs_argument, list_options
 from fastmnist.cli.options import model_option, open_model, quiet_option, threads_option
-from fastmnist.cli.predict_output import check_output, job_options, open_target
+from fastmnist.cli.row_output import check_output, job_options, open_target
 from fastmnist.cli.terminal import ProgressBar, complain_of, say
 
 if TYPE_CHECKING:
@@ -130,8 +130,7 @@ def read(
             bar.at(counts.n_pictures)
     say(counts.summary(time.perf_counter() - start))
     n_failed_before = target.part.n_failed if target.part else 0
-    found_nothing = not target.selection.n_offered and target.selection.n_ignored > 0
-    return 1 if counts.n_errors or n_failed_before or found_nothing else 0
+    return 1 if counts.n_errors or n_failed_before or target.selection.found_nothing else 0
 
 
 class _Counts:

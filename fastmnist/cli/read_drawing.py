@@ -1,11 +1,9 @@
 """The option of `read` that lets you see what was read: the pictures, with boxes and text drawn in."""
 
-import os
-import re
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from fastmnist.errors import DataError, OutputError, printable, reason
+from fastmnist.errors import DataError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,21 +26,16 @@ class Drawing:
         """Draw a page, if there is a number on it. Raises OutputError."""
         from fastmnist.images.decode import opencv
         from fastmnist.numbers.drawing import drawn
+        from fastmnist.output.png import picture_path, write_into_folder
 
         if not page.numbers:
             return
-        stem = re.sub(r"[^\w.-]", "_", os.path.basename(printable(page.path)))[-100:]
-        place = "" if page.page is None else f"-{page.page}"
-        path = os.path.join(self._folder, f"{page.number + 1:07d}-{stem}{place}.png")
         grey = _picture(page)
         if grey is None:
             return
         content = opencv().imencode(".png", drawn(grey, page.numbers))[1].tobytes()
-        try:
-            with open(path, "wb") as file:
-                file.write(content)
-        except OSError as error:
-            raise OutputError(f"{printable(path)}: {reason(error)}, expected a folder to write --draw to") from None
+        path = picture_path(self._folder, page.number, page.path, page.page)
+        write_into_folder(f"{path}.png", content, "--draw")
 
 
 def _picture(page: "PageRead") -> "NDArray[np.uint8] | None":

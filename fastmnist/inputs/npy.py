@@ -25,7 +25,6 @@ _HEADER = re.compile(
     rb"\s*'shape'\s*:\s*\(\s*(?P<shape>(?:\d{1,18}L?\s*(?:,\s*\d{1,18}L?\s*)*,?\s*)?)\)\s*,?\s*\}\s*"
 )
 _NUMBERS = re.compile(r"[<>=|]?(b1|[iu][1248]|f[248])")
-_BLOCK = 512  # images converted at a time
 
 
 class NpyReader(ItemReader):
@@ -52,7 +51,7 @@ class NpyReader(ItemReader):
             )
         return (side, side)
 
-    def image_blocks(self, block: int = _BLOCK, first: int = 0) -> Iterator[npt.NDArray[Any]]:
+    def image_blocks(self, block: int, first: int = 0) -> Iterator[npt.NDArray[Any]]:
         """Yield the images from `first` on in fresh arrays (m, pixels) of the array's own dtype. Raises DataError."""
         for items in self.batches(block, first):
             yield items.view(self.dtype)

@@ -28,6 +28,11 @@ class Selection:
         self.n_offered = 0  # rows and files of all shards so far
         self.n_ignored = 0  # files that are not read, known at the end
 
+    @property
+    def found_nothing(self) -> bool:
+        """Whether, at the end, there were files, but none to read."""
+        return not self.n_offered and self.n_ignored > 0
+
     def take(self, paths: Sequence[bytes], indices: Sequence[int | None], *, every_shard: bool = False) -> Taken:
         """Return which of the job's next rows to read; `every_shard`: they belong to each of them.
 

@@ -13,17 +13,17 @@ _MAX_DEPTH = 16  # of structs and lists within each other; Parquet's have 6
 _STOP, _TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = range(13)
 
 
-def read_struct(data: bytes, place: int = 0) -> tuple[Struct, int]:
-    """Return the struct at `place` and where it ends. Raises ValueError or IndexError for anything else."""
-    reader = _Reader(data, place)
+def read_struct(data: bytes) -> tuple[Struct, int]:
+    """Return the struct that `data` begins with, and where it ends. Raises ValueError or IndexError for others."""
+    reader = _Reader(data)
     return reader.struct(0), reader.place
 
 
 class _Reader:
     """Reads values one after the other."""
 
-    def __init__(self, data: bytes, place: int) -> None:
-        self.data, self.place = data, place
+    def __init__(self, data: bytes) -> None:
+        self.data, self.place = data, 0
 
     def struct(self, depth: int) -> Struct:
         fields: Struct = {}

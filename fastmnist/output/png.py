@@ -1,6 +1,7 @@
 """Grey pictures -> PNG files, and many small ones -> one sheet."""
 
 import os
+import re
 import struct
 import zlib
 
@@ -25,6 +26,21 @@ def make_folder(folder: AnyPath) -> None:
         raise OutputError(f"{printable(folder)}: {reason(error)}, expected a folder for pictures") from None
     if used:
         raise OutputError(f"{printable(folder)}: not empty, expected a new folder for pictures; name another one")
+
+
+def picture_path(folder: str, number: int, path: bytes, page: int | None) -> str:
+    """Return where in `folder` a picture goes, without its suffix: by its number from 1, its name and its page."""
+    name = re.sub(r"[^\w.-]", "_", os.path.basename(printable(path)))[-100:]
+    return os.path.join(folder, f"{number + 1:07d}-{name}" + ("" if page is None else f"-{page}"))
+
+
+def write_into_folder(path: str, content: bytes, option: str) -> None:
+    """Write a picture's file into the folder that an option names. Raises OutputError."""
+    try:
+        with open(path, "wb") as file:
+            file.write(content)
+    except OSError as error:
+        raise OutputError(f"{printable(path)}: {reason(error)}, expected a folder to write {option} to") from None
 
 
 def write_png(path: AnyPath, picture: Uint8) -> None:

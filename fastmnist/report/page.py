@@ -53,13 +53,13 @@ def percent(share: float, decimals: int = 1) -> str:
     return f"{100 * share:.{decimals}f}\N{NO-BREAK SPACE}%"
 
 
-def picture(pixels: Uint8, alt: str = "") -> str:
-    """Return an image (784,) as HTML; `alt` is what it shows, in plain text, where nothing beside it says so.
+def picture(pixels: Uint8) -> str:
+    """Return an image (784,) as HTML, beside which a text says what it shows.
 
     It has 16 greys, so that any 10,000 images are less than 7 MB.
     """
     content = base64.b64encode(encode_png(pixels.reshape(SIDE, SIDE), bits=4)).decode()
-    return f'<img alt="{text(alt)}" src="data:image/png;base64,{content}">'
+    return f'<img alt="" src="data:image/png;base64,{content}">'
 
 
 def table(head: list[str], rows: list[list[str]], caption: str) -> str:

@@ -1,4 +1,4 @@
-"""The options of `predict` about its rows, and where these go: to stdout, to a file, to a part that can be resumed."""
+"""The options of commands that write rows, and where these go: to stdout, to a file, to a part that can be resumed."""
 
 import re
 import sys
