@@ -199,6 +199,8 @@ def test_a_dash_is_a_file_of_that_name(model, seven, tmp_path, monkeypatch):
 def test_threads_below_one_are_an_error(model, seven):
     with pytest.raises(fastmnist.DataError, match="threads 0, expected at least 1"):
         model.predict(seven, threads=0)
+    with pytest.raises(fastmnist.DataError, match="threads 0, expected at least 1"):
+        fastmnist.evaluate(model, [seven], ["7"], threads=0)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -292,7 +294,7 @@ def test_what_a_user_should_know_is_logged(model, tmp_path, notes):
     (tmp_path / "notes.txt").touch()
     assert len(model.predict(tmp_path)) == 0
     assert notes == [
-        f"{tmp_path}: holds no images; name tables, arrays and Parquet files themselves",
+        f"{tmp_path}: holds no images; tables, arrays and Parquet files must be named directly",
         "ignored 1 file without an image suffix",
     ]
 

@@ -200,7 +200,7 @@ def test_a_file_that_kills_every_worker_is_a_row(run_cli, small_model, digits, t
         run = run_cli("predict", "in", "--model", small_model, "--dask", address)
     assert run.code == 1
     (error,) = run.errors
-    assert "in/00001-fatal.png: each worker that read it died, expected a picture; replace it, or look into" in error
+    assert "in/00001-fatal.png: every worker that read it died, expected a picture; replace it, or check" in error
     assert [line.split(",")[0] for line in run.lines[1:]] == [
         "in/00000.png", "in/00001-fatal.png", "in/00001.png", "in/00002.png"
     ]  # fmt: skip
@@ -221,7 +221,7 @@ def test_a_model_that_kills_every_worker_is_one_line(run_cli, inputs, small_mode
     with scheduler(n_retries=0) as found, cluster(tmp_path, DIE_OF_MODEL % "True", of=found) as address:
         run = run_cli("predict", "idx", "--model", small_model, "--dask", address)
     assert run.code == 1
-    expected = f"{address}: its workers die while they load the model; look into their logs"
+    expected = f"{address}: its workers die while loading the model; check their logs"
     assert run.errors == [f"fastmnist: error: {expected}"]
 
 
@@ -231,7 +231,7 @@ def test_a_part_goes_on_after_the_scheduler_was_killed(run_cli, fatal, expected,
         run = run_cli(*fatal, small_model, "--dask", doomed)
     assert run.code == 1
     assert run.errors == [
-        f"fastmnist: error: {doomed}: the connection to the scheduler is lost, expected it to stay; see that it runs, "
+        f"fastmnist: error: {doomed}: the connection to the scheduler was lost; check that the scheduler is running, "
         "and run the command again"
     ]
     assert "out.csv.part keeps the rows so far; to continue, run the same command with --resume" in run.stderr
@@ -248,7 +248,7 @@ def test_a_worker_without_this_fastmnist_is_one_line(run_cli, inputs, small_mode
                 run = run_cli("predict", "idx", "--model", small_model, "-o", "out.csv", "--dask", address)
             assert run.code == 1
             (error,) = run.errors
-            expected = f"{found}, expected fastmnist {fastmnist.__version__} there as here; install it"
+            expected = f"{found}, expected fastmnist {fastmnist.__version__}; install it there"
             assert re.fullmatch(rf"fastmnist: error: worker tcp://127.0.0.1:\d+: {expected}", error)
             assert not (tmp_path / "out.csv").exists()
 

@@ -104,6 +104,8 @@ def test_review_is_a_column(run_cli, pictures):
         (["x", "--length", "0"], "expected N or N-M"),
         (["x", "--length", "4-2"], "expected N or N-M"),
         (["x", "--length", "six"], "expected N or N-M"),
+        (["x", "--length", "1001"], "as in 6 or 1-4, of 1 to 1,000 digits"),
+        (["-", "--draw", "out"], "--draw reads each picture a second time, which stdin does not allow"),
         (["x", "--digits", "--format", "jsonl"], "leave out --digits"),
         (["x", "--resume"], "--resume needs -o FILE"),
     ],

@@ -110,7 +110,7 @@ def test_files_that_nobody_has_are_rows(model, here):
 
 def test_a_folder_that_a_worker_lacks_is_told(model, here):
     cluster = OneProcess(lambda order: order._replace(folder=f"{here}/elsewhere"))
-    with pytest.raises(ClusterError, match=r"elsewhere: a worker can't go there.*mount it there$"):
+    with pytest.raises(ClusterError, match=r"elsewhere: a worker can't enter it.*mount it there$"):
         list(jobs.predict(cluster, model, ["none.png"], "auto"))
 
 

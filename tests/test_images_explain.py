@@ -26,7 +26,7 @@ def test_lines_are_counted(picture):
     ruled = picture.copy()
     for row in (20, 80, 150):
         ruled[row : row + 3] = 90
-    assert "3 lines taken away" in explain(ruled).words
+    assert "3 lines removed" in explain(ruled).words
 
 
 def test_a_box_is_a_part_of_the_picture(picture):
@@ -70,3 +70,13 @@ def test_a_page_is_explained_by_itself(picture, tmp_path):
     assert explain_file(path, 0, "auto").words.startswith("dark")
     assert explain_file(path, 1, "auto").words.startswith("light")
     assert explain_file(path, 2, "auto") is None
+
+
+def test_a_picture_that_is_read_by_its_colours_is_explained(digits, tmp_path):
+    grey = drawn(digits[0][0])
+    picture = np.where((grey < 128)[..., None], (0, 168, 0), (211, 42, 96)).astype(np.uint8)
+    assert np.ptp(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)) < 6
+    cv2.imwrite(str(tmp_path / "colours.png"), picture[..., ::-1])
+    explanation = explain_file(str(tmp_path / "colours.png").encode(), None, "auto")
+    assert "strokes" in explanation.words
+    assert not explanation.picture[..., 0].all()

@@ -3,6 +3,7 @@
 import csv
 import io
 import itertools
+import struct
 
 import cv2
 import numpy as np
@@ -147,6 +148,27 @@ def test_frames_are_bounded_together(monkeypatch):
     data = animation(".gif", pictures(6))
     with pytest.raises(DataError, match="6 frames of 60x60 pixels, expected at most 0 megapixels in all"):
         list(decode_pages(data, b"name"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"), [("tiff", tiff), ("gif", lambda some: animation(".gif", some)), ("pdf", pdf)]
+)
+def test_pages_are_bounded(kind, data, monkeypatch):
+    monkeypatch.setattr(module, "MOST_PAGES", 3)
+    assert len(list(decode_pages(data(pictures(3)), b"name"))) == 3
+    with pytest.raises(DataError, match="name: more than 3 pages; split the file"):
+        list(decode_pages(data(pictures(4)), b"name"))
+
+
+def test_a_chain_of_empty_pages_is_refused(monkeypatch):
+    data = bytearray(tiff(pictures(1)))
+    (first,) = struct.unpack_from("<I", data, 4)
+    (n_entries,) = struct.unpack_from("<H", data, first)
+    struct.pack_into("<I", data, first + 2 + 12 * n_entries, len(data))
+    for place in range(len(data), len(data) + 6 * 70_000, 6):
+        data += struct.pack("<HI", 0, place + 6)
+    with pytest.raises(DataError, match="name: more than 65,535 pages; split the file"):
+        next(decode_pages(bytes(data), b"name"))
 
 
 @pytest.mark.parametrize("extra", ["heic", "pdf"])

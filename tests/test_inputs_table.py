@@ -131,6 +131,7 @@ def test_a_bad_line_costs_only_itself(header, lines, found, tmp_path):
         (PLAIN.replace(b",", b";"), "cells separated by semicolons, expected commas"),
         (PLAIN.replace(b",", b"\t"), "cells separated by tabs, expected commas"),
         (b"a,b,c\n1,2,3\n", "3 columns in its first line, expected 784 pixels, or a label and 784 pixels"),
+        (b",a,b,c\n0,1,2,3\n", "4 columns in its first line"),
         (b"\x89PNG\r\n\x1a\n" + bytes(1000), "1 column in its first line"),
         (bytes(10_000), "1 column in its first line"),
         (b"1" * 5_000_000, "1 column in its first line"),

@@ -10,7 +10,10 @@ from drawn_numbers import ink_of, row, texts
 import fastmnist
 from experiments import rows
 from fastmnist.errors import DataError
+from fastmnist.images.files import read_file
+from fastmnist.inputs import pictures
 from fastmnist.model.model_file import GLYPHS
+from fastmnist.numbers import reading
 from fastmnist.numbers.cuts import cut
 from fastmnist.numbers.glyphs import place_glyph, to_mnist_form
 from fastmnist.numbers.lines import connected_parts, find_lines, without_margin
@@ -277,6 +280,36 @@ def test_pictures_come_in_any_form(some, model, tmp_path):
     assert [page.page for page in pages] == [None] * 6 + [0, 1, 2]
     assert [page.path.rpartition(b"/")[2] for page in pages[:3]] == [b"a.png", b"<bytes>", b"<array>"]
     assert "b.tiff: no number found" in pages[7].error
+
+
+def test_paths_in_a_list_are_read_at_once(some, model, tmp_path, monkeypatch):
+    paths = [tmp_path / f"{text}.png" for text in ("31", "42")]
+    for path in paths:
+        cv2.imwrite(str(path), row(some, path.stem))
+    both = threading.Barrier(2, timeout=60)
+
+    def read_together(path):
+        both.wait()
+        return read_file(path)
+
+    monkeypatch.setattr(pictures, "read_file", read_together)
+    assert texts(model.read(paths, threads=2)) == ["31", "42"]
+
+
+@pytest.mark.parametrize("given", [5, None, [None], (path for path in "ab")])
+def test_what_is_no_image_is_an_error(given, model):
+    with pytest.raises(DataError, match="an image of type"):
+        model.read(given)
+
+
+def test_a_length_may_be_a_number_of_numpy(some, model):
+    assert texts(model.read(row(some, "314"), length=np.int64(3))) == ["314"]
+
+
+def test_a_line_of_too_many_pieces_is_an_error(some, model, monkeypatch):
+    monkeypatch.setattr(reading, "MOST_OF_LINE", 3)
+    (page,) = model.read(row(some, "3141"))
+    assert page.error == "<array>: a line of more than 3 pieces of ink, expected numbers"
 
 
 @pytest.mark.parametrize("array", [np.zeros((2, 28, 28), np.uint8), np.zeros((0, 5), np.uint8), np.zeros(7, np.uint8)])

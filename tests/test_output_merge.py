@@ -4,7 +4,10 @@ import io
 import itertools
 import json
 import os
+import subprocess
+import sys
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -141,6 +144,19 @@ REFUSED = {
     "something else": ([csv(b"a,"), b"PK\x03\x04\n"], "1: begins 'PK\\\\x03\\\\x04\\\\n', expected rows as"),
     "no JSON": ([jsonl("a"), b'{"path": "b", "index": null, ' + b"[" * 100_000 + b"\n"], "1: its first row is not a"),
 }  # fmt: skip
+
+
+def test_more_parts_than_files_may_be_open(here):
+    names = [f"{number}.csv" for number in range(100)]
+    for number, name in enumerate(names):
+        Path(name).write_text(f"path,index,label,confidence\n{number:03}.png,,7,0.9\n")
+    command = [sys.executable, "-m", "fastmnist", "merge", *names]
+    at_once = subprocess.run(["sh", "-c", 'ulimit -Sn 60; exec "$@"', "-", *command], capture_output=True, text=True)
+    assert at_once.returncode == 0, at_once.stderr
+    assert len(at_once.stdout.splitlines()) == 101
+    refused = subprocess.run(["sh", "-c", 'ulimit -n 60; exec "$@"', "-", *command], capture_output=True, text=True)
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("fastmnist: error: 100 parts, but only 60 files may be open at once")
 
 
 @pytest.mark.parametrize("fault", REFUSED)

@@ -170,6 +170,8 @@ def test_labels_are_corrected_by_mouse_and_keyboard_and_train_takes_them(browser
         assert page.evaluate("!dispatchEvent(new Event('beforeunload', {cancelable: true}))")
         saved(page, tmp_path / "corrected.csv")
         assert page.inner_text("#state") == "3 corrected, saved"
+        saved(page, tmp_path / "corrected.csv")
+        assert page.inner_text("#state") == "3 corrected, saved"
         assert page.evaluate("dispatchEvent(new Event('beforeunload', {cancelable: true}))")
     changed = {"in/00000.png": guess, "in/00001.png": others["in/00001.png"], "in/00002.png": ""}
     assert rows_of(tmp_path / "corrected.csv") == [

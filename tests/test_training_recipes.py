@@ -1,12 +1,13 @@
 """Recipes: what they refuse, what they tell, and the learning rates that they ask for."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from fastmnist.errors import TrainingError
-from fastmnist.training.recipes import BEST, DEFAULT, RECIPES, SEED, TUNE, Augmentation
+from fastmnist.training.recipes import BEST, DEFAULT, RECIPES, SEED, TUNE, Augmentation, recipe_with
 
 
 def test_the_seed_recipe_is_the_notebooks():
@@ -54,6 +55,7 @@ def test_metadata_tells_every_setting_that_is_on():
     ("settings", "told"),
     [
         ({"hidden": (5, 0)}, "hidden 5,0: expected a number from 1 to 100000"),
+        ({"epochs": 10**400}, "expected a number from 1 to 1000000"),
         ({"hidden": ()}, "no hidden layers, expected the sizes of one or more"),
         ({"epochs": 0}, "epochs 0: expected a number of at least 1"),
         ({"learning_rate": float("inf")}, "learning rate inf: expected a number above 0"),
@@ -110,3 +112,10 @@ def test_the_learning_rate_rises_and_falls_by_half_a_cosine():
     assert [recipe.rate_at(epochs) for epochs in done] == pytest.approx(expected, abs=1e-12)
     assert replace(recipe, schedule="constant").rate_at(9) == 2
     assert replace(recipe, warmup=20).rate_at(5) == pytest.approx(0.5)
+
+
+def test_numbers_of_numpy_are_numbers():
+    recipe = recipe_with("seed", hidden=np.array([30, 20]), seed=np.int64(3), learning_rate=np.float32(0.5))
+    assert recipe == recipe_with("seed", hidden=(30, 20), seed=3, learning_rate=0.5)
+    as_given = replace(SEED, hidden=tuple(np.array([30, 20])), seed=np.int64(3))
+    assert json.loads(json.dumps(as_given.as_metadata()))["hidden"] == [30, 20]
