@@ -9,7 +9,6 @@ we measure ourselves by, and are not softened.
 import argparse
 import math
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.machine import available_cores
+from experiments.parts import in_threads
 from fastmnist.datasets.dataset import open_dataset
 
 Picture = npt.NDArray[np.uint8]
@@ -32,7 +32,6 @@ DIMMEST = 0.5  # where the light falls to
 CORNER = 0.7  # what the vignette leaves in the corners
 NOISE_SIGMA = 8.0
 JPEG_QUALITY = 70
-_AHEAD = 256  # pictures rendered before the first of them is taken
 
 # What each set is made with; without it, a digit is 6 times as large, in the middle, light on dark, a lossless PNG.
 EVERYTHING = frozenset({"scale", "position", "polarity", "light", "noise", "jpeg"})
@@ -104,11 +103,7 @@ def _encoded(picture: Picture, distortions: frozenset[str]) -> Rendering:
 
 def render_all(digits: Picture, distortions: frozenset[str], threads: int) -> Iterator[Rendering]:
     """Yield `digits`, uint8 (n, 28, 28), rendered, in order; memory stays bounded."""
-    cv2.setNumThreads(1)
-    with ThreadPoolExecutor(threads) as pool:
-        for first in range(0, len(digits), _AHEAD):
-            positions = range(first, min(first + _AHEAD, len(digits)))
-            yield from pool.map(lambda position: render(digits[position], position, distortions), positions)
+    return in_threads(lambda position: render(digits[position], position, distortions), len(digits), threads)
 
 
 def read_digits(folder: str) -> tuple[Picture, npt.NDArray[np.uint8]]:

@@ -10,7 +10,6 @@ import argparse
 import csv
 import math
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.machine import available_cores
+from experiments.parts import in_threads
 from experiments.rerender import SIDE, Picture, Rendering, read_digits
 from experiments.scenes import photographed, sheet_on_desk
 
@@ -31,7 +31,6 @@ GAPS, TOUCHING = (3, 12), (-3, 1)  # pixels between the ink's boxes, at MNIST's 
 SCALES = 1.5, 4.0  # times MNIST's
 NOISE = 1.0, 6.0  # sigma of a photograph
 WANDER = 1.5  # pixels up and down, at MNIST's scale
-_AHEAD = 64  # pictures drawn before the first of them is taken
 
 
 class Digits(NamedTuple):
@@ -233,12 +232,8 @@ ROWS: dict[str, Callable[[Digits, Rng], Numbers]] = {
 
 def draw(name: str, digits: Digits, count: int, threads: int = 1) -> Iterator[Numbers]:
     """Yield the first `count` pictures of a set, in order; memory stays bounded."""
-    cv2.setNumThreads(1)
     which = list(ROWS).index(name)
-    with ThreadPoolExecutor(threads) as pool:
-        for first in range(0, count, _AHEAD):
-            numbers = range(first, min(first + _AHEAD, count))
-            yield from pool.map(lambda n: ROWS[name](digits, np.random.default_rng([SEED, which, n])), numbers)
+    return in_threads(lambda n: ROWS[name](digits, np.random.default_rng([SEED, which, n])), count, threads)
 
 
 def main() -> None:

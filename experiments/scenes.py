@@ -7,7 +7,6 @@ position, so a set is always the same. The ranges are what we measure ourselves 
 import argparse
 import math
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -15,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.machine import available_cores
+from experiments.parts import in_threads
 from experiments.rerender import SIDE, Picture, Rendering, read_digits
 
 Floats = npt.NDArray[np.float32]
 Rng = np.random.Generator
 
 SEED = 0
-_AHEAD = 256  # pictures rendered before the first of them is taken
 
 
 def _ink(digit: Picture, longest: float) -> Floats:
@@ -181,12 +180,8 @@ SCENES: dict[str, Callable[[Picture, Rng], Rendering]] = {
 
 def render_scenes(name: str, digits: Picture, threads: int) -> Iterator[Rendering]:
     """Yield `digits`, uint8 (n, 28, 28), in the scene `name`, in order; memory stays bounded."""
-    cv2.setNumThreads(1)
     draw, number = SCENES[name], list(SCENES).index(name)
-    with ThreadPoolExecutor(threads) as pool:
-        for first in range(0, len(digits), _AHEAD):
-            positions = range(first, min(first + _AHEAD, len(digits)))
-            yield from pool.map(lambda n: draw(digits[n], np.random.default_rng([SEED, number, n])), positions)
+    return in_threads(lambda n: draw(digits[n], np.random.default_rng([SEED, number, n])), len(digits), threads)
 
 
 def main() -> None:

@@ -50,6 +50,11 @@ class MissingExtraError(FastmnistError, ImportError):
     """What was asked for needs a package that an extra of fastmnist installs."""
 
 
+def counted(n: int, noun: str) -> str:
+    """Return a number with its noun, as in 1,024 files."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
 # In an address: the user before the host, and the query, which may be a signature.
 _ADDRESS = re.compile(r"(?<=://)(?:[^/\s?#]*@)?([^\s?]*)(\?\S+)?")
 

@@ -11,7 +11,7 @@ import click
 
 from fastmnist.cli.options import model_option, open_model, quiet_option, report_option, threads_option
 from fastmnist.cli.terminal import painted, put, results_on_terminal, say
-from fastmnist.errors import printable
+from fastmnist.errors import counted, printable
 from fastmnist.shapes import NO_DIGIT, SIDE
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _report(result: "Evaluation", names: list[str], *, is_shown: bool) -> str:
         said_names = [*names, NO_DIGIT]
         lines += ["", "most frequent confusions"]
         for true, said, count in result.top_confusions:
-            times = f"   {count:,} time{'s' * (count != 1)}" if is_shown else f": {count}"
+            times = f"   {counted(count, 'time')}" if is_shown else f": {count}"
             lines.append(f"{names[true]} read as {said_names[said]}{times}")
     return "\n".join(lines)
 

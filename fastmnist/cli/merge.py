@@ -5,7 +5,7 @@ import click
 from fastmnist.cli.options import quiet_option
 from fastmnist.cli.row_output import open_stream
 from fastmnist.cli.terminal import say
-from fastmnist.errors import DataError
+from fastmnist.errors import DataError, counted
 
 OTHER_FILES = 64  # that a process has open, at most: its streams, its libraries, what it writes
 
@@ -29,7 +29,7 @@ def merge(parts: tuple[str, ...], output: str | None) -> None:
     with open_stream(output) as stream:
         n_rows = merge_parts(parts, stream)
         stream.flush()
-    say(f"{n_rows:,} row{'s' * (n_rows != 1)} of {len(parts):,} part{'s' * (len(parts) != 1)}")
+    say(f"{counted(n_rows, 'row')} of {counted(len(parts), 'part')}")
 
 
 def _allow_files(n_parts: int) -> None:

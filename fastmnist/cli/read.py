@@ -12,6 +12,7 @@ from fastmnist.cli.inputs import all_inputs, count_for_bar, inputs_argument, lis
 from fastmnist.cli.options import model_option, open_model, quiet_option, threads_option
 from fastmnist.cli.row_output import check_output, job_options, open_target
 from fastmnist.cli.terminal import ProgressBar, complain_of, say
+from fastmnist.errors import counted
 
 if TYPE_CHECKING:
     from fastmnist.numbers.reading import PageRead
@@ -152,7 +153,7 @@ class _Counts:
     def summary(self, seconds: float) -> str:
         """Return the line that counts them; one picture has no rate, its time is that of starting."""
         words = [(self.n_pictures, "picture"), (self.n_numbers, "number"), (self.n_errors, "error")]
-        counted = ", ".join(f"{n:,} {word}{'s' * (n != 1)}" for n, word in words)
+        counted = ", ".join(counted(n, noun) for n, noun in words)
         rate = f", {self.n_pictures / seconds:,.0f} pictures/s" if self.n_pictures > 1 else ""
         return f"{counted}, {seconds:.2f} s{rate}"
 

@@ -11,7 +11,7 @@ import click
 
 from fastmnist.cli.options import is_named
 from fastmnist.cli.terminal import ProgressBar, complain_of, results_on_terminal
-from fastmnist.errors import OutputError
+from fastmnist.errors import OutputError, counted
 
 if TYPE_CHECKING:
     from fastmnist.inputs.batch import Predictions
@@ -137,10 +137,7 @@ class RowOutput:
         """
         n_images, n_errors = self.n_images, self.n_errors
         rate = f", {self._n_written / seconds:,.0f} images/s" if self._n_written > 1 else ""
-        return (
-            f"{n_images:,} image{'s' * (n_images != 1)}, {n_errors:,} error{'s' * (n_errors != 1)}, "
-            f"{seconds:.2f} s{rate}"
-        )
+        return f"{counted(n_images, 'image')}, {counted(n_errors, 'error')}, {seconds:.2f} s{rate}"
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from itertools import takewhile
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from fastmnist.cluster.worker import Done
-from fastmnist.errors import ClusterError, printable, reason
+from fastmnist.errors import ClusterError, counted, printable, reason
 from fastmnist.threads import usable_cpus
 from fastmnist.version import __version__
 
@@ -280,4 +280,4 @@ def _local(address: str, threads: int | None) -> Any:
 
 def _told(n_threads: dict[str, int]) -> str:
     n_workers, total = len(n_threads), sum(n_threads.values())
-    return f"{n_workers:,} worker{'s' * (n_workers != 1)}, {total:,} thread{'s' * (total != 1)}"
+    return f"{counted(n_workers, 'worker')}, {counted(total, 'thread')}"

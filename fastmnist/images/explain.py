@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fastmnist.errors import DataError
+from fastmnist.errors import DataError, counted
 from fastmnist.images.colour import strongest_contrast
 from fastmnist.images.decode import decode_colours, decode_picture, opencv
 from fastmnist.images.files import file_of, read_file
@@ -91,10 +91,10 @@ def _in_words(digit: Digit, shape: tuple[int, ...]) -> str:
     if reading.frame_top or reading.frame_left:
         parts.append("frame cut away")
     if reading.n_lines:
-        parts.append(f"{reading.n_lines} line{'s' * (reading.n_lines != 1)} removed")
+        parts.append(f"{counted(reading.n_lines, 'line')} removed")
     if digit.is_turned:
         parts.append("ink and paper swapped")
-    parts.append(f"{reading.n_pieces} piece{'s' * (reading.n_pieces != 1)}, strokes {reading.stroke:.1f} wide in 20x20")
+    parts.append(f"{counted(reading.n_pieces, 'piece')}, strokes {reading.stroke:.1f} wide in 20x20")
     return ", ".join(parts)
 
 

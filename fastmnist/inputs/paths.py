@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import NamedTuple
 
-from fastmnist.errors import DataError, printable, reason
+from fastmnist.errors import DataError, counted, printable, reason
 from fastmnist.inputs import npz, parquet
 from fastmnist.inputs.archive import MAGICS as ZIP_MAGICS
 from fastmnist.inputs.archive import Archive, split_path
@@ -77,12 +77,12 @@ class Ignored:
     def notes(self) -> Iterator[str]:
         """Yield a line for each kind that was met."""
         if self.other_files:
-            yield f"ignored {_count(self.other_files, 'file')} without an image suffix"
+            yield f"ignored {counted(self.other_files, 'file')} without an image suffix"
         if self.folder_links:
-            yield f"ignored {_count(self.folder_links, 'symbolic link')} to a folder"
+            yield f"ignored {counted(self.folder_links, 'symbolic link')} to a folder"
         if self.idx_files:
             yield (
-                f"ignored {_count(self.idx_files, 'IDX file')} inside folders, first "
+                f"ignored {counted(self.idx_files, 'IDX file')} inside folders, first "
                 f"{printable(self.first_idx)}; name an IDX file itself to read it"
             )
 
@@ -90,10 +90,6 @@ class Ignored:
         """Log the notes as warnings."""
         for note in self.notes():
             _log.warning(note)
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def find_inputs(inputs: Iterable[bytes | str], ignored: Ignored | None = None) -> Iterator[Input]:

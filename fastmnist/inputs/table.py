@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from fastmnist.errors import AnyPath, DataError, printable, reason
+from fastmnist.errors import AnyPath, DataError, counted, printable, reason
 from fastmnist.inputs.files import READ_ERRORS, ByteStream, expanded, length_of, open_regular
 from fastmnist.inputs.levels import SAMPLE
 from fastmnist.shapes import N_PIXELS
@@ -139,7 +139,7 @@ class Table:
         cells = line.split(b",")
         n_columns = N_PIXELS + self.has_labels
         if len(cells) != n_columns:
-            found = _columns(len(cells) + self.has_index)
+            found = counted(len(cells) + self.has_index, "column")
             return f"{found}, expected {n_columns + self.has_index} as in the first line; fix the line"
         is_label = self.has_labels and column == 0
         name = "label" if is_label else f"pixel{column - self.has_labels}"
@@ -209,8 +209,8 @@ def _describe(path: AnyPath, line: bytes) -> Table:
             )
     if len(cells) not in (N_PIXELS, N_PIXELS + 1):
         raise DataError(
-            f"{printable(path)}: {_columns(len(cells) + has_index)} in its first line, expected {N_PIXELS} pixels, "
-            f"or a label and {N_PIXELS} pixels; check the file"
+            f"{printable(path)}: {counted(len(cells) + has_index, 'column')} in its first line, "
+            f"expected {N_PIXELS} pixels, or a label and {N_PIXELS} pixels; check the file"
         )
     has_labels = len(cells) > N_PIXELS
     names = [cell.strip(b'" ').lower() for cell in cells]
@@ -290,10 +290,6 @@ def _lines(text: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.int64], npt.NDAr
         ends = np.append(ends, len(text))
     starts = np.concatenate(([0], ends[:-1] + 1))
     return starts, ends - ((ends > starts) & (text[ends - 1] == ord("\r")))
-
-
-def _columns(n: int) -> str:
-    return f"{n:,} column{'s' * (n != 1)}"
 
 
 def _shown(cell: bytes) -> str:

@@ -17,7 +17,7 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from fastmnist.errors import AnyPath, DataError, printable, reason
+from fastmnist.errors import AnyPath, DataError, counted, printable, reason
 from fastmnist.inputs.files import open_regular
 
 _log = logging.getLogger(__name__)
@@ -302,7 +302,7 @@ def _interleaved(parts: list[_Part]) -> Iterator[tuple[int, _Row]]:
             yield turn, row
     for other in parts:
         if other.row is not None:
-            items = f"{part.n_items:,} item{'s' * (part.n_items != 1)}"
+            items = counted(part.n_items, "item")
             raise other.refusal(f"has more rows than {part.name}, which ends after {items}; {_expected(parts)}")
 
 

@@ -13,7 +13,7 @@ import stat
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO
 
-from fastmnist.errors import AnyPath, OutputError, printable, reason
+from fastmnist.errors import AnyPath, OutputError, counted, printable, reason
 from fastmnist.output.atomic import replace, sync_folder, target_of, writing_errors
 from fastmnist.output.rows import ItemFormat, RowFormat
 
@@ -196,7 +196,7 @@ class PartFile:
     def _end_reading(self) -> None:
         """Drop what follows the known rows, a row cut short, and log how many are known."""
         self._is_reading = False
-        _log.info(f"resuming after {self.n_known:,} row{'s' * (self.n_known != 1)} of an earlier run")
+        _log.info(f"resuming after {counted(self.n_known, 'row')} of an earlier run")
         self.file.seek(self._end)
         self.file.truncate()
 

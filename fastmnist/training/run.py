@@ -10,7 +10,7 @@ from fastmnist.datasets.arrays import label_images, path_of
 from fastmnist.datasets.dataset import open_dataset
 from fastmnist.datasets.labelled import Dataset, LabelledImages, Loading, Split, class_names_of
 from fastmnist.datasets.no_digit import with_no_digit
-from fastmnist.errors import AnyPath, DataError, TrainingError, printable
+from fastmnist.errors import AnyPath, DataError, TrainingError, counted, printable
 from fastmnist.evaluation import Evaluation, evaluate
 from fastmnist.inputs.arrays import Images
 from fastmnist.model.calibration import expecting_few_of_no_digit, fit_temperature
@@ -187,7 +187,7 @@ class TrainingRun:
         if self._checkpoint is None or not self._n_kept:
             return None
         return (
-            f"{printable(self._checkpoint)} keeps {self._n_kept} epoch{'s' * (self._n_kept != 1)}; to continue, run "
+            f"{printable(self._checkpoint)} keeps {counted(self._n_kept, 'epoch')}; to continue, run "
             "the same command with --resume"
         )
 
