@@ -17,8 +17,10 @@ from fastmnist.errors import (
     DataError,
     DownloadError,
     FastmnistError,
+    MissingExtraError,
     ModelError,
     OutputError,
+    RemoteError,
     TrainingError,
 )
 from fastmnist.version import __version__
@@ -39,10 +41,12 @@ __all__ = [
     "EpochDone",
     "Evaluation",
     "FastmnistError",
+    "MissingExtraError",
     "Model",
     "ModelError",
     "OutputError",
     "Recipe",
+    "RemoteError",
     "Result",
     "TrainingError",
     "__version__",

@@ -181,10 +181,13 @@ def convert(path: AnyPath, *, mean: float, std: float, class_names: Sequence[str
     `mean` and `std` are what pixels of 0 to 1 were normalised by: (pixels - mean) / std. See load_pytorch.
 
     Raises ModelError, naming the file and what to do, for anything but Linear layers with ReLU between them; DataError
-    for a normalisation that can't be.
+    for a normalisation or class names that can't be.
     """
+    from fastmnist.datasets.labelled import class_names_of
     from fastmnist.model.pytorch_file import load_pytorch
 
+    if class_names is not None:
+        class_names = class_names_of(set(), class_names)
     return _with_methods(load_pytorch(path, mean=mean, std=std, class_names=class_names))
 
 

@@ -1,6 +1,7 @@
 """fastmnist as a scikit-learn classifier, for any features and labels; needs the extra `sklearn`."""
 
-from numbers import Integral
+from collections.abc import Iterable
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -147,7 +148,7 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):
         nesterov = recipe.nesterov if self.nesterovs_momentum is None else self.nesterovs_momentum
         recipe = recipe_with(
             recipe,
-            hidden=hidden if hidden is None or isinstance(hidden, Integral) else tuple(hidden),
+            hidden=tuple(hidden) if isinstance(hidden, Iterable) and not isinstance(hidden, str) else hidden,
             epochs=self.max_iter,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate_init,
@@ -158,5 +159,5 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):
             validation=0,
         )
         batch_size = min(recipe.batch_size, n_samples)
-        decay = None if self.alpha is None else self.alpha / batch_size
+        decay = self.alpha / batch_size if isinstance(self.alpha, Real) else self.alpha
         return recipe_with(recipe, batch_size=batch_size, weight_decay=decay)

@@ -106,7 +106,7 @@ def cgroup_cpus(root: Path = CGROUP_ROOT, membership: Path = Path("/proc/self/cg
 def _cgroup_folders(root: Path, membership: Path) -> list[Path]:
     """Return the folders whose quotas bind this process: its own cgroup and all above it."""
     try:
-        lines = membership.read_text().splitlines()
+        lines = membership.read_text(errors="surrogateescape").splitlines()
     except OSError:
         return [root]
     folders = []

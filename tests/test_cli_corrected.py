@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from fastmnist.datasets import corrected as module
 from fastmnist.datasets.dataset import open_dataset
 from fastmnist.errors import DataError
 from fastmnist.inputs.idx import write_images, write_labels
@@ -141,6 +142,10 @@ FAULTS = {
     "path,label\n,7\n": "line 2: path '' and index '', expected a file and a number or nothing",
     "path,index,label\na,x,7\n": "line 2: path 'a' and index 'x'",
     "path,index,label\n-,0,7\n": "line 2: an image from stdin, expected a file",
+    "path,index,label\n<stdin>,,7\n": "line 2: an image from stdin, expected a file",
+    "path,label\na\0b.png,7\n": "line 2: path 'a\\x00b.png' and index ''",
+    "path,index,label\na," + "9" * 5000 + ",7\n": "line 2: path 'a' and index '999",
+    'path,label"\na,7\n': "a header without path and label, expected both",
     "path,label\na,7\na,8\n": "line 3: a second label for a; remove one",
     "path,label\na,=1\n": "class name '=1': expected printable words",
     'path,label\na,"7\n': "unexpected end of data, expected CSV",
@@ -153,6 +158,30 @@ def test_a_row_that_makes_no_sense_is_one_error_line(text, run_cli, tmp_path):
     run = run_cli("train", "bad.csv")
     assert (run.code, len(run.errors)) == (1, 1)
     assert FAULTS[text] in run.errors[0]
+
+
+def test_rows_that_cannot_be_read_matter_only_with_a_label(digits, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    table = [",".join(map(str, image.ravel())) for image in digits[0][:3]]
+    (tmp_path / "table.csv").write_text("\n".join([*table, "1,2"]) + "\n")
+    (tmp_path / "c.csv").write_text("path,index,label\ntable.csv,0,7\ntable.csv,1,\ntable.csv,2,1\ntable.csv,3,\n")
+    images = open_dataset("c.csv").load("train")
+    assert (sorted(images.labels), images.errors) == ([1, 7], [])
+
+
+def test_a_folder_and_a_picture_of_it_may_both_be_named(pictures, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "c.csv").write_text("path,index,label\nin,,3\nin/00.png,,7\n")
+    images = open_dataset("c.csv").load("train")
+    assert images.labels.tolist() == [7]
+    assert images.errors == ["in: no such image; correct the row"]
+
+
+def test_labels_are_bounded(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "MOST_LABELS", 2)
+    (tmp_path / "c.csv").write_text("path,label\na,1\nb,2\nc,3\n")
+    with pytest.raises(DataError, match="more than 2 labels; split the table"):
+        open_dataset(tmp_path / "c.csv").load("train")
 
 
 def test_a_label_that_is_no_class_is_refused(corrected, run_cli, tmp_path, small_model):

@@ -88,9 +88,10 @@ def test_a_data_set_is_not_fetched_for_a_folder_that_may_not_be_written(run, tmp
     ]
 
 
-def test_a_read_only_home_costs_one_warning(run, digits, tmp_path):
+@pytest.mark.parametrize("mode", [0o555, 0o000])
+def test_a_home_that_cannot_be_used_costs_one_warning(run, digits, tmp_path, mode):
     (tmp_path / "0.png").write_bytes(png(digits[0][0]))
-    (tmp_path / "home").mkdir(mode=0o555)
+    (tmp_path / "home").mkdir(mode=mode)
     done = run("predict", "0.png", warnings="default", HOME=str(tmp_path / "home"), XDG_CACHE_HOME=None)
     assert done.code == 0
     assert done.lines[0] == HEADER
@@ -98,6 +99,7 @@ def test_a_read_only_home_costs_one_warning(run, digits, tmp_path):
     warnings = [line for line in done.stderr.splitlines() if line.startswith("fastmnist: warning: ")]
     assert len(warnings) == 1
     assert warnings[0].endswith("not writable by this user; kernels are recompiled in every process")
+    (tmp_path / "home").chmod(0o755)
     assert os.listdir(tmp_path / "home") == []
 
 

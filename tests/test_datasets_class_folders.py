@@ -1,6 +1,7 @@
 """Class folders, and the one place where a data set of any form is read."""
 
 import os
+import zipfile
 
 import cv2
 import numpy as np
@@ -235,3 +236,19 @@ def test_images_of_any_size_are_normalised_in_class_folders_unless_that_is_unwan
     assert in_mnist_form(images.pixels.reshape(-1, 28, 28)).all()
     refused, _ = read(tmp_path, preprocess="none")
     assert (len(refused.labels), len(refused.errors)) == (0, 2)
+
+
+def test_a_zip_file_of_one_endless_path_is_refused_at_once(tmp_path):
+    with zipfile.ZipFile(tmp_path / "deep.zip", "w") as archive:
+        archive.writestr("a/" * 32_000 + "1.png", cv2.imencode(".png", picture(0))[1].tobytes())
+    assert "expected 2 to 256" in refusal(tmp_path / "deep.zip")
+
+
+def test_the_folders_around_the_class_folders_of_a_zip_file_do_not_matter(tmp_path):
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        archive.writestr("one/readme.png", b"no picture")
+        for seed in range(6):
+            archive.writestr(f"one/two/{seed % 3}/inner/{seed}.png", cv2.imencode(".png", picture(seed))[1].tobytes())
+    images, _ = read(tmp_path / "set.zip")
+    assert images.class_names == ["0", "1", "2"]
+    assert seeds_and_labels(images) == [(seed, seed % 3) for seed in range(6)]

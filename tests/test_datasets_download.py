@@ -230,6 +230,15 @@ def test_a_damaged_compressed_file_beside_a_good_plain_one_is_left_alone(tmp_pat
     assert (tmp_path / f"{FIRST}.gz").exists()
 
 
+def test_a_damaged_plain_file_beside_a_good_compressed_one_is_removed(tmp_path: Path, notes: list[str]) -> None:
+    put_all(tmp_path)
+    (tmp_path / f"{FIRST}.gz").write_bytes(gzip.compress((tmp_path / FIRST).read_bytes()))
+    (tmp_path / FIRST).write_bytes(b"damaged")
+    assert download(tmp_path)[0] == tmp_path / f"{FIRST}.gz"
+    assert len(notes) == 1
+    assert not (tmp_path / FIRST).exists()  # it would be what is read
+
+
 def test_a_damaged_file_stays_until_there_is_a_good_one(tmp_path: Path) -> None:
     (tmp_path / FIRST).write_bytes(b"old")
     (tmp_path / f"{FIRST}.gz").write_bytes(b"older")

@@ -248,6 +248,14 @@ UNSOUND = {
         lambda path: change_header(path, with_entry("0.bias", dtype=["F32"])),
         "0.bias is of type ['F32'], expected F16 or F32",
     ),
+    "a side longer than any file": (
+        lambda path: change_header(path, with_entry("0.bias", shape=[0, 2**64 - 1])),
+        "a shape of 0.bias that can't be",
+    ),
+    "a side that is not a number": (
+        lambda path: change_header(path, with_entry("0.bias", shape=[True])),
+        "a shape of 0.bias that can't be",
+    ),
     "float16 among float32": (
         lambda path: rewrite(path, {"0.bias": np.zeros(1, np.float16)}),
         "0.bias is (1,) float16, expected a matrix or vector of float32",

@@ -182,6 +182,20 @@ def test_class_names_must_fit(path):
     )
 
 
+@pytest.mark.parametrize("names", [["a"] * 10, [*list("abcdefghi"), "=1"], [*list("abcdefghi"), "no digit"]])
+def test_class_names_must_be_such(names, path):
+    save_file(state_dict(), path)
+    with pytest.raises(DataError, match="class name"):
+        fastmnist.convert(path, **PLAIN, class_names=names)
+
+
+def test_numbers_of_numpy_are_a_normalisation(path, tmp_path):
+    save_file(state_dict(), path)
+    model = fastmnist.convert(path, mean=np.float32(0.5), std=np.float32(0.25))
+    model.save(tmp_path / "mine.safetensors")
+    assert fastmnist.load(tmp_path / "mine.safetensors").origin["converted"]["std"] == 0.25
+
+
 @pytest.mark.parametrize(("mean", "std"), [(0, 0), (0, -1), (np.nan, 1), (np.inf, 1), (0, np.nan), (0, np.inf)])
 def test_a_normalisation_that_cannot_be_is_refused(mean, std, path):
     save_file(state_dict(), path)

@@ -10,6 +10,7 @@ from conftest import noted
 from rows import predictions_of
 
 from fastmnist.errors import OutputError
+from fastmnist.output import part_file as module
 from fastmnist.output.csv import CsvFormat
 from fastmnist.output.jsonl import JsonlFormat
 from fastmnist.output.kaggle import KaggleFormat
@@ -256,3 +257,18 @@ def test_rows_may_be_known_in_one_thread_and_written_in_another(tmp_path, notes)
     run(tmp_path / "whole", names=NAMES)
     assert (tmp_path / "out").read_bytes().count(b"\n") == (tmp_path / "whole").read_bytes().count(b"\n") - 10
     assert notes[1:] == ["resuming after 6 rows of an earlier run"]  # the first is of the interruption
+
+
+def test_a_part_that_another_run_has_just_put_into_its_place_is_left_alone(tmp_path, monkeypatch):
+    (tmp_path / "out.part").write_bytes(b"the other's rows")
+    lock = module._lock
+
+    def renamed_before_the_lock(file, path):
+        if (tmp_path / "out.part").exists() and not (tmp_path / "out").exists():
+            os.rename(tmp_path / "out.part", tmp_path / "out.other")
+        lock(file, path)
+
+    monkeypatch.setattr(module, "_lock", renamed_before_the_lock)
+    with part_file(tmp_path / "out", JOB, CsvFormat(DIGITS), resume=False):
+        monkeypatch.setattr(module, "_lock", lock)
+        assert (tmp_path / "out.other").read_bytes() == b"the other's rows"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fastmnist.errors import OutputError
-from fastmnist.output.png import FRAME, encode_png, sheet, write_png
+from fastmnist.output.png import FRAME, encode_png, picture_path, sheet, write_into_folder, write_png
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (28, 28), (3, 50), (300, 7)])
@@ -49,3 +49,12 @@ def test_a_sheet_has_the_pictures_in_rows_with_lines_between_them():
             assert (part == pictures[row, column]).all()
     assert (actual[4] == FRAME).all()
     assert (actual[:, 5::6] == FRAME).all()
+
+
+@pytest.mark.parametrize("name", ["a" * 250 + ".png", "\u6570" * 80 + ".png", "a/b c.png"])
+def test_names_of_pictures_are_names_that_a_folder_can_have(name, tmp_path):
+    path = picture_path(os.fspath(tmp_path), 6, name.encode(), 3)
+    write_into_folder(path + ".read.png", b"picture", "--draw")
+    (written,) = os.listdir(tmp_path)
+    assert written.startswith("0000007-")
+    assert written.endswith(".png-3.read.png")

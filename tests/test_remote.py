@@ -326,6 +326,12 @@ def test_what_nothing_can_be_read_with_ends_the_job(server, address, told):
             "no://a.png: no://, expected s3://, gs://, https://, or another protocol of fsspec whose package is "
             "installed",
         ),
+        (
+            "github://a.png",
+            "github://a.png: github:// can't be opened (GithubFileSystem.__init__() missing 2 required positional "
+            "arguments: 'org' and 'repo'), expected s3://, gs://, https:// or another protocol of fsspec that needs "
+            "nothing but the address",
+        ),
     ],
 )
 def test_an_address_that_is_none_is_a_row(address, told, memory):

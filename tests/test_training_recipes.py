@@ -55,6 +55,9 @@ def test_metadata_tells_every_setting_that_is_on():
     ("settings", "told"),
     [
         ({"hidden": (5, 0)}, "hidden 5,0: expected a number from 1 to 100000"),
+        ({"augment": True}, "augment True: expected an Augmentation, or a mapping of strengths"),
+        ({"hidden": 300}, "hidden 300: expected a tuple of whole numbers"),
+        ({"learning_rate": 10**400}, "expected a number above 0"),
         ({"epochs": 10**400}, "expected a number from 1 to 1000000"),
         ({"hidden": ()}, "no hidden layers, expected the sizes of one or more"),
         ({"epochs": 0}, "epochs 0: expected a number of at least 1"),
@@ -119,3 +122,4 @@ def test_numbers_of_numpy_are_numbers():
     assert recipe == recipe_with("seed", hidden=(30, 20), seed=3, learning_rate=0.5)
     as_given = replace(SEED, hidden=tuple(np.array([30, 20])), seed=np.int64(3))
     assert json.loads(json.dumps(as_given.as_metadata()))["hidden"] == [30, 20]
+    assert json.dumps(Augmentation(rotation=np.float32(8)).as_metadata()) == '{"rotation": 8.0, "smoothness": 5.0}'

@@ -27,7 +27,12 @@ def label_images(images: Images, labels: ArrayLike, how: Loading) -> LabelledIma
     Without `how.class_names`, labels that are numbers are digits; so are names, if all of them are digits; otherwise
     the names in alphabetical order are the classes. Raises DataError for labels that do not fit.
     """
-    names = np.asarray(labels)
+    try:
+        names = np.asarray(labels)
+    except ValueError:
+        raise DataError("labels of different shapes, expected (n,)") from None
+    if names.dtype.kind in "OT" and all(isinstance(name, str) for name in names.flat):  # as pandas has class names
+        names = names.astype(np.str_)
     if names.ndim != 1:
         raise DataError(f"labels of shape {names.shape}, expected (n,)")
     found = set(names.tolist()) if names.dtype.kind == "U" else set()

@@ -9,12 +9,14 @@ import numpy as np
 from fastmnist.datasets.idx_files import no_split
 from fastmnist.datasets.labelled import NO_DIGIT_APART, Dataset, LabelledImages, Loading, Split, listed
 from fastmnist.errors import AnyPath, DataError, printable
-from fastmnist.inputs.paths import find_inputs, folders_in
+from fastmnist.inputs.archive import Archive
+from fastmnist.inputs.paths import Ignored, find_inputs, folders_in, pictures_in
 from fastmnist.inputs.stream import open_stream
 from fastmnist.shapes import MAX_CLASSES, N_PIXELS, is_class_name, is_no_digit
 
 _SPLIT_NAMES: dict[bytes, Split] = {b"train": "train", b"training": "train", b"test": "test", b"testing": "test"}
 _LISTED = 20  # class names in a message
+DEEPEST = 32  # folders within each other, around the class folders of a zip file
 
 
 class _Classes(NamedTuple):
@@ -101,10 +103,17 @@ def find_class_folders(directory: AnyPath) -> ClassFolders | None:
 
 def _top_of(path: bytes) -> bytes:
     """Return the folder that holds the class folders: in a zip file, not the one folder that was zipped."""
-    top = path
-    while os.path.isfile(path) and len(folders := folders_in(top)) == 1 and folders_in(os.path.join(top, folders[0])):
-        top = os.path.join(top, folders[0])
-    return top
+    if not os.path.isfile(path):
+        return path
+    with Archive(path) as archive:
+        pictures = [name.split(b"/", DEEPEST)[:-1] for name in pictures_in(archive, b"", Ignored())]
+    top = []
+    for depth in range(DEEPEST - 1):
+        names = {folders[depth] for folders in pictures if len(folders) > depth}
+        if len(names) != 1 or all(len(folders) <= depth + 1 for folders in pictures):
+            break
+        top += names
+    return os.path.join(path, *top)
 
 
 def _split_folders(top: bytes) -> list[bytes]:

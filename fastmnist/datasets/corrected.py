@@ -13,6 +13,7 @@ import numpy as np
 
 from fastmnist.datasets.labelled import Dataset, LabelledImages, Loading, Split, class_names_of
 from fastmnist.errors import AnyPath, DataError, printable
+from fastmnist.inputs.stdin import NAME as STDIN
 from fastmnist.inputs.stream import open_stream
 from fastmnist.inputs.table import open_content
 from fastmnist.shapes import N_PIXELS
@@ -20,7 +21,9 @@ from fastmnist.shapes import N_PIXELS
 _log = logging.getLogger(__name__)
 
 _HEADER_BYTES = 4096
-_PART_BYTES, _MOST_PARTS = 1 << 20, 256  # 256 MB at most: three million rows
+_PART_BYTES, _MOST_PARTS = 1 << 20, 256  # 256 MB at most
+MOST_LABELS = 3_000_000  # each takes some 300 bytes until its image is read
+MOST_DIGITS = 18  # of a position in a file
 
 
 class _Key(NamedTuple):
@@ -59,11 +62,15 @@ class Corrected(Dataset):
         pixels, labels, names, errors = [np.zeros((0, N_PIXELS), np.uint8)], [], [], {}
         for batch in open_stream(dict.fromkeys(key.path for key in label_of), preprocess, threads=how.threads):
             keys = [_Key(*where) for where in zip(batch.paths, batch.indices, strict=True)]
-            errors.update({keys[row]: error for row, error in batch.errors.items()})
-            sound = [row for row, key in enumerate(keys) if key in label_of and row not in batch.errors]
+            wanted = {row: key for row, key in enumerate(keys) if key in label_of or key.position is None}
+            errors.update({wanted[row]: error for row, error in batch.errors.items() if row in wanted})
+            sound = []
+            for row, key in wanted.items():
+                if row not in batch.errors and (label := label_of.pop(key, None)) is not None:
+                    sound.append(row)
+                    labels.append(classes.index(label))
+                    names.append(_name(key))
             pixels.append(batch.pixels[sound])
-            labels += [classes.index(label_of.pop(keys[row])) for row in sound]
-            names += [_name(keys[row]) for row in sound]
         missing = {key: f"{_name(key)}: no such image; correct the row" for key in label_of if key not in errors}
         order = np.random.RandomState(0).permutation(len(labels))
         shuffled = np.concatenate(pixels)[order], np.array(labels, np.uint8)[order]
@@ -82,6 +89,8 @@ class Corrected(Dataset):
         for line, key, label in self._rows():
             if not label:
                 n_empty += 1
+            elif len(label_of) == MOST_LABELS:
+                raise DataError(f"{printable(self.path)}: more than {MOST_LABELS:,} labels; split the table")
             elif label_of.setdefault(key, label) != label:
                 raise DataError(
                     f"{printable(self.path)}: line {line}: a second label for {_name(key)}; remove one of them"
@@ -94,18 +103,22 @@ class Corrected(Dataset):
 
     def _rows(self) -> Iterator[tuple[int, _Key, str]]:
         """Yield line, image and label of each row. Raises DataError."""
-        text = _content(self.path).decode("utf-8", "surrogateescape")
-        header = text.partition("\n")[0]
-        rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=_delimiter(header), strict=True)
+        content = _content(self.path)
+        header = content.partition(b"\n")[0].decode("utf-8", "surrogateescape")
+        lines = io.TextIOWrapper(io.BytesIO(content), "utf-8", "surrogateescape", newline="")
+        rows = csv.DictReader(lines, delimiter=_delimiter(header), strict=True)
         try:
+            if not {"path", "label"} <= set(rows.fieldnames or ()):
+                raise DataError(f"{printable(self.path)}: a header without path and label, expected both; correct it")
             for row in rows:
                 index, label = (row.get("index") or "").strip(), (row["label"] or "").strip()
-                if not row["path"] or not (index.isdecimal() or not index):
+                is_number = index.isdecimal() and len(index) <= MOST_DIGITS
+                if not row["path"] or "\0" in row["path"] or not (is_number or not index):
                     raise DataError(
                         f"{printable(self.path)}: line {rows.line_num}: path '{printable(row['path'] or '')}' and "
                         f"index '{printable(index)}', expected a file and a number or nothing; correct the row"
                     )
-                if row["path"] == "-":
+                if row["path"] in ("-", STDIN):
                     raise DataError(
                         f"{printable(self.path)}: line {rows.line_num}: an image from stdin, expected a file; "
                         "remove the row, or save the images as files"

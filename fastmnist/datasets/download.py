@@ -63,7 +63,9 @@ def download(
 
 
 def _survey(directory: Path, dataset: str) -> tuple[dict[str, Path], list[Path]]:
-    """Return the verified files by name, and the damaged compressed ones, whose plain twin takes their place.
+    """Return the verified files by name, and the damaged ones that another takes the place of.
+
+    That is the plain file for a compressed one, and a sound compressed one for a plain one.
 
     Raises DownloadError where a file must not be replaced: it is another data set's, or not a regular file.
     """
@@ -83,9 +85,9 @@ def _survey(directory: Path, dataset: str) -> tuple[dict[str, Path], list[Path]]
             except SourceError as error:
                 why = str(error)
             _log.warning(f"{printable(path)}: damaged ({why}): replacing it")
-            if path.suffix == ".gz":
-                damaged.append(path)
-    return present, damaged
+            damaged.append(path)
+    kept = {directory / file.name for file in DATASETS[dataset].files if file.name not in present}
+    return present, [path for path in damaged if path not in kept]
 
 
 def _digest(path: Path, n_bytes: int) -> str:

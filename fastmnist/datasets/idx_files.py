@@ -92,7 +92,7 @@ def find_idx_files(directory: AnyPath) -> IdxFiles:
     top = Path(os.fsdecode(directory))
     try:
         os.scandir(top).close()
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a NUL in the path is a ValueError
         hint = f"correct the path, or fetch MNIST there: {_download(top)}" if not os.path.lexists(top) else None
         raise DataError(
             f"{printable(top)}: {reason(error)}, expected a folder with a data set's IDX files", hint=hint

@@ -129,11 +129,11 @@ def check_labels(labels: Uint8, n_classes: int, path: AnyPath) -> None:
     """Raise DataError naming the first of `labels` (n,) that is not one of 0 to `n_classes` - 1."""
     outside = labels >= n_classes
     if outside.any():
-        index = int(outside.argmax())
+        index, largest = int(outside.argmax()), int(labels.max())
         raise DataError(
             f"{printable(path)}: label {labels[index]} at index {index}, expected 0 to {n_classes - 1}",
             hint="use the labels that belong to the images, or train with the names of all "
-            f"{labels.max() + 1} classes, from that of label 0 on: `class_names` {_example(path, int(labels.max()))}",
+            f"{largest + 1} classes, from that of label 0 on: `class_names` {_example(path, largest)}",
         )
 
 
@@ -147,7 +147,7 @@ def _example(path: AnyPath, largest: int) -> str:
 def preprocess_for(pixels: Uint8) -> str:
     """Return how image files are brought into the form of `pixels` (n, 784): "auto" if it is MNIST's."""
     images = pixels[:SAMPLE].reshape(-1, *IMAGE_SHAPE)
-    return "auto" if float(in_mnist_form(images).mean()) >= SHARE else "none"
+    return "auto" if not len(images) or float(in_mnist_form(images).mean()) >= SHARE else "none"
 
 
 def _normalized(path: AnyPath, images: Uint8, labels: Uint8, how: Loading) -> LabelledImages:

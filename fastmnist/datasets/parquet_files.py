@@ -16,6 +16,7 @@ from fastmnist.datasets.labelled import (
     Uint8,
     check_labels,
     listed,
+    numbered,
     preprocess_for,
 )
 from fastmnist.errors import AnyPath, DataError, printable
@@ -59,7 +60,10 @@ class ParquetFiles(Dataset):
         is_sound[list(errors)] = False
         messages = [errors[row] for row in sorted(errors)]
         preprocess = how.preprocess or preprocess_for(pixels[is_sound])
-        return LabelledImages(pixels[is_sound], np.concatenate(labels)[is_sound], classes, messages, preprocess)
+        names = numbered(is_sound) if errors else ()
+        return LabelledImages(
+            pixels[is_sound], np.concatenate(labels)[is_sound], classes, messages, preprocess, names=names
+        )
 
 
 def _read(paths: list[Path], how: Loading) -> tuple[Uint8, dict[int, str]]:

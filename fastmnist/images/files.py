@@ -114,7 +114,7 @@ def read_file(path: bytes) -> bytes:
             data = os.read(file, size)
         finally:
             os.close(file)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a NUL in the path is a ValueError
         raise DataError(
             f"{printable(path)}: {reason(error)}, expected an image file; check its name and permissions"
         ) from error

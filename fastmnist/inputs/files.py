@@ -50,7 +50,7 @@ def open_regular(path: AnyPath) -> io.RawIOBase:
             raise DataError(f"{printable(path)}: {kind}, expected a regular file")
         # O_NONBLOCK: a FIFO that takes the file's place after the check doesn't block either.
         return io.FileIO(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a NUL in the path is a ValueError
         raise DataError(
             f"{printable(path)}: {reason(error)}, expected a readable file; check its name and permissions"
         ) from error

@@ -242,7 +242,7 @@ def _mode(path: bytes) -> int:
         return stat.S_IFDIR if is_folder_there else stat.S_IFREG
     try:
         return os.stat(path).st_mode
-    except OSError:
+    except (OSError, ValueError):  # a path with a NUL is none
         return 0
 
 

@@ -43,7 +43,7 @@ def _announce_compile() -> None:
     run" must not be read twice.
     """
     global _announced
-    if not _announced and _folder is not None and not _folder.exists():
+    if not _announced and _folder is not None and not os.path.exists(_folder):  # Path.exists raises for some
         _log.info("compiling kernels (first run only, about 10 s)")
     _announced = True
 

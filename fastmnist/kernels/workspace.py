@@ -35,7 +35,7 @@ class Workspace(NamedTuple):
     partial_logits: np.ndarray  # (2, registers of the last hidden layer, batch_size * stride): see add_partial_logits
     output_deltas: np.ndarray  # (n_parts, batch_size * stride)
     panels: np.ndarray  # (n_parts, room for DEPTH_BLOCK rows of a tile, or 16 columns of a batch)
-    gradients: np.ndarray  # (n_parts, room for a tile, 16 rows of 8 registers, or a row of biases)
+    gradients: np.ndarray  # (n_parts, room for a tile, 16 rows of a few registers, or a row of biases)
     cursors: np.ndarray  # (n_parts, batch_size) int64
     first_weights: np.ndarray  # (n_registers * n_in * 16,): the first layer's weights, packed; see pack_first
     first_velocities: np.ndarray  # theirs; may be empty where there is no momentum

@@ -21,7 +21,16 @@ from fastmnist.errors import AnyPath, DataError, ModelError, TrainingError, prin
 from fastmnist.inputs.pickles import is_pickle
 from fastmnist.model.model_file import MAX_BYTES, Model, check_storable
 from fastmnist.model.network import Network
-from fastmnist.model.tensor_file import METADATA_KEY, Tensors, UnsoundError, header_of, read_content, reading, unsound
+from fastmnist.model.tensor_file import (
+    METADATA_KEY,
+    Tensors,
+    UnsoundError,
+    check_shapes,
+    header_of,
+    read_content,
+    reading,
+    unsound,
+)
 from fastmnist.shapes import N_PIXELS
 from fastmnist.version import __version__
 
@@ -54,7 +63,7 @@ def load_pytorch(path: AnyPath, *, mean: float, std: float, class_names: Sequenc
         names = [str(label) for label in range(network.n_classes)] if class_names is None else list(class_names)
         if len(names) != network.n_classes:
             raise UnsoundError(f"{network.n_classes} outputs, expected one for each of {len(names)} class names")
-        converted = {"from": "PyTorch", "layers": layers, "mean": mean, "std": std}
+        converted = {"from": "PyTorch", "layers": layers, "mean": float(mean), "std": float(std)}
         return Model(network, names, "auto", origin={"fastmnist_version": __version__, "converted": converted})
 
 
@@ -64,9 +73,11 @@ def _load(path: Path) -> Tensors:
     is_safetensors = content[8:9] == b"{"  # as the format demands; a header's size may look like a pickle's first bytes
     if not is_safetensors and (b"/data.pkl" in content or is_pickle(path, content)):  # torch.save writes zip files
         raise ModelError(_refusal(path))
-    metadata = header_of(content, _KIND).get("__metadata__")
+    header = header_of(content, _KIND)
+    metadata = header.pop("__metadata__", None)
     if isinstance(metadata, dict) and METADATA_KEY in metadata:
         raise ModelError(f"{printable(path)}: a model of fastmnist already, expected {_KIND}: use it as it is")
+    check_shapes(header, _KIND, MAX_BYTES)
     try:
         entries = sorted(safetensors.deserialize(content), key=itemgetter(0))  # it returns them in random order
     except SafetensorError as error:

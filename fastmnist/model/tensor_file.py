@@ -25,6 +25,7 @@ from fastmnist.output.atomic import atomic_file
 
 MAX_HEADER = 64 * 2**10
 MAX_OVERHEAD = MAX_HEADER + 8
+MAX_SIDES = 8  # of a tensor
 METADATA_KEY = "fastmnist"
 
 Tensors = dict[str, NDArray[Any]]
@@ -96,7 +97,10 @@ def load_tensors(path: Path, kind: Kind) -> tuple[Tensors, dict[str, Any]]:
 
 def read_content(path: Path, kind: str, max_bytes: int) -> bytes:
     """Return a file's bytes; `kind` is what was expected. Raises UnsoundError, OSError."""
-    status = path.stat()
+    try:
+        status = path.stat()
+    except ValueError:  # a NUL in it
+        raise FileNotFoundError from None
     if not stat.S_ISREG(status.st_mode):
         raise UnsoundError(f"not a regular file, expected a {kind} file (.safetensors)")
     if status.st_size > max_bytes:
@@ -152,6 +156,7 @@ def _check_header(header: dict[str, Any], kind: Kind) -> str:
         raise UnsoundError(f"no metadata, or other than {METADATA_KEY!r}, expected a {kind.name} file of fastmnist")
     if len(header) > kind.max_tensors:
         raise UnsoundError(f"{len(header):,} tensors, expected at most {kind.max_tensors}")
+    check_shapes(header, kind.name, kind.max_bytes)
     for name, entry in header.items():
         found = entry.get("dtype") if isinstance(entry, dict) else None
         if found not in kind.types:
@@ -159,6 +164,18 @@ def _check_header(header: dict[str, Any], kind: Kind) -> str:
             raise UnsoundError(f"{printable(name)} is of type {printable(str(found))}, expected {known}")
     text: str = metadata[METADATA_KEY]
     return text
+
+
+def check_shapes(header: dict[str, Any], kind: str, max_bytes: int) -> None:
+    """Raise UnsoundError unless each side of each tensor is one that a file of this kind could have.
+
+    The library checks that all elements are there; of none, a side may be of any length.
+    """
+    for name, entry in header.items():
+        shape = entry.get("shape") if isinstance(entry, dict) else None
+        sides = shape if isinstance(shape, list) and len(shape) <= MAX_SIDES else [None]
+        if not all(type(side) is int and 0 <= side <= max_bytes for side in sides):
+            raise unsound(kind, f"a shape of {printable(name)} that can't be")
 
 
 def _metadata_of(text: str, kind: Kind) -> dict[str, Any]:

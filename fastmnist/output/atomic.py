@@ -29,7 +29,7 @@ def writing_errors(path: AnyPath) -> Iterator[None]:
         yield
     except BrokenPipeError:
         raise
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a NUL in the path is a ValueError
         raise OutputError(
             f"{printable(path)}: {reason(error)}, expected a writable place with enough space; "
             "choose another (an existing file is unchanged)"
@@ -44,7 +44,7 @@ def check_writable(path: AnyPath) -> None:
         folder = os.path.dirname(target_of(path))
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(None, "its folder is missing or not writable")
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise OutputError(
             f"{printable(path)}: cannot be written ({reason(error)}), expected a writable place"
         ) from error

@@ -163,13 +163,13 @@ class PartFile:
             self._end_reading()
         place(self.file)
         with contextlib.suppress(OSError):
+            os.unlink(self._job_path)  # before the lock is gone: another run may write its own then
             self.file.close()
-            os.unlink(self._job_path)
 
     def abandon(self) -> str | None:
         """Close the part, which stays if it has any rows; return a line that says how to resume it."""
         with contextlib.suppress(OSError):
-            self.file.close()
+            self.file.flush()
         try:
             has_rows = os.stat(self.path).st_size > len(self._format.header)
         except OSError:
@@ -178,6 +178,8 @@ class PartFile:
             for path in (self.path, self._job_path):
                 with contextlib.suppress(OSError):
                     os.unlink(path)
+        with contextlib.suppress(OSError):
+            self.file.close()  # and with it its lock
         if self._refused or not has_rows:
             return None
         return f"{printable(self.path)} keeps the rows so far; to continue, run the same command with --resume"
@@ -209,7 +211,7 @@ class PartFile:
         try:
             with open(self._job_path, "rb") as file:
                 before = json.loads(file.read(_MAX_LINE_BYTES))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise self._refusal(f"{printable(self._job_path)} can't be read ({reason(error)})") from error
         if not isinstance(before, dict):
             raise self._refusal(f"{printable(self._job_path)} was not written by fastmnist")
@@ -279,6 +281,11 @@ def _open_locked(path: bytes) -> BinaryIO:
     try:
         with contextlib.suppress(OSError):  # there are file systems without locks
             _lock(file, path)
+        if not os.path.samestat(os.fstat(descriptor), os.stat(path)):  # renamed meanwhile, by the run that wrote it
+            raise FileNotFoundError
+    except FileNotFoundError:
+        file.close()
+        return _open_locked(path)
     except BaseException:
         file.close()
         raise

@@ -14,6 +14,7 @@ from fastmnist.output.atomic import atomic_file
 
 Uint8 = npt.NDArray[np.uint8]
 
+MOST_BYTES = 100  # of a picture's name in that of what is drawn of it: file systems allow 255 in all
 FRAME = 64  # grey of the lines between the pictures of a sheet
 
 
@@ -30,7 +31,7 @@ def make_folder(folder: AnyPath) -> None:
 
 def picture_path(folder: str, number: int, path: bytes, page: int | None) -> str:
     """Return where in `folder` a picture goes, without its suffix: by its number from 1, its name and its page."""
-    name = re.sub(r"[^\w.-]", "_", os.path.basename(printable(path)))[-100:]
+    name = re.sub(r"[^\w.-]", "_", os.path.basename(printable(path))).encode()[-MOST_BYTES:].decode(errors="ignore")
     return os.path.join(folder, f"{number + 1:07d}-{name}" + ("" if page is None else f"-{page}"))
 
 

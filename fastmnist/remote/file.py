@@ -50,7 +50,8 @@ class RemoteFile(io.RawIOBase):
         """Fill the beginning of `buffer`; return the number of bytes, 0 at the end. Raises DataError, RemoteError."""
         if not 0 <= self._place - self._start < len(self._part):
             self._fetch()
-        content = self._part[self._place - self._start :][: len(buffer)]
+        at = self._place - self._start
+        content = self._part[at : at + len(buffer)]
         buffer[: len(content)] = content
         self._place += len(content)
         return len(content)

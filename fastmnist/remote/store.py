@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from fastmnist.errors import AnyPath, DataError, FastmnistError, OutputError, RemoteError, printable
+from fastmnist.errors import AnyPath, DataError, FastmnistError, OutputError, RemoteError, printable, reason
 from fastmnist.remote.address import is_web, protocol_of
 from fastmnist.remote.faults import Fault, Scope, fault_of
 
@@ -71,6 +71,11 @@ def _file_system(protocol: str, address: AnyPath, process: int) -> Any:
         raise DataError(
             f"{name}: {protocol}://, expected s3://, gs://, https://, or another protocol of fsspec whose package is "
             "installed"
+        ) from None
+    except Exception as error:  # whatever a store's constructor raises that wants more than a protocol
+        raise DataError(
+            f"{printable(address)}: {protocol}:// can't be opened ({reason(error)}), expected s3://, gs://, https:// "
+            "or another protocol of fsspec that needs nothing but the address"
         ) from None
 
 

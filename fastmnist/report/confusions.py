@@ -18,7 +18,8 @@ def heat_map(figures: Evaluation, names: list[str]) -> str:
     if figures.refused is not None:
         counts = [[*row, refused] for row, refused in zip(counts, figures.refused.tolist(), strict=True)]
         said_names = [*names, NO_DIGIT]
-    most = max(count for label, row in enumerate(counts) for said, count in enumerate(row) if said != label)
+    wrong = [count for label, row in enumerate(counts) for said, count in enumerate(row) if said != label]
+    most = max(wrong, default=0)
     head = "".join(f'<th scope="col">{text(name)}</th>' for name in said_names)
     lines = []
     for label, row in enumerate(counts):

@@ -37,7 +37,7 @@ class Augmentation:
 
     def as_metadata(self) -> dict[str, float]:
         """Return the strengths for a model file's metadata, without those that are 0."""
-        return {name: value for name, value in asdict(self).items() if value}
+        return {name: _plain(value) for name, value in asdict(self).items() if value}
 
 
 NO_AUGMENTATION = Augmentation()
@@ -80,6 +80,8 @@ class Recipe:
     def __post_init__(self) -> None:
         """Raise TrainingError for a setting that no training can work with."""
         check_settings(self)
+        if not isinstance(self.augment, Augmentation):
+            raise TrainingError(f"augment {self.augment!r}: expected an Augmentation, or a mapping of strengths")
         if not self.hidden:
             raise TrainingError("no hidden layers, expected the sizes of one or more")
         if self.nesterov and not self.momentum:

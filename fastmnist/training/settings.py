@@ -32,7 +32,7 @@ class Setting:
         if isinstance(value, str):
             return value in self.words
         return (
-            (isinstance(value, Integral) or math.isfinite(value))
+            _is_finite(value)
             and (self.low is None or value >= self.low)
             and (self.above is None or value > self.above)
             and (self.high is None or value <= self.high)
@@ -49,6 +49,13 @@ class Setting:
         else:
             numbers = f"{begin} to {self.high if self.below is None else f'below {self.below}'}"
         return f"a number {numbers}" + (f", or {choices}" if choices else "")
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number that no float holds
+        return False
 
 
 def setting(help: str, default: Any = MISSING, **range_and_words: Any) -> Any:  # noqa: A002 (click's name for it)
@@ -80,8 +87,9 @@ def check_settings(declared: Any) -> None:
         value = getattr(declared, item.name)
         types, expected = _TYPES[item.type]
         several = value if isinstance(value, tuple) and item.type == tuple[int, ...] else (value,)
+        is_alone = item.type == tuple[int, ...] and not isinstance(value, tuple)
         is_bool = any(isinstance(one, bool) for one in several) and item.type is not bool
-        if is_bool or not all(isinstance(one, types) for one in several):
+        if is_bool or is_alone or not all(isinstance(one, types) for one in several):
             raise TrainingError(f"{item.name.replace('_', ' ')} {value!r}: expected {expected}")
         if fault := item.metadata["setting"].fault(item.name, value):
             raise TrainingError(fault)

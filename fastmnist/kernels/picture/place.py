@@ -18,6 +18,7 @@ from fastmnist.kernels.lanes import MASK_BITS, bits_above, highest_bit, low_bits
 from fastmnist.kernels.picture.components import add_runs
 from fastmnist.kernels.picture.morphology import change_strokes
 from fastmnist.kernels.picture.shrink import scale_by_area, scale_linearly
+from fastmnist.kernels.picture.work import SLACK
 from fastmnist.shapes import SIDE
 
 BOX = 20  # the longest side of a digit within the 28x28 pixels
@@ -65,7 +66,7 @@ def place(digit, height, width, changed, distances, image):
     change = int(np.rint(abs(wanted - stroke) * size / BOX))
     margins = 2 * change + 2
     has_room = (  # not in a picture of few rows
-        (height + margins) * (width + margins) <= len(changed) and 2 * (width + 2 * margins) <= len(distances)
+        (height + margins) * (width + margins) <= len(changed) - SLACK and 2 * (width + 2 * margins) <= len(distances)
     )
     if size >= 2 * BOX and has_room and not THIN <= stroke <= THICK:
         height, width = change_strokes(digit, height, width, change, stroke < THIN, changed, distances)
