@@ -148,12 +148,13 @@ def test_a_file_that_shrinks_meanwhile_is_a_row_with_its_reason(inputs, here):  
 
 
 def test_what_cannot_be_read_behind_a_run_is_not_of_the_run(inputs, here):  # noqa: F811
-    images = np.stack([picture(seed).ravel() for seed in range(24)]).astype(np.int16)
-    images[17, 0] = 300  # no grey: the block of 16 to 23 is refused
+    images = np.stack([picture(seed).ravel() for seed in range(136)]).astype(np.int16)
+    images[129, 0] = 300  # no grey, behind the images that tell the scale: the block of 128 to 135 is refused
     np.save(here / "wrong.npy", images)
-    first, _last = find_runs(["wrong.npy"], "none", Selection(), lambda: 1)
-    assert len(rows_of(read_run(first, "none"))) == 16
-    assert rows_by_runs(["wrong.npy"]) == rows_of(open_stream(["wrong.npy"], "none", batch_size=8))
+    *_, last_sound, wrong = find_runs(["wrong.npy"], "none", Selection(), lambda: 1)
+    assert [row[1] for row in rows_of(read_run(last_sound, "none"))] == list(range(112, 128))
+    ((_, _, _, error),) = rows_of(read_run(wrong, "none"))
+    assert "300 in image 129" in error
 
 
 def test_a_file_that_is_compressed_meanwhile_is_a_row_with_its_reason(inputs, here):  # noqa: F811

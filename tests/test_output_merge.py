@@ -128,12 +128,12 @@ REFUSED = {
     "too many in the first": ([csv(b"a,", b"c,", b"d,"), csv(b"b,")], "0: has more rows than 1, which ends"),
     "a shard is missing": ([csv(b"i,0", b"i,3"), csv(b"i,1", b"i,4")], "0: image 3 of i comes after image 1, expected"),
     "another order": ([csv(b"i,1", b"i,3"), csv(b"i,0", b"i,2")], "1: image 0 of i comes after image 1, expected"),
-    "the same twice": ([csv(b"a,", b"b,"), csv(b"a,", b"b,")], "1: has the row 'a,,', as 0 has, expected each row"),
-    "a row in two": ([csv(b"a,", b"b,", b"c,"), csv(b"d,", b"c,")], "0: has the row 'c,,', as 1 has, expected each"),
+    "the same twice": ([csv(b"a,", b"b,"), csv(b"a,", b"b,")], "1: has the row 'a,,', which 0 has too, expected"),
+    "a row in two": ([csv(b"a,", b"b,", b"c,"), csv(b"d,", b"c,")], "0: has the row 'c,,', which 1 has too, expected"),
     "other columns": ([csv(b"a,"), b"path,index,label,confidence,review\nb,,1,0.1,no\n"], "1: has 'path,index,label,"),
     "other formats": ([csv(b"a,"), b"ImageId,Label\n2,7\n"], "1: has 'ImageId,Label', expected 'path,index,label,conf"),
     "other keys": ([jsonl("a"), jsonl("b", review=True)], "1: has 'path, index, label, review', expected 'path"),
-    "no header": ([csv(b"a,"), b""], "1: has 'no header', expected 'path,index,label,confidence' as 0"),
+    "no header": ([csv(b"a,"), b""], "1: has 'no header', expected 'path,index,label,confidence' as in 0"),
     "a header alone": ([csv(), csv(b"a,")], "1: has more rows than 0, which ends after 0 items; expected the shards"),
     "Kaggle's in another order": ([b"ImageId,Label\n2,7\n", b"ImageId,Label\n1,7\n"], "0: row 2 where row 1 belongs"),
     "Kaggle's twice": ([b"ImageId,Label\n1,7\n"] * 2, "1: row 1 where row 2 belongs; expected the shards 1/2 to 2/2"),
@@ -186,7 +186,7 @@ def test_a_row_in_two_is_found_among_many(here, monkeypatch):
         rows[99] = rows[twice]
         (here / "0").write_bytes(csv(*rows[::2]))
         (here / "1").write_bytes(csv(*rows[1::2]))
-        with pytest.raises(DataError, match=rf"1: has the row '{twice},,', as [01] has"):
+        with pytest.raises(DataError, match=rf"1: has the row '{twice},,', which [01] has"):
             merged("0", "1")
 
 

@@ -264,7 +264,7 @@ def test_a_part_that_another_run_has_just_put_into_its_place_is_left_alone(tmp_p
     lock = module._lock
 
     def renamed_before_the_lock(file, path):
-        if (tmp_path / "out.part").exists() and not (tmp_path / "out").exists():
+        if not (tmp_path / "out.other").exists():
             os.rename(tmp_path / "out.part", tmp_path / "out.other")
         lock(file, path)
 

@@ -327,10 +327,9 @@ def test_what_nothing_can_be_read_with_ends_the_job(server, address, told):
             "installed",
         ),
         (
-            "github://a.png",
-            "github://a.png: github:// can't be opened (GithubFileSystem.__init__() missing 2 required positional "
-            "arguments: 'org' and 'repo'), expected s3://, gs://, https:// or another protocol of fsspec that needs "
-            "nothing but the address",
+            "ftp://a.png",
+            "ftp://a.png: ftp:// can't be opened (FTPFileSystem.__init__() missing 1 required positional argument: "
+            "'host'), expected s3://, gs://, https:// or another protocol of fsspec that needs nothing but the address",
         ),
     ],
 )

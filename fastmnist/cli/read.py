@@ -153,9 +153,9 @@ class _Counts:
     def summary(self, seconds: float) -> str:
         """Return the line that counts them; one picture has no rate, its time is that of starting."""
         words = [(self.n_pictures, "picture"), (self.n_numbers, "number"), (self.n_errors, "error")]
-        counted = ", ".join(counted(n, noun) for n, noun in words)
+        told = ", ".join(counted(n, noun) for n, noun in words)
         rate = f", {self.n_pictures / seconds:,.0f} pictures/s" if self.n_pictures > 1 else ""
-        return f"{counted}, {seconds:.2f} s{rate}"
+        return f"{told}, {seconds:.2f} s{rate}"
 
 
 def _row_format(form: str, digits: bool, min_confidence: float | None) -> "NumberRows | NumberLines":

@@ -156,12 +156,12 @@ def _check_header(header: dict[str, Any], kind: Kind) -> str:
         raise UnsoundError(f"no metadata, or other than {METADATA_KEY!r}, expected a {kind.name} file of fastmnist")
     if len(header) > kind.max_tensors:
         raise UnsoundError(f"{len(header):,} tensors, expected at most {kind.max_tensors}")
-    check_shapes(header, kind.name, kind.max_bytes)
     for name, entry in header.items():
         found = entry.get("dtype") if isinstance(entry, dict) else None
         if found not in kind.types:
             known = " or ".join(sorted(kind.types))
             raise UnsoundError(f"{printable(name)} is of type {printable(str(found))}, expected {known}")
+    check_shapes(header, kind.name, kind.max_bytes)
     text: str = metadata[METADATA_KEY]
     return text
 

@@ -51,7 +51,7 @@ class Recipe:
     hidden: tuple[int, ...] = setting(
         "Sizes of the hidden layers, as in 300,100.", low=1, high=100_000, metavar="SIZES"
     )
-    epochs: int = setting("Passes over the training set.", low=1, high=1_000_000)
+    epochs: int = setting("Passes over the training set.", low=1)
     batch_size: int = setting("Images per step.", low=1, high=65_536)
     learning_rate: float = setting("Learning rate (the peak, with a schedule).", above=0)
     momentum: float = setting("SGD momentum.", low=0, below=1)
