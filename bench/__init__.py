@@ -1,4 +1,4 @@
-"""Benchmarks of fastmnist beside its peers, in the same run.
+"""Benchmarks of fastmnist against its peers, in the same run.
 
 `timing.py` holds the clocks and the table, `machine.py` describes where the figures come from, and
 `peers/` holds what a user would pick instead.

@@ -1,11 +1,11 @@
-"""What every figure stands on: a right result."""
+"""Checks of the results, without which no figure means anything."""
 
 import numpy as np
 
 from bench.peers.common import Bytes, Floats
 from bench.settings import WrongResultError
 
-DIFFERENT_LABELS = 1e-4  # share: where two classes are as probable, rounding decides
+DIFFERENT_LABELS = 1e-4  # share: if two classes are equally probable, rounding decides
 
 
 def check(name: str, result: Floats, expected: Floats, tolerance: float = 1e-4) -> None:

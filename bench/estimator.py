@@ -1,9 +1,9 @@
-"""DigitClassifier beside MLPClassifier: the time of a whole `fit`, and the accuracy that comes of it.
+"""DigitClassifier against MLPClassifier: the time of a whole `fit`, and the accuracy that results.
 
-Both get the same features and labels: MNIST's pixels as floats from 0 to 1, load_digits as it comes, 0 to 16. One
-hidden layer of 100 units, everything else as each has it by default; the peer once for as many epochs as ours, and once
-until it says by itself that it has converged. It computes in the type of its features: MNIST is there as float32, which
-is best for it, and as float64, which most people have after dividing by 255.
+Both get the same features and labels: MNIST's pixels as floats from 0 to 1, and load_digits as it comes, from 0 to 16.
+Both have one hidden layer of 100 units and defaults otherwise; the peer runs once for as many epochs as ours, and once
+until it reports that it has converged. It computes in the dtype of its features, so MNIST is measured as float32, which
+suits it best, and as float64, which is what most people have after dividing by 255.
 """
 
 import time

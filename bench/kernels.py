@@ -1,4 +1,4 @@
-"""Kernels beside NumPy, and beside what the machine can do at most."""
+"""Kernels against NumPy, and against the machine's peak."""
 
 import math
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""What this machine can do at most: multiplications in registers, and bytes from memory."""
+"""The peak of this machine: multiplications in registers, and bytes from memory."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""What each step from picture files to rows costs by itself, and what is left: Python in between, and waiting."""
+"""What each step from picture files to rows costs by itself, and what remains: the Python in between, and waiting."""
 
 import os
 from collections.abc import Callable
@@ -32,8 +32,8 @@ def add_steps(
 ) -> None:
     """Add a row for each step of reading a folder's pictures of one shape, in us per picture, and for what is left.
 
-    That is `whole`, in seconds per picture, less the steps. Each thread does the steps that threads share with a part
-    of the pictures.
+    The remainder is `whole`, in seconds per picture, minus the steps. In steps that threads share, each thread handles
+    a part of the pictures.
     """
     left = 1e6 * whole
     with using_threads(threads):

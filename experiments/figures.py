@@ -1,4 +1,4 @@
-"""Digits as people of several schools write them, and letters and signs that are none: figures for pen.py."""
+"""Digits in the styles taught at several schools, and letters and signs that are not digits: figures for pen.py."""
 
 # The ways to write each digit; those written twice are twice as frequent.
 DIGITS = {

@@ -1,7 +1,7 @@
-"""Digits, letters and signs in OpenCV's Hershey fonts, which no training set has: `python -m experiments.fonts`.
+"""Digits, letters and signs in OpenCV's Hershey fonts, which are in no training set: `python -m experiments.fonts`.
 
-What a model says of letters that are not shaped like a digit, and of signs, is a label at best by mistake. The share of
-"no digit" that a model expects was chosen by letters (docs/accuracy.md).
+Any label that a model gives to a sign, or to a letter that is not shaped like a digit, is a mistake. The share of "no
+digit" that a model expects was chosen with letters (docs/accuracy.md).
 """
 
 import argparse

@@ -1,12 +1,12 @@
-"""What lies between the cuts of drawn rows, digits or none: `python -m experiments.glyphs DATA OUT`.
+"""What lies between the cuts of drawn rows, digits or not: `python -m experiments.glyphs DATA OUT`.
 
 The network that reads numbers is trained on these (`make model`). Rows of MNIST's training digits, of letters and of
-signs, apart or touching, are drawn as pictures and cut by the product's own reader. What lies between two cuts is a
-digit where it has most of one, and little else; no digit where it lacks much, or has much of others; and left out where
-that is hard to say. OUT gets IDX files for `fastmnist train OUT --no-digit OUT/no-digits-idx3-ubyte`: what is a digit,
-after digits drawn with a pen and before MNIST's own; and what is none, after the images of experiments/no_digits.py.
-The last training digits are in none of them: the reader's weights are chosen on rows of those. Everything is drawn from
-the seed 0 and the number of the row.
+signs, apart or touching, are drawn as pictures and cut by the product's own reader. What lies between two cuts counts
+as a digit if it contains most of one and little else, as no digit if it lacks much of one or contains much of others,
+and is left out if that is hard to say. OUT gets IDX files for
+`fastmnist train OUT --no-digit OUT/no-digits-idx3-ubyte`: the digits, after digits drawn with a pen and before MNIST's
+own; and what is no digit, after the images of experiments/no_digits.py. The last training digits are in none of these
+files: the reader's weights are chosen on rows of them. Everything is drawn from the seed 0 and the number of the row.
 """
 
 import argparse

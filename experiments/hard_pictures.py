@@ -1,8 +1,8 @@
-"""A dozen pictures as people have them, and how each was read: `python -m experiments.hard_pictures DATA FILE.png`.
+"""A dozen everyday pictures, and how each was read: `python -m experiments.hard_pictures DATA FILE.png`.
 
-Each is drawn around a test digit, from the seed 0, and shown three times: whole; the part that was read, with the
-strokes that were taken in colour and in their box; as 28x28 pixels. Below it stand the digit that was written and what
-the shipped model says.
+Each is drawn around a test digit, from the seed 0, and shown three times: as a whole; the part that was read, with the
+strokes that were used in colour and in their bounding box; and as 28x28 pixels. Below it are the digit that was written
+and what the shipped model says.
 """
 
 import argparse

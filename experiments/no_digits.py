@@ -1,8 +1,8 @@
-"""Images of what is no digit: `python -m experiments.no_digits DATA OUT` writes them for `train --no-digit OUT`.
+"""Images that show no digit: `python -m experiments.no_digits DATA OUT` writes them for `train --no-digit OUT`.
 
-Letters, signs, joined digits and halves of some, blots, lines, noise, drawn with a pen, scanned, and brought to MNIST's
-form by the product's own normaliser; and digits that stand close together, which that would tell apart. What many
-people write as they write a digit is left out: O, l, S, Z, half an 8.
+Letters, signs, joined digits and halves of digits, blots, lines and noise, drawn with a pen, scanned, and normalised to
+MNIST's form by the product's own normaliser; and digits that stand close together, which it would separate. Shapes that
+many people write just like a digit are left out: O, l, S, Z, half an 8.
 Everything is drawn from the seed 0 and the number of the image.
 """
 

@@ -1,12 +1,13 @@
-"""What a way through a number costs, chosen anew: `python -m experiments.number_weights DATA`.
+"""Chooses the weights for the cost of a path through a number: `python -m experiments.number_weights DATA`.
 
-Rows of the last training digits, which no network was trained to name, as they are and rewritten in other hands, rows
-with a letter or a sign among them, and letters in Hershey fonts are cut and read once; then the weights CAREFUL and
-IN_NUMBER of numbers/ways.py are changed at random, and a change is kept where more rows are right. Prints every change
-that is kept; the last is the best, whose calibration follows. Letters are drawn from seeds of their own.
+Rows of the last training digits, which no network was trained to classify, as they are and rewritten in other
+handwriting, rows with a letter or a sign among the digits, and letters in Hershey fonts are all cut and read once.
+Then the weights CAREFUL and IN_NUMBER of numbers/ways.py are changed at random, and a change is kept if more rows are
+right. Prints every change that is kept; the last one is the best, and its calibration follows. Letters are drawn from
+seeds of their own.
 
-The digits as they are, the neat end of MNIST's training set, are easier than its test digits: 99.7 % of them are named
-right one by one, of the test digits 99.5 %, of those in other hands 99.2 %.
+The digits as they are, the neat end of MNIST's training set, are easier than its test digits: 99.7 % of them are
+classified correctly one by one, against 99.5 % of the test digits and 99.2 % of those in other handwriting.
 """
 
 import argparse

@@ -1,10 +1,10 @@
-"""What a few pictures of one's own hand are worth: `python -m experiments.own_hand [DATA]`.
+"""How much a few pictures of one's own handwriting help: `python -m experiments.own_hand [DATA]`.
 
-A model is trained further on 20, 50, 100 and 200 digits of one hand, and tested on others of it and on MNIST. Hands are
-drawn: each gives all digits one slant, turn, proportion and width of strokes, beyond those that the shipped model was
-trained on. Their digits are the last of MNIST's training set, which the shipped model was not trained to name: it has
-seen some of them only joined with others, as no digit. `--load-digits`
-does it with scikit-learn's digits, by 43 people: the first half tunes, the second tests.
+A model is fine-tuned on 20, 50, 100 and 200 digits in one handwriting, and tested on other digits in it and on MNIST.
+The handwritings are simulated: each gives all digits one slant, rotation, proportion and stroke width, beyond those
+that the shipped model was trained on. The digits are the last of MNIST's training set, which the shipped model was not
+trained to classify: it has seen some of them only joined to others, as no digit. `--load-digits` does the same with
+scikit-learn's digits, by 43 people: the first half is for fine-tuning, the second for testing.
 """
 
 import argparse

@@ -2,8 +2,8 @@
 
 Each digit is scaled by 3 to 12 and put anywhere on a canvas of twice its size, dark on light; light falls to half
 across the picture, in any direction, and towards the corners; Gaussian noise of sigma 8 and JPEG of quality 70 come
-last. Everything is drawn from the seed 0 and the digit's position, so a set is always the same. The ranges are what
-we measure ourselves by, and are not softened.
+last. Everything is drawn from the seed 0 and the digit's position, so a set is always the same. The ranges are our
+yardstick, and are not relaxed.
 """
 
 import argparse

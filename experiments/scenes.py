@@ -1,7 +1,7 @@
-"""MNIST's test digits where people's digits stand: in a form's boxes, on a sheet on a desk, in shadow, on ruled paper.
+"""MNIST's test digits in real-life settings: in a form's boxes, on a sheet on a desk, in shadow, on ruled paper.
 
 `python -m experiments.scenes DATA FOLDER --set cell` writes a set. Everything is drawn from the seed 0 and the digit's
-position, so a set is always the same. The ranges are what we measure ourselves by, and are not softened.
+position, so a set is always the same. The ranges are our yardstick, and are not relaxed.
 """
 
 import argparse

@@ -1,12 +1,12 @@
 """MNIST's training digits as other people write and scan them: `python -m experiments.training_set DATA OUT`.
 
 The model that ships is trained on these (`make model`). OUT gets the IDX files that `fastmnist train OUT` takes: first
-digits drawn with a pen as people of several schools write them (figures.py); then each training digit, followed by
-copies of it, drawn larger with strokes of another width, another slant, turn and proportion. Drawn digits and copies
-are seen as a sharp or a coarse scan, of any contrast, dark on light or light on dark, and brought to MNIST's form by
+digits drawn with a pen in the styles taught at several schools (figures.py); then each training digit, followed by
+copies of it, drawn larger, with a different stroke width, slant, rotation and proportion. Drawn digits and copies are
+rendered as a sharp or a coarse scan, of any contrast, dark on light or light on dark, and normalised to MNIST's form by
 the product's own normaliser. Everything is drawn from the seed 0 and the digit's position. The training digits keep
-their order, so that `--validation` of so many times COPIES + 1 images holds out digits with all their copies. Of the
-test set nothing is used; its files are copied as they are.
+their order, so that a `--validation` of a multiple of COPIES + 1 images holds out digits together with all their
+copies. Nothing of the test set is used; its files are copied as they are.
 """
 
 import argparse

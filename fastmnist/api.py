@@ -1,7 +1,7 @@
-"""fastmnist from Python: load a model, predict, train, evaluate. The commands are clients of this and what lies below.
+"""The Python API: load a model, predict, train, evaluate. The commands are built on this and the modules below it.
 
-Errors are FastmnistErrors. Nothing is printed; what else a user should know is logged by the logger "fastmnist". Any
-number of threads may use a model.
+Errors are FastmnistErrors. Nothing is printed; anything else a user should know goes to the logger "fastmnist". Any
+number of threads may share a model.
 """
 
 import dataclasses
@@ -27,7 +27,8 @@ from fastmnist.output.atomic import check_writable
 from fastmnist.result import Result, joined, result_of
 from fastmnist.shapes import IMAGE_SHAPE, PREPROCESS_MODES
 
-# `predict` needs neither data sets, training nor numbers, which take 15 to 55 ms to import: their functions do.
+# `predict` needs no data sets, training or number reading, which take 15 to 55 ms to import: only the functions that
+# need them import them.
 if TYPE_CHECKING:
     from fastmnist.cluster.engine import Cluster
     from fastmnist.datasets.labelled import LabelledImages
@@ -38,20 +39,20 @@ if TYPE_CHECKING:
 
 
 class Model(model_file.Model):
-    """A network and what is known about it, which predicts. Models can be pickled and copied."""
+    """A trained network and what is known about it, for making predictions. Models can be pickled and copied."""
 
     def predict(self, images: Images, *, preprocess: str | None = None, threads: int | None = None) -> Result:
         """Name the digit in each of the images.
 
         `images` is a path, a picture file's bytes, an array, or a list of these. Arrays (n, 784) and (n, 28, 28) are
-        treated like IDX files, (h, w) and (h, w, 3) RGB like a picture ((n, 784) where both fit); they are uint8, or
-        floats from 0 to 1, which are rounded to 256 greys. Paths are those of pictures, folders, zip files, IDX files,
-        tables, .npy and .npz files and Parquet files.
-        `preprocess` says how pictures are brought into MNIST's form, "auto", "mnist" or "none", by default as the model
-        was trained; `threads` limits the threads.
+        treated like IDX files, arrays (h, w) and (h, w, 3) RGB like a picture; one that fits both is taken as (n, 784).
+        Arrays are uint8, or floats from 0 to 1, which are rounded to 256 greys. A path names a picture, a folder, a zip
+        file, an IDX file, a table, a .npy or .npz file, or a Parquet file.
+        `preprocess` is how pictures are normalised to MNIST's form: "auto", "mnist" or "none"; by default, whatever the
+        model was trained with. `threads` limits the number of threads.
 
-        An image that can't be read is a row with an error, and so is one that the model says is no digit, if it can
-        refuse. Raises DataError for what is not an image: another type, shape or range of values.
+        An image that can't be read becomes a row with an error; so does one that the model takes for no digit, if the
+        model can refuse. Raises DataError for anything that is not an image: a wrong type, shape or range of values.
         """
         batches = read_given(images, self._mode(preprocess), threads=_threads(threads), ask=self.confidences)
         parts = _predict(self, batches, threads, True)
@@ -67,8 +68,8 @@ class Model(model_file.Model):
     ) -> Iterator[Result]:
         """Yield what `predict` returns, for up to 4,096 images at a time, in constant memory and in input order.
 
-        `paths` are those that `predict` takes, in any mix, as many as you like. The workers of a `cluster`
-        (`fastmnist.open_cluster`) read them, with the threads they have; raises ClusterError where that fails.
+        `paths` may be anything that `predict` accepts, in any mix and number. With a `cluster` (see
+        `fastmnist.open_cluster`), its workers read them with their own threads; raises ClusterError if that fails.
         """
         given = [paths] if isinstance(paths, str | bytes | os.PathLike) else paths
         for part in self.stream(
@@ -86,9 +87,9 @@ class Model(model_file.Model):
         probabilities: bool = False,
         cluster: "Cluster | None" = None,
     ) -> Iterator[Predictions]:
-        """Yield predictions in the form that files of rows are made of; `-` is stdin, `selection` picks rows.
+        """Yield predictions in the form from which rows are written; `-` is stdin, and `selection` picks rows.
 
-        Those of a `cluster` have no pixels.
+        Predictions from a `cluster` have no pixels.
         """
         if cluster is not None:
             from fastmnist.cluster import jobs
@@ -114,11 +115,11 @@ class Model(model_file.Model):
         """Return the numbers in pictures, each with any number of digits and lines, page by page.
 
         `pictures` is a path, a picture file's bytes, an array (h, w) or (h, w, 3) RGB, uint8 or floats from 0 to 1, or
-        a list of these; a folder's path stands for its pictures. `length` is how many digits each number has, or the
-        least and the most. `threads` limits the threads.
+        a list of these; the path of a folder stands for the pictures in it. `length` is how many digits each number
+        has, or the smallest and largest number of digits. `threads` limits the number of threads.
 
-        A picture that can't be read, or shows no number, is a page with an error. Raises DataError for what is no
-        picture, and for an impossible length.
+        A picture that can't be read, or that shows no number, becomes a page with an error. Raises DataError for
+        anything that is not a picture, and for an impossible length.
         """
         from fastmnist import reading
 
@@ -134,7 +135,7 @@ class Model(model_file.Model):
     ) -> Iterator["PageRead"]:
         """Yield what `read` returns, page by page, in constant memory and in input order.
 
-        `paths` are pictures and folders, as many as you like, read by the workers of a `cluster` if one is given.
+        `paths` are pictures and folders, any number of them. If a `cluster` is given, its workers read them.
         """
         given = [paths] if isinstance(paths, str | bytes | os.PathLike) else paths
         return self.read_stream(map(as_file, given), length=length, threads=threads, cluster=cluster)
@@ -166,9 +167,9 @@ class Model(model_file.Model):
 
 
 def load(path: AnyPath | None = None) -> Model:
-    """Load a model file; without a path $FASTMNIST_MODEL, else the model that ships with fastmnist ("shipped").
+    """Load a model file; without a path, $FASTMNIST_MODEL or else the model that ships with fastmnist ("shipped").
 
-    Raises ModelError, naming the file and what to do, for anything that is not a whole, sound model.
+    Raises ModelError, naming the file and what to do, for anything that is not a complete, valid model.
     """
     if path is None:
         path = os.environ.get("FASTMNIST_MODEL") or "shipped"
@@ -176,12 +177,12 @@ def load(path: AnyPath | None = None) -> Model:
 
 
 def convert(path: AnyPath, *, mean: float, std: float, class_names: Sequence[str] | None = None) -> Model:
-    """Return the model of a .safetensors file that has the state_dict of Linear layers trained in PyTorch.
+    """Make a model from a .safetensors file that holds the state_dict of Linear layers trained in PyTorch.
 
-    `mean` and `std` are what pixels of 0 to 1 were normalised by: (pixels - mean) / std. See load_pytorch.
+    `mean` and `std` are what the pixels, from 0 to 1, were normalised with: (pixels - mean) / std. See load_pytorch.
 
-    Raises ModelError, naming the file and what to do, for anything but Linear layers with ReLU between them; DataError
-    for a normalisation or class names that can't be.
+    Raises ModelError, naming the file and what to do, for anything but Linear layers with ReLU between them, and
+    DataError for an impossible `mean` or `std`, or class names that can't be used.
     """
     from fastmnist.datasets.labelled import class_names_of
     from fastmnist.model.pytorch_file import load_pytorch
@@ -209,29 +210,29 @@ def train(
     threads: int | None = None,
     **settings: Any,
 ) -> Model:
-    """Train a network, and return it with what is known about it.
+    """Train a network and return it as a model.
 
-    `images` and `labels` are as `Model.predict` takes images, and a class name or a position in `class_names` for each;
-    or `images` alone is the path of a data set, as the command `train` takes it: a folder of IDX files or of class
-    folders, a zip file of class folders, a table, an .npz file or Parquet files. `test` is evaluated once, at the end;
-    a data set's own test set is, without being named.
+    `images` is anything that `Model.predict` accepts, and `labels` has a class name, or position in `class_names`, for
+    each image. Or `images` alone is the path of a data set, as for the command `train`: a folder of IDX files or of
+    class folders, a zip file of class folders, a table, an .npz file or Parquet files. `test` is a pair of images and
+    labels that is evaluated once, at the end; a data set's own test set is used without being named.
 
-    `no_digit` are images of none of the classes, as `Model.predict` takes them. The model can then refuse: an image
-    that looks like none of the classes gets no label.
+    `no_digit` are images that belong to none of the classes, in any form that `Model.predict` accepts. The model can
+    then refuse: an image that looks like none of the classes gets no label.
 
-    `start` is a model that is trained further, or its file, "shipped" for the package's: the result has its hidden
-    layers, its classes before new ones, and its preprocessing, and can refuse if it can.
+    `start` is a model to fine-tune, or its file, or "shipped" for the one in the package. The result has that model's
+    hidden layers, its classes before any new ones, and its preprocessing, and can refuse if that model can.
 
-    `recipe` is "seed", "default", "best", "tune" or a Recipe ("default", or "tune" with `start`), and each of its
-    settings can be given by name, as in `hidden=(300, 100), epochs=5`; `augment` takes a mapping of strengths.
+    `recipe` is "seed", "default", "best", "tune" or a Recipe; the default is "default", or "tune" with `start`. Any of
+    its settings can be overridden by name, as in `hidden=(300, 100), epochs=5`; `augment` takes a mapping of strengths.
     `on_epoch` is called after each epoch.
 
-    `checkpoint` is written after each epoch; `resume` continues from it, with the same data and settings, to the same
-    model. `float16` halves the model's file. `skip_unreadable` leaves out images that can't be read. A network that is
-    no better than chance at the end is logged as a warning. Equal data and settings give equal models, whatever the
-    `threads`.
+    `checkpoint` is a file to write after each epoch; `resume` continues from it with the same data and settings, and
+    gives the same model. `float16` halves the size of the model file. `skip_unreadable` skips images that can't be
+    read. If the network ends up no better than chance, a warning is logged. Equal data and settings give equal models,
+    whatever `threads` is.
 
-    Raises DataError for data that can't be used, TrainingError for settings that can't, or a loss that is not finite.
+    Raises DataError for unusable data, and TrainingError for unusable settings or a loss that is not finite.
     """
     from fastmnist.datasets.labelled import Loading
     from fastmnist.training import loop
@@ -260,11 +261,11 @@ def evaluate(
     report: AnyPath | None = None,
     threads: int | None = None,
 ) -> "Evaluation":
-    """Return how good a model is on `images` and `labels`, or on the test set of a data set's path; see `train`.
+    """Evaluate a model on `images` and `labels`, or on the test set of the data set at a path; see `train`.
 
-    Images that can't be read are left out and counted; one that is taken for no digit is wrong. `report` is an HTML
-    file to write, which shows the figures and the mistakes. Raises DataError for data that can't be used or where no
-    image is left, ModelError for a model whose outputs are not numbers, OutputError where the report can't be written.
+    Images that can't be read are left out and counted; an image taken for no digit counts as wrong. `report` is an HTML
+    file to write, which shows the figures and the mistakes. Raises DataError for unusable data or if no image is left,
+    ModelError for a model whose outputs are not finite, and OutputError if the report can't be written.
     """
     from fastmnist.datasets.arrays import label_images, path_of
     from fastmnist.datasets.dataset import open_dataset
@@ -287,13 +288,13 @@ def evaluate(
 
 
 def evaluate_labelled(model: model_file.Model, images: "LabelledImages", data: AnyPath | None = None) -> "Evaluation":
-    """Return how good a model is on one split of a data set, of `data`. Raises DataError if no image can be read."""
+    """Evaluate a model on one split of the data set at `data`. Raises DataError if no image can be read."""
     from fastmnist import evaluation
 
     n_errors = len(images.errors)
     if not len(images.labels):
         prefix = "" if data is None else f"{printable(data)}: "
-        raise DataError(f"{prefix}none of {n_errors:,} images can be read, expected some; replace them")
+        raise DataError(f"{prefix}none of the {n_errors:,} images can be read, expected some; replace them")
     result = evaluation.evaluate(model.network, images.pixels, images.labels, can_refuse=model.can_refuse)
     return dataclasses.replace(result, n_errors=n_errors)
 
@@ -305,7 +306,7 @@ def write_report(
     figures: "Evaluation",
     data: AnyPath | None = None,
 ) -> None:
-    """Write the HTML file that shows the figures of one split of a data set, of `data`. Raises OutputError."""
+    """Write the HTML report about one split of the data set at `data`. Raises OutputError."""
     from fastmnist.report.evaluation_page import evaluation_page
     from fastmnist.report.page import write_page
 
@@ -313,7 +314,7 @@ def write_report(
 
 
 def read_images(images: Images, *, preprocess: str = "auto", threads: int | None = None) -> NDArray[np.uint8]:
-    """Return the digits of images, as `Model.predict` takes them: uint8 (n, 28, 28), as a model sees them.
+    """Return images, in any form that `Model.predict` accepts, as a model sees them: uint8 (n, 28, 28).
 
     Raises DataError for the first image that can't be read.
     """
@@ -329,7 +330,7 @@ def read_images(images: Images, *, preprocess: str = "auto", threads: int | None
 def _predict(
     model: model_file.Model, batches: Generator[Batch], threads: int | None, probabilities: bool
 ) -> Iterator[Predictions]:
-    """Yield the predictions; between two of them the threads are not limited."""
+    """Yield the predictions; the limit on threads holds only while a prediction is being made."""
     parts = prediction.predict(model, batches, probabilities=probabilities)
     while True:
         with _limited(threads):
@@ -340,7 +341,7 @@ def _predict(
 
 
 def _known_mode(preprocess: str | None) -> str | None:
-    """Return how to preprocess. Raises DataError for what is none of PREPROCESS_MODES, nor None."""
+    """Return `preprocess`. Raises DataError unless it is None or one of PREPROCESS_MODES."""
     if preprocess is not None and preprocess not in PREPROCESS_MODES:
         raise DataError(f"preprocess {preprocess!r}, expected one of {', '.join(PREPROCESS_MODES)}")
     return preprocess

@@ -1,9 +1,10 @@
-"""Kernels compiled by another process, while this one compiles others.
+"""Kernels compiled by a second process while this one compiles others.
 
-LLVM and Numba compile one kernel at a time in a process. `python -m fastmnist.compile_aside KERNEL...` compiles some
-into the kernel cache, in that order, and tells on stdout which it begins ("+") and has stored ("-"). Before this
-process compiles one of them, it waits for it, if the other has begun it, and else tells on the other's stdin to leave
-it out. Whatever goes wrong there costs time alone: a kernel that is not in the cache is compiled where it is needed.
+Within a process, LLVM and Numba compile one kernel at a time. `python -m fastmnist.compile_aside KERNEL...` compiles
+kernels into the kernel cache, in the order given, and reports on stdout which one it has begun ("+") and stored ("-").
+Before this process compiles one of them, it waits for it if the other process has begun it, and otherwise tells that
+process on its stdin to skip it. If anything goes wrong there, it only costs time: a kernel that is not in the cache is
+compiled where it is needed.
 """
 
 import contextlib

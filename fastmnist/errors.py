@@ -10,7 +10,7 @@ class FastmnistError(Exception):
     """Something the user can fix.
 
     `str(error)` is one line: the file, what was found, what was expected, what to do.
-    cause: that line without what to do, where that is worth a line of its own; hint: what to do, or None.
+    cause: the line without what to do, if that deserves a line of its own; hint: what to do, or None.
     """
 
     def __init__(self, cause: str, *, hint: str | None = None) -> None:
@@ -27,11 +27,11 @@ class ModelError(FastmnistError):
 
 
 class DownloadError(FastmnistError):
-    """No source gave a verified file."""
+    """No source provided a file that could be verified."""
 
 
 class TrainingError(FastmnistError):
-    """Training can't start or go on: unusable settings, or a loss that is no longer finite."""
+    """Training can't start or continue: unusable settings, or a loss that is no longer finite."""
 
 
 class OutputError(FastmnistError):
@@ -39,15 +39,15 @@ class OutputError(FastmnistError):
 
 
 class ClusterError(FastmnistError):
-    """A cluster can't be used: no scheduler answers, it was lost, or its workers are not fit for the job."""
+    """A cluster can't be used: no scheduler answers, the connection to it was lost, or its workers can't do the job."""
 
 
 class RemoteError(FastmnistError):
-    """Nothing of a store can be used now: it does not answer, refuses the credentials, or lacks its package."""
+    """A store can't be used now: it does not answer, it refuses the credentials, or its package is missing."""
 
 
 class MissingExtraError(FastmnistError, ImportError):
-    """What was asked for needs a package that an extra of fastmnist installs."""
+    """A package is missing that one of fastmnist's extras installs."""
 
 
 def counted(n: int, noun: str) -> str:
@@ -62,14 +62,14 @@ _ADDRESS = re.compile(r"(?<=://)(?:[^/\s?#]*@)?([^\s?]*)(\?\S+)?")
 def printable(path: AnyPath) -> str:
     r"""Return `path` as printable text: control and undecodable characters escaped (`\n`, `\udcff`).
 
-    Of an address, https://host/a.png?signature, what may be secret is left out.
+    In an address such as https://host/a.png?signature, anything that may be secret is left out.
     """
     text = _ADDRESS.sub(lambda found: found[1] + ("?..." if found[2] else ""), os.fsdecode(path))
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def reason(error: BaseException) -> str:
-    """Return an exception's reason in one printable line: an OSError's own words without its path."""
+    """Return an exception's message in one printable line: for an OSError, its text without the path."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return printable(str(error)) or type(error).__name__

@@ -27,33 +27,34 @@ except ImportError as error:
 
 
 class DigitClassifier(ClassifierMixin, BaseEstimator):
-    """A fully connected network that is trained as fastmnist trains, with the interface of MLPClassifier.
+    """A fully connected network, trained the way fastmnist does it, with the interface of MLPClassifier.
 
-    `fit` takes any number of real features of any scale, which are scaled by what it saw, and up to 256 classes of any
-    labels. It always trains for `max_iter` epochs: the recipes' learning rates fall to 0, so that the last is the best.
-    Equal data, parameters and an int as `random_state` give equal networks, whatever the number of threads.
+    `fit` takes any number of real features on any scale, which it rescales based on the training data, and up to
+    256 classes with any labels. It always trains for `max_iter` epochs: the recipes' learning rates fall to 0, so the
+    last epoch is the best. Equal data, equal parameters and an int as `random_state` give equal networks, whatever the
+    number of threads.
 
-    A parameter that is None is the recipe's. Names are MLPClassifier's where the meaning is the same.
+    A parameter that is None takes the recipe's value. Parameters that mean the same have MLPClassifier's names.
 
     Parameters
     ----------
     hidden_layer_sizes : int or sequence of ints, default=None
         Sizes of the hidden layers, one or more.
     recipe : {"default", "seed", "best", "tune"} or Recipe, default="default"
-        The settings to begin with. Its distorted copies are not used, as they are for images alone, nor are the images
-        that it holds out. "seed" trains in the order of the samples, the others shuffle them.
+        The settings to start from. Its augmentation is not used, as that is only for images, and no samples are held
+        out. "seed" trains on the samples in order; the other recipes shuffle them.
     batch_size : int, default=None
-        Samples per step; all of them where they are fewer.
+        Samples per step, or all samples if there are fewer.
     learning_rate_init : float, default=None
-        The learning rate, with a schedule its peak.
+        The learning rate; with a schedule, its peak.
     max_iter : int, default=None
-        Epochs.
+        The number of epochs.
     alpha : float, default=None
         L2 penalty: the recipe's weight decay times the batch size.
     momentum : float, default=None
         SGD momentum, from 0 to below 1.
     nesterovs_momentum : bool, default=None
-        Whether it is Nesterov's; of no effect without momentum.
+        Whether to use Nesterov's momentum; has no effect without momentum.
     random_state : int, RandomState instance or None, default=None
         Seed of the weights and the shuffling; None draws one from NumPy's global generator.
     verbose : bool, default=False
@@ -66,13 +67,13 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):
     n_features_in_ : int
         The number of features.
     feature_names_in_ : ndarray (n_features_in_,)
-        Their names, where all are strings.
+        The names of the features, if all of them are strings.
     n_iter_ : int
-        The epochs of the training.
+        The number of epochs trained.
     network_ : Network
-        The network, whose inputs are the features as `scaling_` scales them.
+        The network; its inputs are the features as scaled by `scaling_`.
     scaling_ : Scaling
-        How they are scaled.
+        How the features are scaled.
 
     """
 
@@ -111,7 +112,7 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):
         check_classification_targets(targets)
         classes, labels = np.unique(targets, return_inverse=True)
         if len(classes) > MAX_CLASSES:
-            raise DataError(f"{len(classes):,} classes, expected at most {MAX_CLASSES}: join some of them")
+            raise DataError(f"{len(classes):,} classes, expected at most {MAX_CLASSES}; merge some of them")
         recipe = self._recipe(len(features))
         scaling = Scaling.of(features)
         inputs = scaling.rows(features)  # MNIST's take 55 MB, an array of them 188 MB
@@ -137,7 +138,7 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):
         return self.network_.predict_probabilities(inputs)[2]
 
     def _inputs(self, X: ArrayLike) -> Float32:
-        """Return the network's inputs. Raises NotFittedError, and ValueError for other features than in training."""
+        """Return the network's inputs. Raises NotFittedError, and ValueError if the features differ from training."""
         check_is_fitted(self)
         return self.scaling_.apply(validate_data(self, X, reset=False))
 

@@ -1,4 +1,4 @@
-"""How good a network is on labelled images: accuracy, loss, confusions, calibration, per-class figures."""
+"""Evaluation of a network on labelled images: accuracy, loss, confusions, calibration, per-class figures."""
 
 import math
 from dataclasses import dataclass, field
@@ -12,22 +12,22 @@ from fastmnist.model.network import Float32, Network, Uint8
 
 CHUNK = 8192  # samples per forward pass: bounds the memory of the activations
 N_BINS = 15  # of confidences, as in Guo et al. 2017
-TOP = 10  # confusions that are named
-NORMAL_975 = 1.959964  # the normal distribution's quantile of 97.5 %: of a 95 % interval
+TOP = 10  # confusions that are listed
+NORMAL_975 = 1.959964  # the 97.5 % quantile of the normal distribution, for a 95 % interval
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """The figures of one evaluation.
 
-    `confusion[true, predicted]` counts samples, int64 (n_classes, n_classes). `refused`, int64 (n_classes,), counts
-    those of each true class that the model takes for no digit, which is wrong; None for a model that can't
-    refuse. `predictions` (n_samples,) are the predicted classes, n_classes for a refusal.
-    `n_errors` counts images that can't be read and are left out.
+    `confusion[true, predicted]` counts samples, int64 (n_classes, n_classes). `refused`, int64 (n_classes,), counts the
+    samples of each true class that the model takes for no digit, which is wrong; None for a model that can't refuse.
+    `predictions` (n_samples,) are the predicted classes, n_classes for a refusal.
+    `n_errors` counts the images that can't be read and are left out.
     `loss` is the mean cross-entropy, over all outputs.
-    `calibration_error` is the expected one: samples are put into bins of equal width by their confidence, and the
-    bins' |mean confidence - accuracy| averaged, weighted by their numbers of samples (Guo et al. 2017, eq. 3). A
-    refusal has no confidence and is in no bin; where there are refusals alone it is 0.
+    `calibration_error` is the expected calibration error: samples are binned by confidence, in bins of equal width, and
+    |mean confidence - accuracy| is averaged over the bins, weighted by the number of samples in each (Guo et al. 2017,
+    eq. 3). A refusal has no confidence and is in no bin; if there are only refusals, the error is 0.
     `bins`, float64 (N_BINS, 3), has a row for each of these bins: its number of samples, the sum of their
     confidences, and how many of them are correct.
     `confidences`, float32 (n_samples,), are the probabilities of the predictions, and `label_probabilities`, likewise,
@@ -67,17 +67,17 @@ class Evaluation:
 
     @property
     def accuracy_interval(self) -> tuple[float, float]:
-        """The 95 % interval of the accuracy on all images of this kind, of which these are a sample."""
+        """The 95 % confidence interval of the accuracy on all images of this kind, of which these are a sample."""
         return wilson_interval(self.accuracy, self.n_samples)
 
     @property
     def precision(self) -> NDArray[np.float64]:
-        """Per class: the share of correct ones among the samples given that label; 0 where there are none."""
+        """Per class: the share of the samples given its label that are correct; 0 if there are none."""
         return _share(np.diag(self.confusion), self.confusion.sum(axis=0))
 
     @property
     def recall(self) -> NDArray[np.float64]:
-        """Per class: the share of its samples that are given its label; 0 where the class has none."""
+        """Per class: the share of its samples that are given its label; 0 if it has no samples."""
         return _share(np.diag(self.confusion), self.class_sizes)
 
     @property
@@ -87,7 +87,7 @@ class Evaluation:
 
     @property
     def reliability(self) -> list[dict[str, float]]:
-        """For each bin that has samples, from the lowest: how many, their mean confidence, and their accuracy."""
+        """For each bin that has samples, lowest first: how many, their mean confidence, and their accuracy."""
         return [
             {"n_samples": int(n), "confidence": confidences / n, "accuracy": correct / n}
             for n, confidences, correct in self.bins.tolist()
@@ -109,7 +109,7 @@ class Evaluation:
         return [cell for cell in cells if cell[2]]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the same figures for JSON; `refused` is there for a model that can refuse."""
+        """Return the figures for JSON; `refused` is included only for a model that can refuse."""
         return {
             "n_samples": self.n_samples,
             "accuracy": self.accuracy,
@@ -132,10 +132,10 @@ def _share(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.floa
 
 
 def wilson_interval(share: float, n_samples: int) -> tuple[float, float]:
-    """Return the 95 % interval of what has this share of a sample, n_samples at least 1: lowest and highest share.
+    """Return the 95 % confidence interval, lowest and highest, of a share measured on n_samples, at least 1.
 
-    Wilson's (1927, Probable Inference, the Law of Succession, and Statistical Inference), which holds for few samples
-    and for shares near 1 too.
+    It is Wilson's interval (1927, Probable Inference, the Law of Succession, and Statistical Inference), which also
+    holds for few samples and for shares near 1.
     """
     weight = NORMAL_975**2 / n_samples
     half = math.sqrt(weight * (share * (1 - share) + weight / 4))
@@ -144,11 +144,11 @@ def wilson_interval(share: float, n_samples: int) -> tuple[float, float]:
 
 
 def evaluate(network: Network, pixels: Uint8 | Float32, labels: Uint8, *, can_refuse: bool = False) -> Evaluation:
-    """Return the figures of `network` on pixels (n_samples, n_in), n_samples at least 1, and labels (n_samples,).
+    """Evaluate `network` on pixels (n_samples, n_in), n_samples at least 1, and labels (n_samples,).
 
-    Where it `can_refuse`, its last output is no class: labels are below it, and an image it is given to is refused.
+    If it `can_refuse`, its last output is not a class: all labels are below it, and an image that gets it is refused.
 
-    Raises ModelError for a network whose weights are so large that its outputs are not numbers.
+    Raises ModelError for a network whose weights are so large that its outputs are not finite.
     """
     n_classes = network.n_classes - can_refuse
     counts = np.zeros((n_classes, network.n_classes), np.int64)
@@ -159,7 +159,7 @@ def evaluate(network: Network, pixels: Uint8 | Float32, labels: Uint8, *, can_re
         chunk = slice(first, first + CHUNK)
         logits = network.logits(pixels[chunk])
         if not np.isfinite(logits).all():
-            raise ModelError("the model's outputs are not numbers: its weights are too large; train a new one")
+            raise ModelError("the model's outputs are not finite: its weights are too large; train a new one")
         log_probabilities = logits - np.logaddexp.reduce(logits.astype(np.float64), axis=1, keepdims=True)
         expected, predicted = labels[chunk], logits.argmax(axis=1)
         np.add.at(counts, (expected, predicted), 1)
@@ -185,6 +185,6 @@ def evaluate(network: Network, pixels: Uint8 | Float32, labels: Uint8, *, can_re
 
 
 def _bins(confidences: NDArray[np.float64], is_correct: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return what `Evaluation.bins` says of samples with these confidences (n,)."""
+    """Return `Evaluation.bins` for samples with these confidences (n,)."""
     bins = np.minimum((confidences * N_BINS).astype(int), N_BINS - 1)
     return np.stack([np.bincount(bins, weights, N_BINS) for weights in (None, confidences, is_correct)], axis=1)

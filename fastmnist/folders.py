@@ -1,4 +1,4 @@
-"""Where fastmnist may keep what it can do without."""
+"""The folder for files that fastmnist can do without: its cache."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import platformdirs
 
 
 def user_cache() -> Path | None:
-    """Return fastmnist's folder in the user's cache, None where HOME is unset and nobody else knows it."""
+    """Return fastmnist's folder in the user's cache; None if HOME is unset and can't be determined otherwise."""
     try:
         folder = platformdirs.user_cache_path("fastmnist")
     except RuntimeError:

@@ -14,8 +14,8 @@ from fastmnist.shapes import NO_DIGIT
 def predict(model: Model, batches: Generator[Batch], *, probabilities: bool = False) -> Iterator[Predictions]:
     """Yield the predictions for the images of the batches, in order.
 
-    An image that can't be read stays a row of `batch.errors`, one that looks like none of the classes becomes one of
-    `refusals`. Raises ModelError for a network whose weights are so large that its probabilities are not numbers.
+    An image that can't be read stays a row of `batch.errors`; one that looks like none of the classes becomes one of
+    `refusals`. Raises ModelError for a network whose weights are so large that its probabilities are not finite.
     """
     network, n_classes = model.network, len(model.class_names)
     for batch in _read_ahead(batches):
@@ -26,7 +26,7 @@ def predict(model: Model, batches: Generator[Batch], *, probabilities: bool = Fa
             labels, confidences = network.predict(batch.pixels)
             of_classes = None
         if not np.isfinite(confidences).all():
-            raise ModelError("the model's probabilities are not numbers: its weights are too large; train a new one")
+            raise ModelError("the model's probabilities are not finite: its weights are too large; train a new one")
         refused = np.flatnonzero(labels == n_classes).tolist()
         refusals = {row: _refusal(batch, row, confidences[row]) for row in refused if row not in batch.errors}
         yield Predictions(batch, labels, confidences, of_classes, refusals)

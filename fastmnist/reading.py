@@ -1,4 +1,4 @@
-"""Pictures of numbers -> what they say, page by page, in input order."""
+"""Pictures of numbers -> the numbers in them, page by page, in input order."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -96,7 +96,7 @@ def check_length(length: Length) -> None:
     """Raise DataError for an impossible length."""
     least, most = (length, length) if isinstance(length, int | np.integer) else length or (1, 1)
     if not 1 <= least <= most:
-        raise DataError(f"length {length}, expected a number of digits, at least 1, or the smallest and the largest")
+        raise DataError(f"length {length}, expected a number of digits, at least 1, or the smallest and largest number")
 
 
 def _reader(model: Model, length: Length) -> _Reader:
@@ -106,7 +106,7 @@ def _reader(model: Model, length: Length) -> _Reader:
 
 
 def readers_of(model: Model) -> Readers:
-    """Return who reads glyphs for a model: itself, and for pieces the package's network where it has its classes."""
+    """Return the readers of glyphs for a model: itself and, for pieces, the package's network if the classes match."""
     of_pieces = model.for_pieces
     return Readers(model.probabilities, of_pieces.probabilities if of_pieces else None)
 
@@ -114,7 +114,7 @@ def readers_of(model: Model) -> Readers:
 def _read(
     model: Model, length: tuple[int, int] | None, grey: Grey, in_colour: Callable[[], Grey | None]
 ) -> list[Number]:
-    """Return the numbers on a page; those that its colours show where its greys show none. Raises DataError."""
+    """Return the numbers on a page; if it shows none in grey, those it shows in colour. Raises DataError."""
     readers = readers_of(model)
     numbers = read_numbers(grey, readers, model.class_names, length)
     if not numbers and (contrast := in_colour()) is not None:

@@ -1,4 +1,4 @@
-"""What a model says of some images, as the library returns it."""
+"""What a model predicts for some images, as the library returns it."""
 
 import os
 from dataclasses import dataclass
@@ -12,17 +12,18 @@ from fastmnist.inputs.batch import Predictions
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What a model says of n images, a row for each.
+    """What a model predicts for n images, one row per image.
 
-    An image has no label where it can't be read, or where a model that can refuse says that it is no digit.
+    An image has no label if it can't be read, or if a model that can refuse takes it for no digit.
 
     indices: intp (n,), the class of each image as a position in `class_names`, -1 for an image without a label.
     confidences: float32 (n,), the probability of that class, NaN for an image without a label.
-    probabilities: float32 (n, n_classes), those of all classes, NaN likewise; with "no digit" they sum to at most 1.
-    errors: for each image None, or in one line why it has no label.
-    refused: bool (n,), which of the images without a label can be read, and are no digit.
-    paths: the path of each image, "<array>" or "<bytes>" where it has none.
-    positions: the position of each image inside its file or array, None where that holds one image.
+    probabilities: float32 (n, n_classes), the probability of each class, NaN for an image without a label; if the model
+        can refuse, they sum to at most 1.
+    errors: for each image None, or one line that says why it has no label.
+    refused: bool (n,), True for the images that can be read but are no digit.
+    paths: the path of each image, or "<array>" or "<bytes>" if it has none.
+    positions: the position of each image in its file or array, or None if that holds only one image.
     """
 
     indices: NDArray[np.intp]
@@ -44,7 +45,7 @@ class Result:
 
 
 def result_of(predictions: Predictions, class_names: list[str]) -> Result:
-    """Return what predictions with probabilities say."""
+    """Return the Result of predictions, which must include probabilities."""
     batch = predictions.batch
     indices, confidences = predictions.labels.astype(np.intp), predictions.confidences.copy()
     probabilities = predictions.probabilities

@@ -36,8 +36,8 @@ _told_too_few = False
 def startable(n: int) -> int:
     """Return how many of `n` threads, the calling one among them, could run at once now: at least 1.
 
-    A limit (`ulimit -u`, a container's on processes) counts what others have started too, so it is found out by trying.
-    libgomp ends the process where it can't start a thread. The first shortage is logged.
+    A limit (`ulimit -u`, or a container's on processes) also counts what others have started, so the only way to find
+    out is to try. libgomp ends the process if it can't start a thread. The first shortage is logged.
     """
     global _told_too_few
     enough = threading.Event()
@@ -50,7 +50,7 @@ def startable(n: int) -> int:
     except RuntimeError:  # can't start new thread
         if not _told_too_few:
             _told_too_few = True
-            _log.warning("the system's limit on threads is reached (ulimit -u, or a container's): using fewer")
+            _log.warning("the limit on threads is reached (ulimit -u, or the container's): using fewer threads")
     finally:
         enough.set()
         for thread in started:
@@ -162,6 +162,6 @@ class Pace:
         )
 
     def record(self, threads: int, seconds_per_unit: float) -> None:
-        """Tell what a call with `threads` cost. One slow call says little: something else may have run just then."""
+        """Record what a call with `threads` cost. One slow call says little: something else may have run just then."""
         self._seconds[threads] = min(seconds_per_unit, self._last.get(threads, seconds_per_unit))
         self._last[threads] = seconds_per_unit

@@ -1,4 +1,4 @@
-"""The option of `predict` and `read` that gives the work to a cluster."""
+"""The option of `predict` and `read` that hands the work to a cluster."""
 
 import os
 import re
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def _address(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
-    """Return the address; a usage error for what is neither HOST:PORT nor local:N, and for threads of the former."""
+    """Return the address. Raises a usage error unless it is HOST:PORT, without --threads, or local:N."""
     if value is not None and not re.fullmatch(r"local:[1-9]\d{0,3}|(?!local:).+:\d+", value, re.ASCII):
         message = f"{value!r}: expected the address of a scheduler, as in tcp://host:8786, or local:N for N processes"
         raise click.BadParameter(message, context, option)
@@ -28,8 +28,8 @@ def dask_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --dask."""
     return click.option(
         "--dask", metavar="ADDRESS", callback=_address,
-        help="Give the work to the workers of this Dask scheduler or, with local:N, to N processes on this machine, "
-        "which share its threads. The rows are the same. Needs fastmnist[dask].",
+        help="Hand the work to this Dask scheduler's workers or, with local:N, to N processes on this machine, which "
+        "share its threads. The rows are the same either way. Needs fastmnist[dask].",
     )(command)  # fmt: skip
 
 
@@ -48,7 +48,7 @@ def opened_cluster(address: str | None) -> Iterator["Cluster | None"]:
 
 
 def _silence_dask() -> None:
-    """Keep what Dask logs of lost workers and connections out of stderr: what matters becomes an error of ours."""
+    """Keep Dask's logs about lost workers and connections off stderr: we raise our own error for what matters."""
     try:
         import dask.config
     except ImportError:

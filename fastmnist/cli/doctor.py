@@ -1,4 +1,4 @@
-"""`fastmnist doctor`: what a command would find here, for a question or a bug report."""
+"""`fastmnist doctor`: what the other commands would use on this machine, for a question or a bug report."""
 
 import os
 from collections.abc import Iterator
@@ -54,21 +54,21 @@ def doctor(model: str | None) -> int:
 def _complaints(is_sound: bool, layer: str, folder: "Path | None") -> Iterator[str]:
     """Yield what is wrong and what to do about it, the worst first."""
     if not is_sound:
-        yield "NOT usable with this model: train a new one, or take fastmnist's own with --model shipped"
+        yield "NOT usable with this model: train a new one, or use the one that comes with fastmnist: --model shipped"
     try:
         n_compiled = 0 if folder is None else _n_compiled(folder)
     except OSError:
         yield (
-            "each command compiles its kernels again: make the folder of the kernel cache writable, "
+            "every command compiles its kernels again: make the kernel cache's folder writable, "
             "or set XDG_CACHE_HOME to one that is"
         )
     else:
         if folder is None:
-            yield "each command compiles its kernels again: set HOME, XDG_CACHE_HOME or NUMBA_CACHE_DIR"
+            yield "every command compiles its kernels again: set HOME, XDG_CACHE_HOME or NUMBA_CACHE_DIR"
         elif not n_compiled:
             yield "the first command will compile its kernels: 'fastmnist warmup' does it now"
     if layer == "workqueue":
-        yield "small batches use one thread only, for want of OpenMP: install libgomp, or the package tbb"
+        yield "small batches use only one thread because OpenMP is missing: install libgomp, or the package tbb"
 
 
 def _versions() -> list[tuple[str, str]]:

@@ -14,12 +14,12 @@ from fastmnist.errors import printable
 @click.argument("directory", type=click.Path(readable=False))
 @click.option("--dataset", type=click.Choice(list(DATASETS)), default="mnist", show_default=True,
               help="Which data set.")  # fmt: skip
-@click.option("--mirror", metavar="URL", help="An HTTPS folder with the four .gz files, to try first.")
+@click.option("--mirror", metavar="URL", help="HTTPS URL of a folder with the four .gz files, to try first.")
 @quiet_option
 def download(directory: str, dataset: str, mirror: str | None) -> None:
     """Fetch a data set's four files into DIRECTORY and verify them by checksum.
 
-    Files that are already there and sound are kept, and nothing is requested for them.
+    Intact files that are already there are kept, and not requested again.
     """
     from fastmnist.datasets import download as downloads
 

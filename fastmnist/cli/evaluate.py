@@ -1,4 +1,4 @@
-"""`fastmnist evaluate`: how good a model is on the test set of a folder."""
+"""`fastmnist evaluate`: how well a model does on a test set."""
 
 import json
 import os
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
 @model_option
 @click.option("--json", "as_json", is_flag=True, help="Print the same figures as JSON.")
 @click.option("--errors", type=click.Path(readable=False), metavar="FOLDER",
-              help="Write the misclassified images there, as PNG files named by true and predicted class.")  # fmt: skip
-@report_option("Write a page to look at: the figures as tables and charts, the mistakes as pictures, in one HTML file.")
+              help="Write misclassified images to FOLDER as PNG files named by true and predicted class.")  # fmt: skip
+@report_option("Write an HTML report: the figures as tables and charts and the mistakes as pictures, in one file.")
 @threads_option
 @quiet_option
 def evaluate(data: str, model: str | None, as_json: bool, errors: str | None, report: str | None) -> int:
-    """Print how good a model is on the test set in folder DATA.
+    """Print how well a model does on the test set in DATA.
 
-    Accuracy, loss, calibration error, per-class table, confusion matrix and the most frequent confusions. The
-    calibration error is how far apart the confidences of `predict` and the accuracy are, on average; 0 is best. An
-    image that the model says is no digit counts as wrong, in a column of its own.
+    The figures are accuracy, loss, calibration error, a per-class table, the confusion matrix and the most frequent
+    confusions. The calibration error is the average gap between the confidences of `predict` and the accuracy; 0 is
+    best. An image that the model takes for no digit counts as wrong and has a column of its own.
 
-    DATA holds IDX files, or a folder of images for each class, named like the model's classes, within `test/` or by
-    themselves, or is anything else that 'fastmnist train' takes. An image that can't be read is left out of the
-    figures, and a line on stderr says why; the exit code is then 1.
+    DATA is a folder of IDX files, or with one folder of images per class, named after the model's classes, inside
+    `test/` or at the top level; or anything else that 'fastmnist train' accepts. An image that can't be read is left
+    out of the figures, and a line on stderr says why; the exit code is then 1.
     """
     from fastmnist.api import evaluate_labelled, write_report
     from fastmnist.cli.quiet import quiet_libraries

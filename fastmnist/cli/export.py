@@ -1,4 +1,4 @@
-"""`fastmnist export`: a model as a file of another form, which the output's suffix chooses."""
+"""`fastmnist export`: a model in another file format, chosen by the output's suffix."""
 
 import os
 from typing import TYPE_CHECKING
@@ -16,20 +16,22 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("model", metavar="[MODEL]", required=False, type=click.Path(readable=False))
 @click.option("-o", "--output", metavar="FILE", required=True, type=click.Path(readable=False),
-              help="File to write; it ends in .onnx or .html.")  # fmt: skip
+              help="File to write, ending in .onnx or .html.")  # fmt: skip
 @click.option("--input-shape", type=click.Choice(["n,784", "n,1,28,28"]), default="n,784", show_default=True,
-              help="Shape of the input of an .onnx file, n images.")  # fmt: skip
+              help="Input shape of an .onnx file, for n images.")  # fmt: skip
 @quiet_option
 def export(model: str | None, output: str, input_shape: str) -> None:
-    """Write a model as a file that other programs run.
+    """Export a model to a file that other programs can run.
 
-    MODEL is a model file, or shipped for fastmnist's own; by default, the one that the other commands would use.
+    MODEL is a model file, or shipped for the one that comes with fastmnist; by default, it is the one that the other
+    commands would use.
 
-    FILE.onnx is for ONNX Runtime and whatever else reads ONNX: raw pixels in, uint8, in MNIST's form; out come `label`,
-    int64, -1 for no digit, and `probabilities`. It needs the extra onnx: pip install 'fastmnist[onnx]'.
+    FILE.onnx is for ONNX Runtime and anything else that reads ONNX. Its input is raw uint8 pixels in MNIST's form; its
+    outputs are `label`, int64, -1 for no digit, and `probabilities`. Needs the extra onnx: pip install
+    'fastmnist[onnx]'.
 
-    FILE.html is a page to draw on, which shows what the model makes of it. The model is in the file, and any browser
-    opens it from the disk, offline.
+    FILE.html is a page to draw on that shows what the model makes of the drawing. The model is inside the file, and any
+    browser opens it from disk, offline.
     """
     suffix = os.path.splitext(output)[1].lower()
     if suffix not in EXPORTERS:
@@ -37,7 +39,7 @@ def export(model: str | None, output: str, input_shape: str) -> None:
             f"{printable(output)!r}: expected a name that ends in {' or '.join(EXPORTERS)}", param_hint="'-o'"
         )
     if suffix != ".onnx" and is_named("input_shape"):
-        raise click.UsageError("--input-shape is for .onnx files: leave it out")
+        raise click.UsageError("--input-shape applies only to .onnx files: leave it out")
     EXPORTERS[suffix](named_model(model), output, input_shape)
     say(f"saved {printable(output)}")
 

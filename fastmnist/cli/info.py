@@ -1,4 +1,4 @@
-"""`fastmnist info`: what a model file says about itself."""
+"""`fastmnist info`: prints what is known about a model."""
 
 import json
 
@@ -10,14 +10,13 @@ from fastmnist.cli.terminal import put, results_on_terminal
 
 @click.command()
 @click.argument("path", metavar="[MODEL]", required=False, type=click.Path(readable=False))
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print all that is known, as JSON; a pipe or file gets that anyway."
-)
+@click.option("--json", "as_json", is_flag=True, help="Print everything, as JSON; a pipe or file gets JSON anyway.")
 @quiet_option
 def info(path: str | None, as_json: bool) -> None:
-    """Print what is known of a model: layers, size, recipe, accuracy, classes, temperature.
+    """Print what is known about a model: layers, size, recipe, accuracy, classes, temperature.
 
-    MODEL is a model file, or shipped for fastmnist's own; by default, the one that the other commands would use.
+    MODEL is a model file, or shipped for the one that comes with fastmnist; by default, it is the one that the other
+    commands would use.
     A terminal gets a table; a pipe or file gets JSON, with all settings and checksums.
     """
     from fastmnist.model.facts import facts_of

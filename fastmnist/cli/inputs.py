@@ -17,11 +17,11 @@ def list_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --files-from and --null."""
     for option in (
         click.option(
-            "-0", "--null", is_flag=True, help="The paths in LIST end with a NUL each, as `find -print0` has them."
+            "-0", "--null", is_flag=True, help="Paths in LIST are NUL-terminated, as `find -print0` writes them."
         ),
         click.option(
             "--files-from", metavar="LIST", type=click.Path(readable=False),
-            help="Take more inputs from a file, a path a line; - is stdin.",
+            help="Read more inputs from LIST, one path per line; - is stdin.",
         ),
     ):  # fmt: skip
         command = option(command)
@@ -44,7 +44,7 @@ def all_inputs(name: str, inputs: tuple[str, ...], files_from: str | None, null:
 
 
 def count_for_bar(inputs: tuple[str, ...], files_from: str | None, n_shards: int) -> int | None:
-    """Return about how many rows there will be, for a bar; None where there is none, or counting would take long."""
+    """Return roughly how many rows to expect, for the bar; None without a bar, or if counting would take too long."""
     from fastmnist.inputs.paths import count_rows
     from fastmnist.remote.address import is_address
 

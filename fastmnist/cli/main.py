@@ -25,12 +25,12 @@ COMMANDS = {
     "train": "Train a network on labelled images.",
     "predict": "Name the digit in each image, as CSV.",
     "read": "Read the numbers in each picture, as CSV.",
-    "merge": "Put the shards of a job together.",
+    "merge": "Merge the shards of a job.",
     "evaluate": "Print accuracy, per-class table and confusion matrix.",
     "export": "Write a model as an ONNX file or a page to draw on.",
     "convert": "Make a model from weights trained in PyTorch.",
-    "info": "Print what a model file says about itself.",
-    "warmup": "Compile all kernels now, not at first use.",
+    "info": "Print what is known about a model.",
+    "warmup": "Compile all kernels now instead of at first use.",
     "doctor": "Print versions, threads, CPU, kernel cache and model.",
 }
 EXIT_FAILED, EXIT_USAGE = 1, 2
@@ -100,8 +100,8 @@ def run() -> None:
     try:
         main()
     except SystemExit as end:
-        # Python would take all objects apart, one by one: 75 ms of the 0.4 s that a command takes to start and to end.
-        # Threads, as a cluster and stores leave them, have to be waited for.
+        # Python would tear down all objects one by one: 75 ms of the 0.4 s that a command takes to start and to exit.
+        # Threads, such as those that a cluster or a store leaves behind, have to be waited for.
         if threading.active_count() == 1 and isinstance(end.code, int):
             atexit._run_exitfuncs()
             for stream in (sys.stdout, sys.stderr):
@@ -153,7 +153,7 @@ def _code_for(error: BaseException, *, debug: bool) -> int:
     if isinstance(error, FastmnistError):
         return _fail(error.cause, debug, error.hint)
     text = f"{type(error).__name__}: {printable(str(error))}"
-    return _fail(f"{text}: this is a bug in fastmnist", debug, "'fastmnist --debug ...' shows where")
+    return _fail(f"{text}: this is a bug in fastmnist", debug, "run 'fastmnist --debug ...' to see where")
 
 
 def _run() -> int:
@@ -204,7 +204,7 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 
 
 def _show_unraisable(error: "sys.UnraisableHookArgs") -> None:
-    """Tell what a finalizer raised, as Python does, unless it is a signal's Stopped: that one is raised again."""
+    """Report what a finalizer raised, as Python does, unless it is a signal's Stopped, which is raised again anyway."""
     if not isinstance(error.exc_value, Stopped):
         sys.__unraisablehook__(error)
 

@@ -18,10 +18,10 @@ OTHER_FILES = 64  # that a process has open, at most: its streams, its libraries
 )  # fmt: skip
 @quiet_option
 def merge(parts: tuple[str, ...], output: str | None) -> None:
-    """Put the rows of all shards of a job into the order of the whole run.
+    """Merge the rows of all shards of a job, in the order of the whole run.
 
-    PART... are what `predict` or `read` wrote with --shard 1/N to N/N, in this order. Nothing is written if they can't
-    all be shards of one job: if their counts or columns do not match, or two of them have the same row.
+    PART... are the files that `predict` or `read` wrote with --shard 1/N to N/N, in that order. Nothing is written if
+    they can't all be shards of one job, that is, if their counts or columns do not match or two have the same row.
     """
     from fastmnist.output.merge import merge as merge_parts
 
@@ -29,7 +29,7 @@ def merge(parts: tuple[str, ...], output: str | None) -> None:
     with open_stream(output) as stream:
         n_rows = merge_parts(parts, stream)
         stream.flush()
-    say(f"{counted(n_rows, 'row')} of {counted(len(parts), 'part')}")
+    say(f"{counted(n_rows, 'row')} from {counted(len(parts), 'part')}")
 
 
 def _allow_files(n_parts: int) -> None:

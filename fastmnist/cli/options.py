@@ -43,7 +43,8 @@ def model_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--model",
         type=click.Path(readable=False),
-        help="Model file, or shipped for fastmnist's own.  [default: $FASTMNIST_MODEL, ./model.safetensors, shipped]",
+        help="Model file, or shipped for the one that comes with fastmnist.  "
+        "[default: $FASTMNIST_MODEL, ./model.safetensors, shipped]",
     )(command)
 
 
@@ -66,13 +67,13 @@ def quiet_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --quiet."""
     return click.option(
         "-q", "--quiet", is_flag=True, expose_value=False, is_eager=True, callback=_be_quiet,
-        help="Print nothing but warnings and errors on stderr, and no progress bar.",
+        help="Print only warnings and errors on stderr, and show no progress bar.",
     )(command)  # fmt: skip
 
 
 PREPROCESS_HELP = (
-    "Bring images into MNIST's form. auto: images not yet in that form; mnist: every image; none: no image. "
-    "Pixels of IDX files are normalised only with mnist."
+    "Which images to normalise to MNIST's form. auto: those not in that form yet; mnist: all images; none: no image. "
+    "Images in IDX files are normalised only with mnist."
 )
 
 
@@ -84,7 +85,7 @@ def preprocess_option(default: str) -> Callable[[Callable[..., Any]], Callable[.
 
 
 def open_model(option: str | None) -> "Model":
-    """Load the model to use, and say which it is, why that one, and how good: also where the shipped one is better."""
+    """Load the model to use and say which it is, why, how accurate it is, and whether the shipped one is better."""
     from fastmnist import api
     from fastmnist.model.model_file import WITH_PACKAGE, find_model, shipped_if_better
 
@@ -122,7 +123,7 @@ def _class_names(context: click.Context, option: click.Parameter, value: str | N
             message = f"{name!r}: expected printable words that begin with a letter or digit"
             raise click.BadParameter(message, context, option)
         if is_no_digit(name):
-            message = f"{name!r}: expected real classes only; give images of none of them to train with --no-digit"
+            message = f"{name!r}: expected real classes only; pass images that belong to none of them with --no-digit"
             raise click.BadParameter(message, context, option)
     if not 2 <= len(set(names)) == len(names) <= MAX_CLASSES:
         message = f"{len(names)} names: expected 2 to {MAX_CLASSES}, all different"

@@ -42,20 +42,20 @@ def predict(
     INPUT is any mix of image files, folders, zip files of pictures, IDX files, .npy and .npz files, Parquet files and
     tables of pixels; - is one image or one stream of IDX images on stdin.
 
-    Image files may have any size and format, and dark or light ink: --preprocess brings them into MNIST's form.
+    Image files may be of any size and format, with dark or light ink: --preprocess normalises them to MNIST's form.
 
     Writes CSV, one row per image in input order: path, index (the position inside a file of many images), label,
-    confidence. A file of several pages (TIFF, animations, PDF, HEIC) gives a row per page; its index counts from 0.
-    An image that can't be read keeps its row, with an empty label, and a line on stderr says why; so does one that
-    looks like no digit at all, where the model was trained to tell (`no_digit` in `fastmnist info`). The exit code is
-    then 1, and also where there are files but no images. In JSON Lines the key `error` of such a row says why.
+    confidence. A file with several pages (TIFF, animations, PDF, HEIC) gives a row per page, with an index from 0.
+    An image that can't be read still gets a row, with an empty label, and a line on stderr says why; so does one that
+    looks like no digit at all, if the model was trained to recognise those (`no_digit` in `fastmnist info`). The exit
+    code is then 1, as it is if there are files but no images. In JSON Lines, the key `error` of such a row says why.
     """
     options = RowOptions(**row_settings)
     check_options(options)
     if report is not None:
         _check_report(report, options)
     if dask is not None and (n_shown or dump or report):
-        raise click.UsageError("--show, --dump-preprocessed and --report see what this process reads: leave out --dask")
+        raise click.UsageError("--show, --dump-preprocessed and --report show what this process reads: omit --dask")
     from fastmnist.cli.quiet import quiet_libraries
     from fastmnist.compile_aside import compiled_aside
 
@@ -93,11 +93,11 @@ def _check_report(report: str, options: RowOptions) -> None:
     if options.resume:
         raise click.UsageError("--report needs all rows, and --resume reads only those that are missing: leave one out")
     if options.output is not None and os.path.realpath(report) == os.path.realpath(options.output):
-        raise click.UsageError("--report and -o name one file: name two")
+        raise click.UsageError("--report and -o name the same file: use two different names")
 
 
 def _kernels_of_pictures(inputs: tuple[str, ...]) -> list[str]:
-    """Return what pictures need besides the largest kernel, in the order in which they do."""
+    """Return the kernels that pictures need besides the largest one, in the order in which they need them."""
     from fastmnist.model.network import FEW
 
     n_files = 0

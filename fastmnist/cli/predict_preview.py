@@ -27,18 +27,18 @@ def show_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --show, --dump-preprocessed and --report."""
     for option in (
         report_option(
-            "Write a page to look at, one HTML file: the rows with a confidence below --min-confidence, or 0.9, as "
-            "pictures. There you can correct their labels, and save the table for train."
+            "Write an HTML page with the images whose confidence is below --min-confidence, by default 0.9. There you "
+            "can correct their labels and save the table for train."
         ),
         click.option(
             "--dump-preprocessed", "dump", type=click.Path(readable=False), metavar="FOLDER",
-            help="Write the images as the model sees them, as PNG files named by row and file, and for each picture "
-            "also how it was read: the part, the strokes that were taken, the digit.",
+            help="Write the images as the model sees them to PNG files named by row and file, and for each picture a "
+            "second file that shows how it was read: which part, which strokes, and the digit.",
         ),
         click.option(
             "--show", "n_shown", type=click.IntRange(0), default=0, metavar="N",
-            help="Draw the first N images as the model sees them, with its best guesses and how they were read (on a "
-            "terminal).",
+            help="On a terminal, draw the first N images as the model sees them, with its best guesses and how each "
+            "image was read.",
         ),
     ):  # fmt: skip
         command = option(command)
@@ -55,7 +55,7 @@ class Preview:
         self._model, self._preprocess, self._dump = model, preprocess, dump
         self._n_left = n_shown
         if n_shown and not on_terminal():
-            say("--show draws on a terminal only; --dump-preprocessed FOLDER writes PNG files")
+            say("--show draws only on a terminal; for PNG files use --dump-preprocessed FOLDER")
             self._n_left = 0
         if dump is not None:
             make_folder(dump)
@@ -104,7 +104,7 @@ class Preview:
 def open_review(
     path: str | None, model: "Model", min_confidence: float | None
 ) -> Iterator[Callable[["Predictions"], None]]:
-    """Yield what takes all predictions, batch by batch; at the end the page with the doubtful ones is at `path`.
+    """Yield a function to pass each batch of predictions to; at the end, the page of doubtful ones is at `path`.
 
     Without a path nothing is done. Raises OutputError.
     """

@@ -40,7 +40,8 @@ def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option(
             "--draw", type=click.Path(readable=False), metavar="FOLDER",
-            help="Write the pictures, with boxes and text drawn in, as PNG files named by number and file.",
+            help="Write the pictures to FOLDER with bounding boxes and text drawn in, as PNG files named by number and "
+            "file.",
         ),
         click.option(
             "--min-confidence", type=click.FloatRange(0, 1), metavar="X",
@@ -48,13 +49,17 @@ def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--format", "form", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True,
-            help="CSV, or JSON Lines, which have the digits inside their number.",
+            help="CSV, or JSON Lines, in which each number contains its digits.",
         ),
         click.option(
             "--length", callback=_length, metavar="N[-M]",
-            help="How many digits each number has, if you know: it helps to tell touching digits apart.",
+            help="How many digits each number has, if you know; this helps to separate touching digits.",
         ),
-        click.option("--digits", is_flag=True, help="A row per digit instead: its place, label, confidence and box."),
+        click.option(
+            "--digits",
+            is_flag=True,
+            help="Write a row per digit instead: its position, label, confidence and bounding box.",
+        ),
     ):  # fmt: skip
         command = option(command)
     return command
@@ -89,15 +94,16 @@ def read(
 
     PICTURE is an image file, a folder, or - for one picture on stdin.
 
-    Writes CSV, one row per number in reading order: path, page (in a file of several, from 0), line, text, confidence
-    of the text as a whole, and its box in pixels. In a text, ? stands for what is no digit, a space for an empty box.
+    Writes CSV, one row per number in reading order: path, page (from 0, if the file has several), line, text, the
+    confidence of the whole text, and its bounding box in pixels. In the text, ? stands for something that is not a
+    digit, and a space for an empty printed box.
 
-    A picture without a number, or that can't be read, keeps a row without text, and a line on stderr says why. The
-    exit code is then 1.
+    A picture that shows no number, or can't be read, still gets a row, without text, and a line on stderr says why.
+    The exit code is then 1.
     """
     check_output(output, part, resume)
     if digits and form == "jsonl":
-        raise click.UsageError("--format jsonl has the digits of each number: leave out --digits")
+        raise click.UsageError("--format jsonl already includes each number's digits: leave out --digits")
     if draw is not None and "-" in inputs:
         raise click.UsageError("--draw reads each picture a second time, which stdin does not allow: name a file")
     from fastmnist.cli.quiet import quiet_libraries
@@ -151,7 +157,7 @@ class _Counts:
             complain_of(page.error)
 
     def summary(self, seconds: float) -> str:
-        """Return the line that counts them; one picture has no rate, its time is that of starting."""
+        """Return the summary line; for one picture it gives no rate, as the time is mostly start-up."""
         words = [(self.n_pictures, "picture"), (self.n_numbers, "number"), (self.n_errors, "error")]
         told = ", ".join(counted(n, noun) for n, noun in words)
         rate = f", {self.n_pictures / seconds:,.0f} pictures/s" if self.n_pictures > 1 else ""

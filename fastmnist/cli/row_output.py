@@ -52,10 +52,10 @@ def job_options(what: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]
 
     def add(command: Callable[..., Any]) -> Callable[..., Any]:
         for option in (
-            click.option("--resume", is_flag=True, help="Resume from FILE.part, which an interrupted run left."),
+            click.option("--resume", is_flag=True, help="Resume from FILE.part, left behind by an interrupted run."),
             click.option(
                 "--shard", default="1/1", callback=_shard, metavar="I/N",
-                help=f"Only every N-th {what}, from the I-th on: shards 1/N to N/N together are all {what}s.",
+                help=f"Process only every N-th {what}, from the I-th on; shards 1/N to N/N together cover all {what}s.",
             ),
             click.option(
                 "--part", metavar="FILE", type=click.Path(readable=False),
@@ -82,8 +82,8 @@ def row_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--probabilities", is_flag=True, help="Add the probability of every class."),
         click.option(
             "--format", "form", type=click.Choice(["csv", "jsonl", "kaggle"]), default="csv", show_default=True,
-            help="CSV, JSON Lines, or ImageId,Label as Kaggle wants it. One picture, shown on a terminal, is a "
-            "readable line instead, unless you ask for csv.",
+            help="CSV, JSON Lines, or ImageId,Label for Kaggle. On a terminal, a single picture gives a readable line "
+            "instead, unless you ask for csv.",
         ),
         job_options("row"),
     ):  # fmt: skip
@@ -92,7 +92,7 @@ def row_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class Target(NamedTuple):
-    """Where rows go, which of them, and what is there already: None where nothing can be."""
+    """Where rows go, which rows, and the part with earlier rows, None if there can't be one."""
 
     stream: BinaryIO
     selection: "Selection"
@@ -131,9 +131,9 @@ class RowOutput:
         self._bar.at(self.n_images)
 
     def summary(self, seconds: float) -> str:
-        """Return the line that counts images and errors; the rate is that of this run, which took `seconds`.
+        """Return the summary line with the number of images and errors; its rate is for this run, of `seconds`.
 
-        One image has none: its time is that of starting.
+        For one image there is no rate, as the time is mostly start-up.
         """
         n_images, n_errors = self.n_images, self.n_errors
         rate = f", {self._n_written / seconds:,.0f} images/s" if self._n_written > 1 else ""
@@ -204,7 +204,7 @@ def check_output(output: str | None, part: str | None, resume: bool) -> None:
     from fastmnist.remote.address import is_address
 
     if part is not None and (output is None or not is_address(output)):
-        told = "--part needs -o with an address, as in s3://bucket/out.csv; the part of a file lies beside it"
+        told = "--part needs -o with an address, as in s3://bucket/out.csv; a local file's part is kept next to it"
         raise click.UsageError(told)
     if resume and (output is None or is_direct(output)):
         raise click.UsageError("--resume needs -o FILE, a regular file")

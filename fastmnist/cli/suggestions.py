@@ -1,4 +1,4 @@
-"""What somebody meant who used a word of another tool, or put one where it does not belong."""
+"""Suggestions for a user who typed another tool's command or option, or put an option in the wrong place."""
 
 import difflib
 import os
@@ -7,7 +7,7 @@ import click
 
 from fastmnist.errors import printable
 
-# The words of scikit-learn, Keras, PyTorch's examples and fastai for what has an option here ...
+# Options of scikit-learn, Keras, PyTorch's examples and fastai that have an equivalent here ...
 SAME = {
     "--lr": "--learning-rate",
     "--alpha": "--weight-decay",
@@ -50,7 +50,7 @@ SAME = {
     "--proba": "--probabilities",
     "--silent": "--quiet",
 }
-# ... and for what has none, with what there is instead.
+# ... and those that have none, with what to use instead.
 ABSENT = {
     "--activation": "the hidden layers are ReLU, the last one is softmax; --hidden sets their sizes",
     "--cuda": "fastmnist runs on the CPU; --threads sets how many of its cores",
@@ -81,7 +81,7 @@ COMMANDS = {
     "test": "evaluate",
     "version": "--version",
 }
-ALIKE = 0.8  # of 0 to 1: what is less like an option is another word
+ALIKE = 0.8  # similarity from 0 to 1: a word less like an option is not taken for a misspelling of it
 
 
 class UnknownCommandError(click.UsageError):
@@ -93,7 +93,7 @@ class UnknownCommandError(click.UsageError):
 
 
 def hint_for(error: click.UsageError) -> str | None:
-    """Return what to use in place of a word that is not known here, if that is known."""
+    """Return what to use instead of an unknown word, or None if there is no suggestion."""
     if isinstance(error, UnknownCommandError):
         return _hint_for_command(error.word, error.known)
     if not isinstance(error, click.NoSuchOption) or error.ctx is None:

@@ -1,4 +1,4 @@
-"""What the program says on the terminal: stderr is talk, stdout is data."""
+"""Terminal output: messages go to stderr, results to stdout."""
 
 import contextlib
 import logging
@@ -14,20 +14,20 @@ from fastmnist.errors import OutputError
 
 ERROR = "fastmnist: error: "  # what the line of an error begins with
 HINT = "hint: "  # and the line after it, which says what to do
-# Arguments of the library that its errors and logs name, `learning_rate`, where their options have other names ...
+# The library's errors and logs name its arguments, as in `learning_rate`. Those whose options have other names ...
 RENAMED = {"start": "from"}
-# ... and all of them. What else stands between such marks is left alone: it may be a part of a path.
+# ... and all of them. Anything else between backticks is left alone: it may be part of a path.
 ARGUMENTS = (
     *("checkpoint", "class_names", "float16", "hidden", "initial_scale", "learning_rate", "momentum"),
     *("no_digit", "preprocess", "resume", "skip_unreadable", "start", "validation"),
 )
-NARROW = 64  # columns: below these position, times and rate leave no room for a bar
+NARROW = 64  # columns: in a narrower terminal, position, times and rate leave no room for a bar
 _bar: Any = None  # the one on the terminal
 _is_quiet = False
 
 
 def be_quiet() -> None:
-    """Say nothing from now on, and draw no bar; complaints are still made."""
+    """Write no messages and draw no bar from now on; warnings and errors still appear."""
     global _is_quiet
     _is_quiet = True
 

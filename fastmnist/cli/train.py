@@ -28,53 +28,55 @@ SHEET_ROWS, SHEET_COLUMNS = 20, 16  # of the picture of distorted images
 
 HELP = """Train a network on the training set in folder DATA.
 
-DATA holds the IDX files of MNIST or of a set like it ('fastmnist download DATA' fetches them), or a folder of
-images for each class, within `train/` or by themselves; the folders' names are the classes. It may also be a zip
-file of such folders, an .npz file, a Parquet file or a folder of them as Hugging Face has it, a table of pixels (.csv),
-or one that 'fastmnist predict' wrote, with its labels corrected. Where a test set is there too, the accuracy on it is
-computed once, at the end.
+DATA is a folder with the IDX files of MNIST or of a similar data set ('fastmnist download DATA' fetches them), or with
+one folder of images per class, inside `train/` or at the top level; the folder names are the class names. DATA may also
+be a zip file of such folders, an .npz file, a Parquet file or a folder of them in Hugging Face's layout, a table of
+pixels (.csv), or a table that 'fastmnist predict' wrote, with its labels corrected. If there is a test set as well, the
+accuracy on it is computed once, at the end.
 
-The recipes, what they reach on MNIST, and the time they take on two cores:
+The recipes, their accuracy on MNIST and the time they take on two cores:
 
 \b
-  seed     784-100-10       97.2 %  2 s       a teaching notebook's, exactly
+  seed     784-100-10       97.2 %  2 s       exactly a teaching notebook's
   default  784-320-160-10   99.1 %  10 to 14 s
   best     784-1024-512-10  99.5 %  5 to 9 min
-  tune     that of --from           1 to 5 s  20 to 200 pictures of your own
+  tune     same as --from           1 to 5 s  20 to 200 pictures of your own
 """  # click keeps the lines of a paragraph that begins with \b
 
 
 @click.command(cls=TrainCommand, help=HELP)
 @click.argument("data", type=click.Path(readable=False))
 @click.option("--from", "start", type=click.Path(readable=False), metavar="MODEL",
-              help="Train this model further (shipped, or a file), say on a few pictures of your own.")  # fmt: skip
+              help="Fine-tune this model (a file, or shipped), say on a few pictures of your own.")  # fmt: skip
 @click.option("--no-digit", type=click.Path(readable=False), metavar="PATH",
-              help="Images of none of the classes: a picture, folder, IDX file or table. The model learns to recognise "
-                   "such images, and predict gives them no label.")  # fmt: skip
+              help="Images that belong to none of the classes: a picture, folder, IDX file or table. The model learns "
+                   "to recognise such images, and predict gives them no label.")  # fmt: skip
 @click.option("--recipe", "recipe_name", type=click.Choice(list(RECIPES)),
               help="Named settings; each can be overridden by the options below.  "
                    "[default: default; with --from: tune]")  # fmt: skip
 @recipe_options
 @class_names_option("the class folders, in byte order; 0 to 9 for IDX files")
-@preprocess_option("auto; none for IDX files of another form than MNIST's")
+@preprocess_option("auto; none for IDX files that are not in MNIST's form")
 @threads_option
 @click.option("-o", "--output", type=click.Path(readable=False), default="model.safetensors", show_default=True,
               help="Model file to write.")  # fmt: skip
 @click.option(
     "--float16",
     is_flag=True,
-    help="Store the weights as float16, which halves the file. The reported accuracy is that of the rounded weights.",
+    help="Store the weights as float16, which halves the file size. The reported accuracy is for the rounded weights.",
 )
 @click.option("--history", type=click.Path(readable=False), help="CSV file to write: one row per epoch.")
 @click.option("--checkpoint", type=click.Path(readable=False), help="File to write after each epoch, for --resume.")
 @click.option(
-    "--resume", is_flag=True, help="Resume from --checkpoint, with the same data and settings, to the same result."
+    "--resume",
+    is_flag=True,
+    help="Resume from --checkpoint with the same data and settings; the result is as if it had never been interrupted.",
 )
 @click.option(
-    "--skip-unreadable", is_flag=True, help="Leave out images that can't be read, each named, instead of stopping."
+    "--skip-unreadable", is_flag=True, help="Skip images that can't be read, naming each one, instead of stopping."
 )
 @click.option("--show-augmented", type=click.Path(readable=False), metavar="FILE.png",
-              help="Write a contact sheet of training images and distorted copies, and do not train.")  # fmt: skip
+              help="Write a contact sheet of training images and distorted copies instead of training.")  # fmt: skip
 @quiet_option
 def train(
     data: str,
@@ -120,7 +122,7 @@ def train(
         say(f"test accuracy {100 * run.evaluation.accuracy:.2f} % on {len(test_set.labels):,} images")
     if not run.has_learnt and not is_named("output") and os.path.exists(output):
         raise TrainingError(
-            f"{printable(output)}: there is a model already, which is kept",
+            f"{printable(output)}: already holds a model, which is kept",
             hint="name another file with --output to save this one",
         )
     save_model(output, model)
@@ -137,7 +139,7 @@ def _show(run: "TrainingRun", history_path: str | None) -> None:
     n_epochs, n_samples = training.recipe.epochs, len(training.pixels)
     say(f"training {sizes} on {n_samples:,} images, recipe {training.recipe.name}")
     if training.recipe.augment:
-        say("training figures are on distorted images, validation and test on the originals")
+        say("training loss and accuracy are for distorted images, validation and test for the originals")
     if run.epochs:
         say(f"resuming after epoch {len(run.epochs)} of {n_epochs}")
     with compiled_aside("train_batches parallel", "classify parallel"):

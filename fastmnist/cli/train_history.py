@@ -1,4 +1,4 @@
-"""What `train` tells about its epochs: a line each on stderr, and a row each in the --history file."""
+"""What `train` reports about its epochs: a line for each on stderr, and a row for each in the --history file."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -33,7 +33,7 @@ def _figures(loss: float, accuracy: float) -> str:
 
 
 class History:
-    """The --history file, a CSV row per epoch; it grows row by row, so an interrupted run leaves what it did."""
+    """The --history file, a CSV row per epoch; written row by row, so that an interrupted run leaves its epochs."""
 
     def __init__(self, file: TextIO | None) -> None:
         self._file = file

@@ -11,7 +11,7 @@ from fastmnist.training.settings import Setting, settings_of
 
 STRENGTHS = settings_of(Augmentation)
 AUGMENT = Setting(
-    f"Distort the images: none, or {'=, '.join(STRENGTHS)}=, separated by commas. Only what is named changes.",
+    f"Distort the images: none, or {'=, '.join(STRENGTHS)}=, separated by commas. Others stay as in the recipe.",
     metavar="STRENGTHS",
 )
 
@@ -61,7 +61,7 @@ def _parse_scale(text: str) -> float | str:
 
 
 def _parse_strengths(text: str) -> dict[str, float]:
-    """Return the strengths that are named, or all of them as 0 for none."""
+    """Return the strengths that are named; for "none", all of them as 0."""
     if text == "none":
         return {name: 0.0 for name in STRENGTHS if name != "smoothness"}
     strengths = {}

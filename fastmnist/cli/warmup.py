@@ -1,4 +1,4 @@
-"""`fastmnist warmup`: compile all kernels now, for an image or an install step."""
+"""`fastmnist warmup`: compile all kernels now, for a container image or an install step."""
 
 import os
 import tempfile
@@ -48,7 +48,7 @@ def warmup() -> None:
         trainer.compile()
         for part in (dense_batches.forward_dense, dense_batches.step_dense, products.sparse_product):
             part.address()
-    place = cache_folder() or "this process alone"
+    place = cache_folder() or "this process only"
     say(f"kernels ready in {place}, {time.perf_counter() - start:.1f} s")
 
 

@@ -1,4 +1,4 @@
-"""Pieces of work -> what the workers of a Dask cluster make of them, in order, a bounded number of them ahead.
+"""Pieces of work -> their results from the workers of a Dask cluster, in order, with a bounded number in flight.
 
 Scheduling, retries and the dashboard are those of Dask's `distributed`: https://distributed.dask.org
 """
@@ -100,13 +100,13 @@ class Cluster:
             elif lost.is_alone:
                 yield lost.piece, Done(job.give_up(lost.piece), 0.0)
             else:
-                # It may have waited where another piece killed the workers. Alone, it is to blame for what happens.
+                # Another piece may have killed the workers while this one waited. Run alone, it is the one to blame.
                 self._wait_for([task.future for task in waiting])
                 waiting.appendleft(tasks.task(lost.piece)._replace(is_alone=True))
 
     def _submit(self, key: str, *arguments: Any) -> Any:
         with self._explained():
-            # Of tasks that came within this time workers begin the last first, and rows wait for the first.
+            # Of tasks submitted within this time, workers start the last one first, but rows wait for the first.
             return self._client.submit(*arguments, key=key, pure=False, fifo_timeout="0s")
 
     def _finished(self, waiting: deque[_Task[Piece]]) -> list[tuple[Piece, Done[Any]]]:
@@ -147,7 +147,7 @@ class Cluster:
         raise error
 
     def _n_ahead(self) -> int:
-        """Return how many tasks to have ahead, for the workers that are there."""
+        """Return how many tasks to keep in flight for the workers that are connected."""
         now = time.monotonic()
         if now >= self._counted_at + COUNT_SECONDS:
             with self._explained():
@@ -238,7 +238,7 @@ def open_cluster(address: str, *, threads: int | None = None) -> Iterator[Cluste
         from distributed import Client
     except ImportError as error:
         raise ClusterError(
-            f"a cluster ({printable(str(error))}), which needs the extra 'dask': pip install 'fastmnist[dask]'"
+            f"{printable(str(error))}: a cluster needs the extra 'dask': pip install 'fastmnist[dask]'"
         ) from error
 
     with contextlib.ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Labelled images given in Python as a data set."""
+"""Labelled images passed from Python, as a data set."""
 
 import os
 from typing import Any
@@ -84,7 +84,7 @@ def _label_pictures(images: Images, indices: Uint8, class_names: list[str], how:
 
 def _check_count(n_images: int, n_labels: int) -> None:
     if n_images != n_labels:
-        raise DataError(f"{n_images:,} images and {n_labels:,} labels, expected as many")
+        raise DataError(f"{n_images:,} images and {n_labels:,} labels, expected the same number of each")
     if not n_images:
         raise DataError("no images, expected at least one")
 
@@ -95,7 +95,7 @@ def _indices(labels: NDArray[Any], class_names: list[str]) -> Uint8:
         position = {name: index for index, name in enumerate(class_names)}
         unknown = sorted(set(labels.tolist()) - position.keys())
         if unknown:
-            raise DataError(f"a label {unknown[0]!r}, expected one of the classes {', '.join(class_names[:20])}")
+            raise DataError(f"label {unknown[0]!r}, expected one of the classes {', '.join(class_names[:20])}")
         return np.array([position[label] for label in labels.tolist()], np.uint8)
     if labels.dtype.kind not in "iu":
         raise DataError(f"labels of dtype {labels.dtype}, expected whole numbers or class names")

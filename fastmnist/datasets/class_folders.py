@@ -107,7 +107,7 @@ def _top_of(path: bytes) -> bytes:
         return path
     with Archive(path) as archive:
         pictures = [name.split(b"/", DEEPEST)[:-1] for name in pictures_in(archive, b"", Ignored())]
-    top = []
+    top: list[bytes] = []
     for depth in range(DEEPEST - 1):
         names = {folders[depth] for folders in pictures if len(folders) > depth}
         if len(names) != 1 or all(len(folders) <= depth + 1 for folders in pictures):

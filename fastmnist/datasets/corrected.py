@@ -55,8 +55,8 @@ class Corrected(Dataset):
         unknown = next((key for key, label in label_of.items() if label not in classes), None)
         if unknown is not None:
             raise DataError(
-                f"{printable(self.path)}: a label '{printable(label_of[unknown])}' for {_name(unknown)}, expected one "
-                f"of {', '.join(classes[:20])}; correct the label"
+                f"{printable(self.path)}: label '{printable(label_of[unknown])}' for {_name(unknown)}, expected one of "
+                f"{', '.join(classes[:20])}; correct the label"
             )
         preprocess = how.preprocess or "auto"
         pixels, labels, names, errors = [np.zeros((0, N_PIXELS), np.uint8)], [], [], {}
@@ -96,7 +96,7 @@ class Corrected(Dataset):
                     f"{printable(self.path)}: line {line}: a second label for {_name(key)}; remove one of them"
                 )
         if n_empty:
-            _log.warning(f"{printable(self.path)}: {n_empty:,} rows without a label, left out")
+            _log.warning(f"{printable(self.path)}: skipping {n_empty:,} rows without a label")
         if not label_of:
             raise DataError(f"{printable(self.path)}: no row with a label, expected some; fill in the labels")
         return label_of
@@ -116,7 +116,7 @@ class Corrected(Dataset):
                 if not row["path"] or "\0" in row["path"] or not (is_number or not index):
                     raise DataError(
                         f"{printable(self.path)}: line {rows.line_num}: path '{printable(row['path'] or '')}' and "
-                        f"index '{printable(index)}', expected a file and a number or nothing; correct the row"
+                        f"index '{printable(index)}', expected a file, and a number or nothing; correct the row"
                     )
                 if row["path"] in ("-", STDIN):
                     raise DataError(

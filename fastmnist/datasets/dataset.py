@@ -1,4 +1,4 @@
-"""A labelled data set in any of the forms people have."""
+"""Opens a labelled data set in any of the forms that people use."""
 
 import os
 from pathlib import Path
@@ -40,8 +40,8 @@ def open_dataset(path: AnyPath) -> Dataset:
         return NumpyFile(path)
     if is_address(path):
         raise DataError(
-            f"{printable(path)}: an address, expected that of a table (.csv) or an .npz file; copy any other data set "
-            "to this machine first"
+            f"{printable(path)}: an address, expected the address of a table (.csv) or an .npz file; copy any other "
+            "data set to this machine first"
         )
     if os.path.isfile(path):
         return _open_file(path)

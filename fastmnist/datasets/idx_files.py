@@ -1,4 +1,4 @@
-"""The four IDX files, or files of NumPy arrays, of a data set: found by their names, in the layouts people have."""
+"""The four IDX files, or NumPy files, of a data set: found by name, in the folder layouts that people use."""
 
 import os
 import re
@@ -60,7 +60,7 @@ class IdxFiles(Dataset):
         if len(images) != len(labels):
             raise DataError(
                 f"{printable(images_path)}: {len(images)} images, but {printable(labels_path)} has {len(labels)} "
-                "labels, expected as many; take both files from the same set"
+                "labels, expected the same number; take both files from the same set"
             )
         return label_squares(images_path, images, labels, how)
 

@@ -23,7 +23,7 @@ Split = Literal["train", "test"]
 
 SAMPLE, SHARE = 1000, 0.95  # the first SAMPLE images are in MNIST's form if this share of them is
 MAX_LISTED = 8  # names in a message
-NO_DIGIT_APART = "expected real classes only; images that are none of them go to train with `no_digit`"
+NO_DIGIT_APART = "expected real classes only; pass images that belong to none of them with `no_digit`"
 
 
 class LabelledImages(NamedTuple):
@@ -109,9 +109,9 @@ def label_squares(path: AnyPath, images: Uint8, labels: Uint8, how: Loading) -> 
 
 
 def class_names_of(labels: set[str], given: Sequence[str] | None, most: int = MAX_CLASSES) -> list[str]:
-    """Return the classes: those that are `given`, or the digits if all labels are some, or the labels in order.
+    """Return the class names: those `given`; or else the digits, if all labels are digits; or else the labels, sorted.
 
-    Raises DataError for names that can't be such, or more than `most`.
+    Raises DataError for names that can't be class names, or more than `most`.
     """
     names = list(given if given is not None else DIGITS if labels <= set(DIGITS) else sorted(labels))
     for name in names:
@@ -132,8 +132,8 @@ def check_labels(labels: Uint8, n_classes: int, path: AnyPath) -> None:
         index, largest = int(outside.argmax()), int(labels.max())
         raise DataError(
             f"{printable(path)}: label {labels[index]} at index {index}, expected 0 to {n_classes - 1}",
-            hint="use the labels that belong to the images, or train with the names of all "
-            f"{largest + 1} classes, from that of label 0 on: `class_names` {_example(path, largest)}",
+            hint="use the labels that belong to the images, or give the names of all "
+            f"{largest + 1} classes, starting with label 0: `class_names` {_example(path, largest)}",
         )
 
 
@@ -178,7 +178,7 @@ def _normalized(path: AnyPath, images: Uint8, labels: Uint8, how: Loading) -> La
 
 
 def numbered(is_sound: npt.NDArray[np.bool_]) -> list[str]:
-    """Return what to call the sound ones of images that only their positions tell apart."""
+    """Return names for the readable images, for images that have nothing but their positions to tell them apart."""
     return [f"image {position}" for position in np.flatnonzero(is_sound).tolist()]
 
 

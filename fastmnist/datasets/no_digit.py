@@ -1,4 +1,4 @@
-"""Images that are none of the classes of a training set, beside its labelled ones."""
+"""Adds images that belong to none of the classes to a labelled training set."""
 
 import logging
 
@@ -27,7 +27,7 @@ def with_no_digit(whole: LabelledImages, images: Images, threads: int) -> Labell
     for error in errors:
         _log.error(error)
     if not parts:
-        raise DataError("no images as `no_digit`, expected at least one")
+        raise DataError("no images given with `no_digit`, expected at least one")
     n_no_digit = sum(map(len, parts))
     labels = np.full(n_no_digit, len(whole.class_names), np.uint8)
     return whole._replace(

@@ -1,4 +1,4 @@
-"""A file of NumPy arrays as a data set: mnist.npz as Keras has it, and its relatives."""
+"""A file of NumPy arrays as a data set: Keras's mnist.npz, and files like it."""
 
 import os
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from fastmnist.inputs import npz
 from fastmnist.shapes import DIGITS
 
 _EXPECTED = "expected images and labels in one .npz file"
-_SAVE = "save them so: numpy.savez(FILE, x_train=images, y_train=labels)"
+_SAVE = "save them like this: numpy.savez(FILE, x_train=images, y_train=labels)"
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,6 @@ class NumpyFile(Dataset):
         if len(images) != len(labels):
             raise DataError(
                 f"{printable(images_path)}: {len(images)} images, but {printable(labels_path)} has {len(labels)} "
-                "labels, expected as many; take both from the same set"
+                "labels, expected the same number; take both from the same set"
             )
         return label_squares(self.path, images, labels, how)

@@ -126,5 +126,5 @@ def _check_shards(paths: list[Path]) -> None:
     if len(paths) != n_expected:
         raise DataError(
             f"{printable(paths[0].parent)}: {len(paths)} Parquet files of one split ({listed(paths)}), expected "
-            f"{n_expected} by their names; get them all, and move others away"
+            f"{n_expected} by their names; get the missing ones, or move any others away"
         )

@@ -1,1 +1,1 @@
-"""A model as a file of another form: for other programs to run."""
+"""Exports a model to file formats that other programs can run."""

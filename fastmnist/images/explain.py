@@ -1,4 +1,4 @@
-"""How a picture was read, for people: in a line of words, and as a picture of what was taken and what was left."""
+"""Explains how a picture was read: in a line of text, and as a picture of what was used and what was left out."""
 
 from itertools import islice
 from typing import NamedTuple
@@ -85,16 +85,16 @@ def _in_words(digit: Digit, shape: tuple[int, ...]) -> str:
     if digit.is_part:
         scale = max(1, max(shape) / LARGEST)
         height, width, left, top = (round(scale * pixels) for pixels in (*digit.part.shape, digit.left, digit.top))
-        parts.append(f"read the part of {width}x{height} at {left},{top} of {size} pixels")
+        parts.append(f"read a part of {width}x{height} at {left},{top} of {size} pixels")
     elif max(reading.down, reading.across) > 1 or digit.part.shape != shape:
         parts.append(f"{size} pixels read as {reading.width}x{reading.height}")
     if reading.frame_top or reading.frame_left:
-        parts.append("frame cut away")
+        parts.append("frame cropped")
     if reading.n_lines:
         parts.append(f"{counted(reading.n_lines, 'line')} removed")
     if digit.is_turned:
         parts.append("ink and paper swapped")
-    parts.append(f"{counted(reading.n_pieces, 'piece')}, strokes {reading.stroke:.1f} wide in 20x20")
+    parts.append(f"{counted(reading.n_pieces, 'piece')}, strokes {reading.stroke:.1f} pixels wide at 20x20")
     return ", ".join(parts)
 
 

@@ -1,4 +1,4 @@
-"""A grey picture of a digit, of any size -> MNIST's form: which part of it is read, and which reading stands.
+"""A grey picture of a digit, of any size -> MNIST's form: which part of it is read, and which reading is kept.
 
 A reading itself is compiled (kernels/picture/read.py). What it reports decides here whether it was of the right part:
 the digit may stand on paper within the picture, or be so small that it is read again by itself, or be cut so closely
@@ -34,15 +34,15 @@ class Scale(NamedTuple):
 
 
 FULL = Scale(AREA, 32, 0)
-# Where all is plain and the digit large, less is enough: 320x320 pixels take 130 us for 200. (With digits of 32 pixels
-# too the loss is a third higher; the width of thin strokes can't be told.)
+# For a plain picture of a large digit, less is enough: 320x320 pixels take 130 us instead of 200. (If digits of 32
+# pixels counted as large too, the loss would be a third higher, as the width of thin strokes can't be measured.)
 PLAIN = Scale(100 * 100, 40, 5)
 # Where no ink stands out, the paper may be ruled so finely that its lines are taken for noise: at this size they melt.
 COARSE = Scale(56 * 56, 32, 0)
 LARGEST = 640  # pixels: larger pictures are shrunk first, lossless for digits larger than 1/32 of the picture
 MARGIN = 0.5  # of its size, around a small digit
 
-# What tells strokes from the paper between them: the network's confidence, less this much
+# What distinguishes strokes from the paper between them: the network's confidence, minus this much
 PER_BORDER = 0.4  # for ink all along the border,
 PER_WIDTH = 0.1  # for each pixel of the strokes' width in the 20x20 box,
 PER_PIECE = 0.2  # for each piece but one
@@ -188,6 +188,6 @@ def _refuse(reading: Reading) -> None:
         raise DataError("only ruled lines found, expected a digit")
     if reading.code == reader.SEVERAL:
         raise DataError(
-            f"{reading.n_digits} digits side by side, expected one; read the number with fastmnist read, or cut each "
-            "out as a picture of its own"
+            f"{reading.n_digits} digits side by side, expected one; read the number with fastmnist read, or crop each "
+            "digit into a picture of its own"
         )

@@ -124,7 +124,7 @@ def _frames(data: bytes, name: bytes) -> Iterator[Grey | DataError]:
         height, width = first.shape
         raise DataError(
             f"{printable(name)}: {n:,} frames of {width}x{height} pixels, expected at most "
-            f"{MAX_PIXELS // 1_000_000} megapixels in all; make the pictures smaller, or a file of each"
+            f"{MAX_PIXELS // 1_000_000} megapixels in all; make the pictures smaller, or save each to a file of its own"
         )
     if apng.is_animated(data):
         yield from _png_frames(data, name, first.shape)
@@ -183,7 +183,7 @@ def _pdf_pages(data: bytes, name: bytes) -> Iterator[Grey | DataError]:
         except pdfium.PdfiumError:
             n_pages = 0
     if not n_pages:
-        raise DataError(f"{printable(name)}: no page that can be read (damaged, or locked by a password); replace it")
+        raise DataError(f"{printable(name)}: no page that can be read (damaged, or password-protected); replace it")
     try:
         _check_number(n_pages, name)
         for number in range(n_pages):

@@ -1,9 +1,9 @@
 """The paper around a digit: a sheet that lies on a desk, or the inside of a form's printed box.
 
-Either is the largest piece of one shade, as good as rectangular, bounded by another shade, with ink inside that does
-not reach the boundary. Shades are those of Otsu's thresholds, so this works before anything is known of the light, the
-polarity or the ink; it decides from shapes alone. Of 1,000 pictures each (experiments/scenes.py), digits in boxes are
-read right in 99 % where it was 68 %, those on sheets in 99 % where it was 46 %.
+Either is the largest piece of one shade, nearly rectangular, bounded by another shade, with ink inside that does not
+reach the boundary. Shades are separated by Otsu's thresholds, so this works before anything is known about the light,
+the polarity or the ink; it decides from shapes alone. Of 1,000 pictures each (experiments/scenes.py), digits in boxes
+are now read correctly in 99 % instead of 68 %, and those on sheets in 99 % instead of 46 %.
 """
 
 import math

@@ -222,12 +222,12 @@ def in_colour_to_digit(
 
 
 def check_size(shape: tuple[int, ...], preprocess: str | None, name: AnyPath) -> None:
-    """Raise DataError, which begins with `name`, for pictures that are not 28x28 where none is to be scaled."""
+    """Raise DataError, which begins with `name`, for pictures that are not 28x28 if none may be scaled."""
     if preprocess == "none" and shape != (SIDE, SIDE):
         height, width = shape
         raise DataError(
             f"{printable(name)}: is {width}x{height} pixels, expected {SIDE}x{SIDE}",
-            hint="resize it, or use `preprocess` auto for a digit",
+            hint="resize it or, if it shows a digit, use `preprocess` auto",
         )
 
 

@@ -1,8 +1,9 @@
-"""How far a JPEG picture can be reduced while it is decoded, and still be read as finely as it would be.
+"""How far a JPEG picture can be scaled down while it is decoded and still be read at the same resolution.
 
-The decoder then leaves out the finer waves of each block of 8x8 pixels, as libjpeg does it (its scaled DCT): about the
-mean of the pixels that become one. Of a picture of 200x200 pixels a half takes 38 us to decode instead of 42, of one of
-320x320 a quarter 73 instead of 86, of one of 24 megapixels an eighth 7 ms instead of 29, in a sixty-fourth of memory.
+The decoder then leaves out the higher frequencies of each block of 8x8 pixels (libjpeg's scaled DCT), so that a pixel
+is about the mean of those it replaces. At half its size, a picture of 200x200 pixels takes 38 us to decode instead of
+42; one of 320x320 at a quarter takes 73 us instead of 86, and one of 24 megapixels at an eighth 7 ms instead of 29, in
+a sixty-fourth of the memory.
 """
 
 import functools

@@ -52,7 +52,7 @@ class Archive:
         except _ERRORS as error:
             self._file.close()
             raise DataError(
-                f"{printable(path)}: {reason(error)}, expected a sound zip file; get the file again"
+                f"{printable(path)}: {reason(error)}, expected an intact zip file; get the file again"
             ) from error
         self.names = sorted(self._members)
 
@@ -119,7 +119,7 @@ class Archive:
                 )
 
     def _damaged(self, name: bytes, error: Exception) -> DataError:
-        return DataError(f"{self._where(name)}: {reason(error)}, expected a sound zip file; get the file again")
+        return DataError(f"{self._where(name)}: {reason(error)}, expected an intact zip file; get the file again")
 
     def _where(self, name: bytes) -> str:
         return printable(self.path + b"/" + name)

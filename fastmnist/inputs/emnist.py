@@ -1,4 +1,4 @@
-"""EMNIST's files hold their images transposed: known by the name, they are turned upright."""
+"""EMNIST's files store their images transposed: they are recognised by name and turned upright."""
 
 import math
 import os
@@ -23,4 +23,4 @@ def upright(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 def note(path: AnyPath) -> str:
     """Return the line that tells the user so."""
-    return f"{printable(path)}: EMNIST by its name, whose images are stored transposed: turned upright"
+    return f"{printable(path)}: named like EMNIST, whose images are stored transposed: turning them upright"

@@ -1,7 +1,6 @@
-"""The scale and the polarity of images in IDX files, arrays and tables, told by the first of them, against MNIST's.
+"""How the scale and polarity of images in IDX files, arrays and tables differ from MNIST's, judged by the first ones.
 
-A model that was trained on images in MNIST's form (light ink on black, up to 255) is sure of nonsense when it is given
-others.
+A model trained on images in MNIST's form (light ink on black, up to 255) is confidently wrong about any other kind.
 """
 
 from typing import NamedTuple
@@ -14,8 +13,8 @@ from fastmnist.shapes import SIDE
 
 Uint8 = npt.NDArray[np.uint8]
 
-SAMPLE = 100  # images that tell, the first of a file, whatever part of it is read
-_BRIGHT = 128  # MNIST's images all reach 254: where none reaches this, 255 is not the white
+SAMPLE = 100  # images to judge by: the first of the file, whichever part of it is read
+_BRIGHT = 128  # MNIST's images all reach 254: if none reaches this, white is not 255
 _WHITES = (1, 3, 7, 15, 16, 31, 32, 63, 64, 100, 127)  # of 2 to 128 greys; 16 as in load_digits; percent
 _SHARE = 0.9  # of the images must agree
 
@@ -49,7 +48,7 @@ class Levels(NamedTuple):
         if self.is_mixed:
             lines.append(
                 f"{name}: dark ink on light in some images, light on dark in others: left as they are; "
-                "`preprocess` mnist reads each for itself"
+                "`preprocess` mnist normalises each one separately"
             )
         return lines
 
@@ -57,8 +56,8 @@ class Levels(NamedTuple):
 def levels_of(images: Uint8, preprocess: str | None) -> Levels:
     """Return how the first images of a file, (n, side * side) or (n, side, side), differ from MNIST's.
 
-    Where `preprocess` is "none", or was not said, they do not; where each image is brought into MNIST's form by
-    itself, its polarity does not matter.
+    With `preprocess` "none" or None, they are taken not to differ. If each image is normalised to MNIST's form on its
+    own, its polarity does not matter.
     """
     images = images[:SAMPLE]
     if preprocess in ("none", None) or not images.any():

@@ -1,7 +1,7 @@
 """NumPy's format .npy: images, or labels, as one array of plain numbers, read in constant memory.
 
-An array of Python objects is a pickle within the file, and is refused. So is all else that the header may say: it is
-matched, not evaluated.
+An array of Python objects is a pickle within the file, and is refused. So is anything else that a header may say: the
+header is matched against a pattern, never evaluated.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Files of NumPy arrays: .npy, which holds one, and .npz, of which some are images and some labels, told by name.
+"""Files of NumPy arrays: .npy, which holds one, and .npz, in which images and labels are told apart by name.
 
 `FILE.npz:KEY` names one array of an .npz file.
 """
@@ -19,8 +19,8 @@ from fastmnist.inputs.npy import SAMPLE, NpyReader, scale_of, to_uint8
 
 Half = Literal["train", "test"]
 
-# How people call the images and their labels: Keras, MedMNIST; then those that are not in halves. NumPy itself says
-# arr_0 where it is given no names.
+# What people call the images and their labels: Keras, MedMNIST; then names for sets that are not split in halves. NumPy
+# itself uses arr_0 if it is given no names.
 _HALVES: dict[Half, tuple[tuple[str, str], ...]] = {
     "train": (("x_train", "y_train"), ("train_images", "train_labels")),
     "test": (("x_test", "y_test"), ("test_images", "test_labels")),

@@ -1,7 +1,7 @@
 """Parquet files as Hugging Face writes data sets of images: a column `image` of {bytes, path}, and `label`.
 
-Each row holds a picture file. Those of 28x28 pixels count as images of an IDX file do, others as pictures. They are
-decoded by arro3-io, the extra `parquet`, after parquet_pages.py has found the file to be within bounds.
+Each row holds a picture file. Pictures of 28x28 pixels are treated like images in an IDX file, all others like picture
+files. The Parquet file is decoded by arro3-io, the extra `parquet`, after parquet_pages.py has checked its bounds.
 """
 
 import io
@@ -49,7 +49,7 @@ class ParquetImages:
         for values in self._column("image"):
             pictures = [value.get("bytes") if isinstance(value, dict) else value for value in values]
             if not all(picture is None or isinstance(picture, bytes) for picture in pictures):
-                raise DataError(f"{printable(self.path)}: a column image that holds no pictures, {_EXPECTED}")
+                raise DataError(f"{printable(self.path)}: its column image does not hold pictures, {_EXPECTED}")
             yield pictures
 
     def labels(self) -> Uint8:
@@ -211,4 +211,4 @@ def _record_batches(file: _File, batch_rows: int, name: str) -> Iterator[Any]:
             raise
         if file.fault is not None:
             raise file.fault from None
-        raise DataError(f"{name}: pages that can't be decoded, expected a whole Parquet file; get it again") from None
+        raise DataError(f"{name}: pages can't be decoded, expected an intact Parquet file; get it again") from None

@@ -1,8 +1,8 @@
-"""What a Parquet file says of itself, checked before anything in it is decoded.
+"""Checks what a Parquet file says about itself before anything in it is decoded.
 
-https://parquet.apache.org/docs/file-format. A file is row groups of columns of pages; its footer tells where they are,
-and each page begins with a header that tells how long it is once expanded. The library that decodes pages believes all
-of it, and ends the process where memory ends.
+https://parquet.apache.org/docs/file-format. A file is row groups of columns of pages; its footer says where they are,
+and each page begins with a header that says how long it is once decompressed. The library that decodes pages trusts all
+of this, and aborts the process when it runs out of memory.
 """
 
 import io

@@ -83,7 +83,7 @@ class Ignored:
         if self.idx_files:
             yield (
                 f"ignored {counted(self.idx_files, 'IDX file')} inside folders, first "
-                f"{printable(self.first_idx)}; name an IDX file itself to read it"
+                f"{printable(self.first_idx)}; name an IDX file directly to read it"
             )
 
     def tell(self) -> None:
@@ -146,7 +146,7 @@ _COUNTS: dict[Kind, Callable[[Input], int]] = {
 
 
 def is_one_picture(inputs: Sequence[str]) -> bool:
-    """Return whether `inputs` is one file that is read as a picture, be it there or not; stdin is none."""
+    """Return whether `inputs` is one file that would be read as a picture, whether it exists or not; stdin is not."""
     if len(inputs) != 1 or inputs[0] == "-":
         return False
     path = os.fsencode(inputs[0])
@@ -181,7 +181,7 @@ def _named(path: bytes, mode: int) -> Input:
 
 
 def _at_address(path: bytes) -> Input:
-    """Return a file at an address as an input: what is called a picture is not looked at, which takes a while."""
+    """Return a file at an address as an input: if its name is a picture's, its content is not checked, to save time."""
     magic = b"" if _is_called_picture(name_in(path)) else peek_magic(path)
     if is_pickle(path, magic):
         return Input(path, error=str(refusal(path)))

@@ -1,4 +1,4 @@
-"""Pickles, which are programs: they are never read, and refused with the lines of Python that convert them."""
+"""Pickles, which can run arbitrary code: never loaded, but refused with the lines of Python that convert them."""
 
 import os
 
@@ -21,7 +21,7 @@ def refusal(path: AnyPath) -> DataError:
     stem = file.partition(".")[0]
     if file.lower().endswith((".pt", ".pth")):
         what, lines = (
-            "a file of PyTorch",
+            "a PyTorch file",
             f"import numpy, torch; images, labels, *_ = torch.load('{file}'); "
             f"numpy.savez('{stem}.npz', images=images.numpy(), labels=labels.numpy())",
         )
@@ -33,6 +33,6 @@ def refusal(path: AnyPath) -> DataError:
             f"numpy.savez('{stem}.npz', x_train=train[0], y_train=train[1], x_test=test[0], y_test=test[1])",
         )
     return DataError(
-        f"{name}: {what}, which can run any program when it is loaded, expected arrays",
+        f"{name}: {what}, which can run arbitrary code when loaded, expected arrays",
         hint=f"if you trust it, convert it with Python: {lines}",
     )

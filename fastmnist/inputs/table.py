@@ -1,8 +1,8 @@
 """Tables of pixels in Kaggle's form: CSV lines of 784 numbers from 0 to 255, with or without a label before them.
 
-A first line of names is a header; where the first of them is missing, pandas wrote the rows' index there. Numbers may
-have a decimal point, and then reach to 1 or to 255, which the first 100 rows tell. Lines stream in constant memory,
-from a plain or a gzip file. A line that is not a row costs only itself: its index is kept, with an error.
+A first line of names is a header; if the first name is missing, that column is the row index that pandas wrote. Numbers
+may have a decimal point, and then range up to 1 or 255, as the first 100 rows show. Lines stream in constant memory,
+from a plain or a gzip file. A line that is not a row affects no others: its index is kept, with an error.
 """
 
 import codecs

@@ -74,11 +74,11 @@ def argmax(row, offset, n):
 
 @inlined
 def output_delta_row(logits, offset, n, label, smoothing, n_samples, out, out_offset):
-    """Fill `out` with one sample's gradient of the mean cross-entropy in its logits; return its cross-entropy.
+    """Fill `out` with the mean cross-entropy's gradient with respect to a sample's logits; return its cross-entropy.
 
-    The gradient is (softmax(logits) - target) / n_samples (Bishop 2006, eq. 4.109). The target is one_hot(label), of
-    which label smoothing spreads a share over all classes (Szegedy et al. 2016, sec. 7); the cross-entropy returned
-    is that with the label itself.
+    The gradient is (softmax(logits) - target) / n_samples (Bishop 2006, eq. 4.109). The target is one_hot(label), from
+    which label smoothing spreads a share over all classes (Szegedy et al. 2016, sec. 7); the cross-entropy returned is
+    the one without smoothing.
     """
     correct = item(logits, offset + label)  # first: `out` may be the logits' own place
     top, exponentials = softmax_row(logits, offset, n, out, out_offset)

@@ -1,7 +1,7 @@
 """Distorted copies of images: rotated, scaled, sheared, shifted, elastically bent, with thicker or thinner strokes.
 
-Each pixel of a copy is fetched from a place of the original (inverse mapping), all distortions at once, so an image
-is resampled only once. The place is a smooth function of the pixel's row y and column x,
+Each pixel of a copy is fetched from a place in the original (inverse mapping), with all distortions at once, so that an
+image is resampled only once. The place is a smooth function of the pixel's row y and column x,
 
     place(y, x) = sum over i, j of basis_i(y) * coefficients[i, j] * basis_j(x),
 
@@ -9,7 +9,7 @@ with the basis functions 1 and x - 13.5, whose coefficients are the affine map, 
 coefficients are random: white noise smoothed by a Gaussian, the elastic displacement of Simard et al. (2003). So
 a copy costs two small matrix products for each coordinate, and one bilinear look-up for each pixel.
 
-Places are rounded to 1/256 of a pixel, and all after that is whole numbers. Background stays exactly 0.
+Places are rounded to 1/256 of a pixel, and everything after that is done in integers. Background stays exactly 0.
 """
 
 import math
@@ -36,7 +36,7 @@ UNIT_VARIANCE = np.float32(math.sqrt(3))  # times a uniform number of [-1, 1)
 
 
 class Strengths(NamedTuple):
-    """How far distortions go: each image draws uniformly between -strength and strength. All float32."""
+    """How strong distortions are: each image draws uniformly from -strength to strength. All float32."""
 
     rotation: np.float32  # radians
     scale: np.float32  # share of the size, for height and width each
@@ -77,7 +77,7 @@ def make_basis(smoothness):
 def make_columns(basis):
     """Return the transposed basis (n_basis, ROW), zero-padded, in one row.
 
-    (Of arrays of two dimensions `add_wide_product` would be compiled once more for each of its operands.)
+    (For two-dimensional arrays, `add_wide_product` would be compiled once more for each of its operands.)
     """
     columns = aligned_zeros(basis.shape[1] * ROW)
     columns.reshape(-1, ROW)[:, :SIDE] = basis.T

@@ -1,4 +1,4 @@
-"""Compiled kernels on disk, so that only a version's first use compiles them. The cache is never needed.
+"""Compiled kernels on disk, so that only a version's first use compiles them. The cache is optional.
 
 Numba's own cache looks at the time stamp of one source file and misses changes in the others. So ours is in a folder
 named by a hash of all kernel sources, private to the user (cache files are pickles), made when something is saved.
@@ -37,10 +37,10 @@ _announced = False
 
 
 def _announce_compile() -> None:
-    """Log, once for a version, that kernels must be compiled and not loaded.
+    """Log, once per version, that kernels have to be compiled rather than loaded.
 
-    With the first one that is saved the version gets its folder. Later commands that need others say nothing: "first
-    run" must not be read twice.
+    A version's folder is made when its first kernel is saved. Later commands that need other kernels log nothing: the
+    user must not see "first run" twice.
     """
     global _announced
     if not _announced and _folder is not None and not os.path.exists(_folder):  # Path.exists raises for some
@@ -122,12 +122,12 @@ def _nobody_compiles(_kernel: str) -> bool:
     return False
 
 
-# Asked before a kernel is compiled, by its name and build, "read_with serial": has another process just stored it?
+# Called before a kernel is compiled, with its name and build, as in "read_with serial": has another process stored it?
 is_compiled_elsewhere: Callable[[str], bool] = _nobody_compiles
 
 
 class _SafeCache(FunctionCache):
-    """Numba's cache, never needed: what can't be read is dropped and recompiled, with one warning."""
+    """Numba's cache, made optional: whatever can't be read is dropped and recompiled, with one warning."""
 
     def __init__(self, function: Callable[..., Any], folder: Path) -> None:
         self._impl_class = lambda function: _Files(function, folder)
@@ -150,8 +150,8 @@ class _SafeCache(FunctionCache):
             _recompiled_always(self._impl.locator.folder, error.strerror)
             return None
         try:
-            # Not super().load_overload: that first registers all that Numba can compile, 0.12 s of a command's 0.45 s,
-            # and what is loaded here is machine code that needs nothing of it.
+            # Not super().load_overload: that first registers everything that Numba can compile, which takes 0.12 s of a
+            # command's 0.45 s, and the machine code that is loaded here needs none of it.
             return self._load_overload(sig, target_context)
         except Exception as error:  # noqa: BLE001, RUF100  # a damaged pickle raises anything
             _warn_once(f"{self.cache_path}: {type(error).__name__}; recompiling")
@@ -196,7 +196,7 @@ def attach(dispatcher: Any, function: Callable[..., Any], build: str) -> None:
     if HAS_PRIVATE_CACHE and hasattr(dispatcher, "_cache"):
         dispatcher._cache = _SafeCache(function, folder)
         return
-    _warn_once(f"{folder}: Numba {numba.__version__} is newer than this version knows; using Numba's own cache")
+    _warn_once(f"{folder}: Numba {numba.__version__} is too new for this version; using Numba's own cache")
     # Only around this line: other libraries of the process keep their own cache folders.
     before, config.CACHE_DIR = config.CACHE_DIR, str(folder)
     try:

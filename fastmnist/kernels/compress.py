@@ -9,8 +9,8 @@ from fastmnist.kernels.layout import part_bounds
 from fastmnist.kernels.simd import CACHE_LINE, prefetch
 from fastmnist.kernels.sparse import AHEAD, copy_csr, fill_csc, fill_csr, fill_row, n_nonzero_inputs
 
-# Of inputs that are not 0. Tiles are faster from about 0.3 on, but sum in another order. MNIST batches reach 0.27, the
-# recipes' distorted copies 0.32: no model of MNIST shall hang on which of its batches went which way.
+# Share of inputs that are not 0. Tiles are faster from about 0.3 on, but sum in a different order. MNIST batches reach
+# 0.27, the recipes' distorted copies 0.32: no MNIST model should depend on which of its batches went into tiles.
 DENSE_SHARE = 0.4
 
 
@@ -34,9 +34,10 @@ def _count_nonzero_part(inputs, order, first, last, counts):
 
 @serial_kernel
 def divide(counts, n_in, batch_size, is_dense, list_starts, list_ends, row_starts, row_ends):
-    """Say which batches go into tiles, and where all samples go, by how many inputs of each (n_samples,) are not 0.
+    """Decide which batches go into tiles, and where every sample goes; `counts` (n_samples,) has its non-zero inputs.
 
-    Lists lie one after another and so do the rows of tiles, a place after each; samples that are not there take none.
+    Lists lie one after another, and so do the rows of tiles, each followed by one place; a sample that is in only one
+    of the two takes no place in the other.
     (With NumPy this took 0.3 ms a block, 5 % of an epoch.)
     """
     list_place, row_place = 0, 0
@@ -77,7 +78,7 @@ def _sum(counts, first, last):
 
 @kernel
 def compress_rows(inputs, order, csr, n_parts):
-    """Fill the CSR of the samples `order` (n_samples,) of `inputs`, whatever their batches are."""
+    """Fill the CSR of the samples `order` (n_samples,) of `inputs`, regardless of batches."""
     for part in prange(n_parts):
         first, last = part_bounds(len(order), np.intp(part), n_parts)
         fill_csr(inputs, order, first, last, csr)
@@ -101,8 +102,8 @@ def scale_rows(features, lowest, highest, unit, centre, factor, scaled, first, p
 def _scale_row(features, lowest, highest, unit, centre, factor, scaled):
     """Scale one sample.
 
-    np.divide asks not whether it divides by 0, which it never does: with `/` this is no vector code and takes 2.7 times
-    as long.
+    np.divide does not check for division by 0, which never happens here: with `/` this is not vectorised and takes 2.7
+    times as long.
     """
     for column in range(len(features)):
         value, low, high = features[column], lowest[column], highest[column]
@@ -115,8 +116,8 @@ def _scale_row(features, lowest, highest, unit, centre, factor, scaled):
 def compress(inputs, order, batch_size, rows, csr, csc, tiles, n_parts):
     """Compress the samples `order` (n_samples,) of `inputs`, batch after batch.
 
-    As `tiles.is_dense` says into the tiles, or into the CSR and the CSC. Where `rows`, a CSR of all inputs, is not
-    empty, its rows are taken in their place: `inputs` then need not be there but for their number.
+    They go into the tiles, or into the CSR and the CSC, as `tiles.is_dense` says. If `rows`, a CSR of all inputs, is
+    not empty, its rows are used instead of `inputs`, of which then only the number per sample matters.
     """
     for index in prange((len(order) + batch_size - 1) // batch_size):
         _compress_batch(inputs, order, batch_size, rows, csr, csc, tiles, np.intp(index))

@@ -2,7 +2,7 @@
 
 sparse.py loads an index, a value and a row of the weights for each non-zero input of each sample: 20 to 30 % of the
 machine's peak. Where few inputs are 0, whole tiles are faster, zeros and all: 8 samples in the forward pass, 8 inputs
-in the gradient. What is 0 in all 8 rows of a tile is left out; flags tell. Both products are one loop,
+in the gradient. What is 0 in all 8 rows of a tile is skipped, as flags indicate. Both products are one loop,
 `tile_product`.
 
 The inputs of a dense batch are rows of a CSR that keeps its zeros: input i of a sample is at its start + i.
@@ -94,7 +94,7 @@ def fill_tiles(inputs, rows, order, first, last, batch, tiles):
 def tile_product(n_registers, flags, place, depth, left, right, step):
     """Return left (8, depth) @ right (depth, n_registers), a vector for each row.
 
-    Only those k count whose flag, of those from `place` on, is not 0. The registers of a row of `right` lie `step`
+    Only those k count whose flag is not 0; the flags begin at `place`. The registers of a row of `right` lie `step`
     elements apart.
     """
     t0, t1, t2, t3 = zeros(WIDE), zeros(WIDE), zeros(WIDE), zeros(WIDE)

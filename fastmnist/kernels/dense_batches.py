@@ -1,6 +1,6 @@
-"""What training does with dense batches, compiled by itself when one comes: most data sets have none.
+"""The training code for dense batches, compiled separately when one comes up: most data sets have none.
 
-As parts of the training loop they made a first `train` compile for a seventh longer.
+As part of the training loop, it made a first `train` compile for a seventh longer.
 """
 
 from typing import NamedTuple
@@ -20,7 +20,7 @@ from fastmnist.kernels.simd import LANES
 
 
 class DenseParts(NamedTuple):
-    """Where the code for dense batches is, 0 where no batch is dense."""
+    """The addresses of the code for dense batches, 0 if no batch is dense."""
 
     forward: int
     step: int

@@ -1,7 +1,7 @@
 """The forward pass through one layer, for one part's columns of its outputs; training and inference share it.
 
-`activations` is cut into equal rooms, one for each part, in which it alone writes. A room holds all layers' outputs,
-`batch_size` rows each, where layout.py's `outputs` says.
+`activations` is divided into equal regions, one for each part, to which only that part writes. A region holds all
+layers' outputs, `batch_size` rows each, where layout.py's `outputs` says.
 """
 
 from typing import NamedTuple
@@ -42,9 +42,9 @@ class Columns(NamedTuple):
 def columns_of(buffer, layer, batch_size, part):
     """Return one part's columns of a layer's outputs, or of the deltas of these.
 
-    In rows of all columns those of two parts would lie side by side, and each core's prefetcher would fetch the
+    If rows held all columns, those of two parts would lie side by side, and each core's prefetcher would fetch the
     other's lines over and over: between cores without a common cache, the forward pass of 128 x 784 x 100 took 115 us
-    in place of 38.
+    instead of 38.
     """
     first, last = part_bounds(layer.n_registers, part.number, part.n_parts)
     stride = LANES * ((last - first) | 1)  # as in layout.py, an odd number of cache lines
@@ -63,7 +63,7 @@ def fill_biases(parameters, layer, out, n_samples):
 def prefetch_rows(csr, sample, n_samples, part, n_parts):
     """Begin to fetch one of `n_parts` parts of the rows of the next batch, those from `sample` on.
 
-    A block of columns has little of each row, and no processor expects the next bit: 5 % of a seed epoch.
+    A block of columns has little of each row, and no processor expects the next piece: this saves 5 % of a seed epoch.
     """
     last = min(sample + n_samples, len(csr.starts)) - 1
     if sample <= last:
@@ -106,9 +106,9 @@ def forward_csr(parameters, panels, csr, sample, n_samples, cursors, out):
 
 @inlined
 def forward_tiles(parameters, panels, tiles, batch, sample, n_samples, cursors, out):
-    """Fill the same for a dense batch, the samples from `sample` on.
+    """Do what `forward_csr` does for a dense batch, the samples from `sample` on.
 
-    Those that fill no tile go the way of the others.
+    Samples that do not fill a tile are passed to `forward_csr` itself.
     """
     csr, flags = csr_with_zeros(tiles), tiles.inputs[batch]
     layer = layer_at(parameters.layout, 0)

@@ -20,13 +20,13 @@ import numba
 from fastmnist.kernels import cache
 from fastmnist.threads import startable, usable_cpus
 
-NEWEST_TESTED = (0, 68)  # with a newer Numba, what uses its private parts has to pass a trial
+NEWEST_TESTED = (0, 68)  # with a newer Numba, the code that uses its private parts has to pass a trial first
 
 # The checked build: every load and store of a kernel is bounds-checked. Read once, at compile time. It is
 # serial, because an error raised inside a parallel region is lost.
 CHECKED = os.environ.get("FASTMNIST_CHECKED") == "1"
 
-# No nnan and ninf: a NaN must stay one, to be seen. No reassoc: the order of a sum is part of the result,
+# No nnan and ninf: a NaN must stay a NaN, so that it is noticed. No reassoc: the order of a sum is part of the result,
 # and the parallel and the serial build must agree on it.
 FASTMATH = {"contract", "nsz"}
 
@@ -34,7 +34,7 @@ FASTMATH = {"contract", "nsz"}
 # option as Numba's own; where it is missing one day, it can go.)
 NO_REFERENCE_COUNTS = {"_nrt": False}
 
-# Numba knows the CPUs of the affinity mask, not a cgroup's quota. What the user asked for stands.
+# Numba respects the affinity mask, but not a cgroup's quota. What the user explicitly asked for takes precedence.
 MAX_THREADS = math.inf if "NUMBA_NUM_THREADS" in os.environ else usable_cpus()
 
 _PROCESS = os.getpid()
@@ -45,7 +45,7 @@ _in_parallel = threading.Lock()
 class _Team(threading.local):
     """The threads that the threading layer has for the Python thread that asks."""
 
-    size = 1  # so many were found to be startable, the Python thread among them
+    size = 1  # how many were found to be startable, the Python thread included
 
 
 _team = _Team()
@@ -60,7 +60,7 @@ def _size_of_team(n: int) -> int:
 
 @functools.cache
 def _can_be_parallel() -> bool:
-    """Return whether Numba has threads; where the environment asks for a layer that is missing, say so once."""
+    """Return whether Numba has threads; warn once if the environment asks for a threading layer that is missing."""
     try:
         numba.get_num_threads()
     except ValueError as error:
@@ -85,7 +85,7 @@ def n_threads() -> int:
 
 
 class Kernel:
-    """A compiled function in two builds of equal results; called, it runs the one that is faster here.
+    """A compiled function in two builds with equal results; calling it runs the one that is faster here.
 
     The function's last parameter, `n_parts`, is filled in here: asking Numba for the number of threads inside a
     kernel would make that kernel uncacheable. Any number of Python threads may call kernels: they take turns.
@@ -143,7 +143,7 @@ def kernel(function: Callable[..., Any]) -> Kernel:
 
 
 def serial_kernel(function: Callable[..., Any]) -> Any:
-    """Make a kernel that runs in the thread that calls it, without the interpreter lock: each thread its own work."""
+    """Make a kernel that runs in the calling thread, without the interpreter lock: each thread does its own work."""
     return _compile(function, parallel=False)
 
 
@@ -151,7 +151,7 @@ def serial_kernel(function: Callable[..., Any]) -> Any:
 def _compiling() -> Iterator[None]:
     """Let Numba compile, whatever NUMBA_DISABLE_JIT says: Python can't run the kernels' vector code.
 
-    The garbage collector pauses: it would look through all that Numba keeps again and again, 14 % of the time.
+    The garbage collector is paused: it would scan all that Numba keeps again and again, for 14 % of the time.
     """
     before, numba.config.DISABLE_JIT = numba.config.DISABLE_JIT, 0
     was_collecting = gc.isenabled()
@@ -173,7 +173,7 @@ def _njit(function: Callable[..., Any], **options: Any) -> Any:
 
 
 def _private_parts() -> Any:
-    """Return inlining.py, or None where it does not work: then Numba's public `njit` compiles all."""
+    """Return inlining.py, or None if it does not work; Numba's public `njit` then compiles everything."""
     try:
         from fastmnist.kernels import inlining
 
@@ -182,7 +182,7 @@ def _private_parts() -> Any:
             return inlining
     except (ImportError, AttributeError):  # private parts that are gone
         pass
-    warnings.warn(f"Numba {numba.__version__} is not known here: kernels take twice as long to compile", stacklevel=2)
+    warnings.warn(f"Numba {numba.__version__} is not supported: kernels take twice as long to compile", stacklevel=2)
     return None
 
 
@@ -199,7 +199,7 @@ def inlined(function: Callable[..., Any], **options: Any) -> Any:
 
 
 def specialised(function: Callable[..., Any]) -> Any:
-    """Make one that LLVM puts into each place where it is called: what is constant there is constant in it."""
+    """Make a device function that LLVM inlines at every call: arguments that are constant there are constant in it."""
     return inlined(function, forceinline=True)
 
 

@@ -1,4 +1,4 @@
-"""Operations across the lanes of a vector, and exp; simd.py has those of one LLVM instruction for each register."""
+"""Operations across the lanes of a vector, and exp; simd.py has those that are one LLVM instruction per register."""
 
 import numpy as np
 from llvmlite import ir
@@ -199,13 +199,13 @@ if CHECKED:
 
     @inlined
     def nonzero_bits(array, offset):
-        """Return a mask of the ones of 64 elements (uint8 or float32) that are not 0; NaN is not."""
+        """Return a mask of which of 64 elements (uint8 or float32) are not 0; a NaN counts as not 0."""
         check_bounds(array, offset, offset + MASK_BITS)
         return _nonzero_bits(array, offset)
 
     @inlined
     def bits_above(array, offset, threshold):
-        """Return a mask of the ones of 64 elements (uint8 or float32) that are above a threshold of their type."""
+        """Return a mask of which of 64 elements (uint8 or float32) are above a threshold of their type."""
         check_bounds(array, offset, offset + MASK_BITS)
         return _bits_above(array, offset, threshold)
 

@@ -1,4 +1,4 @@
-"""Where a network's numbers lie: the shapes, stated once.
+"""How a network's numbers are laid out in memory: the shapes, stated once.
 
 All matrices are C-contiguous, their rows zero-padded to whole registers of 16 numbers: a row of n numbers takes
 `n_registers` = ceil(n / 16), and rows begin `stride` elements apart. The stride is an odd number of cache lines, so
@@ -70,7 +70,7 @@ class Part(NamedTuple):
 
 
 def aligned_zeros(n):
-    """Return n float32 zeros that begin on a cache line, so that no register of a row lies on two."""
+    """Return n float32 zeros that begin on a cache line, so that no register of a row straddles two lines."""
     buffer = np.zeros(n + LANES, np.float32)
     first = -buffer.ctypes.data // buffer.itemsize % LANES
     return buffer[first : first + n]

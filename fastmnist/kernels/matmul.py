@@ -1,4 +1,4 @@
-"""The dense product of a layer, and the loop that its two gradients are as well: products.py has them.
+"""The dense product of a layer, and the loop that its two gradients, in products.py, also use.
 
 That loop is `add_product`: it keeps a tile of 8 rows and up to 3 vectors of the output in registers
 (on AVX2 4 and 1) and adds one outer product after another. (Goto and van de Geijn 2008; 8 x 3 measured best of the

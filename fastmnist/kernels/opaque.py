@@ -1,4 +1,4 @@
-"""Which files in memory hold one opaque picture, as most do, and how large it is in JPEG files, by their headers."""
+"""Tells from headers which files in memory hold one opaque picture, as most do, and the size of a JPEG picture."""
 
 from fastmnist.kernels.jit import inlined, serial_kernel
 
@@ -43,10 +43,10 @@ def is_opaque(data):
 
 
 def jpeg_shape(data):
-    """Return the height and width of the picture in `data`, bytes, if that is a JPEG file that tells them; else 0, 0.
+    """Return the height and width of the picture in `data`, bytes, if that is a JPEG file that says so; else 0, 0.
 
     Its segments are followed to the frame header (ITU-T T.81, section B.2.2: marker, length, precision, height,
-    width). Plain Python, as above. Turned pictures are so before they are turned.
+    width). Plain Python, as above. For a picture with an EXIF orientation, this is its size before it is turned.
     """
     if len(data) < 2 or data[0] != 0xFF or data[1] != 0xD8:
         return 0, 0

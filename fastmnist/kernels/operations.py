@@ -1,4 +1,4 @@
-"""min, max and int as operations: Numba compiles them as functions, 35 ms for each type of their arguments."""
+"""min, max and int as operations: Numba would compile them as functions, in 35 ms for each type of their arguments."""
 
 import operator
 from collections.abc import Callable
@@ -33,13 +33,13 @@ def _to_int(_typing: Any, number: Any) -> Any:
     return (number if isinstance(number, types.Integer) else types.intp)(number), generate
 
 
-# For each builtin how many arguments it must have, and what stands for it then.
+# For each builtin: how many arguments it must have, and what replaces it then.
 _OPERATIONS = {min: (2, _choice(operator.lt)), max: (2, _choice(operator.gt)), int: (1, _to_int)}
 
 
 @register_pass(mutates_CFG=False, analysis_only=False)
 class Operations(FunctionPass):
-    """Puts them into the calls of a function that Numba compiles: half a second of a first picture."""
+    """Replaces these calls in a function that Numba compiles, which saves half a second for a first picture."""
 
     _name = "operations"
 

@@ -1,7 +1,7 @@
-"""Parts of kernels that are compiled by themselves, once for all kernels, and called by their address.
+"""Parts of kernels that are compiled separately, once for all kernels, and called by their address.
 
-A kernel that calls one is compiled without it: both can be compiled at the same time, by two processes, and one that is
-seldom needed when it first is. What the call costs, 20 to 50 ns, is nothing to a picture.
+A kernel that calls a part is compiled without it: both can be compiled at the same time, by two processes, and a part
+that is rarely needed only when it first is. The call costs 20 to 50 ns, which is nothing compared with a picture.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ class Part:
         return self.kernel(*args)
 
     def address(self) -> int:
-        """Return where its machine code is, not 0; compile or load it first."""
+        """Return the address of its machine code, never 0; compile or load it first if need be."""
         if self._address == 0:
             self._address = 1 if private is None else self._compiled()
         return self._address

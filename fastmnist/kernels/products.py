@@ -1,11 +1,11 @@
-"""Products of the layers after the first, without what ReLU left at 0 where that is most.
+"""Products of the layers after the first, skipping what ReLU set to 0 if that is most of them.
 
-In a training ever fewer units are active for a digit. At the end of the shipped model's, 20 % of the first hidden
-layer and 4 % of the second are: a step then takes 29 us a sample in place of 52, on one core. Each sum is taken in the
-same order as by tiles, whose zeros add nothing.
+As training proceeds, fewer and fewer hidden units are active for a digit. At the end of the shipped model's training,
+20 % of the first hidden layer and 4 % of the second are: a step then takes 29 us per sample instead of 52, on one core.
+Each sum is taken in the same order as with tiles, where the zeros add nothing.
 
-The code is compiled by itself when a training first meets such a layer: as a part of the loop it made every first
-`train` compile for 0.7 s more. `sparse_at` is its address, 0 until then.
+The code is compiled separately, when training first meets such a layer: as part of the loop, it made every first
+`train` compile for 0.7 s longer. `sparse_at` is its address, 0 until then.
 """
 
 import numba

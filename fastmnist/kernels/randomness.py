@@ -1,7 +1,7 @@
 """Random numbers as pure functions of a key and a counter (Salmon et al. 2011): no state, so no order to keep.
 
-Whatever thread asks, and whenever, the n-th number of a key is the same. The mixing is SplitMix64's (Steele et al.
-2014).
+The n-th number of a key is the same whichever thread asks for it, and whenever. The mixing is SplitMix64's (Steele et
+al. 2014).
 """
 
 import numpy as np
@@ -28,5 +28,5 @@ def subkey(key, number):
 
 @inlined
 def uniform(key, counter):
-    """Return the float32 of [-1, 1) that a key has at a place: a multiple of 2**-23, so exact everywhere."""
+    """Return a key's float32 from [-1, 1) for a counter: a multiple of 2**-23, so exact everywhere."""
     return np.float32(np.int32(subkey(key, counter) >> np.uint64(40))) * np.float32(2**-23) - np.float32(1)

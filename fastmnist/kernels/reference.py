@@ -24,12 +24,12 @@ def matmul(inputs: Array, weights: Array, biases: Array) -> Array:
 
 
 def matmul_input_gradient(delta: Array, weights: Array) -> Array:
-    """Return the gradient of the loss in a layer's inputs."""
+    """Return the gradient of the loss with respect to a layer's inputs."""
     return delta.astype(np.float64) @ weights.T.astype(np.float64)
 
 
 def matmul_weight_gradient(inputs: Array, delta: Array) -> Array:
-    """Return the gradient of the loss in a layer's weights."""
+    """Return the gradient of the loss with respect to a layer's weights."""
     return as_unit(inputs).T @ delta.astype(np.float64)
 
 
@@ -58,7 +58,7 @@ def cross_entropy(logits: Array, labels: Array) -> Array:
 
 
 def softmax_cross_entropy_gradient(logits: Array, labels: Array, smoothing: float = 0.0) -> Array:
-    """Return the gradient of the mean cross-entropy in the logits (Bishop 2006, eq. 4.109).
+    """Return the gradient of the mean cross-entropy with respect to the logits (Bishop 2006, eq. 4.109).
 
     `smoothing` is the share of each label that is spread over all classes (Szegedy et al. 2016, sec. 7).
     """
@@ -87,7 +87,7 @@ def loss(weights: Layers, biases: Layers, inputs: Array, labels: Array, weight_d
 def gradient(
     weights: Layers, biases: Layers, inputs: Array, labels: Array, weight_decay: float, smoothing: float = 0.0
 ) -> tuple[Layers, Layers]:
-    """Return the gradient of `loss` in each layer's weights and biases (backpropagation)."""
+    """Return the gradient of `loss` with respect to each layer's weights and biases (backpropagation)."""
     outputs = forward(weights, biases, inputs)
     delta = softmax_cross_entropy_gradient(outputs[-1], labels, smoothing)
     weights_gradient, biases_gradient = list(weights), list(biases)

@@ -27,7 +27,7 @@ class StepScalars(NamedTuple):
 
 @inlined
 def step_vector(weight, gradient, velocity, scalars, lanes):
-    """Return the vectors of weights and of velocities after a step. Without momentum, velocities do not count."""
+    """Return the vectors of weights and of velocities after a step. Without momentum, velocities are ignored."""
     step = fma(broadcast(scalars.weight_decay, lanes), weight, gradient)
     if scalars.momentum != 0:
         momentum = broadcast(scalars.momentum, lanes)
@@ -38,10 +38,10 @@ def step_vector(weight, gradient, velocity, scalars, lanes):
 
 @inlined
 def _without_traces(velocity, lanes):
-    """Return a vector of velocities, those below the last bit of TRACE as 0; the others are as they were.
+    """Return velocities with those below the last bit of TRACE set to 0 and the others unchanged.
 
-    Those of pixels that are black from then on only shrink, and as subnormal numbers never get to 0: 0.9 times the
-    smallest is rounded to itself. Some processors take a slow path for each of these.
+    The velocities of pixels that stay black only shrink, and as subnormal numbers they never reach 0: 0.9 times the
+    smallest one is rounded to itself. Some processors take a slow path for each of them.
     """
     one = broadcast(np.float32(1), lanes)
     return fma(fma(velocity, one, broadcast(TRACE, lanes)), one, broadcast(-TRACE, lanes))

@@ -131,7 +131,7 @@ def panel_pointer(context, builder, array_type, array, offset, step, index):
 
 
 def load_among(builder, pointers, n_registers):
-    """Return the first `n_registers` of some registers; the rest repeat the first, which is there to be read."""
+    """Return the first `n_registers` of some registers; the rest repeat the first, which can always be read."""
     registers = []
     for index, pointer in enumerate(pointers):
         chosen = builder.select(is_among(builder, index, n_registers), pointer, pointers[0])
@@ -308,7 +308,7 @@ if CHECKED:
     def load_panels(array, offset, step, n_registers, lanes):
         """Return `lanes` elements, 16 from `offset` on, 16 from `offset` + `step` on, and so forth.
 
-        Only the first `n_registers` of 16 are those; what the rest of the vector has does not count.
+        Only the first `n_registers` of 16 hold these; the rest of the vector is to be ignored.
         """
         check_bounds(array, offset, offset + (n_registers - 1) * step + LANES)
         return _load_panels(array, offset, step, n_registers, lanes)
@@ -331,13 +331,13 @@ else:
 
 
 def by_n_registers(max_registers: int) -> Callable[[Callable[..., Any]], Any]:
-    """Make of a function f(n_registers, *args), which it decorates, one with n_registers constant: 1 to at most 8.
+    """Return a decorator that makes n_registers, from 1 to at most 8, a constant in a function f(n_registers, *args).
 
     The function works on vectors of `max_registers`, of which load_panels and store_panels touch the first
-    n_registers. Numba compiles it once; LLVM puts it into each branch below and drops what there is not. (Compiled by
-    Numba for each number, such functions were a third of a first `train`.)
+    n_registers. Numba compiles it once; LLVM inlines it in each branch below and drops the unused registers. (Compiling
+    such functions with Numba for each number took a third of a first `train`.)
     """
-    # Tests for numbers above the largest are those for 1 again, which LLVM drops.
+    # For numbers above the largest, the test for 1 is repeated, which LLVM drops.
     n1, n2, n3, n4, n5, n6, n7 = (n if n < max_registers else 1 for n in range(1, MAX_REGISTERS))
 
     def decorate(function: Callable[..., Any]) -> Any:

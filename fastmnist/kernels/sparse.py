@@ -8,7 +8,7 @@ another) for the forward pass: a sample's outputs stay in registers while the ro
 non-zero inputs are added up. In compressed sparse columns (CSC: one input's samples after another), a matrix for each
 batch, for the weight gradient: one row of the gradient stays in registers while the deltas of the samples that have
 this input are added up, and goes straight into the step. Dense input is computed correctly too; it only makes the
-lists longer. Batches with few zeros go the way of dense.py.
+lists longer. Batches with few zeros are handled by dense.py.
 """
 
 from typing import NamedTuple
@@ -36,11 +36,11 @@ from fastmnist.kernels.simd import (
 )
 from fastmnist.kernels.tiles import as_unit
 
-# Rows of the weights are stepped in no order that a processor could guess. Those of a wide layer and their velocities
-# come from the third-level cache: 0.16 ms a step of 128 x 784 x 400 in place of 0.19 to 0.35.
+# Rows of the weights are stepped in an order that no processor could guess. Those of a wide layer and their velocities
+# come from the third-level cache: a step of 128 x 784 x 400 takes 0.16 ms instead of 0.19 to 0.35.
 ROWS_AHEAD = 2
-# Of the left side of a product that is not 0: with fewer, tiles take longer. Sums are taken in the same order. Of the
-# first hidden layer of the shipped model 20 % are active: 9.2 us an image instead of 15.1.
+# Share of the left side of a product that is not 0: below it, tiles take longer. Sums are taken in the same order. In
+# the shipped model, 20 % of the first hidden layer is active: 9.2 us per image instead of 15.1.
 SPARSE_SHARE = 0.4
 AHEAD = 4  # samples: shuffled ones come from anywhere in memory; waiting for 32 of them took 5 us, now 1
 WIDE = MAX_REGISTERS * LANES
@@ -49,7 +49,7 @@ WIDE = MAX_REGISTERS * LANES
 class CSR(NamedTuple):
     """Compressed sparse rows: sample s has the inputs at positions starts[s] to ends[s] of `indices` and `data`.
 
-    In the place after each row stands the index n_in, so that walking a row needs no other test than that of the index.
+    Each row is followed by the index n_in, so that walking a row only has to test the index.
     """
 
     starts: np.ndarray  # (n_samples,) int64
@@ -61,9 +61,9 @@ class CSR(NamedTuple):
 class CSC(NamedTuple):
     """Compressed sparse columns of each batch, those with the most samples first: `order` says which.
 
-    The branch predictor knows the length of such a column: the one before had it too. The r-th column of batch b is
-    that of the input order[b, r]. It ends at position ends[b, r] of `indices` and `data`, where the next one begins;
-    the batch's first begins at starts[b].
+    So the branch predictor can guess a column's length: it is about that of the column before. The r-th column of batch
+    b is that of the input order[b, r]. It ends at position ends[b, r] of `indices` and `data`, where the next one
+    begins; the batch's first begins at starts[b].
     """
 
     starts: np.ndarray  # (n_batches,) int64
@@ -78,7 +78,7 @@ class CSC(NamedTuple):
 def index_type(n):
     """Return the type of indices up to `n`: small, since the lists are read again and again.
 
-    With 16 bits in place of 32 ten epochs of the recipe `seed` take 1.04 s in place of 1.16, and a shuffled epoch of
+    With 16 bits instead of 32, ten epochs of the recipe `seed` take 1.04 s instead of 1.16, and a shuffled epoch of
     784-100-10 in batches of 128 takes 7 % less.
     """
     return np.uint16 if n < 2**16 else np.int32
@@ -105,10 +105,10 @@ def make_csc(starts, capacity, n_in, batch_size):
 
 @inlined
 def nonzero_inputs(inputs, n_in, row, block):
-    """Return a mask of the non-zero ones of 64 inputs of one sample, from `block` on; those it does not have are 0.
+    """Return a mask of which of one sample's 64 inputs from `block` on are not 0; bits past its last input are 0.
 
-    `row` is where the sample's `n_in` inputs begin. The 64 numbers that are loaded always lie inside the array: they
-    begin earlier where it, or the row, ends sooner, and the mask is shifted. Of a row of fewer than 64, they go on in
+    `row` is where the sample's `n_in` inputs begin. The 64 numbers that are loaded always lie inside the array: if it,
+    or the row, ends sooner, they begin earlier and the mask is shifted. If a row has fewer than 64, they continue into
     the next one.
     """
     first = row + block
@@ -143,10 +143,10 @@ def fill_csr(inputs, order, first, last, csr):
 
 @inlined
 def fill_row(inputs, sample, next_sample, csr, start):
-    """Fill the places from `start` on with the non-zero inputs of a sample and n_in; return that of the latter.
+    """Fill the places from `start` on with the non-zero inputs of a sample, then n_in; return the place of n_in.
 
-    One compare gives a bit mask of the non-zero ones of 64 inputs (of the last ones, the rest of 64); its set bits
-    are walked. A test of every input takes three times as long. Places are unsigned: so Numba leaves out its test
+    One comparison gives a bit mask of which of 64 inputs (at the end, of the remaining ones) are not 0; its set bits
+    are walked. Testing every input takes three times as long. Places are unsigned, so that Numba leaves out its test
     for negative indices, which took a third of the time.
     """
     n_in = inputs.shape[1]

@@ -1,7 +1,7 @@
 """A tile: rows of an output, held in registers as one vector while outer products are added to them.
 
-One operation stands for all rows of it, where Numba would have to be told each of them by itself: that takes as long to
-compile as all the rest of a matrix product.
+One operation handles all its rows. Spelled out row by row for Numba, they would take as long to compile as all the rest
+of a matrix product.
 """
 
 import numpy as np
@@ -29,13 +29,13 @@ from fastmnist.kernels.simd import (
 
 
 def _has_avx2_only():
-    """Return whether kernels are compiled for AVX2 without AVX-512: 16 registers, half as long."""
+    """Return whether kernels are compiled for AVX2 without AVX-512: 16 registers, half as wide."""
     told = config.CPU_FEATURES
     features = get_host_cpu_features() if told is None else {name: f"+{name}" in told for name in ("avx2", "avx512f")}
     return bool(features.get("avx2") and not features.get("avx512f"))
 
 
-# Whatever the tile, each sum is taken in the same order. 8 x 3 on AVX2 spills: 69 to 89 GFLOP/s there, 4 x 1 makes 117.
+# Whatever the tile, each sum is taken in the same order. 8 x 3 spills on AVX2: 69 to 89 GFLOP/s; 4 x 1 reaches 117.
 TILE_ROWS, TILE_REGISTERS = (4, 1) if _has_avx2_only() else (8, 3)
 TILE_LANES = TILE_REGISTERS * LANES
 TILE = Vector(TILE_ROWS * TILE_LANES)
@@ -121,7 +121,7 @@ if CHECKED:
 
     @inlined
     def add_outer_product(tile, array, offset, stride, vector):
-        """Return the tile, to each row of which is added `vector` times an input: they lie `stride` apart."""
+        """Return the tile with `vector` times an input added to each row; the inputs lie `stride` apart."""
         check_bounds(array, offset, offset + (TILE_ROWS - 1) * stride + 1)
         return _add_outer_product(tile, array, offset, stride, vector)
 

@@ -40,10 +40,10 @@ from fastmnist.kernels.sparse import is_sparse, step_csc_gradient
 from fastmnist.kernels.tiles import TILE_REGISTERS, TILE_ROWS
 from fastmnist.kernels.workspace import AT, WANTED, Batches, Training
 
-# Columns of the first layer's delta that a gradient reads again and again: a batch has so many registers of them as fit
-# a first-level cache of 32 KB, or a few. A step of 128 x 784 x 100 on one core takes 66 us in place of 76.
+# A gradient reads columns of the first layer's delta again and again: for a batch, as many registers of them at a time
+# as fit a first-level cache of 32 KB, but at least a few. A step of 128 x 784 x 100 on one core takes 66 us, not 76.
 CACHED_REGISTERS = 512
-FEW_REGISTERS = 4  # fewer make the walk of the lists itself too dear
+FEW_REGISTERS = 4  # with fewer, walking the lists itself costs too much
 
 _forward_dense, _step_dense = forward_dense.call, step_dense.call
 
@@ -73,7 +73,7 @@ def add_partial_logits(training, batch, n_samples, outputs):
 
 @inlined
 def output_delta(training, batch, n_samples, part):
-    """Fill this part's copy of the loss's gradient in the logits; part 0 also counts losses and correct predictions.
+    """Fill this part's copy of the loss's gradient w.r.t. the logits; part 0 also sums losses and correct predictions.
 
     Every part does all of it: that is cheaper than one more synchronisation.
     """
@@ -135,7 +135,7 @@ def backward(training, index, n_samples, part):
 
 @inlined
 def add_to_delta(training, index, delta, below, n_samples, part):
-    """Add to some columns of the delta of the layer before what comes from some columns of a layer's delta."""
+    """Add the contribution of some columns of a layer's delta to some columns of the previous layer's delta."""
     parameters = training.parameters
     layer, panel = layer_at(parameters.layout, index), training.workspace.panels[part.number]
     weights = block_of(
@@ -167,7 +167,7 @@ def step_biases(training, n_registers, offset, gradient):
 
 @inlined
 def step_weights(training, index, n_samples, delta, part):
-    """Step some columns of a later layer's weights, of the rows of this part's units of the layer before."""
+    """Step some columns of a later layer's weights, in the rows of this part's units of the previous layer."""
     parameters, workspace = training.parameters, training.workspace
     layer, previous = layer_at(parameters.layout, index), layer_at(parameters.layout, index - 1)
     below = columns_of(workspace.activations, previous, training.batches.batch_size, part)
@@ -205,7 +205,7 @@ def step_weights(training, index, n_samples, delta, part):
 
 @inlined
 def leaves_out_zeros(training, index, activations, n_samples, n_units):
-    """Return whether a later layer's gradient is taken without the units that are 0; note where that is wanted."""
+    """Return whether a later layer's gradient skips the units that are 0; record it if the code for that is wanted."""
     is_last = index == training.parameters.layout.shape[0] - 1  # which is narrow
     if is_last or n_samples % LANES != 0 or not is_sparse(activations, n_samples, n_units):
         return False
@@ -240,7 +240,7 @@ def step_first(training, batch, n_samples, part):
 
 @inlined
 def step_first_sparse(training, batch, deltas):
-    """Step them for a batch in lists."""
+    """Step this part's columns of the first layer's weights for a batch in lists."""
     batches, workspace = training.batches, training.workspace
     layer = layer_at(training.parameters.layout, 0)
     rows = deltas.matrix
@@ -333,7 +333,7 @@ def run_phase(training, phase, batch, part):
 def _run_phase(
     phase, batch, parameters, csr, csc, tiles, dense, labels, batch_size, workspace, scalars, index, n_parts
 ):
-    """Bundle what a parallel loop takes one by one: Numba refuses nested tuples there."""
+    """Bundle the arguments, which a parallel loop takes one by one, as Numba refuses nested tuples there."""
     training = Training(parameters, Batches(csr, csc, tiles, labels, batch_size), workspace, scalars, dense)
     run_phase(training, phase, batch, Part(index, n_parts))
 

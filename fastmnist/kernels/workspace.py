@@ -1,4 +1,4 @@
-"""What the parts of a training step work on: the batches, and memory of which each part has its own."""
+"""What the parts of a training step work on: the batches, and working memory, of which each part has its own."""
 
 from typing import NamedTuple
 
@@ -28,10 +28,10 @@ class Batches(NamedTuple):
 
 
 class Workspace(NamedTuple):
-    """Working memory; what has a row per part is that part's alone."""
+    """Working memory; in arrays with a row per part, each row belongs to one part alone."""
 
     activations: np.ndarray  # n_parts times room for batch_size rows of all hidden layers' outputs: see columns_of
-    deltas: np.ndarray  # the loss's gradient in these
+    deltas: np.ndarray  # the loss's gradient with respect to these
     partial_logits: np.ndarray  # (2, registers of the last hidden layer, batch_size * stride): see add_partial_logits
     output_deltas: np.ndarray  # (n_parts, batch_size * stride)
     panels: np.ndarray  # (n_parts, room for DEPTH_BLOCK rows of a tile, or 16 columns of a batch)

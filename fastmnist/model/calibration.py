@@ -49,9 +49,9 @@ def calibrated(network: Network, temperature: float) -> Network:
 def expecting_few_of_no_digit(network: Network, share: float) -> Network:
     """Return a network that expects NO_DIGIT_SHARE of the images to be no digit; of those it learnt from, `share` were.
 
-    The prior odds are in the bias of its last output (Saerens, Latinne and Decaestecker 2002, Adjusting the Outputs of
-    a Classifier to New a Priori Probabilities, section 2.2). It then learns what no digit is from as many images as
-    there are, and still gives digits the benefit of the doubt.
+    The prior odds go into the bias of its last output (Saerens, Latinne and Decaestecker 2002, Adjusting the Outputs of
+    a Classifier to New a Priori Probabilities, section 2.2). So it can learn what no digit is from any number of images
+    and still give digits the benefit of the doubt.
     """
     changed = Network(network.layer_sizes)
     changed.parameters[:] = network.parameters

@@ -1,4 +1,4 @@
-"""What is known of a model, in words: the table of `info`, and a part of a report."""
+"""What is known about a model, in words: the table of `info`, and part of a report."""
 
 from itertools import pairwise
 from typing import Any
@@ -42,6 +42,10 @@ def _recipe(recipe: Any) -> str:
 
 def _accuracies(origin: dict[str, Any]) -> str:
     """Return the accuracies that are known, the most telling first."""
-    names = {"test_accuracy": "on the test set", "validation_accuracy": "held out", "train_accuracy": "in training"}
+    names = {
+        "test_accuracy": "on the test set",
+        "validation_accuracy": "on the held-out set",
+        "train_accuracy": "during training",
+    }
     known = [(origin.get(key), where) for key, where in names.items()]
     return ", ".join(f"{100 * share:.2f} % {where}" for share, where in known if isinstance(share, float)) or "unknown"

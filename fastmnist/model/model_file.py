@@ -2,8 +2,8 @@
 
 The tensors are named and laid out as those of torch.nn.Sequential(Linear, ReLU, Linear, ...): `0.weight` (n_out, n_in),
 `0.bias` (n_out,), `2.weight`, ... Their inputs are pixels / 255. They are the weights as they were trained: where the
-metadata has a temperature, whoever reads the file divides the logits by it. Where it says `no_digit`, there is one
-output more than class names, the last: the image is of none of the classes.
+metadata has a temperature, whoever reads the file divides the logits by it. If it says `no_digit`, there is one more
+output than class names: the last one means that the image belongs to none of the classes.
 """
 
 import json
@@ -50,8 +50,8 @@ class Model:
     """A network and what is known about it.
 
     trained: the network as it was trained and is stored; `network` is the one to predict with.
-    class_names: the name of each class, written as the label of a prediction. A network with one output more tells no
-        digit too, by the last.
+    class_names: the name of each class, written as the label of a prediction. If the network has one more output, the
+        last one stands for "no digit".
     preprocess: how image files are brought into the form of the training images, one of PREPROCESS_MODES.
     temperature: what calibrates the confidences (calibration.py), None if it was never fitted.
     stored_as: the dtype of the parameters in the file, float32 or float16.
@@ -72,11 +72,11 @@ class Model:
 
     @property
     def can_refuse(self) -> bool:
-        """Whether an image may be of none of the classes."""
+        """Whether the model can say that an image belongs to none of the classes."""
         return self.trained.n_classes == len(self.class_names) + 1
 
     def confidences(self, images: Uint8) -> Float32:
-        """Return how sure the network is that each of the images (n, 28, 28) is of a class: float32 (n,).
+        """Return the confidence that each of the images (n, 28, 28) belongs to one of the classes: float32 (n,).
 
         It is the most probable class's probability, never that of "no digit".
         """
@@ -93,9 +93,9 @@ class Model:
 
     @property
     def for_pieces(self) -> "Model | None":
-        """The model of the same classes for ink that was cut: for digits one in the package, else None.
+        """The model for pieces of ink that were cut apart: the one in the package if the classes are digits, else None.
 
-        A cut damages what is on both of its sides; that one learnt from such pieces (experiments/glyphs.py).
+        A cut damages the ink on both sides; that model was trained on such pieces (experiments/glyphs.py).
         """
         of_digits = _glyphs()
         return of_digits if self.class_names == of_digits.class_names else None
@@ -107,7 +107,7 @@ class Model:
 
     @property
     def test_accuracy(self) -> float | None:
-        """The share of correct predictions on the test set that it was trained with, None if there was none."""
+        """The accuracy on the test set that came with its training set, None if there was none."""
         share = self.origin.get("test_accuracy")
         return share if isinstance(share, float) and 0 <= share <= 1 else None
 
@@ -207,13 +207,13 @@ def save_model(path: AnyPath, model: Model) -> None:
 def load_model(path: AnyPath) -> Model:
     """Read a model file.
 
-    Raises ModelError, naming the file and what to do, for anything that is not a whole, sound model.
+    Raises ModelError, naming the file and what to do, for anything that is not a complete, valid model.
     """
     with reading(
         path,
         ModelError,
         "a model",
-        missing="train one with 'fastmnist train', or take fastmnist's own, named shipped",
+        missing="train one with 'fastmnist train', or use shipped, the one that comes with fastmnist",
         advice="train a new model or restore this one",
     ):
         return _load(Path(os.fsdecode(path)))
@@ -241,18 +241,18 @@ def _network_of(tensors: Tensors, metadata: dict[str, Any]) -> Network:
         raise UnsoundError(f"{sizes[0]} inputs, expected {N_PIXELS}")
     can_refuse = metadata.get("no_digit", False)
     if not isinstance(can_refuse, bool):
-        raise UnsoundError("whether it can refuse is neither true nor false")
+        raise UnsoundError("no_digit in its metadata is neither true nor false")
     n_names = sizes[-1] - can_refuse
     if not _is_names(metadata.get("class_names"), n_names) or (can_refuse and not n_names):
         besides = ' and "no digit"' if can_refuse else ""
-        raise UnsoundError(f"class names that do not fit {n_names} classes{besides}")
+        raise UnsoundError(f"class names that do not match {n_names} classes{besides}")
     if metadata.get("preprocess") not in PREPROCESS_MODES:
         raise UnsoundError(
             f"preprocessing {printable(str(metadata.get('preprocess')))}, expected {', '.join(PREPROCESS_MODES)}: "
             "another version of fastmnist wrote it"
         )
     if metadata.get("layer_sizes") != sizes:
-        raise UnsoundError(f"layers {sizes} do not fit its metadata")
+        raise UnsoundError(f"layers {sizes} do not match its metadata")
     try:
         network = Network(sizes)
     except ValueError as error:

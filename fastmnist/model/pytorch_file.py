@@ -1,7 +1,7 @@
 """Weights trained in PyTorch -> a model: the state_dict of Linear layers with ReLU between them, as safetensors.
 
-What such a file does not say has to be known: how the pixels were normalised, and that there is a ReLU after each layer
-but the last. A softmax at the end has no weights and makes no difference.
+Such a file does not say how the pixels were normalised, so that has to be given, nor that every layer but the last is
+followed by a ReLU, which is assumed. A softmax at the end has no weights and makes no difference.
 """
 
 import math
@@ -35,7 +35,7 @@ from fastmnist.shapes import N_PIXELS
 from fastmnist.version import __version__
 
 _KIND = "PyTorch weights"
-_EXPECTED = "expected Linear layers alone"
+_EXPECTED = "expected only Linear layers"
 _TYPES = {"F16": np.float16, "F32": np.float32, "F64": np.float64}
 
 
@@ -46,11 +46,11 @@ def load_pytorch(path: AnyPath, *, mean: float, std: float, class_names: Sequenc
     folded into its first layer, W (n_out, n_in) and b, which becomes W / std and b - mean / std * (W summed over its
     inputs). Without `class_names` the classes are "0", "1", "2", ...
 
-    The layers' names are free; they are put in the order in which they chain, and layers that could change places in
-    the order of their numbers. A layer without a bias gets one of zeros.
+    The layers may have any names. They are put in the order in which their sizes chain; layers that could change places
+    are ordered by the numbers in their names. A layer without a bias gets one of zeros.
 
-    Raises ModelError, naming the file, for anything that is not a sound file of Linear layers; DataError for a
-    normalisation that can't be.
+    Raises ModelError, naming the file, for anything that is not a valid file of Linear layers, and DataError for an
+    impossible `mean` or `std`.
     """
     if not (math.isfinite(mean) and math.isfinite(std) and std > 0):
         raise DataError(f"mean {mean} and std {std}, expected finite numbers, std above 0")
@@ -76,7 +76,7 @@ def _load(path: Path) -> Tensors:
     header = header_of(content, _KIND)
     metadata = header.pop("__metadata__", None)
     if isinstance(metadata, dict) and METADATA_KEY in metadata:
-        raise ModelError(f"{printable(path)}: a model of fastmnist already, expected {_KIND}: use it as it is")
+        raise ModelError(f"{printable(path)}: already a fastmnist model, expected {_KIND}; use it as it is")
     check_shapes(header, _KIND, MAX_BYTES)
     try:
         entries = sorted(safetensors.deserialize(content), key=itemgetter(0))  # it returns them in random order
@@ -89,8 +89,8 @@ def _load(path: Path) -> Tensors:
 def _refusal(path: Path) -> str:
     """Return the error about a file that torch.save wrote: one line, with the Python that converts it."""
     return (
-        f"{printable(path)}: a pickle, as torch.save writes it, which can run any program when it is loaded, expected "
-        "a .safetensors file; convert it with Python: import torch; from safetensors.torch import save_file; "
+        f"{printable(path)}: a pickle, as torch.save writes it, which can run arbitrary code when loaded, expected a "
+        ".safetensors file; convert it with Python: import torch; from safetensors.torch import save_file; "
         f"save_file(torch.load({path.name!r}, map_location='cpu', weights_only=True), {path.stem + '.safetensors'!r})"
     )
 
@@ -172,7 +172,7 @@ def _network_of(tensors: Tensors, layers: list[str], mean: float, std: float) ->
     """Return the network that takes pixels / 255. Raises UnsoundError where there can't be one."""
     sizes = [N_PIXELS, *(len(tensors[f"{name}.weight"]) for name in layers)]
     if sizes[-1] == 1:
-        raise UnsoundError("one output, expected one for each class")
+        raise UnsoundError("only one output, expected one for each class")
     try:
         check_storable(sizes)
         network = Network(sizes)
@@ -190,5 +190,5 @@ def _network_of(tensors: Tensors, layers: list[str], mean: float, std: float) ->
             network.weights(layer)[:] = weights.T
             network.biases(layer)[:] = biases
     if not np.isfinite(network.parameters).all():
-        raise UnsoundError(f"weights beyond float32 with mean {mean} and std {std}, expected smaller ones")
+        raise UnsoundError(f"weights too large for float32 with mean {mean} and std {std}, expected smaller ones")
     return network

@@ -120,8 +120,8 @@ def _header_size(content: bytes) -> int:
 
 
 def unsound(kind: str, found: str) -> UnsoundError:
-    """Return the error for a file in which safetensors are not as they should be."""
-    return UnsoundError(f"not a sound .safetensors file ({found}), expected a {kind} file")
+    """Return the error for a file that is not valid safetensors."""
+    return UnsoundError(f"not a valid .safetensors file ({found}), expected a {kind} file")
 
 
 def header_of(content: bytes, kind: str) -> dict[str, Any]:
@@ -137,7 +137,7 @@ def header_of(content: bytes, kind: str) -> dict[str, Any]:
 
     def without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len(dict(pairs)) < len(pairs):
-            raise UnsoundError("one name twice in the header, expected each once")
+            raise UnsoundError("a duplicate name in the header, expected each name once")
         return dict(pairs)
 
     try:
@@ -153,7 +153,7 @@ def _check_header(header: dict[str, Any], kind: Kind) -> str:
     """Return the metadata. Raises UnsoundError for a header of another kind of file."""
     metadata = header.pop("__metadata__", None)
     if not isinstance(metadata, dict) or set(metadata) != {METADATA_KEY} or not isinstance(metadata[METADATA_KEY], str):
-        raise UnsoundError(f"no metadata, or other than {METADATA_KEY!r}, expected a {kind.name} file of fastmnist")
+        raise UnsoundError(f"no metadata, or keys other than {METADATA_KEY!r}, expected a fastmnist {kind.name} file")
     if len(header) > kind.max_tensors:
         raise UnsoundError(f"{len(header):,} tensors, expected at most {kind.max_tensors}")
     for name, entry in header.items():

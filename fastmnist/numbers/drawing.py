@@ -1,4 +1,4 @@
-"""A page with what was read in it: boxes around numbers and their digits, and their texts."""
+"""Draws what was read on a page: bounding boxes around numbers and their digits, and the text."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Ruled lines and printed boxes: taken out of a page's ink, and where the boxes' insides were."""
+"""Removes ruled lines and printed boxes from a page's ink, and finds the insides of the boxes."""
 
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ THICKEST_RULE = 0.02  # of the picture's shorter side, and
 SOFT_EDGES = 3  # pixels
 FAINT = 0.12  # of the ink's depth: boxes are often printed in a lighter shade
 LEAST_CELL = 14  # pixels of a box's shorter side
-RECTANGULAR = 0.92  # of the smallest rectangle around it: the inside of a box has more, that of a 0 less
+RECTANGULAR = 0.92  # of the smallest rectangle around it: the inside of a box fills more, that of a 0 less
 ASKEW = 8.0  # degrees, at most
 INSET = 2  # pixels of a box's soft edge
 BESIDE = 0.7  # of their height: boxes of a row overlap as much from top to bottom,

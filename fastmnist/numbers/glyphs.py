@@ -1,4 +1,4 @@
-"""Glyphs, the ink between two cuts each, in MNIST's form."""
+"""Glyphs, each the ink between two cuts, in MNIST's form."""
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +32,7 @@ def to_pieces(
 ) -> npt.NDArray[np.uint8]:
     """Return glyphs that were cut out, with the ink around them paler: uint8 (n, 28, 28); all else as above.
 
-    What was cut off, and what was left on, is seen: a piece of an 8 alone may be a perfect 3.
+    This shows what was cut off, and what was left on: a piece of an 8, on its own, may be a perfect 3.
     """
     images = np.zeros((len(glyphs), N_PIXELS), np.uint8)
     line, totals = np.empty(ink.shape[1]), np.empty(IMAGE_SHAPE[1])

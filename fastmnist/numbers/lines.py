@@ -1,4 +1,4 @@
-"""Which pieces of ink stand in one line: each goes on with the next to its right that is about as high up."""
+"""Groups pieces of ink into lines: each piece is followed by the next one to its right at about the same height."""
 
 from bisect import bisect_left
 from itertools import accumulate
@@ -75,7 +75,7 @@ def connected_parts(core: Grey) -> tuple[npt.NDArray[np.int32], list[Part]]:
 def without_margin(parts: list[Part], labels: npt.NDArray[np.int32]) -> list[Part]:
     """Return parts without those at the picture's border: shadows, frames and neighbours that are cut off.
 
-    Of a digit that touches the border more lies further in; `labels` is the map of the parts.
+    More of a digit that touches the border lies further in; `labels` is the map of the parts.
     """
     height, width = labels.shape
     touching = [

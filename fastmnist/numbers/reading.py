@@ -1,4 +1,4 @@
-"""A picture -> the numbers in it: its ink, its lines, where these may be cut, and the best way through the cuts."""
+"""A picture -> the numbers in it: its ink, its lines, where these may be cut, and the best path through the cuts."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -216,7 +216,7 @@ def _parts_of(page: Page) -> _Parts:
     """Return the pieces of a page's ink. Raises DataError where there are too many."""
     parts = _Parts(*connected_parts(core_of(page.ink)))
     if len(parts.all) > MOST_PARTS:
-        raise DataError(f"{len(parts.all):,} pieces of ink, expected a page of numbers, with {MOST_PARTS:,} at most")
+        raise DataError(f"{len(parts.all):,} pieces of ink, expected a page of numbers with at most {MOST_PARTS:,}")
     return parts
 
 

@@ -1,4 +1,4 @@
-"""The ways to cut a line into glyphs, and the best of them: as the network reads it, and as digits stand."""
+"""The ways to cut a line into glyphs, and the best one, judged by what the network reads and how digits are placed."""
 
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 Probabilities = npt.NDArray[np.float32]
 
-MOST_CUTS = 14  # from the start of a glyph to its end: that many lie in a part that is as wide as a digit
+MOST_CUTS = 14  # from the start of a glyph to its end: a part as wide as a digit has this many cuts
 MOST_OF_LINE = 2000  # cuts of a line, for time and memory that grow with their square: 100 MB
 WIDEST = 1.6  # times the digits' height: the greatest width of a glyph that may be cut further
 HIGHEST = 3.0  # likewise; a part of ink that is higher is not cut. Blots would be, into thousands of large pieces

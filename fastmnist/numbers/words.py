@@ -1,6 +1,6 @@
-"""Words on a page: where much of it is no digit, what looks like a digit is one less often.
+"""Words on a page: if much of the page is not digits, what looks like a digit is less likely to be one.
 
-The network expects NO_DIGIT_SHARE of what it sees to be no digit. A first reading tells the share on this page
+The network expects NO_DIGIT_SHARE of what it sees to be no digit. A first reading estimates the share on this page
 (Saerens, Latinne and Decaestecker 2002, Adjusting the Outputs of a Classifier to New a Priori Probabilities).
 """
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from fastmnist.shapes import NO_DIGIT_SHARE
 
 MUCH = 1 / 3  # of a page's glyphs are no digits: above that it has words. A number with one letter is not words
-EXPECTED = 2.0  # glyphs, with the network's share of no digits, that are added to a page's: a few tell little
+EXPECTED = 2.0  # glyphs, with the network's share of no digits, added to the page's own, as a few glyphs say little
 
 
 def rarer_digits(are_none: Sequence[bool]) -> float:

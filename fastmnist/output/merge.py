@@ -105,14 +105,14 @@ class _Part:
                 self.form, self.columns = form, ", ".join(self._keys(first, form))
                 return
         if first:
-            raise self.refusal(f"begins {printable(first[:40])!r}, expected rows as fastmnist predict writes them")
+            raise self.refusal(f"begins with {printable(first[:40])!r}, expected rows written by fastmnist predict")
 
     def _keys(self, line: bytes, form: _Form) -> list[str]:
         try:
             return [key for key in json.loads(line) if key not in form.optional]
         except (ValueError, RecursionError) as error:
             raise self.refusal(
-                "its first row is not a JSON object, expected rows as fastmnist predict writes them"
+                "its first row is not a JSON object, expected rows written by fastmnist predict"
             ) from error
 
     def rewind(self) -> None:
@@ -142,7 +142,7 @@ class _Part:
                 self._cut(text)
         match = self.form.key.match(text)
         if match is None:
-            raise self.refusal(f"a row begins {printable(text[:40])!r}, expected one as fastmnist predict writes it")
+            raise self.refusal(f"a row begins with {printable(text[:40])!r}, expected one written by fastmnist predict")
         return _Row(text, match[0], match[1], int(match[2]) if match[2].isdigit() else None)
 
     def _line(self) -> bytes:
@@ -161,7 +161,7 @@ class _Part:
 
 
 class _Digests:
-    """Digests of rows on the disk, among which to find one that is there twice."""
+    """Digests of rows on disk, in which to find a duplicate."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file, self._n = file, 0
@@ -207,7 +207,7 @@ class _Order:
             self._last[place] = name
 
     def is_doubtful(self) -> bool:
-        """Return whether the parts are rather given in another order than that of the shards."""
+        """Return whether the parts were probably not given in the order of their shards."""
         *of_parts, of_all = self._in_order
         return not of_all and all(of_parts) and self._n_rows >= _FEW * len(of_parts)
 
@@ -266,9 +266,7 @@ def _check_rows(parts: list[_Part]) -> None:
         if (digest := digests.repeated()) is not None:
             raise _repetition(parts, digest)
     if order.is_doubtful():
-        _log.warning(
-            f"the rows of each part are in the order of their names, all rows together are not: {_expected(parts)}"
-        )
+        _log.warning(f"the rows of each part are sorted by name, but all rows together are not: {_expected(parts)}")
 
 
 def _repetition(parts: list[_Part], digest: bytes) -> DataError:
@@ -277,7 +275,7 @@ def _repetition(parts: list[_Part], digest: bytes) -> DataError:
     first, second = (parts[turn % len(parts)] for turn in list(found)[:2])
     row = printable(found[min(found)].key)
     return second.refusal(
-        f"has the row {row!r}, which {first.name} has too, expected each row once", hint="run all shards again"
+        f"has the row {row!r}, which is also in {first.name}, expected each row once", hint="run all shards again"
     )
 
 

@@ -43,7 +43,7 @@ class PartFile:
         self.file: BinaryIO = _open_locked(self.path)
         self._is_reading = resume and os.fstat(self.file.fileno()).st_size > 0
         if resume and not self._is_reading:
-            _log.info(f"{printable(self.path)}: no rows from an earlier run, starting with the first")
+            _log.info(f"{printable(self.path)}: no rows from an earlier run, starting from the first")
         try:
             self._begin(job)
         except BaseException:
@@ -82,7 +82,7 @@ class PartFile:
         return n_known
 
     def _skip_row(self, key: bytes) -> bool:
-        """Return whether the next row is there, which begins with `key`. Raises OutputError where another one is."""
+        """Return whether the next row is there and begins with `key`. Raises OutputError if it is a different row."""
         row = self._read_row(1 + key.count(b"\n"))
         if row is None:
             return False
@@ -159,7 +159,7 @@ class PartFile:
         """Let `place` put the rows into their place. Raises OutputError where there are too many rows; OSError."""
         if self._is_reading:
             if self._read_row(1) is not None:
-                raise self._refusal(f"more rows than the {self.n_known:,} of the inputs: they have changed")
+                raise self._refusal(f"more rows than the inputs, which have {self.n_known:,}: the inputs have changed")
             self._end_reading()
         place(self.file)
         with contextlib.suppress(OSError):
@@ -196,7 +196,7 @@ class PartFile:
         return row
 
     def _end_reading(self) -> None:
-        """Drop what follows the known rows, a row cut short, and log how many are known."""
+        """Drop anything after the known rows, such as a row cut short, and log how many rows are known."""
         self._is_reading = False
         _log.info(f"resuming after {counted(self.n_known, 'row')} of an earlier run")
         self.file.seek(self._end)

@@ -1,4 +1,4 @@
-"""What all formats of rows share. A row is a key, which tells whose it is (path and index), followed by its values."""
+"""What all row formats share. A row is a key, which says which image it is for (path and index), and its values."""
 
 from collections.abc import Iterable, Iterator, Sequence
 

@@ -19,17 +19,18 @@ def is_address(path: AnyPath) -> bool:
 def protocol_of(address: AnyPath) -> str:
     """Return the protocol of an address, in small letters: s3.
 
-    Raises DataError for one that is not used here, RemoteError where the address holds credentials: rows would too.
+    Raises DataError for an unsupported protocol, and RemoteError if the address holds credentials: they would end up in
+    the rows.
     """
     name = os.fsencode(address)
     match = _ADDRESS.match(name)
     protocol = match[1].decode().lower() if match else ""
     if not protocol or protocol in _LOCAL:
-        raise DataError(f"{printable(address)}: {protocol}://, expected a path for a file of this machine; name that")
+        raise DataError(f"{printable(address)}: {protocol}://, expected a plain path for a local file; use that")
     if _CREDENTIALS.match(name):
         raise RemoteError(
-            f"{printable(address)}: a user or a password within an address, expected them where its library looks for "
-            "them; see docs/remote.md"
+            f"{printable(address)}: a user name or password in the address, expected credentials where the store's "
+            "library looks for them; see docs/remote.md"
         )
     return protocol
 

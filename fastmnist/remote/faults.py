@@ -1,6 +1,6 @@
 """What the exceptions of fsspec and of the packages below it mean.
 
-Their texts may hold addresses that are signed, or what a server likes to say: none of it is repeated but codes.
+Their texts may contain signed addresses, or anything that a server cares to say, so only codes are repeated.
 """
 
 import re
@@ -20,13 +20,13 @@ _NO_SUCH_RANGE = ("InvalidRange", "416")
 
 
 class Scope(Enum):
-    """What a fault is of."""
+    """How far a fault reaches."""
 
     FILE = auto()  # this file only
     CREDENTIALS = auto()
     STORE = auto()  # everything there
-    PASSING = auto()  # maybe of this moment only
-    EMPTY = auto()  # none: an empty file has no first byte
+    PASSING = auto()  # possibly temporary
+    EMPTY = auto()  # not a fault: an empty file has no first byte
 
 
 class Fault(NamedTuple):
@@ -53,9 +53,9 @@ def fault_of(error: Exception) -> Fault:
     if isinstance(error, PermissionError) or status == HTTPStatus.FORBIDDEN:
         return Fault(f"access denied ({shown})", Scope.FILE)
     if isinstance(error, ValueError) or name == "ParamValidationError":
-        return Fault(f"nothing that its server can give ({shown})", Scope.FILE)
+        return Fault(f"not something that the server can provide ({shown})", Scope.FILE)
     if _ABOUT_CREDENTIALS.search(name):
-        return Fault(f"no credentials that can be used ({shown})", Scope.CREDENTIALS)
+        return Fault(f"no usable credentials ({shown})", Scope.CREDENTIALS)
     if status:
         return Fault(f"the server answered {shown}", Scope.FILE)
     return Fault(f"no answer ({shown})", Scope.PASSING if _is_of_network(error) else Scope.FILE)

@@ -1,4 +1,4 @@
-"""A remote file that is read like one of this machine: parts of it are asked for as they are needed."""
+"""A remote file that is read like a local one: parts of it are fetched as they are needed."""
 
 import io
 from typing import Any
@@ -21,7 +21,7 @@ class RemoteFile(io.RawIOBase):
         if not isinstance(self._file.size, int):
             self._file.close()
             raise DataError(
-                f"{printable(address)}: its server does not say how long it is, expected to be told; copy the file to "
+                f"{printable(address)}: the server does not report its size, expected one that does; copy the file to "
                 "this machine first"
             )
         self._place = self._start = 0

@@ -30,10 +30,10 @@ def attempt(
     expected: str,
     refused: type[FastmnistError] = DataError,
 ) -> Answer:
-    """Return what `ask` gets of the store of `address`, given its file system and the address as text.
+    """Return what `ask` gets from the store of `address`, given its file system and the address as text.
 
-    What may pass is tried again. Raises `refused`, which says what was `expected`, for a fault of this file, and
-    RemoteError for one of the store.
+    Faults that may be temporary are retried. Raises `refused`, which says what was `expected`, for a fault of this
+    file, and RemoteError for one of the whole store.
     """
     store = _file_system(protocol_of(address), address, os.getpid())
     for delay in (*DELAYS, None):
@@ -51,11 +51,11 @@ def _as_error(fault: Fault, address: AnyPath, expected: str, refused: type[Fastm
     found = f"{printable(address)}: {fault.words}"
     if fault.scope is Scope.CREDENTIALS:
         advice = _CREDENTIALS.get(protocol_of(address)[:2], "check them")
-        return RemoteError(f"{found}, expected some that are good for it; {advice}")
+        return RemoteError(f"{found}, expected credentials that are valid for it; {advice}")
     if fault.scope is Scope.PASSING:
         return RemoteError(f"{found}, {1 + len(DELAYS)} times, expected {expected}; check the network and try again")
     kind = RemoteError if fault.scope is Scope.STORE else refused
-    return kind(f"{found}, expected {expected}; check the address and what you may do there")
+    return kind(f"{found}, expected {expected}; check the address and your permissions")
 
 
 def _file_system(protocol: str, address: AnyPath, process: int) -> Any:
@@ -167,10 +167,10 @@ def check_place(address: AnyPath) -> None:
     place = os.fsencode(address).partition(b"://")[2]
     if is_web(address):
         raise OutputError(
-            f"{printable(address)}: a web server, expected a store that can be written, as s3:// or gs://"
+            f"{printable(address)}: a web server, expected a store that can be written to, such as s3:// or gs://"
         )
     if not place or place.endswith(b"/") or (protocol_of(address) in _OF_THE_EXTRA and b"/" not in place):
-        raise OutputError(f"{printable(address)}: a folder, expected a file's address; add a name to it")
+        raise OutputError(f"{printable(address)}: a folder, expected a file's address; add a file name to it")
     with contextlib.suppress(DataError):  # it need not be there, nor be readable
         read_start(os.fsencode(address), 1, _PLACE)
 

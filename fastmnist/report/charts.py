@@ -1,4 +1,4 @@
-"""Charts as SVG: the reliability of confidences, the curves of a training. Their tables say the same."""
+"""Charts as SVG: the reliability of confidences, and training curves. Each comes with the same figures as a table."""
 
 import math
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""The confusion matrix as a heat map: each cell is a link to its pictures, which are shown where it points to."""
+"""The confusion matrix as a heat map, in which each cell links to a section with its pictures."""
 
 import math
 
@@ -27,7 +27,7 @@ def heat_map(figures: Evaluation, names: list[str]) -> str:
         lines.append(f'<tr><th scope="row">{text(names[label])}</th>{cells}</tr>\n')
     return (
         '<div class="wide" role="region" aria-label="Confusion matrix" tabindex="0"><table class="heat">\n'
-        "<caption>A row for each true class, a column for each class that the model names</caption>\n"
+        "<caption>A row for each true class, a column for each predicted class</caption>\n"
         f"<thead><tr><td></td>{head}</tr></thead>\n<tbody>\n{''.join(lines)}</tbody></table></div>\n"
     )
 
@@ -56,7 +56,8 @@ def _section(cell: Cell, images: LabelledImages, figures: Evaluation) -> str:
     title = f"{names[cell.label]} read as {names[cell.prediction]}: {count:,}"
     shown = ""
     if n_shown < count:
-        shown = f", the {n_shown:,} {'least sure' if is_right else 'surest'}" if n_shown else ", none of them shown"
+        kind = "least" if is_right else "most"
+        shown = f", the {n_shown:,} {kind} confident" if n_shown else ", none of them shown"
     pictures = "".join(
         f"<li>{picture(images.pixels[position])}{percent(float(figures.confidences[position]))}"
         f"<br>{image_name(images, position)}</li>\n"

@@ -36,7 +36,7 @@ def evaluation_page(model: Model, images: LabelledImages, figures: Evaluation, d
         curves=filled("curves.html", curves=history) if history else "",
         doubtful=_listed(doubtful_labels(images.labels, figures), images, figures),
         worst=_listed(worst(images.labels, figures), images, figures),
-        model=_words([*facts_of(model), ("checksum", model.checksum or "none: it is in no file")]),
+        model=_words([*facts_of(model), ("checksum", model.checksum or "none: the model is not in a file")]),
         data=_words(_facts_of_data(model, images, figures, data)),
         errors=error_list(images.errors[:MOST_ERRORS], len(images.errors)),
     )
@@ -82,12 +82,12 @@ def _facts_of_data(
     checksum = sha256_of(images.pixels, images.labels)
     is_trained = checksum == model.origin.get("train_data_sha256")
     known = [
-        ("path", "none: it was given as arrays" if data is None else printable(data)),
+        ("path", "none: the data was passed as arrays" if data is None else printable(data)),
         ("images", f"{figures.n_samples:,}, {figures.n_errors:,} more can't be read"),
         ("classes", f"{len(images.class_names)}: {', '.join(images.class_names)}"),
         ("checksum", checksum),
     ]
-    warning = ("beware", "the model was trained on these very images: it does worse on others")
+    warning = ("warning", "the model was trained on these very images: it does worse on other images")
     return [*known, warning] if is_trained else known
 
 

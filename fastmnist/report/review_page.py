@@ -18,7 +18,7 @@ from fastmnist.output.csv import CsvFormat, quoted
 from fastmnist.report.page import error_list, facts, filled, page, percent, picture, source, text, write_page
 from fastmnist.shapes import IMAGE_SHAPE, NO_DIGIT
 
-BELOW = 0.9  # the confidence of what is doubtful, unless told otherwise
+BELOW = 0.9  # a prediction with less confidence is doubtful, by default
 MOST_DOUBTS = 10_000  # pictures in one page
 MOST_ROWS = 100_000  # in one page, of which all but the doubtful ones are text: 7 MB
 MOST_ERRORS = 100  # lines about images that can't be read
@@ -41,7 +41,7 @@ class ReviewPage:
     """Collects the rows to look at from predictions, in bounded memory, and makes the page."""
 
     def __init__(self, model: Model, below: float = BELOW) -> None:
-        """Collect what has a confidence below `below`, and what is taken for no digit."""
+        """Collect the predictions with a confidence below `below`, and the images taken for no digit."""
         self._model, self._below = model, below
         self._format = CsvFormat(model.class_names)
         self._cells = [*(quoted(name.encode()) for name in model.class_names), b""]
@@ -116,9 +116,9 @@ class ReviewPage:
         """Say what is not in the page."""
         said = ""
         if n_shown < self._n_doubts:
-            said += f"<p>These are the {n_shown:,} least sure of {self._n_doubts:,}.</p>\n"
+            said += f"<p>These are the {n_shown:,} least confident of {self._n_doubts:,}.</p>\n"
         if not self._lines and self._n_rows:
-            said += "<p>The file that you save has only the rows of these pictures: there are too many others.</p>\n"
+            said += "<p>The file that you save has only the rows of these pictures: the full table is too long.</p>\n"
         return said
 
     def _shown(self, doubts: list[_Doubt], starts: dict[int, int]) -> Iterator[str]:

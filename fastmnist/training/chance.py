@@ -13,10 +13,10 @@ DEVIATIONS = 3.0  # standard deviations of chance: one in 700 is that far off
 
 
 def why_no_better(network: Network, pixels: Uint8, labels: Uint8, class_names: Sequence[str]) -> str | None:
-    """Return a line that says that a network has learnt nothing from its training images, None where it has.
+    """Return a line that says that a network has learnt nothing from its training images, or None if it has.
 
-    pixels (n, 784), labels (n,), n at least 1. It has not where it gives all images one label, or no more of them are
-    right than with the commonest label for all, within the noise of so many images.
+    pixels (n, 784), labels (n,), n at least 1. It has learnt nothing if it gives all images the same label, or gets no
+    more of them right than the commonest label would, within the noise of that many images.
     """
     step = -(-len(labels) // SAMPLE)
     pixels, labels = np.ascontiguousarray(pixels[::step]), labels[::step]
@@ -31,7 +31,7 @@ def why_no_better(network: Network, pixels: Uint8, labels: Uint8, class_names: S
     if accuracy > share + DEVIATIONS * noise and len(np.unique(predicted)) > 1:
         return None
     return (
-        f"the network has learnt nothing: {100 * accuracy:.1f} % of the training images are right, and "
-        f"{100 * share:.1f} % are of one class; try a smaller `learning_rate`, `initial_scale` he or fewer hidden "
-        "layers, and check the labels"
+        f"the network has learnt nothing: it gets {100 * accuracy:.1f} % of the training images right, and "
+        f"{100 * share:.1f} % of them are of one class; try a smaller `learning_rate`, `initial_scale` he or fewer "
+        "hidden layers, and check the labels"
     )

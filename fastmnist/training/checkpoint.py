@@ -1,7 +1,7 @@
 """Checkpoints: all a training run needs to continue as if it had never been interrupted, bit for bit.
 
-Shuffling and augmentation are pure functions of the seed, the epoch and the sample, so the parameters, the
-velocities and the averages after an epoch are all.
+Shuffling and augmentation are pure functions of the seed, the epoch and the sample, so the parameters, the velocities
+and the averages after an epoch are all there is to save.
 """
 
 import os
@@ -64,7 +64,7 @@ def _load(path: Path, training: Training) -> list[EpochDone]:
     if {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()} != {
         name: (array.shape, array.dtype) for name, array in state.items()
     }:
-        raise UnsoundError("its tensors do not fit the network")
+        raise UnsoundError("its tensors do not match the network")
     if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
         raise UnsoundError("it has values that are not finite")
     for name, array in state.items():
@@ -81,9 +81,9 @@ def _as_rows(epochs: Sequence[EpochDone]) -> Rows:
 def _epochs_of(rows: Rows | None, most: int) -> list[EpochDone]:
     """Return what `_as_rows` was given. Raises UnsoundError unless that were 1 to `most` epochs, in order."""
     if rows is None or rows.ndim != 2 or rows.dtype != np.float64 or rows.shape[1] != len(fields(EpochDone)):
-        raise UnsoundError("no row for each epoch, expected a checkpoint")
+        raise UnsoundError("no table with a row for each epoch, expected a checkpoint")
     if not 1 <= len(rows) <= most or rows[:, 0].tolist() != list(range(1, len(rows) + 1)):
-        raise UnsoundError(f"not a row for each of up to {most} epochs")
+        raise UnsoundError(f"its rows are not epochs 1, 2, 3 and so on, at most {most}")
     return [
         EpochDone(int(epoch), *(None if np.isnan(value) else value for value in values))  # type: ignore[arg-type]
         for epoch, *values in rows.tolist()
@@ -104,15 +104,15 @@ def _origin(training: Training) -> dict[str, Any]:
 
 
 def _difference(what: str, found: Any, expected: Any) -> str:
-    """Say in what the checkpoint's run and this one differ."""
+    """Say how the checkpoint's run differs from this one."""
     if what == "recipe" and isinstance(found, dict):
         for name in [*expected, *found]:
             if found.get(name) != expected.get(name):
                 return f"made with {_setting(name, found)}, expected {_setting(name, expected)}"
     if what == "train_data_sha256":
-        return "made with other training data"
+        return "made with different training data"
     if what == "start_sha256":
-        return "made from another model"
+        return "made from a different model"
     return f"made with {what} {printable(str(found))}, expected {expected}"
 
 

@@ -41,9 +41,9 @@ class EpochDone:
     """An epoch is done.
 
     `train_loss` is the mean cross-entropy (without L2 and label smoothing) and `train_accuracy` the share of correct
-    predictions, both running over the epoch, before each batch's step, on the images as they were augmented. `seconds`
-    is wall time without the validation; the first epoch's includes all preparation. `learning_rate` is the last
-    batch's. The validation figures are None where no samples are held out.
+    predictions, both accumulated over the epoch, before each batch's step, on the augmented images. `seconds` is wall
+    time without the validation; the first epoch's includes all preparation. `learning_rate` is the last batch's. The
+    validation figures are None if no samples are held out.
     """
 
     epoch: int
@@ -240,7 +240,7 @@ def _blocks_for(recipe: Recipe) -> type[Blocks]:
 def too_many_held_out(n_held_out: int, n_images: int) -> TrainingError:
     """Return the error of a validation set that leaves no image to train on."""
     return TrainingError(
-        f"{n_held_out:,} of {n_images:,} images held out, expected some left to train on",
+        f"{n_held_out:,} of {n_images:,} images held out, expected some to be left for training",
         hint="choose a smaller `validation`",
     )
 

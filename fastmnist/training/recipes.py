@@ -1,4 +1,4 @@
-"""The named sets of training settings."""
+"""Recipes: named sets of training settings."""
 
 import math
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ HE = "he"  # initial weights of scale sqrt(2 / n_in) in each layer (He et al. 20
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far each distortion goes; an image draws uniformly between -strength and strength. All 0: no distortion."""
+    """How strong each distortion is: each image draws uniformly from -strength to strength. All 0: no distortion."""
 
     rotation: float = setting("degrees", 0.0, low=0, high=180)
     scale: float = setting("share of the size, for height and width each", 0.0, low=0, high=0.9)
@@ -61,7 +61,7 @@ class Recipe:
         "Standard deviation of the initial weights, or he for sqrt(2 / inputs).", above=0, words=(HE,), metavar="SCALE"
     )
     seed: int = setting("Random seed.", low=0, high=2**32 - 1)
-    # From here on: off, unless a recipe asks for it.
+    # Everything from here on is off, unless a recipe turns it on.
     nesterov: bool = setting("Nesterov momentum.", False)
     schedule: str = setting("Learning-rate schedule after the warm-up; cosine falls to 0.", "constant", words=SCHEDULES)
     warmup: float = setting("Linear warm-up of the learning rate over this many epochs.", 0.0, low=0, metavar="EPOCHS")
@@ -70,7 +70,7 @@ class Recipe:
         "Exponential moving average of the weights, over this many epochs.", 0.0, low=0, metavar="EPOCHS"
     )
     keep: float = setting(
-        "Weight of the --from model in the result, which is the weighted mean of both.", 0.0, low=0, below=1
+        "Weight of the --from model in the result, a weighted mean of both models.", 0.0, low=0, below=1
     )
     augment: Augmentation = NO_AUGMENTATION
     validation: int = setting(
@@ -78,7 +78,7 @@ class Recipe:
     )
 
     def __post_init__(self) -> None:
-        """Raise TrainingError for a setting that no training can work with."""
+        """Raise TrainingError for an unusable setting."""
         check_settings(self)
         if not isinstance(self.augment, Augmentation):
             raise TrainingError(f"augment {self.augment!r}: expected an Augmentation, or a mapping of strengths")
@@ -88,7 +88,7 @@ class Recipe:
             raise TrainingError("nesterov without momentum: expected a `momentum` above 0")
 
     def with_settings(self, **settings: Any) -> "Recipe":
-        """Return this recipe with the settings that are not None replaced."""
+        """Return this recipe with those of `settings` that are not None in place of its own."""
         return replace(self, **{name: value for name, value in settings.items() if value is not None})
 
     def rate_at(self, epochs_done: float) -> float:
@@ -115,8 +115,8 @@ class Recipe:
         return used
 
 
-# The teaching notebook's: weights 0.01 * N(0, 1), biases 0, plain SGD in file order. Of the seeds 0 to 9, trained on
-# the first 50,000 training images, 2 was the best on the last 10,000: 97.37 %, the others 97.03 to 97.35 %.
+# The teaching notebook's recipe: weights 0.01 * N(0, 1), biases 0, plain SGD in file order. Of the seeds 0 to 9,
+# trained on the first 50,000 training images, 2 was the best on the last 10,000: 97.37 %, the others 97.03 to 97.35 %.
 SEED = Recipe(
     name="seed",
     hidden=(100,),
@@ -130,7 +130,7 @@ SEED = Recipe(
     seed=2,
 )
 
-# The most accurate in about ten seconds on two cores; see docs/accuracy.md.
+# The most accurate recipe that trains in about ten seconds on two cores; see docs/accuracy.md.
 DEFAULT = Recipe(
     name="default",
     hidden=(320, 160),
@@ -149,7 +149,7 @@ DEFAULT = Recipe(
     augment=Augmentation(rotation=8, scale=0.08, shear=0.08, translation=0.7, elastic=0.6, thickness=0.2),
 )
 
-# The most accurate within a quarter of an hour on two cores; see docs/accuracy.md.
+# The most accurate recipe that trains within a quarter of an hour on two cores; see docs/accuracy.md.
 BEST = DEFAULT.with_settings(
     name="best",
     hidden=(1024, 512),
@@ -157,7 +157,7 @@ BEST = DEFAULT.with_settings(
     augment=Augmentation(rotation=12, scale=0.12, shear=0.12, translation=1, elastic=1.2, thickness=0.4),
 )
 
-# For a model that is trained further on a few pictures of one hand; it has the hidden layers of that model. The mean of
+# For fine-tuning a model on a few pictures of one person's handwriting; the hidden layers are that model's. The mean of
 # the weights before and after (Wortsman et al., Robust fine-tuning of zero-shot models, 2022) forgets next to nothing,
 # and needs none of the old training images; see docs/accuracy.md.
 TUNE = DEFAULT.with_settings(
@@ -182,12 +182,13 @@ def recipe_with(
     augment: Mapping[str, float] | Augmentation | None = None,
     **settings: Any,
 ) -> Recipe:
-    """Return a recipe, named or your own, with the settings that are not None replaced. Raises TrainingError.
+    """Return a named recipe, or your own, with the settings that are not None applied. Raises TrainingError.
 
-    `goes_on`: a model is trained further, which has hidden layers of its own. None: "tune" for that, else "default".
+    `goes_on`: a model is fine-tuned, which has its own hidden layers. Without a `recipe`, it is then "tune", and
+    otherwise "default".
     """
     if goes_on and settings.get("hidden") is not None:
-        raise TrainingError("hidden layers for a model that has its own", hint="leave out `hidden`, or `start`")
+        raise TrainingError("`hidden` for a model that has its own hidden layers", hint="leave out `hidden` or `start`")
     recipe = recipe or ("tune" if goes_on else "default")
     if isinstance(recipe, str):
         if recipe not in RECIPES:

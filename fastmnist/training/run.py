@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 MOST_EPOCHS = 200  # in a model's history: 8 to 10 kB of a header that may have 64
 _HISTORY = ("epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
 
-_TRAIN, _TEST, _NO_DIGIT = "images of the train set", "images of the test set", "images of no digit"
+_TRAIN, _TEST, _NO_DIGIT = "images of the training set", "images of the test set", "images of no digit"
 
 
 def training_sets(
@@ -41,12 +41,12 @@ def training_sets(
     no_digit: Images | None = None,
     skip_unreadable: bool = False,
 ) -> tuple[LabelledImages, LabelledImages | None]:
-    """Return what to train on and what to test with: images and labels, or those of a data set's path; see api.train.
+    """Return the training set and the test set, from images and labels or from a data set's path; see api.train.
 
-    Images are read as those of `start` were, unless `how` says otherwise. Those of `no_digit` are read likewise and
-    come before the others of the training set, in the same arrays. What can't be read is left out and counted with
-    `skip_unreadable`. Raises DataError for it otherwise, as training on the rest would give another model, and where
-    nothing is left.
+    Images are read as those of `start` were, unless `how` says otherwise. Those of `no_digit` are read the same way and
+    come before the rest of the training set, in the same arrays. With `skip_unreadable`, images that can't be read are
+    left out and counted; otherwise they raise DataError, as training on the rest would give a different model. Raises
+    DataError also if no image is left.
     """
     if start is not None and how.preprocess is None:
         how = how._replace(preprocess=start.preprocess)
@@ -109,10 +109,10 @@ def _history(epochs: Sequence[EpochDone]) -> dict[str, list[float]]:
 
 
 class TrainingRun:
-    """Trains while `events` is iterated; `model` is what came of it.
+    """Trains while `events` is iterated; `model` returns the result.
 
-    epochs: the epochs so far, those of an interrupted run included. evaluation: the test's figures, None before
-    `model` was called or without a test set. has_learnt: False where `model` found it no better than chance.
+    epochs: the epochs so far, including those of an interrupted run. evaluation: the figures on the test set, None
+    before `model` is called or without a test set. has_learnt: False if `model` found it no better than chance.
     """
 
     def __init__(
@@ -125,19 +125,19 @@ class TrainingRun:
         checkpoint: AnyPath | None = None,
         resume: bool = False,
     ) -> None:
-        """Train on `images`; write a `checkpoint` after each epoch, and `resume` from it what was interrupted.
+        """Train on `images`; write a `checkpoint` after each epoch, and `resume` an interrupted run from it.
 
-        With `start`, train that model further: the result has its hidden layers, its classes before new ones, and
-        can refuse where that model can, or where some of the images are of no digit.
+        With `start`, fine-tune that model: the result has its hidden layers and its classes before any new ones, and
+        can refuse if that model can, or if some of the images are of no digit.
 
-        Raises TrainingError for settings that do not fit the data or the checkpoint, and where there is a checkpoint
-        already but not `resume`: a forgotten `resume` must not overwrite hours of work.
+        Raises TrainingError for settings that do not match the data or the checkpoint, and if a checkpoint exists
+        without `resume`: a forgotten `resume` must not overwrite hours of work.
         """
         if checkpoint is not None:
             check_writable(checkpoint)
             if not resume and os.path.exists(checkpoint):
                 raise TrainingError(
-                    f"{printable(checkpoint)}: there is a checkpoint already",
+                    f"{printable(checkpoint)}: a checkpoint already exists",
                     hint="add `resume` to continue, or remove it",
                 )
         elif resume:
@@ -194,9 +194,9 @@ class TrainingRun:
     def model(self, *, float16: bool = False) -> Model:
         """Return the trained model, tested once and calibrated on the images that were held out.
 
-        Nothing in it tells dates, durations, paths or thread counts. With `float16` its parameters are rounded, before
-        they are tested. A network that is no better than chance is logged. Raises TrainingError where the parameters
-        can't be rounded.
+        It contains no dates, durations, paths or thread counts. With `float16`, its parameters are rounded before it is
+        tested. If the network is no better than chance, that is logged. Raises TrainingError if the parameters can't be
+        rounded.
         """
         network, images, start = self.training.network, self._images, self._start
         if start is not None:

@@ -1,4 +1,4 @@
-"""A model that is trained further: the network it begins with, its classes, and the mean with what came of it."""
+"""Fine-tuning a model: the network to start from, its classes, and the mean of the weights before and after."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from fastmnist.shapes import MAX_CLASSES
 def with_classes_of(images: LabelledImages, class_names: Sequence[str], *, can_refuse: bool = False) -> LabelledImages:
     """Return images whose classes are `class_names`, in that order, followed by those that are new.
 
-    Raises DataError where these are too many, of which "no digit" is one where images or the model need it.
+    Raises DataError if these are too many; "no digit" counts as one if the images or the model need it.
     """
     new = [name for name in images.class_names if name not in class_names]
     most = MAX_CLASSES - (can_refuse or images.n_no_digit > 0)

@@ -1,4 +1,4 @@
-"""How much darker than the paper around it each pixel is, and from there how much ink."""
+"""How much darker each pixel is than the paper around it, and from that, how much ink it has."""
 
 import numpy as np
 
@@ -43,7 +43,7 @@ def fill_ink(paper, dark, gains, least, signal, faint, counts, table, ink):
 def _find_contrast(paper, dark, gains, counts, contrast):
     """Fill `contrast`, and `counts` with how often each occurs.
 
-    Most pixels are as light as their paper. They are counted as what is left: one by one, each waits for the last.
+    Most pixels are as light as their paper. They are counted as the remainder: one by one, each would wait for another.
     """
     for grey in range(GREYS):
         counts[grey] = 0

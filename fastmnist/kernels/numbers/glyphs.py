@@ -1,8 +1,8 @@
 """Glyphs: the ink between two cuts of a line, found, measured, and brought to MNIST's form.
 
-A line is some parts of ink, in an order. A cut is in one of them: what lies to its left are the parts before, and of
-that part the pixels up to the cut's column in their row. `parts`, int32 (n_cuts,), says which part each cut is in, and
-`seams`, int32 (n_cuts, height), in which columns.
+A line is a sequence of parts of ink. A cut is in one of them: to its left lie the parts before that one, and those of
+its pixels that are no further right than the cut's column in their row. `parts`, int32 (n_cuts,), says which part each
+cut is in, and `seams`, int32 (n_cuts, height), in which columns.
 """
 
 import numpy as np
@@ -84,7 +84,7 @@ def _measure(part_of, boxes, parts, seams, start, end, glyph):
 
 @inlined
 def _add_gaps(boxes, gaps):
-    """Fill `gaps` with how wide all gaps between parts are up to each part, from the first, and 0 after the last."""
+    """Fill `gaps` with the total width of the gaps between parts up to each part, from the first; 0 after the last."""
     behind, total = 0, 0
     for part in range(len(boxes)):
         if part > 0:
@@ -126,8 +126,8 @@ def _is_between(part_of, parts, seams, start, end, y, x):
 def place_in_context(ink, part_of, parts, seams, glyphs, others, line, totals, images):
     """Fill images (n, 784) uint8 with glyphs (n, 6) int32 and, paler, with the ink around them.
 
-    A glyph's box is in the middle, its longer side 20 pixels. Of the ink of others the share `others` is seen.
-    line: float64 (width,) and totals: float64 (28,) are scratch. The rest as in `place_glyphs`.
+    A glyph's bounding box is in the middle, its longer side 20 pixels. Other ink is drawn at the share `others` of its
+    depth. line: float64 (width,) and totals: float64 (28,) are scratch. The rest as in `place_glyphs`.
     """
     height, width = ink.shape
     for i in range(len(glyphs)):
@@ -163,7 +163,7 @@ def place_in_context(ink, part_of, parts, seams, glyphs, others, line, totals, i
 
 @inlined
 def _see(ink, part_of, first_part, last_part, after, up_to, others, first, stop, line):
-    """Fill `line` from `first` to `stop` with the ink of a row, and of that which is not of the glyph with a share."""
+    """Fill `line` from `first` to `stop` with the ink of a row; of ink that is not the glyph's, the share `others`."""
     for x in range(first, stop):
         part = part_of[x]
         is_behind = (part > first_part) | ((part == first_part) & (x > after))
@@ -173,7 +173,7 @@ def _see(ink, part_of, first_part, last_part, after, up_to, others, first, stop,
 
 @inlined
 def _add_columns(line, covered, first_x, step, width, totals):
-    """Add to `totals` what each column of an image sees of a row of pixels, of which so much is covered."""
+    """Add to `totals` what each column of an image sees of a row of pixels, of whose height it covers `covered`."""
     for column in range(SIDE):
         from_x, to_x = max(0.0, first_x + column * step), min(float(width), first_x + (column + 1) * step)
         total = totals[column]

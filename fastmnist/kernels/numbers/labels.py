@@ -1,4 +1,4 @@
-"""Maps of which part of a line's ink each pixel is of: measured, and spread over the soft edges of strokes."""
+"""Maps of which part of a line's ink each pixel belongs to: measured, and spread over the soft edges of strokes."""
 
 from fastmnist.kernels.jit import serial_kernel
 
@@ -42,7 +42,7 @@ def number_parts(labels, chosen, boxes, numbers):
 
 @serial_kernel
 def spread(ink, labels, largest, steps):
-    """Give pixels of ink without a label that of a neighbour, the largest, in place, so many times.
+    """Give each pixel of ink without a label the largest label of its neighbours, in place, `steps` times.
 
     ink: uint8 (height, width), 0 for paper. labels: int32 (height, width), -1 for none; largest likewise, scratch.
     """

@@ -1,7 +1,8 @@
 """Seams, along which strokes may part: the ways of least ink from the top of a piece of ink to its bottom.
 
-One runs through each column of a row; those kept are better than all near them, and part other ink than those kept
-before. (Seams of least energy: Avidan and Shamir, Seam carving for content-aware image resizing, 2007, section 3.)
+A seam runs through each column of a row; those that are kept cost less than all others nearby, and divide the ink
+differently from those kept before. (Seams of least energy: Avidan and Shamir, Seam carving for content-aware image
+resizing, 2007, section 3.)
 """
 
 import numpy as np
@@ -35,7 +36,7 @@ def find_seams(ink, row, near, most, table, costs, seams):
 
 @serial_kernel
 def keep_unlike(before, seams, costs, n_kept, n, least):
-    """Move those of seams `n_kept` to `n` that part the ink otherwise than all kept before; return how many are kept.
+    """Keep those of the seams `n_kept` to `n` that divide the ink differently from all kept before; return how many.
 
     At least `least` pixels of ink lie between a seam and any other, and on either side of it. before: int32
     (height, width + 1), how many pixels of ink lie left of each column, in every row.

@@ -1,8 +1,9 @@
-"""The best way through the pieces of a line, and how much better it is than all others: dynamic programming.
+"""The best path ("way") through the pieces of a line, and how much better it is than all others: dynamic programming.
 
 A line is cut before and after each piece; an arc leads from one cut to a later one, and reads the pieces between as one
-glyph, or leaves them out. A way is a row of arcs from the first cut to the last. (Matan, Burges, LeCun and Denker 1992,
-Multi-digit recognition using a space displacement neural network; LeCun, Bottou, Bengio and Haffner 1998, section V.)
+glyph, or leaves them out. A way is a sequence of arcs from the first cut to the last. (Matan, Burges, LeCun and Denker
+1992, Multi-digit recognition using a space displacement neural network; LeCun, Bottou, Bengio and Haffner 1998,
+section V.)
 """
 
 import math
@@ -16,13 +17,13 @@ NEVER = -np.inf
 
 @serial_kernel
 def weigh(shapes, counts, is_cut, probabilities, weights, rarer, least, doubted, costs, scores):
-    """Fill what arcs cost and what networks say of their glyphs, with doubt, by the weights of numbers/ways.py.
+    """Compute the arcs' costs, and what networks say about their glyphs after doubt, by the weights of numbers/ways.py.
 
     shapes (n, 5) float64, counts (n,) int64 and is_cut (n,) bool are those of `find_arcs`. probabilities: float32
-    (n, n_classes + 1), of each class and last of none; `least` is that of anything. weights: a tuple, the `Weights`.
-    rarer: how many times rarer digits are here than the networks take them for. doubted: float64 like the
-    probabilities, in which a piece is less likely a digit than they say, and no digit costs what it lacks to a number.
-    costs: float64 (n,). scores: float64 (n,), those of the best class.
+    (n, n_classes + 1), of each class and, last, of no digit; none is below `least`. weights: a tuple, the `Weights`.
+    rarer: how many times rarer digits are here than the networks assume. doubted: float64, shaped like the
+    probabilities; in it, a piece is less likely to be a digit than they say, and no digit has a cost. costs: float64
+    (n,). scores: float64 (n,), those of the best class.
     """
     cut, per_cut, per_narrow, per_gap, low, height, wide, width, none, unknown, unknown_piece, left_out = weights
     for arc in range(len(shapes)):
@@ -43,7 +44,7 @@ def weigh(shapes, counts, is_cut, probabilities, weights, rarer, least, doubted,
 def _doubt(probabilities, least, likelier, unknown, doubted):
     """Fill `doubted` with an arc's probabilities after all kinds of doubt; return the largest.
 
-    None is so many times `likelier` than they say, and costs `unknown`, a logarithm.
+    No digit is `likelier` times as likely as they say, and costs `unknown`, a logarithm.
     """
     last, total = len(doubted) - 1, 0.0
     for label in range(last + 1):
@@ -60,9 +61,9 @@ def _doubt(probabilities, least, likelier, unknown, doubted):
 def find_best_way(starts, ends, scores, counts, least, most, table, before, way):
     """Fill `way` (n_arcs,) int64 with the arcs of the best way, from the last to the first; return how many.
 
-    It is 0 where no way reads `least` to `most` glyphs. Arc i leads from cut starts[i] to cut ends[i], later than that;
-    its logarithmic score is scores[i], float64, and it reads counts[i] glyphs, 0 or 1. Arcs are in the order of their
-    ends. table, before: (n_cuts, most + 1) float64 and int64, scratch.
+    Returns 0 if no way reads `least` to `most` glyphs. Arc i leads from cut starts[i] to a later cut, ends[i]; its
+    logarithmic score is scores[i], float64, and it reads counts[i] glyphs, 0 or 1. Arcs are in the order of their ends.
+    table, before: (n_cuts, most + 1) float64 and int64, scratch.
     """
     n_cuts = len(table)
     table[:] = NEVER

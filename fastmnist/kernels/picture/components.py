@@ -10,7 +10,7 @@ INSET = 12  # the inner part of a picture begins 1/12 from its border
 
 
 # Columns of `components`: bounding box (right and bottom exclusive), area, area in the inner part, and a state that
-# others give them.
+# other modules set.
 LEFT, TOP, RIGHT, BOTTOM, AREA, INNER, STATE = range(7)
 
 
@@ -64,7 +64,7 @@ def add_runs(picture, y, width, threshold, runs, n):
 @inlined
 def _root(parents, run):
     while parents[run] != run:
-        parents[run] = parents[parents[run]]  # shortens the way
+        parents[run] = parents[parents[run]]  # path halving
         run = parents[run]
     return run
 

@@ -1,9 +1,9 @@
-"""Lines that were found are taken out of the ink, but where a stroke lies on them or is joined with them."""
+"""Removes lines from the ink, except where a stroke lies on them or is joined to them."""
 
 from fastmnist.kernels.jit import inlined
 from fastmnist.kernels.picture.axis import deepest
 
-DEEPER = 1.5  # times the line's depth: what is as deep is a stroke on the line
+DEEPER = 1.5  # times the line's depth: anything this deep is a stroke on the line
 KEPT = 255  # a line's depth where it stays, as it is part of a stroke
 
 
@@ -29,7 +29,7 @@ def erase_lines(picture, across, down, faint, stroke, lines_across, lines_down):
 
 @inlined
 def _keep_strokes(picture, axis, faint, stroke, lines, others):
-    """Mark as KEPT, column by column, what strokes hide of the lines along an axis, but for crossings with others."""
+    """Mark as KEPT, column by column, what strokes hide of the lines along an axis, except at crossings with others."""
     for column in range(axis.n_columns):
         place, row = column * axis.along, 0
         while row < axis.n_rows:

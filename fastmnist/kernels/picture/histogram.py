@@ -1,4 +1,4 @@
-"""How often each grey occurs, and what that says: medians, and the threshold between two kinds."""
+"""How often each grey occurs, and what that tells: medians, and the threshold between two classes."""
 
 import numpy as np
 
@@ -40,7 +40,7 @@ def _count_block(pixels, counts):
 
 @inlined
 def threshold_between(counts):
-    """Return the grey that ends the darker of two kinds, by Otsu's criterion (1979), the first of equal ones."""
+    """Return the last grey of the darker of two classes, by Otsu's criterion (1979); of equal ones, the first."""
     n, total = 0, 0
     for grey in range(GREYS):
         n += counts[grey]
@@ -92,7 +92,7 @@ def deviation_of(counts, first, last, median):
 
 @inlined
 def upper_percentile(counts, share):
-    """Return the grey that the given share of the pixels is above, at most."""
+    """Return the grey that at most the given share of the pixels is above."""
     n = 0
     for grey in range(GREYS):
         n += counts[grey]

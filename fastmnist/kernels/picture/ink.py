@@ -1,7 +1,7 @@
-"""How much ink each pixel has: its contrast with the paper, which is the picture closed by a window.
+"""How much ink each pixel has: its contrast with the paper, which is the picture after closing with a window.
 
-The window is wider than strokes, and as small as that allows: what it fits into, such as the shadow of a hand, is
-paper, and its edges are no ink.
+The window is wider than strokes, but no larger than that requires: anything that it fits into, such as the shadow of a
+hand, counts as paper, and the edges of the shadow are not ink.
 """
 
 from typing import NamedTuple
@@ -25,7 +25,7 @@ MIN_SIGNAL = 6  # minimum signal-to-noise ratio, in standard deviations of the n
 
 REACH = 0.2  # of the side: how far the window reaches on each side of its middle
 REACH_IN_SMALL = (
-    0.25  # the same where the digit fills the picture: with 0.2, 96.2 % of scikit-learn's digits for 96.4 %
+    0.25  # the same if the digit fills the picture: with 0.2, 96.2 % of scikit-learn's digits instead of 96.4 %
 )
 N_NARROWER = 2  # windows that are tried after that, each half of the last
 CLEAN = 0.03  # share of the border's pixels that may be ink before narrower windows are tried
@@ -46,7 +46,7 @@ class Ink(NamedTuple):
 
 @inlined
 def core(ink):
-    """Return what the core of a stroke is above."""
+    """Return the level that the core of a stroke exceeds."""
     return int(ink.level + 0.5 * ink.depth)
 
 
@@ -100,7 +100,7 @@ def map_ink(work, height, width, is_dark, reach):
 def find_ink(work, height, width, is_dark, is_small):
     """Fill work.ink from work.even; return its Ink and the share of the border that is ink, 1 where none is found.
 
-    `is_small`: the picture has hardly anything but the digit, whose strokes are wide in it.
+    `is_small`: the picture shows hardly anything but the digit, so that its strokes are wide.
     """
     ink = map_ink(work, height, width, is_dark, REACH_IN_SMALL if is_small else REACH)
     share = share_at_border(work.ink, height, width, core(ink)) if ink.is_found else 1.0
@@ -117,9 +117,9 @@ def find_ink(work, height, width, is_dark, is_small):
 
 @inlined
 def _with_narrower_window(work, height, width, is_dark, reach, ink, share):
-    """Map the ink with a narrower window; keep that, and return its Ink and share, where it is the better map.
+    """Map the ink with a narrower window; if that is the better map, keep it and return its Ink and share.
 
-    It does where much less ink is at the border, as what was there was shadow, and the strokes stay.
+    It is better if there is much less ink at the border, since what was there was shadow, and the strokes remain.
     """
     n = height * width
     for i in range(n):
@@ -142,7 +142,7 @@ def _with_narrower_window(work, height, width, is_dark, reach, ink, share):
 
 @inlined
 def _strokes_stay(work, n, ink, narrower, deep):
-    """Return whether the deepest ink is ink under a narrower window too, or what stays is deeper than what goes."""
+    """Return whether the deepest ink is still ink under a narrower window, or what stays is deeper than what goes."""
     counts, threshold, new_threshold = work.counts, core(ink), core(narrower)
     for i in range(2 * GREYS):
         counts[i] = 0

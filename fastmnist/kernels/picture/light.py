@@ -1,6 +1,6 @@
-"""The light on the paper: a smooth surface fitted to the picture's border, taken out of it, and what it says.
+"""The light on the paper: a smooth surface is fitted to the picture's border and removed from the picture.
 
-Which side the ink is on, and whether a large part of the picture is neither, are decided here.
+It also decides whether ink is darker or lighter than paper, and whether much of the picture is neither.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ PER_SIDE = 40  # pixels of each side that the surface is fitted to, about
 N_FITS = 6  # at most,
 CONVERGED = 0.5  # grey levels: or until all factors together move by less
 UNLIKE = 24  # grey levels away from the light: not its paper
-MIXED = 24.0  # mean distance of the border from its own fit, in grey levels: several things lie at it
+MIXED = 24.0  # mean distance of the border from its own fit, in grey levels, above which several things lie there
 DARKEST = np.float32(8)  # grey levels: light is not divided by less
 
 
@@ -121,7 +121,7 @@ def _add_equations(ring, n, light, is_first):
 
 @inlined
 def _solve(light, n):
-    """Fill light[4 : 4 + n] with the solution of the first n equations, by Gauss's elimination; they stay."""
+    """Fill light[4 : 4 + n] with the solution of the first n equations, by Gaussian elimination; the equations stay."""
     for i in range(20):
         light[28 + i] = light[8 + i]
     products, values = light[28:44], light[44:48]
@@ -193,7 +193,7 @@ def _row_of_light(light, y, height):
 
 @inlined
 def under_even_light(picture, height, width, light, is_dark, out, row):
-    """Fill `out` with the picture as under the light of its middle, as a negative where the ink is not dark.
+    """Fill `out` with the picture as it would look under the light of its middle; as a negative if the ink is light.
 
     Dark ink takes a share of the light; light ink adds to it. `picture`, `out` and row (width,) float32, which is
     scratch, have SLACK more elements: a row is done in whole vectors, and the next one's pixels come after.

@@ -1,8 +1,8 @@
 """Ruled lines, squared paper and underlines: found by following thin runs of ink.
 
-A line is followed in both directions from where it is alone, also under strokes that hide it, by the least squares
-line through what was found of it. Lines from top to bottom are found in the same way, along the other axis. All are
-found before any is taken out, or each would have gaps where others crossed it.
+A line is followed in both directions from a place where it is alone, even under strokes that hide it, along the
+least-squares line through what was found of it so far. Lines from top to bottom are found in the same way, along the
+other axis. All lines are found before any is removed; otherwise each would have gaps where others crossed it.
 """
 
 import math
@@ -25,8 +25,8 @@ MEMORY = 80.0  # columns that the least squares line remembers, so that it follo
 N_SEEDS = 11  # columns in which lines are looked for; a few would fall on lines that run the other way
 GOLDEN = 0.618034  # spreads them evenly, and never at the distance of such lines
 
-SETTLED, JOINED = 4, 1.5  # once found in so many columns: a run that is as many rows thicker is joined with a stroke
-REGAINED = 16  # columns without a sight of it, after which a line may be found one more row from where it should be
+SETTLED, JOINED = 4, 1.5  # after so many columns found, a run thicker by so many rows is joined with a stroke
+REGAINED = 16  # columns out of sight: for each such stretch, a line may be one more row away from where it should be
 BLANK_GAP = 0.15  # of the length: a line that is blank for longer has ended
 RULED_LENGTH = 0.6  # of the picture: ruled lines are longer, as they end at the border,
 AT_END = 0.04  # or this near to it
@@ -91,7 +91,7 @@ def may_have_underline(picture, height, width, ink, thickest):
 
 @inlined
 def remove_lines(work, height, width, ink, thickest, with_rules):
-    """Take lines, at most so thick, out of work.ink, uint8 (height, width); return how many.
+    """Remove lines of at most `thickest` pixels from work.ink, uint8 (height, width); return how many.
 
     Without `with_rules`, only underlines, of a picture that `may_have_underline`. work.before, spare, padded, paper
     and row are scratch; work.ink and work.padded have SLACK more elements.
@@ -158,8 +158,8 @@ def find_thin_runs(picture, axis, faint, thickest, thin, beside):
             pixels = picture[column * axis.along : (column + 1) * axis.along]
             _find_thin_in_row(pixels, axis.n_rows, faint, thickest, thin[column * axis.along :])
         return
-    # A pixel gets how much ink is above it, then that of the run's last pixel, row by row, in whole vectors: what they
-    # do to the next rows' pixels is done again, or was done: 1 us for 5.
+    # Each pixel gets how much ink is above it, then the value of its run's last pixel, row by row, in whole vectors.
+    # What these do to pixels of the next row is redone later, or was done before: 1 us instead of 5.
     width, n, end = axis.n_columns, whole_vectors(axis.n_columns), axis.n_rows * axis.n_columns
     grey, most = np.uint8(faint), np.uint8(min(thickest, 254))
     for i in range(n):
@@ -175,7 +175,7 @@ def find_thin_runs(picture, axis, faint, thickest, thin, beside):
 
 @inlined
 def _highest_underline(picture, axis, stroke, thickest):
-    """Return the row that no underline begins above: there is ink further below than it may be askew."""
+    """Return the topmost row where an underline may begin: one higher up would have ink too far below it."""
     bits = np.uint64(0)
     for row in range(axis.n_rows - 1, -1, -1):
         for first in range(0, axis.n_columns, MASK_BITS):
@@ -187,7 +187,7 @@ def _highest_underline(picture, axis, stroke, thickest):
 
 @inlined
 def _find_thin_in_row(pixels, n, faint, thickest, thin):
-    """Do the same for one row of pixels, along it."""
+    """Do what `find_thin_runs` does for a single row of pixels, along the row."""
     length = 0
     for i in range(n):
         thin[i] = 0
@@ -203,9 +203,10 @@ def _find_thin_in_row(pixels, n, faint, thickest, thin):
 
 @inlined
 def _extend_runs(pixels, faint, most, above, lengths, n):
-    """Fill `lengths` with those of the runs of ink that end in this row, n pixels; with most + 1 for longer ones.
+    """Fill `lengths` with the lengths of the runs of ink that end in this row, n pixels; most + 1 for longer ones.
 
-    `above` are those of the row above, and become these. (A row's own memory: vectors of the same would overlap.)
+    `above` has the lengths of the row above, and gets these. (It is memory of its own, as vectors of one array would
+    overlap.)
     """
     for i in range(n):
         length = np.uint8(above[i] + np.uint8(above[i] <= most))
@@ -215,7 +216,7 @@ def _extend_runs(pixels, faint, most, above, lengths, n):
 
 @inlined
 def _end_runs(lengths, below, n):
-    """Give a row the lengths of the runs that go on below it; `below` are those of the row below, and become these."""
+    """Give a row the lengths of runs that go on below it; `below` has the lengths of the row below, and gets these."""
     for i in range(n):
         longest = max(lengths[i], below[i])
         below[i] = longest if lengths[i] > 0 else np.uint8(0)
@@ -274,7 +275,7 @@ def _follow(picture, thin, axis, faint, column, row, slope, n_seen, direction, p
 
 @inlined
 def _hit(thin, axis, row, column, reach):
-    """Return the thin pixel at the row or nearest to it, at most so far, -1 where there is none."""
+    """Return the row of the nearest thin pixel, at most `reach` from the given row, or -1 if there is none."""
     for far in range(reach + 1):
         for nearby in (row - far, row + far):
             if 0 <= nearby < axis.n_rows and thin[nearby * axis.across + column * axis.along]:
@@ -338,7 +339,7 @@ def _is_underline(work, axis, left, right, line, stroke, start):
 def _draw(thin, axis, line, path, lines):
     """Fill `lines` with a line's depth where it is, and take it out of the thin runs, so that it is followed once.
 
-    Where it is thin, that is its run and the soft edges beside it; else, under a stroke, what its thickness tells.
+    Where it is thin, this is its run and the soft edges beside it; elsewhere, under a stroke, its thickness decides.
     """
     half, depth = int(np.ceil(line.thickness / 2)), min(max(1, int(line.depth)), KEPT - 1)
     for column in range(line.first, line.last + 1):

@@ -1,4 +1,4 @@
-"""Closing by windows, at a cost that grows with the logarithm of their size; strokes changed by an ellipse."""
+"""Closing with windows, at a cost that grows with the logarithm of their size; changing strokes by an ellipse."""
 
 import math
 
@@ -60,9 +60,9 @@ def _dilated_negative(picture, height, width, down, across, padded):
 
 @inlined
 def largest_in_windows(padded, n, start, other, n_values, step):
-    """Replace n values by the largest of those that follow, n_values of them, `step` apart; return where they lie.
+    """Replace each of n values by the largest of the n_values that start with it, `step` apart; return where they lie.
 
-    They lie at `start`; `other` is where there is room for as many. What would go beyond the last is left out.
+    They lie at `start`; at `other` there is room for as many. Windows that would go beyond the last value are left out.
     """
     size = 1  # of the windows whose largest value is known: they double, twice in a pass, until they are large enough
     while size < n_values:
@@ -133,7 +133,7 @@ def change_strokes(digit, height, width, change, thicken, out, scratch):
 
 @inlined
 def _combine(one, first, other, second, n, largest, out, place):
-    """Fill n pixels of `out` with the larger, or smaller, of one's and the other's; each begin where it is said."""
+    """Fill n pixels of `out` with the larger, or smaller, of one's and the other's; each begins at its own offset."""
     for x in range(n):
         left, right = item(one, first + x), item(other, second + x)
         is_left = left > right if largest else left < right

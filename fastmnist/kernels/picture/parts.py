@@ -1,4 +1,4 @@
-"""The parts of reading a picture that are compiled by themselves."""
+"""The parts of reading a picture that are compiled separately."""
 
 import numba
 from numba import types

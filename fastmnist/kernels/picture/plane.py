@@ -1,4 +1,4 @@
-"""Plain paper, under light that rises evenly, where a picture shows other things."""
+"""Replaces other things in a picture with plain paper, under light that changes evenly."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""A grey picture -> the digit in it, in MNIST's form: the way that every picture goes, step by step."""
+"""A grey picture -> the digit in it, in MNIST's form: the steps that every picture goes through."""
 
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ READ, NO_INK, ONLY_LINES, SEVERAL, UNFINISHED = range(5)  # what came of reading
 
 LEAST_SIDE = 64  # pixels: in smaller pictures a digit fills most, and strokes are as thin as ruled lines
 SOFT_EDGE = 2  # pixels of a stroke around its core
-FAINT = 0.75  # of the ink's depth: a piece that is nowhere as deep may be of a printed box, of which more is too faint
+FAINT = 0.75  # of the ink's depth: a piece that is nowhere this deep may be part of a box, the rest being too faint
 WIDE = 0.35  # of the picture: what is wider may stand on an underline
 
 
@@ -32,9 +32,9 @@ class Reading(NamedTuple):
     """What was decided on the way; lengths are in pixels of the picture as it was read."""
 
     code: int  # one of those above
-    is_plain: bool  # none of the next three: nothing asks for a second look
-    may_stand_on_paper: bool  # that is a part of the picture
-    may_be_turned: bool  # ink and paper may be taken for each other
+    is_plain: bool  # none of the next three holds: nothing calls for a second look
+    may_stand_on_paper: bool  # the digit's paper may be only a part of the picture
+    may_be_turned: bool  # ink and paper may have been mistaken for each other
     is_small: bool  # the picture has more pixels of the digit than were read
     down: int  # pixels of the picture per pixel as read
     across: int
@@ -67,7 +67,7 @@ class Strokes(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """Where the parts of reading are that are compiled by themselves, 0 where that is not known yet."""
+    """The addresses of the separately compiled parts of reading, 0 if not known yet."""
 
     choose_digit: int
     place_digit: int
@@ -75,14 +75,14 @@ class Parts(NamedTuple):
 
 
 _choose_digit, _place_digit, _take_lines_out = choose_digit.call, place_digit.call, take_lines_out.call
-_known = Parts(0, 0, 0)  # once a picture needed them
+_known = Parts(0, 0, 0)  # the parts that pictures have needed so far
 
 
 def read(*args):
     """Do what `read_with` does, with the parts that these pictures need."""
     global _known
     while True:
-        known = _known  # another thread may come to know more
+        known = _known  # another thread may find out more meanwhile
         reading = read_with(*known, *args)
         if reading.code != UNFINISHED:
             return reading
@@ -99,11 +99,11 @@ def read_with(
     """Fill images (n, 784) uint8 with the digits in pictures (n, height, width) uint8, in MNIST's form.
 
     They are read at `area` pixels at most, which is no more than work.AREA. A digit of less than `least_size` pixels,
-    or with strokes narrower than `least_stroke`, is small where the picture has more of it. `is_turned`: take the ink
-    to be on the other side of the paper's grey than it looks. is_plain (n,) bool gets which pictures need no second
-    look. Returns the Reading of the last picture; of the first whose code is UNFINISHED, for want of one of `parts`.
-    An image is only meaningful where the code is READ. (One kernel for one picture and for many: each takes 8 s to
-    compile, and its parts as long again.)
+    or with strokes narrower than `least_stroke`, is small if the picture has more pixels of it. `is_turned`: assume
+    that the ink is on the opposite side of the paper's grey from where it seems to be. is_plain (n,) bool gets which
+    pictures need no second look. Returns the Reading of the last picture, or of the first whose code is UNFINISHED for
+    lack of one of the parts. An image is meaningful only if the code is READ. (One kernel serves for one picture and
+    for many: each kernel takes 8 s to compile, and its parts as long again.)
     """
     parts = Parts(choose_at, place_at, lines_at)
     reading = Reading(NO_INK, False, True, False, False, 1, 1, 0, 0, 0, 0, False, 0.0, 0, 0, 0, 0, 0, 0, 0, 0.0)

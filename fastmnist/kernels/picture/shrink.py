@@ -21,7 +21,7 @@ def block_size(height, width, area):
 def shrink_by_blocks(picture, down, across, out, sums):
     """Fill `out` with the means of blocks of picture (height, width) uint8; return its height and width.
 
-    What is over at the sides, less than a block, is left out. Blocks have at most 257 rows. sums (TILE,) uint16 is
+    Leftover pixels at the sides, less than a block, are left out. Blocks have at most 257 rows. sums (TILE,) uint16 is
     scratch.
     """
     height, width = picture.shape[0] // down, picture.shape[1] // across

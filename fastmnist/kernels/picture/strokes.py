@@ -13,7 +13,7 @@ ROW = 1.2  # and the row that they form is wider than that times the height, whe
 LEAST_BOX = 0.12  # of the picture: what lies within the box of a component that large may be a digit in a frame
 FULL, FULL_BOX, FULL_OF_BOX = 0.35, 0.3, 0.6  # of the picture, of the picture, of its box: a sheet rather than a stroke
 
-IN_CORNER = 0.3  # of a frame's corner: what is within its box and as large may be the digit
+IN_CORNER = 0.3  # of a frame's corner: something this large inside its bounding box may be the digit
 BAR, LONGER = 6, 1.15  # times as long as broad, and as the digit: a frame's side; a 1 beside another digit is not
 HOLLOW = 0.2  # of its box: a frame, or a thin pen's 0
 LONG = 0.6  # of the picture's side: what is that long and touches the border may be a frame's side
@@ -25,7 +25,7 @@ FOREIGN, PIECE, STROKE = -1, 0, 1  # states of components
 def choose_strokes(components, n, height, width):
     """Give the n components (n, 7) of ink their states; return how many digits there are side by side.
 
-    Where it is 1, those of the digit are STROKEs.
+    If it is 1, the components that make up the digit become STROKEs.
     """
     _leave_margin(components, n, height, width)
     largest = _largest(components, n)
@@ -52,7 +52,7 @@ def _is_inside(box, height, width):
 
 @inlined
 def _is_within(inner, outer):
-    """Return whether the box of one piece lies in that of another."""
+    """Return whether the bounding box of one piece lies inside that of another."""
     is_across = outer[LEFT] <= inner[LEFT] and inner[RIGHT] <= outer[RIGHT]
     return is_across and outer[TOP] <= inner[TOP] and inner[BOTTOM] <= outer[BOTTOM]
 
@@ -103,7 +103,7 @@ def _is_corner(components, n, largest):
 
 @inlined
 def _count_digits(components, n, tallest):
-    """Return how many digits several pieces are: each as high as a digit, in a row that is wider than high."""
+    """Return how many digits the pieces are: several if pieces as high as a digit form a row wider than it is high."""
     n_apart, start, end, last = 0, -1, -1, -1
     while True:
         piece = _next_in_row(components, n, tallest, last)
@@ -158,7 +158,7 @@ def _gather(components, n, largest):
 
 @inlined
 def _is_frame_part(piece, digit):
-    """Return whether a piece is left of a frame: a bar beside the digit and longer than it, or a corner around it."""
+    """Return whether a piece is what remains of a frame: a bar beside the digit and longer, or a corner around it."""
     across, down = piece[RIGHT] - piece[LEFT], piece[BOTTOM] - piece[TOP]
     spans_across = piece[LEFT] <= digit[LEFT] and digit[RIGHT] <= piece[RIGHT]
     spans_down = piece[TOP] <= digit[TOP] and digit[BOTTOM] <= piece[BOTTOM]

@@ -11,7 +11,7 @@ from fastmnist.kernels.jit import inlined
 AREA = 128 * 128
 MARGINS = 5  # times the pixels: room for the margins of morphology, in the worst of shapes, a single row
 TILE = 8192  # columns of a picture that are shrunk at a time
-SLACK = 64  # elements more, so that passes go over whole vectors, over the end of a row
+SLACK = 64  # extra elements, so that passes can work in whole vectors, past the end of a row
 MOST_RING = 512  # pixels of the border that the light is fitted to
 
 
