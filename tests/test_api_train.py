@@ -75,7 +75,7 @@ def test_a_run_that_was_interrupted_is_resumed_to_the_same_model(small_set, tmp_
     settings = {"recipe": "seed", "hidden": (8,), "epochs": 3, "checkpoint": tmp_path / "c"}
     with pytest.raises(KeyboardInterrupt):
         fastmnist.train(small_set, **settings, on_epoch=stop)
-    with pytest.raises(fastmnist.TrainingError, match="there is a checkpoint already"):
+    with pytest.raises(fastmnist.TrainingError, match="a checkpoint already exists"):
         fastmnist.train(small_set, **settings)
     epochs = []
     resumed = fastmnist.train(small_set, **settings, resume=True, on_epoch=epochs.append)
@@ -137,7 +137,7 @@ def test_settings_that_cannot_work_are_errors(fault, digits):
 
 
 BAD_LABELS = {
-    "too few": (lambda labels: labels[:-1], "50 images and 49 labels, expected as many"),
+    "too few": (lambda labels: labels[:-1], "50 images and 49 labels, expected the same number"),
     "a matrix": (lambda labels: labels.reshape(5, 10), r"labels of shape \(5, 10\), expected \(n,\)"),
     "not classes": (lambda labels: labels + 1, r"label 10 at index \d+, expected 0 to 9"),
     "negative": (lambda labels: labels.astype(int) - 1, "label -1 at index 3, expected 0 to 9"),
@@ -163,7 +163,7 @@ def test_a_test_set_is_images_and_labels(n, digits):
 
 
 def test_names_that_are_not_classes_are_errors(digits, model):
-    with pytest.raises(fastmnist.DataError, match="a label 'seven', expected one of the classes 0, 1, 2"):
+    with pytest.raises(fastmnist.DataError, match="label 'seven', expected one of the classes 0, 1, 2"):
         fastmnist.evaluate(model, digits[0][:2], ["seven", "2"])
     with pytest.raises(fastmnist.DataError, match="class name '=1'"):
         fastmnist.train(digits[0][:2], ["=1", "2"])
@@ -177,7 +177,7 @@ def test_training_refuses_images_that_cannot_be_read_and_evaluating_counts_them(
     images, labels = [seven, b"no picture", seven], [7, 7, 7]
     with pytest.raises(
         fastmnist.DataError,
-        match=r"1 of 3 images of the train set can't be read, expected all of them.*<bytes>: no pict",
+        match=r"1 of 3 images of the training set can't be read, expected all of them.*<bytes>: no pict",
     ):
         fastmnist.train(images, labels)
     with pytest.raises(fastmnist.DataError, match="1 of 3 images of the test set can't be read"):
@@ -188,11 +188,11 @@ def test_training_refuses_images_that_cannot_be_read_and_evaluating_counts_them(
         == fastmnist.train([seven] * 2, [7] * 2, epochs=1).network.parameters.tobytes()
     )
     assert skipped.origin["test_accuracy"] is not None
-    with pytest.raises(fastmnist.DataError, match="1 of 1 images of the train set can't be read, expected some"):
+    with pytest.raises(fastmnist.DataError, match="1 of 1 images of the training set can't be read, expected some"):
         fastmnist.train([b"no picture"], [7], skip_unreadable=True)
     figures = fastmnist.evaluate(model, images, labels)
     assert (figures.n_samples, figures.n_errors, figures.accuracy) == (2, 1, 1.0)
-    with pytest.raises(fastmnist.DataError, match="none of 1 images can be read"):
+    with pytest.raises(fastmnist.DataError, match="none of the 1 images can be read"):
         fastmnist.evaluate(model, [b"no picture"], [7])
 
 

@@ -137,5 +137,5 @@ def test_help_tells_the_network_of_each_recipe(run_cli):
     expected = {
         name: "-".join(map(str, (784, *recipe.hidden, 10))) for name, recipe in RECIPES.items() if not recipe.keep
     }
-    expected["tune"] = "that"  # of the model it begins with
+    expected["tune"] = "same"  # of the model it begins with
     assert {name: told[name] for name in expected} == expected

@@ -106,7 +106,8 @@ def test_bad_images_are_named_each_and_no_model_is_trained(run_cli, shapes, tmp_
         f"shapes/{split}/circle/bad.png",
         f"shapes/{split}/square/worse.png",
     ]
-    assert f"shapes: 2 of {402 if split == 'train' else 102} images of the {split} set can't be read" in last
+    whole, name = (402, "training") if split == "train" else (102, "test")
+    assert f"shapes: 2 of {whole} images of the {name} set can't be read" in last
     hint = "hint: replace or remove them, or leave them out with --skip-unreadable"
     assert run.stderr.splitlines() == [*run.errors, hint]
     assert (tmp_path / "model.safetensors").read_bytes() == b"old"
@@ -129,7 +130,7 @@ def test_a_set_of_bad_images_alone_is_not_a_result(run_cli, small_model, tmp_pat
         (tmp_path / "set" / name / "bad.png").write_bytes(b"x")
     run = run_cli("evaluate", "--model", small_model, "set")
     assert (run.code, run.stdout, len(run.errors)) == (1, b"", 3)
-    assert "set: none of 2 images can be read" in run.errors[-1]
+    assert "set: none of the 2 images can be read" in run.errors[-1]
 
 
 def test_folders_that_are_not_classes_of_the_model_are_refused_with_both_listed(run_cli, shapes, small_model):

@@ -18,7 +18,7 @@ from fastmnist.kernels.cache import cache_folder
 
 # A user id without an entry in /etc/passwd, and whose processes, which a limit counts, are those of these tests alone.
 NOBODYS = 1_000_000 + os.getpid()
-LIMIT = "the system's limit on threads is reached (ulimit -u, or a container's): using fewer"
+LIMIT = "the limit on threads is reached (ulimit -u, or the container's): using fewer threads"
 needs_root = pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="setpriv, and root to use it")
 
 

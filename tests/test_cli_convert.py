@@ -47,7 +47,7 @@ def test_classes_may_have_names(run_cli, tmp_path):
 def test_the_normalisation_is_asked_for(given, run_cli, net, tmp_path):
     run = run_cli("convert", "net.safetensors", "-o", "m.safetensors", *given)
     assert run.code == 2
-    assert "--mean and --std are needed, expected those of transforms.Normalize" in run.stderr
+    assert "--mean and --std are required, expected the values given to transforms.Normalize" in run.stderr
     assert os.listdir(tmp_path) == ["net.safetensors"]
 
 

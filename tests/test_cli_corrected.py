@@ -80,7 +80,7 @@ def test_rows_without_a_label_are_left_out_and_counted(pictures, corrected, tmp_
     write(tmp_path / "some.csv", corrected)
     monkeypatch.chdir(tmp_path)
     assert loaded("some.csv")[1] == expected(pictures, slice(0, 10))
-    assert caplog.messages == ["some.csv: 60 rows without a label, left out"]
+    assert caplog.messages == ["some.csv: skipping 60 rows without a label"]
     write(tmp_path / "empty.csv", [corrected[0]])
     run = run_cli("train", "empty.csv")
     assert (run.code, run.errors) == (
@@ -130,7 +130,7 @@ def test_an_image_that_is_gone_or_unreadable_is_an_error_of_its_own(pictures, co
     write(tmp_path / "c.csv", corrected)
     run = run_cli("train", "c.csv", *EPOCHS)
     assert run.code == 1
-    assert "c.csv: 3 of 70 images of the train set can't be read" in run.stderr
+    assert "c.csv: 3 of 70 images of the training set can't be read" in run.stderr
     assert "in/00.png: No such file" in run.stderr
     assert "more.idx: image 40: no such image; correct the row" in run.stderr
     run = run_cli("train", "c.csv", *EPOCHS, "--skip-unreadable")
@@ -139,7 +139,7 @@ def test_an_image_that_is_gone_or_unreadable_is_an_error_of_its_own(pictures, co
 
 
 FAULTS = {
-    "path,label\n,7\n": "line 2: path '' and index '', expected a file and a number or nothing",
+    "path,label\n,7\n": "line 2: path '' and index '', expected a file, and a number or nothing",
     "path,index,label\na,x,7\n": "line 2: path 'a' and index 'x'",
     "path,index,label\n-,0,7\n": "line 2: an image from stdin, expected a file",
     "path,index,label\n<stdin>,,7\n": "line 2: an image from stdin, expected a file",
@@ -189,7 +189,7 @@ def test_a_label_that_is_no_class_is_refused(corrected, run_cli, tmp_path, small
     write(tmp_path / "bad.csv", corrected)
     run = run_cli("evaluate", "bad.csv", "--model", small_model)
     assert (run.code, len(run.errors)) == (1, 1)
-    assert "bad.csv: a label 'seven' for in/03.png, expected one of 0, 1, 2" in run.errors[0]
+    assert "bad.csv: label 'seven' for in/03.png, expected one of 0, 1, 2" in run.errors[0]
 
 
 def test_a_bomb_is_refused_in_little_memory(tmp_path):

@@ -309,7 +309,9 @@ def test_the_library_takes_a_cluster(address, small_model, digits, tmp_path):
 
 def test_a_scheduler_that_does_not_answer_is_one_line(monkeypatch):
     monkeypatch.setattr(engine, "CONNECT_SECONDS", 0.1)
-    expected = r"tcp://127.0.0.1:1: no Dask scheduler answers \(.*\), expected one; check the address, and that it runs"
+    expected = (
+        r"tcp://127.0.0.1:1: no Dask scheduler answers \(.*\), expected one; check the address, and that it is running"
+    )
     with pytest.raises(ClusterError, match=f"^{expected}$"), engine.open_cluster("tcp://127.0.0.1:1"):
         pass
 
@@ -332,9 +334,12 @@ def test_the_library_refuses_such_local_workers(address):
         (["--dask", "local:0"], "'local:0': expected the address of a scheduler, as in tcp://host:8786, or local:N"),
         (["--dask", "host"], "'host': expected the address of a scheduler"),
         (["--dask", "tcp://host:1", "--threads", "2"], "workers use the threads that Dask gave them"),
-        (["--dask", "local:2", "--show", "1"], "--show, --dump-preprocessed and --report see what this process reads"),
-        (["--dask", "local:2", "--report", "r.html"], "--show, --dump-preprocessed and --report see what this process"),
-        (["--dask", "local:2", "--dump-preprocessed", "d"], "leave out --dask"),
+        (["--dask", "local:2", "--show", "1"], "--show, --dump-preprocessed and --report show what this process reads"),
+        (
+            ["--dask", "local:2", "--report", "r.html"],
+            "--show, --dump-preprocessed and --report show what this process",
+        ),
+        (["--dask", "local:2", "--dump-preprocessed", "d"], "omit --dask"),
     ],
     ids=str,
 )

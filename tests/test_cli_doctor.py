@@ -53,13 +53,13 @@ def test_what_is_wrong_is_reported_and_exits_with_1(run_cli, tmp_path):
     assert values["kernel cache"].endswith(
         "NOT usable (not writable by this user): kernels are recompiled in every process"
     )
-    assert "bad.safetensors: not a sound .safetensors file" in run.stdout.decode()
+    assert "bad.safetensors: not a valid .safetensors file" in run.stdout.decode()
     assert run.lines[-1].endswith("($FASTMNIST_MODEL)")
     first, second = run.stderr.split("; ")
     assert first.startswith(
-        "verdict: NOT usable with this model: train a new one, or take fastmnist's own with --model"
+        "verdict: NOT usable with this model: train a new one, or use the one that comes with fastmnist: --model"
     )
-    assert second.startswith("each command compiles its kernels again: make the folder of the kernel cache writable")
+    assert second.startswith("every command compiles its kernels again: make the kernel cache's folder writable")
 
 
 def test_the_verdict_is_that_all_is_well_once_kernels_are_compiled(run_cli, small_model, tmp_path):

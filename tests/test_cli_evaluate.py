@@ -154,7 +154,7 @@ def test_nan_outputs_are_an_error_not_a_result(run_cli, small_set, tmp_path):
     save_model(tmp_path / "huge.safetensors", Model(network, list("0123456789"), "auto"))
     run = run_cli("evaluate", "--model", "huge.safetensors", small_set)
     assert (run.code, run.stdout, len(run.errors)) == (1, b"", 1)
-    assert "outputs are not numbers" in run.errors[0]
+    assert "outputs are not finite" in run.errors[0]
 
 
 def test_info_prints_the_metadata_as_json(run_cli, small_model):

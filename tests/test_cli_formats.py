@@ -259,7 +259,7 @@ def test_squares_that_hold_no_digit_or_may_not_be_scaled_are_errors(run_cli, sma
     assert (run.code, len(run.lines), len(run.errors)) == (1, 5, 1)
     run = run_cli("predict", "idx/train-images-idx3-ubyte.gz", "--preprocess", "none", env=env)
     assert (run.code, run.lines[1:]) == (1, ["idx/train-images-idx3-ubyte.gz,,,"])
-    assert "is 20x20 pixels, expected 28x28; resize it, or use --preprocess auto" in run.errors[0]
+    assert "is 20x20 pixels, expected 28x28; resize it or, if it shows a digit, use --preprocess auto" in run.errors[0]
     with pytest.raises(DataError, match="is 20x20 pixels, expected 28x28"):
         read(folder, preprocess="none")
 

@@ -38,7 +38,7 @@ def test_a_terminal_gets_a_short_table(table, tmp_path):
         "parameters": f"{785 * 30 + 31 * 20 + 21 * 3:,}",
         "size": f"{(785 * 30 + 31 * 20 + 21 * 3) * 2 / 1e6:.2f} MB of float16",
         "recipe": "default, epochs: 20",
-        "accuracy": "99.14 % on the test set, 90.00 % held out, 100.00 % in training",
+        "accuracy": "99.14 % on the test set, 90.00 % on the held-out set, 100.00 % during training",
         "classes": "2: a, b, and no digit",
         "temperature": "1.500",
         "preprocess": "mnist",

@@ -104,7 +104,7 @@ def test_an_error_is_its_cause_and_a_hint_without_control_characters(arguments, 
     cause, hint = run.stderr.splitlines()
     assert cause.startswith("fastmnist: error: ")
     assert cause.endswith(": no such file, expected a model")
-    assert hint == "hint: train one with 'fastmnist train', or take fastmnist's own, named shipped"
+    assert hint == "hint: train one with 'fastmnist train', or use shipped, the one that comes with fastmnist"
     assert cause.isprintable()
 
 
@@ -130,7 +130,7 @@ def test_a_fault_of_ours_is_a_line_that_says_so(tmp_path):
     assert run.returncode == 1
     assert run.stderr.splitlines() == [
         "fastmnist: error: RuntimeError: two\\nlines: this is a bug in fastmnist",
-        "hint: 'fastmnist --debug ...' shows where",
+        "hint: run 'fastmnist --debug ...' to see where",
     ]
 
 

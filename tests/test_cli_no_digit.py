@@ -188,7 +188,7 @@ def test_what_cannot_work_is_one_error_line(run_cli, own, tmp_path):
     run = run_cli("train", "own")
     assert (run.code, len(run.errors)) == (1, 1)
     assert (
-        "own/No_Digit: expected real classes only; images that are none of them go to train with --no-digit"
+        "own/No_Digit: expected real classes only; pass images that belong to none of them with --no-digit"
         in run.errors[0]
     )
     assert run_cli("train", "own", "--class-names", "top,no digit").code == 2

@@ -295,4 +295,4 @@ def test_nan_probabilities_are_an_error_not_a_row(run_cli, digits, tmp_path):
     assert run.code == 1
     assert run.lines == [HEADER]
     assert len(run.errors) == 1
-    assert "probabilities are not numbers" in run.errors[0]
+    assert "probabilities are not finite" in run.errors[0]

@@ -288,7 +288,7 @@ def test_a_signal_leaves_the_old_output_and_a_part_and_says_so(sent, code, small
 def test_resume_says_how_many_rows_were_there(predict, small_model, start_cli, digits, tmp_path):  # noqa: F811
     write_images(tmp_path / "idx", digits[0][:5])
     none = predict("idx", "-o", "out.csv", "--resume")
-    assert f"{tmp_path}/out.csv.part: no rows from an earlier run, starting with the first" in none.stderr.splitlines()
+    assert f"{tmp_path}/out.csv.part: no rows from an earlier run, starting from the first" in none.stderr.splitlines()
     whole = (tmp_path / "out.csv").read_bytes()
     endless_idx(tmp_path / "long", 20_000_000)
     process = start_cli("predict", "--model", small_model, "idx", "long", "-o", "out.csv")
@@ -336,7 +336,7 @@ def test_emnist_is_turned_upright_and_says_so(predict_here, digits, tmp_path):
     for name in ("EMNIST-images-idx3-ubyte", "emnist.csv"):
         run = predict_here(name)
         assert [row[2:] for row in columns(run)] == expected
-        assert f"{name}: EMNIST by its name, whose images are stored transposed: turned upright" in run.stderr
+        assert f"{name}: named like EMNIST, whose images are stored transposed: turning them upright" in run.stderr
         assert columns(predict_here(name, "--shard", "2/3"))[0] == (name, "1", *expected[1])
 
 

@@ -36,7 +36,7 @@ def test_what_the_model_sees_is_written_as_png_named_by_row_and_file(run_cli, pi
 
 def test_no_terminal_is_drawn_on_where_there_is_none(run_cli, pictures, small_model):
     run = run_cli("predict", "pictures", "--model", small_model, "--show", "2")
-    assert "--show draws on a terminal only" in run.stderr
+    assert "--show draws only on a terminal" in run.stderr
     assert "▀" not in run.stderr
 
 

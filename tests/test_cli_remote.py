@@ -67,12 +67,10 @@ def test_wrong_credentials_are_one_line_without_them(server, run_there, keys):
     run = run_there("predict", f"s3://{BUCKET}/pictures", "-q", "-o", "rows.csv", keys=keys)
     assert (run.code, run.stdout) == (1, b"")
     found = (
-        "the credentials were refused (InvalidAccessKeyId)"
-        if keys[0]
-        else "no credentials that can be used (NoCredentialsError)"
+        "the credentials were refused (InvalidAccessKeyId)" if keys[0] else "no usable credentials (NoCredentialsError)"
     )
     assert run.stderr == (
-        f"fastmnist: error: s3://{BUCKET}/pictures: {found}, expected some that are good for it; "
+        f"fastmnist: error: s3://{BUCKET}/pictures: {found}, expected credentials that are valid for it; "
         "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE\n"
     )
 
@@ -156,8 +154,8 @@ def test_evaluate_takes_a_table_or_arrays_at_an_address(server, run_cli, run_the
     folder = run_there("evaluate", f"s3://{BUCKET}/pictures", "-q")
     assert folder.code == 1
     assert folder.stderr == (
-        f"fastmnist: error: s3://{BUCKET}/pictures: an address, expected that of a table (.csv) or an .npz file; copy "
-        "any other data set to this machine first\n"
+        f"fastmnist: error: s3://{BUCKET}/pictures: an address, expected the address of a table (.csv) or an .npz "
+        "file; copy any other data set to this machine first\n"
     )
 
 
@@ -167,7 +165,7 @@ def test_a_part_without_an_address_is_wrong_usage(run_cli, command, output):
     run = run_cli(command, "a.png", "--part", "part", *output)
     assert run.code == 2
     assert run.stderr.endswith(
-        "Error: --part needs -o with an address, as s3://bucket/out.csv; a file's part lies beside it\n"
+        "Error: --part needs -o with an address, as in s3://bucket/out.csv; a local file's part is kept next to it\n"
     )
 
 

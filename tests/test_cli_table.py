@@ -102,7 +102,7 @@ def test_emnist_is_turned_upright_for_training_too(train_set, tmp_path):
         assert (actual_labels == labels).all()
         assert len(notes) == 1
         assert named in notes[0]
-        assert "turned upright" in notes[0]
+        assert "turning them upright" in notes[0]
 
 
 def test_other_files_are_not_turned(small_set, train_set):

@@ -94,7 +94,7 @@ def test_an_error_has_colour_where_the_user_wants_it(environment, is_red, tmp_pa
     assert ("\033[31m" in text) == is_red
     assert screen(text) == [
         "fastmnist: error: none.safetensors: no such file, expected a model",
-        "hint: train one with 'fastmnist train', or take fastmnist's own, named shipped",
+        "hint: train one with 'fastmnist train', or use shipped, the one that comes with fastmnist",
     ]
 
 

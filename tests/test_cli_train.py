@@ -46,7 +46,7 @@ def test_what_the_seed_training_tells(seed_training):
 @pytest.mark.parametrize(("options", "is_told"), [([], True), (["--augment", "none"], False)])
 def test_figures_of_distorted_images_are_called_so(options, is_told, run_cli, small_set):
     run = run_cli("train", small_set, "--epochs", "1", "--validation", "100", *options)
-    told = "training figures are on distorted images, validation and test on the originals"
+    told = "training loss and accuracy are for distorted images, validation and test for the originals"
     assert (told in run.stderr.splitlines()) == is_told
     figures = r"loss \d\.\d{4}, accuracy \d+\.\d\d %"
     assert re.search(rf"^epoch 1/1  training {figures}  validation {figures}  ", run.stderr, re.MULTILINE)
@@ -185,7 +185,7 @@ BAD_SETS = {
     ),
     "fewer labels than images": (
         lambda folder: write_labels(folder / TRAIN_LABELS, np.zeros(999, np.uint8)),
-        "1000 images, but DATA/train-labels-idx1-ubyte has 999 labels, expected as many",
+        "1000 images, but DATA/train-labels-idx1-ubyte has 999 labels, expected the same number",
     ),
     "a label 10": (
         lambda folder: write_labels(folder / TRAIN_LABELS, np.full(1000, 10, np.uint8)),
@@ -273,7 +273,7 @@ def test_a_setting_out_of_its_range_is_wrong_usage(option, value, told, run_cli,
         ("--learning-rate 1e30 --batch-size 32", "the loss in epoch 1 overflowed"),
         ("--learning-rate 1e38 --batch-size 1000", "the loss in epoch 2 overflowed"),
         # One step only: no later loss shows what it did.
-        ("--learning-rate 1e38 --batch-size 1000 --epochs 1", "the model's outputs are not numbers"),
+        ("--learning-rate 1e38 --batch-size 1000 --epochs 1", "the model's outputs are not finite"),
         ("--learning-rate 1e38 --batch-size 1000 --epochs 1 --weight-decay 1e30", "the weights in epoch 1 overflowed"),
     ],
 )

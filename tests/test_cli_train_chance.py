@@ -25,7 +25,7 @@ def test_training_that_learnt_nothing_is_one_line_and_a_model(settings, run_cli,
     assert run.code == 0, run.stderr
     told = [line for line in run.stderr.splitlines() if "learnt nothing" in line]
     assert len(told) == 1
-    assert "of the training images are right, and" in told[0]
+    assert "of the training images right, and" in told[0]
     assert "try a smaller --learning-rate" in told[0]
     assert load_model(tmp_path / "model.safetensors")
 
@@ -36,7 +36,7 @@ def test_it_takes_no_other_models_place_unless_it_is_told_to(run_cli, small_set,
     assert run.code == 1
     assert "learnt nothing" in run.stderr
     assert run.stderr.splitlines()[-2:] == [
-        "fastmnist: error: model.safetensors: there is a model already, which is kept",
+        "fastmnist: error: model.safetensors: already holds a model, which is kept",
         "hint: name another file with --output to save this one",
     ]
     assert (tmp_path / "model.safetensors").read_bytes() == b"hours of work"
@@ -85,7 +85,7 @@ def test_chance_is_the_commonest_class_within_its_noise():
         predicted = np.where(np.arange(1000) < n_right, labels, wrong)
         assert (complaint(predicted, labels) is not None) == is_chance
     uneven = np.array([0] * 900 + [1] * 100)
-    assert "90.0 % of the training images are right, and 90.0 % are of one class" in complaint(uneven * 0, uneven)
+    assert "90.0 % of the training images right, and 90.0 % of them are of one class" in complaint(uneven * 0, uneven)
     assert complaint(uneven, uneven) is None
     assert complaint([1], [1]) is not None
 
@@ -104,12 +104,12 @@ def folders(tmp_path, digits):
 def test_unreadable_images_are_left_out_named_and_counted(folders, run_cli, tmp_path):
     run = run_cli("train", "own", "--epochs", "2")
     assert run.code == 1
-    assert "1 of 21 images of the train set can't be read" in run.stderr
+    assert "1 of 21 images of the training set can't be read" in run.stderr
     assert "hint: replace or remove them, or leave them out with --skip-unreadable" in run.stderr.splitlines()
     run = run_cli("train", "own", "--epochs", "2", "--skip-unreadable", "-o", "some.safetensors")
     assert run.code == 0, run.stderr
     assert "own/0/bad.png: no picture that can be read" in run.stderr
-    assert "own: 1 of 21 images of the train set can't be read and are left out" in run.stderr
+    assert "own: 1 of 21 images of the training set can't be read and are left out" in run.stderr
     (folders / "0" / "bad.png").unlink()
     assert run_cli("train", "own", "--epochs", "2", "-o", "all.safetensors").code == 0
     some, every = (load_model(tmp_path / f"{name}.safetensors").network.parameters for name in ("some", "all"))

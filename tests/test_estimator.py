@@ -167,7 +167,7 @@ def test_256_classes_are_the_most():
     features, labels = np.tile(np.eye(257), (3, 1)), np.tile(np.arange(257), 3)
     known = labels < 256
     assert clone(FAST).fit(features[known], labels[known]).predict_proba(features).shape == (771, 256)
-    with pytest.raises(DataError, match="257 classes, expected at most 256: join some of them"):
+    with pytest.raises(DataError, match="257 classes, expected at most 256; merge some of them"):
         clone(FAST).fit(features, labels)
 
 

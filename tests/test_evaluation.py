@@ -111,5 +111,5 @@ def test_confusions_are_named_the_most_frequent_first():
 def test_nan_outputs_are_an_error():
     network = random_network()
     network.parameters[:] *= np.float32(1e37)
-    with pytest.raises(ModelError, match="outputs are not numbers"):
+    with pytest.raises(ModelError, match="outputs are not finite"):
         evaluate(network, np.full((2, 784), 255, np.uint8), np.zeros(2, np.uint8))

@@ -354,7 +354,7 @@ def test_the_command_writes_the_page(run_cli, tmp_path):
 def test_the_command_refuses_an_input_shape_for_a_page(run_cli, tmp_path):
     run = run_cli("export", "-o", "draw.html", "--input-shape", "n,784")
     assert run.code == 2
-    assert "--input-shape is for .onnx files" in run.stderr
+    assert "--input-shape applies only to .onnx files" in run.stderr
     assert list(tmp_path.iterdir()) == []
 
 

@@ -127,7 +127,7 @@ def test_a_frame_beyond_the_picture_or_missing_is_an_error_of_its_own():
 
 def test_too_many_frames_are_refused_before_they_are_read():
     full = np.full((60, 80, 1), 50, np.uint8)
-    with pytest.raises(DataError, match="4,000,000,000 frames of 80x60 pixels"):
+    with pytest.raises(DataError, match="more than 65,535 pages; split the file"):
         pages(by_hand(full, [(full, 0, 0, NONE, SOURCE)], 4_000_000_000))
 
 

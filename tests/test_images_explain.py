@@ -34,7 +34,7 @@ def test_a_box_is_a_part_of_the_picture(picture):
     boxed[20:220, 30:230] = picture
     cv2.rectangle(boxed, (25, 15), (235, 225), 20, 5)
     words = explain(boxed).words
-    assert "read the part of " in words
+    assert "read a part of " in words
     assert "of 260x240 pixels" in words
 
 

@@ -100,7 +100,7 @@ def test_images_of_both_polarities_are_left_and_said(digits, tmp_path):
     rows, notes = rows_of(write(tmp_path / "a.npy", images), preprocess="auto")
     np.testing.assert_array_equal(np.array([row[2] for row in rows]), images.reshape(-1, 784))
     assert len(notes) == 1
-    assert "`preprocess` mnist reads each for itself" in notes[0]
+    assert "`preprocess` mnist normalises each one separately" in notes[0]
     rows, notes = rows_of(write(tmp_path / "a.npy", images), preprocess="mnist")
     assert notes == []
 

@@ -222,7 +222,7 @@ def test_a_cut_npz_file_is_refused(n_cut, tmp_path):
     np.savez_compressed(path, x_test=IMAGES)
     os.truncate(path, path.stat().st_size - n_cut)
     (row,), _ = rows_of(os.fsencode(path))
-    assert "expected a sound zip file; get the file again" in row[3]
+    assert "expected an intact zip file; get the file again" in row[3]
 
 
 def test_a_flipped_pixel_of_an_npz_file_gives_no_rows(tmp_path):

@@ -187,13 +187,13 @@ HOSTILE = {
     "a large dictionary": (parquet_file({"image": DICTIONARY}, 2), "a page of 1073741824 values, of 50 at most"),
     "values longer than the page": (
         parquet_file({"image": page(struct.pack("<I", 2**31) + bytes(40), 1)}, 1),
-        "pages that can't be decoded",
+        "pages can't be decoded",
     ),
     "no page": (parquet_file({"image": b""}, 2), "0 of its 2 rows can be read, expected all"),
     "other columns": (parquet_file({"img": SOUND["image"]}, 2), "columns img, expected image (the bytes and the path"),
     "numbers for pictures": (
         parquet_file({"label": SOUND["label"]}, 2).replace(b"label", b"image"),
-        "a column image that holds no pictures",
+        "its column image does not hold pictures",
     ),
 }
 

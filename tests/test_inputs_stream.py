@@ -159,7 +159,7 @@ def test_idx_files_in_folders_are_not_read_and_the_note_names_the_first(here):
     assert names_of(rows) == [b"in/a.png"]
     (note,) = notes
     assert note.startswith("ignored 4 IDX files inside folders, first in/")
-    assert "name an IDX file itself" in note
+    assert "name an IDX file directly" in note
 
 
 def test_an_empty_folder_is_noted(here):

@@ -310,12 +310,12 @@ UNSOUND = {
         lambda path: rewrite(path, temperature=2.0, temperature_folded=True),
         "a temperature that is folded into the last layer",
     ),
-    "another layer in the metadata": (lambda path: rewrite(path, layer_sizes=[784, 9, 2]), "do not fit its metadata"),
-    "a class too many": (lambda path: rewrite(path, class_names=["a", "b", "c"]), "do not fit 2 classes"),
-    "class names that are numbers": (lambda path: rewrite(path, class_names=[0, 1]), "do not fit 2 classes"),
-    "an escape sequence as a class": (lambda path: rewrite(path, class_names=["a", "b\033[2J"]), "do not fit"),
-    "half a character as a class": (lambda path: rewrite(path, class_names=["a", "b\udcff"]), "do not fit"),
-    "a formula as a class": (lambda path: rewrite(path, class_names=["a", "=1+1"]), "do not fit"),
+    "another layer in the metadata": (lambda path: rewrite(path, layer_sizes=[784, 9, 2]), "do not match its metadata"),
+    "a class too many": (lambda path: rewrite(path, class_names=["a", "b", "c"]), "do not match 2 classes"),
+    "class names that are numbers": (lambda path: rewrite(path, class_names=[0, 1]), "do not match 2 classes"),
+    "an escape sequence as a class": (lambda path: rewrite(path, class_names=["a", "b\033[2J"]), "do not match"),
+    "half a character as a class": (lambda path: rewrite(path, class_names=["a", "b\udcff"]), "do not match"),
+    "a formula as a class": (lambda path: rewrite(path, class_names=["a", "=1+1"]), "do not match"),
     "another version": (lambda path: rewrite(path, format_version=3), "format version 3, expected 2"),
     "no version": (lambda path: rewrite(path, format_version=None), "format version None, expected 2"),
     "a wrong checksum": (lambda path: rewrite(path, checksum="0" * 64, signed=False), "the checksum does not match"),
@@ -330,15 +330,15 @@ UNSOUND = {
     ),
     "metadata of another program": (
         lambda path: change_header(path, lambda header: {**header, "__metadata__": {"format": "pt"}}),
-        "no metadata, or other than 'fastmnist'",
+        "no metadata, or keys other than 'fastmnist'",
     ),
     "more metadata than one string": (
         lambda path: change_header(path, lambda header: header["__metadata__"].update(format="pt")),
-        "no metadata, or other than 'fastmnist'",
+        "no metadata, or keys other than 'fastmnist'",
     ),
     "metadata that is a number": (
         lambda path: change_header(path, lambda header: {**header, "__metadata__": {"fastmnist": 3}}),
-        "no metadata, or other than 'fastmnist'",
+        "no metadata, or keys other than 'fastmnist'",
     ),
     "metadata that is no JSON": (
         lambda path: change_header(path, lambda header: {**header, "__metadata__": {"fastmnist": "{"}}),
@@ -354,11 +354,11 @@ UNSOUND = {
     ),
     "one name twice": (
         lambda path: join(path, json.dumps(split(path)[0])[:-1] + ', "0.bias": {}}', split(path)[1]),
-        "one name twice in the header",
+        "a duplicate name in the header",
     ),
     "one key of an entry twice": (
         lambda path: join(path, json.dumps(split(path)[0]).replace('"F32"', '"F32", "dtype": "F16"'), split(path)[1]),
-        "one name twice in the header",
+        "a duplicate name in the header",
     ),
     "a header over 64 KB": (
         lambda path: join(path, json.dumps(split(path)[0]) + " " * 2**16, split(path)[1]),
@@ -378,31 +378,31 @@ UNSOUND = {
     ),
     "tensors that overlap": (
         lambda path: change_header(path, with_entry("2.bias", data_offsets=[0, 8])),
-        "not a sound .safetensors file",
+        "not a valid .safetensors file",
     ),
     "offsets beyond the file": (
         lambda path: change_header(path, with_entry("0.bias", data_offsets=[1 << 40, (1 << 40) + 4])),
-        "not a sound .safetensors file",
+        "not a valid .safetensors file",
     ),
     "offsets that are negative": (
         lambda path: change_header(path, with_entry("0.bias", data_offsets=[-4, 0])),
-        "not a sound .safetensors file",
+        "not a valid .safetensors file",
     ),
     "dimensions whose product wraps": (
         lambda path: change_header(path, with_entry("0.weight", shape=[22416, 11001563, 598407739])),
-        "not a sound .safetensors file",
+        "not a valid .safetensors file",
     ),
     "a shape of another size": (
         lambda path: change_header(path, with_entry("0.weight", shape=[2, 784])),
-        "not a sound .safetensors file",
+        "not a valid .safetensors file",
     ),
     "surplus bytes at the end": (
         lambda path: path.write_bytes(path.read_bytes() + b"\0"),
-        "not a sound .safetensors file",
+        "not a valid .safetensors file",
     ),
     "a large file": (lambda path: os.truncate(path, (64 << 20) + 1), "67,108,865 bytes, expected a model file of at"),
-    "an empty file": (lambda path: path.write_bytes(b""), "not a sound .safetensors file (0 bytes"),
-    "an image": (lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100)), "not a sound .safetensors file"),
+    "an empty file": (lambda path: path.write_bytes(b""), "not a valid .safetensors file (0 bytes"),
+    "an image": (lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100)), "not a valid .safetensors file"),
     "an .npz": (lambda path: path.write_bytes(npz(weights_0=np.zeros(3))), "an .npz file, expected a model file"),
 }
 

@@ -125,7 +125,7 @@ def zeros(**shapes):
 @pytest.mark.parametrize(
     ("others", "message"),
     [
-        (zeros(conv1__weight=(8, 1, 3, 3)), "conv1.weight (8, 1, 3, 3) is a convolution, expected Linear layers alone"),
+        (zeros(conv1__weight=(8, 1, 3, 3)), "conv1.weight (8, 1, 3, 3) is a convolution, expected only Linear layers"),
         (zeros(a__conv__bias=8, a__conv__weight=(8, 1, 3)), "a.conv.weight (8, 1, 3) is a convolution"),
         (zeros(bn__running_mean=20), "bn.running_mean (20,) is a normalisation"),
         ({"bn.num_batches_tracked": np.array(7)}, "bn.num_batches_tracked () is a normalisation"),
@@ -137,7 +137,7 @@ def zeros(**shapes):
         ({"\x1b[2J\n": np.zeros(2, np.float32)}, r"\x1b[2J\n (2,) is neither"),
         ({"0.bias": np.zeros(20, np.int64)}, "0.bias is of type I64, expected F16, F32, F64, as .float() makes them"),
         ({"2.weight": np.full((10, 20), np.nan, np.float32)}, "2.weight has values that are not finite"),
-        ({"2.bias": np.full(10, 1e300)}, "weights beyond float32 with mean 0.0 and std 1.0"),
+        ({"2.bias": np.full(10, 1e300)}, "weights too large for float32 with mean 0.0 and std 1.0"),
         (zeros(more__weight=(3, 4)), "layers 0 (20, 784), 2 (10, 20), more (3, 4), expected the first to take 784"),
     ],
 )  # fmt: skip
@@ -153,10 +153,10 @@ def test_what_is_no_linear_layer_is_refused_by_name(others, message, path):
             "layers 0 (20, 3072), 2 (10, 20), expected the first to take 784 inputs, and each the outputs",
         ),
         ((784, 10), "layer sizes (784, 10): expected inputs, one or more hidden layers"),
-        ((784, 20, 1), "one output, expected one for each class"),
+        ((784, 20, 1), "only one output, expected one for each class"),
         ((784, 20, 257), "layer sizes (784, 20, 257): expected"),
         ((784, *[4] * 20, 10), "21 layers, expected at most 19;"),
-        ((784,), "no tensors, expected Linear layers alone"),
+        ((784,), "no tensors, expected only Linear layers"),
     ],
 )
 def test_networks_of_another_form_are_refused(sizes, message, path):
@@ -206,12 +206,12 @@ def test_a_normalisation_that_cannot_be_is_refused(mean, std, path):
 @pytest.mark.parametrize("std", [1e-300, 5e-324])
 def test_weights_too_large_once_normalised_are_refused(std, path):
     message = refused(path, state_dict(), mean=0.5, std=std)
-    assert message.startswith(f"weights beyond float32 with mean 0.5 and std {std}, expected smaller ones")
+    assert message.startswith(f"weights too large for float32 with mean 0.5 and std {std}, expected smaller ones")
 
 
 def test_a_model_of_fastmnist_is_one_already(path):
     save_model(path, Model(random_network(), list("0123456789"), "auto"))
-    message = "a model of fastmnist already, expected PyTorch weights: use it as it is"
+    message = "already a fastmnist model, expected PyTorch weights; use it as it is"
     assert refused(path, path.read_bytes()) == message
 
 
@@ -235,7 +235,7 @@ def test_a_pickle_is_refused_with_the_python_that_converts_it(form, tmp_path):
         load_pytorch(path, **PLAIN)
     message = str(error.value)
     assert message.isprintable()
-    assert "a pickle, as torch.save writes it, which can run any program when it is loaded" in message
+    assert "a pickle, as torch.save writes it, " in message
     lines = ast.unparse(ast.parse(message.partition("convert it with Python: ")[2])).splitlines()
     assert lines[:2] == ["import torch", "from safetensors.torch import save_file"]
     assert "weights_only=True" in lines[2]
@@ -256,7 +256,7 @@ def test_a_header_whose_size_looks_like_a_pickle_is_none(path):
     "content", [b"", b"{", b"\0" * 8, b"\xff" * 9, b"PK\x03\x04" + bytes(99), b"\x89HDF\r\n\x1a\n" * 9]
 )
 def test_what_is_no_safetensors_file_is_refused(content, path):
-    assert refused(path, content).startswith("not a sound .safetensors file (")
+    assert refused(path, content).startswith("not a valid .safetensors file (")
 
 
 def test_whatever_byte_of_the_header_is_damaged_it_is_refused_or_read(path):
@@ -271,7 +271,7 @@ def test_whatever_byte_of_the_header_is_damaged_it_is_refused_or_read(path):
 
 @pytest.mark.parametrize("length", [0, 7, 8, 9, 100, -1])
 def test_a_file_cut_short_is_refused(length, path):
-    assert refused(path, save(state_dict())[:length]).startswith("not a sound .safetensors file (")
+    assert refused(path, save(state_dict())[:length]).startswith("not a valid .safetensors file (")
 
 
 def test_what_is_converted_is_a_model_file_the_same_each_time(path, tmp_path):

@@ -94,12 +94,12 @@ def test_255_classes_and_no_digit_are_as_many_as_there_may_be(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"no_digit": "yes"}, "whether it can refuse is neither true nor false"),
-        ({"no_digit": 1}, "whether it can refuse is neither true nor false"),
-        ({"no_digit": None}, "whether it can refuse is neither true nor false"),
-        ({"no_digit": False}, "class names that do not fit 3 classes"),
-        ({"class_names": ["a", "b", "c"]}, 'class names that do not fit 2 classes and "no digit"'),
-        ({"class_names": ["a"]}, 'class names that do not fit 2 classes and "no digit"'),
+        ({"no_digit": "yes"}, "no_digit in its metadata is neither true nor false"),
+        ({"no_digit": 1}, "no_digit in its metadata is neither true nor false"),
+        ({"no_digit": None}, "no_digit in its metadata is neither true nor false"),
+        ({"no_digit": False}, "class names that do not match 3 classes"),
+        ({"class_names": ["a", "b", "c"]}, 'class names that do not match 2 classes and "no digit"'),
+        ({"class_names": ["a"]}, 'class names that do not match 2 classes and "no digit"'),
     ],
 )
 def test_a_file_that_contradicts_itself_is_refused(changes, told, tmp_path):
@@ -112,7 +112,7 @@ def test_no_digit_alone_is_no_model(tmp_path):
     save_model(tmp_path / "m.safetensors", halves_model())
     last = {"2.weight": np.zeros((1, 2), np.float32), "2.bias": np.zeros(1, np.float32)}
     rewrite(tmp_path / "m.safetensors", last, class_names=[], layer_sizes=[784, 2, 1])
-    assert "class names that do not fit 0 classes" in refused(tmp_path / "m.safetensors")
+    assert "class names that do not match 0 classes" in refused(tmp_path / "m.safetensors")
 
 
 def test_how_sure_a_model_is_of_a_picture_is_how_sure_it_is_of_a_class():
@@ -373,7 +373,7 @@ def test_a_checkpoint_is_of_its_images_of_no_digit(tmp_path):
     with pytest.raises(StopError):
         trained(checkpoint=tmp_path / "c", on_epoch=stop)
     for others in (OTHERS[::-1], OTHERS[:-1]):
-        with pytest.raises(TrainingError, match="other training data"):
+        with pytest.raises(TrainingError, match="different training data"):
             trained(checkpoint=tmp_path / "c", resume=True, no_digit=others)
     resumed = trained(checkpoint=tmp_path / "c", resume=True)
     np.testing.assert_array_equal(resumed.trained.parameters, whole.trained.parameters)
@@ -396,7 +396,7 @@ def test_images_that_cannot_be_read_are_refused_or_left_out(tmp_path, notes):
 def test_no_images_of_no_digit_are_an_error(tmp_path):
     (tmp_path / "empty").mkdir()
     for nothing in (tmp_path / "empty", [], np.zeros((0, 784), np.uint8)):
-        with pytest.raises(DataError, match="no images as `no_digit`, expected at least one"):
+        with pytest.raises(DataError, match="no images given with `no_digit`, expected at least one"):
             trained(no_digit=nothing)
 
 

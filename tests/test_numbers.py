@@ -241,7 +241,7 @@ def test_many_specks_are_no_page(model):
     for y, x in rng.integers(0, 1495, (20_000, 2)):
         page[y : y + 2, x : x + 2] = 0
     (read,) = model.read(page)
-    assert read.error.endswith("pieces of ink, expected a page of numbers, with 3,000 at most")
+    assert read.error.endswith("pieces of ink, expected a page of numbers with at most 3,000")
 
 
 def test_a_chess_board_ends(model):

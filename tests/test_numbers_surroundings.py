@@ -46,7 +46,7 @@ def test_a_desk_of_many_specks_does_not_hide_the_numbers_on_a_sheet(some, model)
     sheet = np.full((700, 1000), 240, np.uint8)
     digits = row(some, "2583", scale=5.0, margin=2)
     sheet[250 : 250 + len(digits), 200 : 200 + digits.shape[1]] = np.minimum(digits, 240)
-    assert model.read(desk)[0].error.endswith("at most")
+    assert model.read(desk)[0].error.endswith("at most 3,000")
     desk[300:1000, 400:1400] = sheet
     assert texts(model.read(desk)) == ["2583"]
 

@@ -97,7 +97,7 @@ def test_a_folder_with_a_file_of_three_pages_in_three_shards(options, run_cli, s
     for shard in (1, 2, 3):
         assert predict("--shard", f"{shard}/3", "-o", f"{shard}.out").code in (0, 1)
     run = run_cli("merge", "1.out", "2.out", "3.out", "-o", "all")
-    assert (run.code, run.stdout, run.stderr) == (0, b"", "21 rows of 3 parts\n")
+    assert (run.code, run.stdout, run.stderr) == (0, b"", "21 rows from 3 parts\n")
     assert (tmp_path / "all").read_bytes() == whole
     assert run_cli("merge", "1.out", "2.out", "3.out").stdout == whole
     run = run_cli("merge", "2.out", "1.out", "3.out", "-o", "all")
@@ -128,8 +128,8 @@ REFUSED = {
     "too many in the first": ([csv(b"a,", b"c,", b"d,"), csv(b"b,")], "0: has more rows than 1, which ends"),
     "a shard is missing": ([csv(b"i,0", b"i,3"), csv(b"i,1", b"i,4")], "0: image 3 of i comes after image 1, expected"),
     "another order": ([csv(b"i,1", b"i,3"), csv(b"i,0", b"i,2")], "1: image 0 of i comes after image 1, expected"),
-    "the same twice": ([csv(b"a,", b"b,"), csv(b"a,", b"b,")], "1: has the row 'a,,', which 0 has too, expected"),
-    "a row in two": ([csv(b"a,", b"b,", b"c,"), csv(b"d,", b"c,")], "0: has the row 'c,,', which 1 has too, expected"),
+    "the same twice": ([csv(b"a,", b"b,"), csv(b"a,", b"b,")], "1: has the row 'a,,', which is also in 0, expected"),
+    "a row in two": ([csv(b"a,", b"b,", b"c,"), csv(b"d,", b"c,")], "0: has the row 'c,,', which is also in 1"),
     "other columns": ([csv(b"a,"), b"path,index,label,confidence,review\nb,,1,0.1,no\n"], "1: has 'path,index,label,"),
     "other formats": ([csv(b"a,"), b"ImageId,Label\n2,7\n"], "1: has 'ImageId,Label', expected 'path,index,label,conf"),
     "other keys": ([jsonl("a"), jsonl("b", review=True)], "1: has 'path, index, label, review', expected 'path"),
@@ -140,8 +140,8 @@ REFUSED = {
     "cut short": ([csv(b"a,"), csv(b"b,")[:-1]], "1: the row 'b,,7,0.5' is cut short; let this shard run to its end"),
     "cut within a name": ([csv(b"a,"), csv() + b'"b\n'], "1: the row '\"b\\\\n' is cut short; let this shard run"),
     "a long row": ([csv(b"a,"), csv(b"b" * (1 << 20) + b",")], "1: the row 'bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"),
-    "a row of something else": ([csv(b"a,"), csv() + b"\0\n"], "1: a row begins '\\\\x00\\\\n', expected one as"),
-    "something else": ([csv(b"a,"), b"PK\x03\x04\n"], "1: begins 'PK\\\\x03\\\\x04\\\\n', expected rows as"),
+    "a row of something else": ([csv(b"a,"), csv() + b"\0\n"], "1: a row begins with '\\\\x00\\\\n', expected one"),
+    "something else": ([csv(b"a,"), b"PK\x03\x04\n"], "1: begins with 'PK\\\\x03\\\\x04\\\\n', expected rows"),
     "no JSON": ([jsonl("a"), b'{"path": "b", "index": null, ' + b"[" * 100_000 + b"\n"], "1: its first row is not a"),
 }  # fmt: skip
 
@@ -186,7 +186,7 @@ def test_a_row_in_two_is_found_among_many(here, monkeypatch):
         rows[99] = rows[twice]
         (here / "0").write_bytes(csv(*rows[::2]))
         (here / "1").write_bytes(csv(*rows[1::2]))
-        with pytest.raises(DataError, match=rf"1: has the row '{twice},,', which [01] has"):
+        with pytest.raises(DataError, match=rf"1: has the row '{twice},,', which is also in [01]"):
             merged("0", "1")
 
 
@@ -250,7 +250,7 @@ def test_shards_in_the_order_of_a_glob_cost_a_warning(make, here):
     with noted() as notes:
         assert merged(*globbed)[0] == 72
     assert notes == [
-        "the rows of each part are in the order of their names, all rows together are not: "
+        "the rows of each part are sorted by name, but all rows together are not: "
         "expected the shards 1/12 to 12/12 of one job, all complete and in this order"
     ]
 

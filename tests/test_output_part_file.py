@@ -197,7 +197,7 @@ def test_rows_of_other_inputs_are_refused_and_stay(names, tmp_path):
 
 def test_more_rows_than_the_inputs_have_are_refused(tmp_path):
     interrupted(tmp_path / "out")
-    with pytest.raises(OutputError, match="more rows than the 0 of the inputs"):
+    with pytest.raises(OutputError, match="more rows than the inputs, which have 0"):
         resume_with_no_rows(tmp_path / "out")
 
 

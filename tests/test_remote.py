@@ -255,8 +255,9 @@ def test_a_server_that_sends_whole_files_only_is_an_error(server, digits, tmp_pa
     address = f"{server.url}/{WEB}/set-idx3-ubyte"
     (row,) = rows_of([address])
     assert row[-1] == (
-        f"{address}: nothing that its server can give (ValueError), expected a file of which parts can be asked for; "
-        "check the address and what you may do there"
+        f"{address}: not something that the server can provide (ValueError), "
+        "expected a file of which parts can be asked for; "
+        "check the address and your permissions"
     )
 
 
@@ -295,8 +296,8 @@ def test_what_one_picture_lacks_costs_only_itself(server):
     told = [error and error.removeprefix(f"s3://{BUCKET}/") for *_, error in rows]
     assert told == [
         None,
-        "denied.png: access denied (AccessDenied), expected a picture; check the address and what you may do there",
-        "missing.png: no such file, expected a picture; check the address and what you may do there",
+        "denied.png: access denied (AccessDenied), expected a picture; check the address and your permissions",
+        "missing.png: no such file, expected a picture; check the address and your permissions",
         f"empty.png: 0 bytes, expected an image of 1 to {image_files.MAX_FILE_BYTES} bytes (64 MB); replace it",
         None,
     ]
@@ -306,8 +307,14 @@ def test_what_one_picture_lacks_costs_only_itself(server):
     ("address", "told"),
     [
         ("s3://nowhere/a.png", r"^s3://nowhere/a.png: no such bucket, expected a picture; "),
-        ("https://me:hush@host/a.png", r"^https://host/a.png: a user or a password within an address, expected them "),
-        ("S3://id:hush@bucket/a", r"^S3://bucket/a: a user or a password within an address, expected them where "),
+        (
+            "https://me:hush@host/a.png",
+            r"^https://host/a.png: a user name or password in the address, expected credentials ",
+        ),
+        (
+            "S3://id:hush@bucket/a",
+            r"^S3://bucket/a: a user name or password in the address, expected credentials where ",
+        ),
     ],
 )
 def test_what_nothing_can_be_read_with_ends_the_job(server, address, told):
@@ -320,22 +327,28 @@ def test_what_nothing_can_be_read_with_ends_the_job(server, address, told):
 @pytest.mark.parametrize(
     ("address", "told"),
     [
-        ("file:///etc/passwd", "file:///etc/passwd: file://, expected a path for a file of this machine; name that"),
+        ("file:///etc/passwd", "file:///etc/passwd: file://, expected a plain path for a local file; use that"),
         (
             "no://a.png",
             "no://a.png: no://, expected s3://, gs://, https://, or another protocol of fsspec whose package is "
             "installed",
-        ),
-        (
-            "ftp://a.png",
-            "ftp://a.png: ftp:// can't be opened (FTPFileSystem.__init__() missing 1 required positional argument: "
-            "'host'), expected s3://, gs://, https:// or another protocol of fsspec that needs nothing but the address",
         ),
     ],
 )
 def test_an_address_that_is_none_is_a_row(address, told, memory):
     memory("/a.png", SEVEN)
     assert [row[-1] for row in rows_of([address, "memory://a.png", address])] == [told, None, told]
+
+
+def test_a_store_that_wants_more_than_an_address_is_a_row(monkeypatch):
+    def wants_a_host(_protocol, _process):
+        raise TypeError("missing 1 required argument: 'host'")
+
+    monkeypatch.setattr(store, "_cached_file_system", wants_a_host)
+    (row,) = rows_of(["ftp://a/b.png"])
+    assert row[-1].startswith(
+        "ftp://a/b.png: ftp:// can't be opened (missing 1 required argument: 'host'), expected s3://"
+    )
 
 
 @pytest.mark.parametrize(("key", "told"), [("WRONG", r"refused \(InvalidAccessKeyId\)"), (None, "NoCredentialsError")])
@@ -357,7 +370,7 @@ def test_a_web_servers_credentials_are_those_of_netrc(server, monkeypatch, tmp_p
     server.private.add(f"{WEB}/a.png")
     address = f"{server.url}/{WEB}/a.png"
     with pytest.raises(
-        RemoteError, match=r"a.png: the credentials were refused \(401\), expected some that are good for"
+        RemoteError, match=r"a.png: the credentials were refused \(401\), expected credentials that are valid for"
     ):
         rows_of([address])
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password hush")
@@ -407,8 +420,8 @@ class AnsweredError(Exception):
         (PermissionError(SECRET), "access denied (PermissionError)", Scope.FILE),
         (TimeoutError(SECRET), "no answer (TimeoutError)", Scope.PASSING),
         (ConnectionResetError(SECRET), "no answer (ConnectionResetError)", Scope.PASSING),
-        (ValueError(SECRET), "nothing that its server can give (ValueError)", Scope.FILE),
-        (type("ProfileNotFound", (Exception,), {})(), "no credentials that can be used (ProfileNotFound)",
+        (ValueError(SECRET), "not something that the server can provide (ValueError)", Scope.FILE),
+        (type("ProfileNotFound", (Exception,), {})(), "no usable credentials (ProfileNotFound)",
          Scope.CREDENTIALS),
         (ZeroDivisionError(SECRET), "no answer (ZeroDivisionError)", Scope.FILE),
     ],
@@ -500,8 +513,8 @@ def test_without_a_name_the_part_is_in_the_users_own_cache(server, tmp_path, mon
     ("address", "told"),
     [
         ("https://host/out.csv", r": a web server, expected a store that can be written"),
-        (f"s3://{BUCKET}", r": a folder, expected a file's address; add a name to it"),
-        (f"s3://{BUCKET}/p/", r": a folder, expected a file's address; add a name to it"),
+        (f"s3://{BUCKET}", r": a folder, expected a file's address; add a file name to it"),
+        (f"s3://{BUCKET}/p/", r": a folder, expected a file's address; add a file name to it"),
         ("s3://nowhere/out.csv", r": no such bucket, expected a place that can be written; "),
     ],
 )
@@ -536,5 +549,5 @@ def test_a_length_that_is_not_told_is_an_error(monkeypatch, memory):
     monkeypatch.setattr(
         "fastmnist.remote.file.attempt", lambda *_: type("Stream", (), {"size": None, "close": print})()
     )
-    with pytest.raises(DataError, match=r"^memory://a: its server does not say how long it is, expected to be told; "):
+    with pytest.raises(DataError, match=r"^memory://a: the server does not report its size, expected one that does; "):
         RemoteFile(b"memory://a")

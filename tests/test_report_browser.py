@@ -179,7 +179,7 @@ def test_labels_are_corrected_by_mouse_and_keyboard_and_train_takes_them(browser
     ]
     run = run_cli("train", "corrected.csv", "--epochs", "1")
     assert run.code == 0, run.stderr
-    assert "corrected.csv: 2 rows without a label, left out" in run.stderr
+    assert "corrected.csv: skipping 2 rows without a label" in run.stderr
     assert "on 5 images" in run.stderr
 
 
@@ -212,7 +212,7 @@ def test_labels_are_corrected_with_a_finger(browser, review, tmp_path):
 
 def test_without_scripts_the_guesses_are_there_and_nothing_that_does_nothing(browser, review):
     with opened(browser, review, scripts=False) as page:
-        assert page.get_by_text("Correcting needs JavaScript.").is_visible()
+        assert page.get_by_text("Making corrections here needs JavaScript.").is_visible()
         assert page.locator("button:visible, input:visible").count() == 0
         assert page.locator("li").first.inner_text().count("%") == 3
 

@@ -197,10 +197,10 @@ def test_the_curves_of_the_training_are_there_where_the_model_has_them(images):
     training = by_id(tree, "training")
     assert len(list(training.iter("polyline"))) == 2
     assert rows_of(training)["3"][0] == f"{model.origin['train_loss']:.6f}"
-    assert facts_of(by_id(tree, "facts"))["beware"].startswith("the model was trained on these very images")
+    assert facts_of(by_id(tree, "facts"))["warning"].startswith("the model was trained on these very images")
     _, tree, _ = page_of(images)
     assert all(element.get("id") != "training" for element in tree.iter())
-    assert "beware" not in facts_of(by_id(tree, "facts"))
+    assert "warning" not in facts_of(by_id(tree, "facts"))
 
 
 def test_pictures_in_files_are_called_by_their_paths(run_cli, digits, small_model, tmp_path):

@@ -49,8 +49,8 @@ def test_nothing_but_text_comes_of_what_is_from_outside():
 
 def test_a_picture_is_the_image_in_16_greys():
     image = np.random.default_rng(0).integers(256, size=784, dtype=np.uint8)
-    element = next(tree_of(f"<p>{picture(image, 'a<b')}</p>".encode()).iter("img"))
-    assert element.get("alt") == "a<b"
+    element = next(tree_of(f"<p>{picture(image)}</p>".encode()).iter("img"))
+    assert element.get("alt") == ""
     assert (pixels_of(element) == np.rint(image.reshape(28, 28) / 17) * 17).all()
     assert len(picture(image)) < 700
 

@@ -127,8 +127,8 @@ def test_it_grows_with_the_least_sure_alone(model, monkeypatch):
     assert [int(row["index"]) for row in rows] == sorted(least.tolist())
     assert labels_in(tree) == [str(label) for label in model.network.predict(pixels[least])[0]]
     said = text_of(tree)
-    assert "These are the 40 least sure of 1,000." in said
-    assert "has the rows of these pictures" in said
+    assert "These are the 40 least confident of 1,000." in said
+    assert "has only the rows of these pictures" in said
 
 
 def test_many_pictures_of_any_kind_are_less_than_10_mb(model):
@@ -143,7 +143,7 @@ def test_nothing_to_check_is_a_page_too(n, model, pixels):
     _, tree = page_of(model, pixels[:n], 0.0)
     assert len(by_id(tree, "rows")) == 0
     assert table_of(tree).count(b"\n") == n + 1
-    assert "least sure of" not in text_of(tree)
+    assert "least confident of" not in text_of(tree)
 
 
 def test_names_are_nothing_but_text():
@@ -183,7 +183,7 @@ def test_usage_and_places(run_cli, digits, small_model, tmp_path):
     assert "Error: --report needs all rows" in run.stderr
     run = run_cli("predict", "in", "-o", "same", "--report", "in/../same")
     assert run.code == 2
-    assert "Error: --report and -o name one file" in run.stderr
+    assert "Error: --report and -o name the same file" in run.stderr
     run = run_cli("predict", "in", "--model", small_model, "--report", "none/r.html")
     assert (run.code, run.stdout, len(run.errors)) == (1, b"", 1)
     assert "none/r.html: cannot be written" in run.errors[0]

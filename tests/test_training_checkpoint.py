@@ -91,7 +91,7 @@ def test_other_settings_are_refused_and_named(setting, told, path, some):
 
 def test_other_data_are_refused(path, some):
     for changed in ((some[0][::-1].copy(), some[1]), (some[0], some[1][::-1].copy())):
-        assert "made with other training data" in refused(path, changed)
+        assert "made with different training data" in refused(path, changed)
 
 
 def test_another_version_is_refused(path, some, monkeypatch):
@@ -102,15 +102,18 @@ def test_another_version_is_refused(path, some, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"tensors": {"parameters": np.zeros(3, np.float32)}}, "do not fit the network"),
+        ({"tensors": {"parameters": np.zeros(3, np.float32)}}, "do not match the network"),
         ({"tensors": {"surplus": np.zeros(1, np.float32)}}, "6 tensors, expected at most 5"),
-        ({"without": ("velocities",)}, "do not fit the network"),
-        ({"without": ("epochs",)}, "no row for each epoch"),
-        ({"tensors": {"epochs": np.zeros((0, 7))}}, "not a row for each of up to 3 epochs"),
-        ({"tensors": {"epochs": np.ones((2, 7))}}, "not a row for each of up to 3 epochs"),
-        ({"tensors": {"epochs": np.arange(1.0, 5)[:, None].repeat(7, 1)}}, "not a row for each of up to 3 epochs"),
-        ({"tensors": {"epochs": np.ones((1, 6))}}, "no row for each epoch"),
-        ({"tensors": {"epochs": np.ones((1, 7), np.float32)}}, "no row for each epoch"),
+        ({"without": ("velocities",)}, "do not match the network"),
+        ({"without": ("epochs",)}, "no table with a row for each epoch"),
+        ({"tensors": {"epochs": np.zeros((0, 7))}}, "its rows are not epochs 1, 2, 3 and so on, at most 3"),
+        ({"tensors": {"epochs": np.ones((2, 7))}}, "its rows are not epochs 1, 2, 3 and so on, at most 3"),
+        (
+            {"tensors": {"epochs": np.arange(1.0, 5)[:, None].repeat(7, 1)}},
+            "its rows are not epochs 1, 2, 3 and so on, at most 3",
+        ),
+        ({"tensors": {"epochs": np.ones((1, 6))}}, "no table with a row for each epoch"),
+        ({"tensors": {"epochs": np.ones((1, 7), np.float32)}}, "no table with a row for each epoch"),
         ({"format_version": 3}, "format version 3"),
         ({"signed": False, "train_data_sha256": "0"}, "checksum"),
     ],

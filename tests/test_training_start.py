@@ -117,7 +117,7 @@ def test_it_is_resumed_from_the_same_model_only(start, own, run_cli, tmp_path):
     assert (tmp_path / "whole.safetensors").read_bytes() == (tmp_path / "resumed.safetensors").read_bytes()
     run = run_cli("train", "own", "--from", "other.safetensors", *settings, "--resume")
     assert run.code == 1
-    assert "made from another model" in run.stderr
+    assert "made from a different model" in run.stderr
 
 
 def test_the_shipped_model_learns_a_hand_and_forgets_next_to_nothing(digits):
@@ -136,7 +136,7 @@ def test_the_shipped_model_learns_a_hand_and_forgets_next_to_nothing(digits):
     ("options", "told"),
     [
         (("--from", "missing.safetensors"), "missing.safetensors: no such file"),
-        (("--from", "shipped", "--hidden", "9"), "its own\nhint: leave out --hidden, or --from"),
+        (("--from", "shipped", "--hidden", "9"), "its own hidden layers\nhint: leave out --hidden or --from"),
         (("--keep", "0.5"), "keep needs a model to start from"),
         (("--recipe", "tune"), "keep needs a model to start from"),
     ],

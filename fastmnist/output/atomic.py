@@ -29,7 +29,7 @@ def writing_errors(path: AnyPath) -> Iterator[None]:
         yield
     except BrokenPipeError:
         raise
-    except (OSError, ValueError) as error:  # a NUL in the path is a ValueError
+    except OSError as error:
         raise OutputError(
             f"{printable(path)}: {reason(error)}, expected a writable place with enough space; "
             "choose another (an existing file is unchanged)"
@@ -44,7 +44,7 @@ def check_writable(path: AnyPath) -> None:
         folder = os.path.dirname(target_of(path))
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(None, "its folder is missing or not writable")
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise OutputError(
             f"{printable(path)}: cannot be written ({reason(error)}), expected a writable place"
         ) from error
@@ -61,7 +61,10 @@ def is_direct(path: AnyPath) -> bool:
 
 def target_of(path: AnyPath) -> bytes:
     """Return the file behind the symbolic links of `path`. Raises IsADirectoryError for a folder."""
-    target = os.path.realpath(os.fsencode(path))
+    try:
+        target = os.path.realpath(os.fsencode(path))
+    except ValueError:
+        raise FileNotFoundError(None, "a name with a NUL") from None
     if os.path.isdir(target):
         raise IsADirectoryError(None, "it is a folder")
     return target
