@@ -24,7 +24,7 @@ from experiments.parts import in_parts
 from experiments.pen import cut, drawn
 from experiments.rerender import SIDE, Picture
 from experiments.rows import lit, on_paper, turned
-from experiments.training_set import drawn_digits, drawn_labels, written
+from experiments.training_set import INTERPOLATIONS, drawn_digits, drawn_labels, written
 from fastmnist.datasets.dataset import open_dataset
 from fastmnist.errors import DataError
 from fastmnist.inputs.idx import write_images, write_labels
@@ -44,6 +44,7 @@ MOST_FIGURES = 6  # of a row
 OTHERS, MIXED = 0.2, 0.15  # share of the rows that have no digits, and that have some
 REWRITTEN = 0.5  # share of the digits, and of the letters, that are drawn in another hand,
 STRENGTH, SIZES = (0.2, 0.9), (0.85, 1.1)  # so far from their own, see `written`, and as large
+COARSE, COARSE_SIDES = 0.25, (7, 14)  # share of the coarse scans; pixels of a digit's longer side in them
 TOUCHING, APART = (-3.5, 1.0), (-1.0, 12.0)  # pixels between the ink's boxes, at MNIST's scale; two in three touch
 SCALES = 1.5, 4.0
 MOST, LITTLE = 0.85, 0.3  # of a figure's ink: a digit has so much of one, no more than LITTLE of any other,
@@ -66,11 +67,11 @@ def row(digits: Picture, labels: Labels, rng: Rng) -> Row:
     figures, names = [], []
     for _ in range(int(rng.integers(1, MOST_FIGURES, endpoint=True))):
         if rng.random() < share:
-            figures.append(letter(rng))
+            figures.append(_seen(letter(rng), rng))
             names.append(NO_DIGIT)
         else:
             chosen = int(rng.integers(len(digits)))
-            figures.append(_digit(digits[chosen], rng))
+            figures.append(_seen(_digit(digits[chosen], rng), rng))
             names.append(int(labels[chosen]))
     layers = side_by_side(figures, TOUCHING if rng.random() < 0.65 else APART, rng)
     scale = rng.uniform(*SCALES)
@@ -84,6 +85,18 @@ def _digit(digit: Picture, rng: Rng) -> Picture:
     if rng.random() < REWRITTEN:
         return _rewritten(digit, rng)
     return ink_of(digit)
+
+
+def _seen(figure: Picture, rng: Rng) -> Picture:
+    """Return a figure (28, width) as it is, or as a coarse scan shows it, with full contrast."""
+    if rng.random() > COARSE:
+        return figure
+    height, width = figure.shape
+    scale = int(rng.integers(*COARSE_SIDES, endpoint=True)) / 20
+    small = _scaled(figure, scale).astype(np.float32)
+    small *= np.float32(255 / max(1.0, float(small.max())))
+    how = INTERPOLATIONS[rng.integers(len(INTERPOLATIONS))]
+    return np.clip(np.rint(cv2.resize(small, (width, height), interpolation=how)), 0, 255).astype(np.uint8)
 
 
 def ink_of(digit: Picture) -> Picture:

@@ -215,10 +215,10 @@ def calibration(drawn: dict[str, list[Row]], hand: str) -> Calibration:
 
 
 def print_calibration(drawn: dict[str, list[Row]]) -> None:
-    """Print the calibration error of each hand, as it is and with the odds that fit both best."""
+    """Print the calibration error of each hand, as it is and with the odds that fit rewritten digits best."""
     of_hands = {hand: calibration(drawn, hand) for hand in HANDS}
-    both = Calibration(*(np.concatenate(parts) for parts in zip(*of_hands.values(), strict=True)))
-    times = max(np.geomspace(0.02, 50, 400).tolist(), key=lambda times: both.with_odds(times).likelihood)
+    rewritten_ones = of_hands["rewritten"]
+    times = max(np.geomspace(0.02, 50, 400).tolist(), key=lambda times: rewritten_ones.with_odds(times).likelihood)
     print(f"ODDS {ways_module.ODDS} ->", round(times * ways_module.ODDS, 2))
     for hand, now in of_hands.items():
         print(f"calibration error, {hand}: {now.error:.3f} -> {now.with_odds(times).error:.3f}")

@@ -43,7 +43,7 @@ BLUR = 0.04  # sigma, at most, of a fine scan: times the digit's side
 MARGIN = 0.3  # at most, times the digit's side
 CONTRAST, NOISE = 80.0, 0.06  # grey levels between ink and paper, at least; sigma, at most, times those
 
-_INTERPOLATIONS = (cv2.INTER_NEAREST, cv2.INTER_LINEAR, cv2.INTER_CUBIC)
+INTERPOLATIONS = (cv2.INTER_NEAREST, cv2.INTER_LINEAR, cv2.INTER_CUBIC)
 
 
 def copies_of(digit: Picture, position: int) -> Picture:
@@ -106,7 +106,7 @@ def scanned(large: Picture, rng: np.random.Generator, coarse: float = COARSE) ->
             large = np.where(large > 127, 255, 0).astype(np.uint8)
         side = float(rng.integers(*COARSE_SIDES, endpoint=True))
         ink = _shrunk(np.pad(large, margins.reshape(2, 2)), side / max(large.shape))
-        times, how = int(rng.integers(1, UPSCALES, endpoint=True)), _INTERPOLATIONS[rng.integers(len(_INTERPOLATIONS))]
+        times, how = int(rng.integers(1, UPSCALES, endpoint=True)), INTERPOLATIONS[rng.integers(len(INTERPOLATIONS))]
         ink = np.asarray(cv2.resize(ink, None, fx=times, fy=times, interpolation=how), np.uint8)
     else:
         side = rng.uniform(*FINE_SIDES)
