@@ -341,10 +341,10 @@ def test_an_address_that_is_none_is_a_row(address, told, memory):
 
 
 def test_a_store_that_wants_more_than_an_address_is_a_row(monkeypatch):
-    def wants_a_host(_protocol, _process):
+    def wants_a_host(_protocol, **_options):
         raise TypeError("missing 1 required argument: 'host'")
 
-    monkeypatch.setattr(store, "_cached_file_system", wants_a_host)
+    monkeypatch.setattr("fsspec.filesystem", wants_a_host)
     (row,) = rows_of(["ftp://a/b.png"])
     assert row[-1].startswith(
         "ftp://a/b.png: ftp:// can't be opened (missing 1 required argument: 'host'), expected s3://"
