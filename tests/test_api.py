@@ -338,3 +338,18 @@ def test_a_network_whose_outputs_are_not_numbers_is_an_error(seven, tmp_path):
     huge = fastmnist.Model(network, list("0123456789"), "auto")
     with pytest.raises(fastmnist.ModelError, match="not finite"):
         huge.predict(seven)
+
+
+def test_a_path_with_a_nul_is_an_error_of_its_own(model, tmp_path):
+    assert "embedded null" in model.predict("a\0.png").errors[0]
+    with pytest.raises(fastmnist.ModelError, match="no such file"):
+        fastmnist.load("a\0")
+    with pytest.raises(fastmnist.OutputError, match="a name with a NUL"):
+        model.save(f"{tmp_path}/a\0")
+    with pytest.raises(fastmnist.DataError):
+        fastmnist.train("a\0")
+
+
+def test_all_errors_can_be_named():
+    assert issubclass(fastmnist.RemoteError, fastmnist.FastmnistError)
+    assert issubclass(fastmnist.MissingExtraError, (fastmnist.FastmnistError, ImportError))

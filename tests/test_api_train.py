@@ -200,3 +200,19 @@ def test_evaluate_is_what_the_command_prints(model, mnist_dir, digits, run_cli):
     shown = json.loads(run_cli("evaluate", mnist_dir, "--model", "shipped", "--json").stdout)
     for figures in (fastmnist.evaluate(model, mnist_dir), fastmnist.evaluate(model, *digits)):
         assert {"class_names": model.class_names, **figures.as_dict()} == shown
+
+
+def test_labels_as_pandas_has_them_are_class_names(digits):
+    labels = np.array([str(label) for label in digits[1][:20]], dtype=object)
+    model = fastmnist.train(digits[0][:20], labels, epochs=1, hidden=(5,))
+    assert model.class_names == list("0123456789")
+
+
+def test_labels_of_different_shapes_are_an_error(digits):
+    with pytest.raises(fastmnist.DataError, match="labels of different shapes"):
+        fastmnist.train(digits[0][:2], [[1], [1, 2]])
+
+
+def test_the_largest_label_is_told_as_a_number(digits):
+    with pytest.raises(fastmnist.DataError, match="the names of all 256 classes"):
+        fastmnist.train(digits[0][:2], [1, 255])

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import zipfile
 
 import cv2
 import numpy as np
@@ -230,3 +231,12 @@ def test_a_part_of_another_job_is_refused(run_cli, pictures, tmp_path):
     (tmp_path / "out.part.json").write_text(json.dumps({**json.loads(job), "--length": [3, 3]}))
     run = run_cli(*command, "--resume")
     assert "begun with --length [3, 3], expected null" in run.errors[-1]
+
+
+def test_a_zip_file_is_to_be_unpacked(run_cli, pictures, tmp_path):
+    with zipfile.ZipFile(tmp_path / "p.zip", "w") as archive:
+        archive.write(pictures / "a.png", "a.png")
+    run = run_cli("read", "p.zip", "--model", "shipped")
+    assert run.code == 1
+    (error,) = run.errors
+    assert "p.zip: a zip file, expected pictures of numbers or a folder of them; unpack it first" in error

@@ -305,3 +305,9 @@ def test_without_scikit_learn_the_import_names_the_extra(missing, tmp_path):
 def test_the_plain_import_does_not_load_scikit_learn(tmp_path):
     code = "import sys, fastmnist.api, fastmnist.training.run; print('sklearn' in sys.modules)"
     assert in_another_process(code, tmp_path) == "False\n"
+
+
+@pytest.mark.parametrize("settings", [{"hidden_layer_sizes": 5.0}, {"hidden_layer_sizes": "5"}, {"alpha": "1"}])
+def test_settings_of_another_type_are_a_training_error(settings):
+    with pytest.raises(TrainingError):
+        DigitClassifier(**settings).fit(np.eye(4), [0, 1, 0, 1])

@@ -272,3 +272,10 @@ def test_a_part_that_another_run_has_just_put_into_its_place_is_left_alone(tmp_p
     with part_file(tmp_path / "out", JOB, CsvFormat(DIGITS), resume=False):
         monkeypatch.setattr(module, "_lock", lock)
         assert (tmp_path / "out.other").read_bytes() == b"the other's rows"
+
+
+def test_a_job_file_of_endless_lists_is_refused(tmp_path):
+    (tmp_path / "out.part").write_bytes(b"path,index,label,confidence\na,,1,0.5\n")
+    (tmp_path / "out.part.json").write_bytes(b"[" * 100_000)
+    with pytest.raises(OutputError, match=r"out\.part\.json can't be read"):
+        run(tmp_path / "out", resume=True)

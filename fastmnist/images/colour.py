@@ -3,12 +3,18 @@
 import numpy as np
 import numpy.typing as npt
 
-from fastmnist.images.decode import opencv
+from fastmnist.images.decode import decode_colours, opencv
 
 Grey = npt.NDArray[np.uint8]
 
 LEAST_SPREAD = 40.0  # levels between the ends: less may be the noise of colours in a JPEG
 THUMBNAIL = 64  # pixels a side: enough to tell along which direction the colours differ most
+
+
+def contrast_in(data: bytes) -> Grey | None:
+    """Return the greys, uint8 (height, width), in which the colours of a picture file differ most; None without any."""
+    colours = decode_colours(data)
+    return None if colours is None else strongest_contrast(colours)
 
 
 def strongest_contrast(picture: npt.NDArray[np.uint8]) -> Grey | None:

@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmnist.errors import DataError, counted
-from fastmnist.images.colour import strongest_contrast
-from fastmnist.images.decode import decode_colours, decode_picture, opencv
+from fastmnist.images.colour import contrast_in
+from fastmnist.images.decode import decode_picture, opencv
 from fastmnist.images.files import file_of, read_file
 from fastmnist.images.mnist_form import in_mnist_form
 from fastmnist.images.normalize import LARGEST, Ask, Digit, NoInkError, first_look, read_again, read_digit
@@ -57,8 +57,7 @@ def _read_closely(grey: npt.NDArray[np.uint8], data: bytes, ask: Ask | None) -> 
     try:
         return read_digit(grey, ask)
     except NoInkError:
-        colours = None if may_have_pages(data) else decode_colours(data)
-        contrast = None if colours is None else strongest_contrast(colours)
+        contrast = None if may_have_pages(data) else contrast_in(data)
         if contrast is None:
             raise
         return read_digit(contrast, ask)

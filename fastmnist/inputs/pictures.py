@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmnist.errors import DataError, printable
-from fastmnist.images.colour import strongest_contrast
-from fastmnist.images.decode import decode_colours, decode_picture
+from fastmnist.images.colour import contrast_in
+from fastmnist.images.decode import decode_picture
 from fastmnist.images.files import read_file
 from fastmnist.images.pages import decode_pages, may_have_pages
 from fastmnist.inputs.paths import Ignored, Input, Kind, find_inputs
@@ -100,7 +100,7 @@ def read_pages(data: bytes, name: bytes, read: Read[Made]) -> Iterator[Made | st
     Raises DataError where there is no page at all.
     """
     if not may_have_pages(data):
-        yield _read_page(decode_picture(data, name), lambda: _contrast(data), name, read)
+        yield _read_page(decode_picture(data, name), lambda: contrast_in(data), name, read)
         return
     n_pages = 0
     for page in decode_pages(data, name):
@@ -115,8 +115,3 @@ def _read_page(page: Grey, in_colour: Callable[[], Grey | None], name: bytes, re
         return read(page, in_colour)
     except DataError as error:
         return f"{printable(name)}: {error}"
-
-
-def _contrast(data: bytes) -> Grey | None:
-    colours = decode_colours(data)
-    return None if colours is None else strongest_contrast(colours)

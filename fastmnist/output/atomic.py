@@ -60,7 +60,7 @@ def is_direct(path: AnyPath) -> bool:
 
 
 def target_of(path: AnyPath) -> bytes:
-    """Return the file behind the symbolic links of `path`. Raises IsADirectoryError for a folder."""
+    """Return the file behind the symbolic links of `path`. Raises OSError for a folder, or a name with a NUL."""
     try:
         target = os.path.realpath(os.fsencode(path))
     except ValueError:
