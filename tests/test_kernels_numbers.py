@@ -1,6 +1,4 @@
-"""Seams, glyphs, and the search for the best way, against plain counterparts that try everything."""
-
-import itertools
+"""Ink, parts and glyphs, and what an arc costs, against plain counterparts."""
 
 import cv2
 import numpy as np
@@ -9,105 +7,11 @@ import pytest
 from fastmnist.kernels.numbers.contrast import fill_ink
 from fastmnist.kernels.numbers.glyphs import find_arcs, place_glyphs, place_in_context
 from fastmnist.kernels.numbers.labels import measure, number_parts, spread
-from fastmnist.kernels.numbers.seams import find_seams, keep_unlike
-from fastmnist.kernels.numbers.search import add_all_ways, add_ways_of_text, find_best_way, weigh
+from fastmnist.kernels.numbers.search import weigh
 from fastmnist.kernels.picture.parts import place_digit
 from fastmnist.kernels.picture.work import SLACK
 
-SIDEWAYS = 0.1
 PIXELS = list(np.ndindex(28, 28))
-
-
-def seams_of(ink, near=2, most=100.0, row=None):
-    height, width = ink.shape
-    row = (height - 1) // 2 if row is None else row
-    costs, seams = np.empty(width, np.float32), np.full((width, height), -1, np.int32)
-    n = find_seams(ink, row, near, np.float32(most), np.empty(ink.shape, np.float32), costs, seams)
-    return costs, seams[:n]
-
-
-def cost_of(ink, seam):
-    return sum(ink[y, x] / 255 for y, x in enumerate(seam)) + SIDEWAYS * np.abs(np.diff(seam)).sum()
-
-
-def cheapest_through(ink, row, column):
-    """The cost of the cheapest seam through a column of a row: all are tried."""
-    height, width = ink.shape
-    seams = itertools.product(range(width), repeat=height)
-    return min(cost_of(ink, seam) for seam in seams if seam[row] == column and all(abs(np.diff(seam)) <= 1))
-
-
-@pytest.mark.parametrize(
-    ("shape", "row"), [((1, 5), 0), ((2, 4), 1), ((3, 5), 0), ((4, 4), 3), ((5, 4), 2), ((5, 3), 1)]
-)
-def test_what_a_seam_costs_is_the_least_of_all(shape, row):
-    ink = np.random.default_rng(sum(shape)).integers(0, 256, shape, dtype=np.uint8)
-    costs, _ = seams_of(ink, row=row)
-    expected = [cheapest_through(ink, row, column) for column in range(shape[1])]
-    np.testing.assert_allclose(costs, expected, rtol=1e-5)
-
-
-@pytest.mark.parametrize("share", [0.0, 0.3, 0.5, 1.0])
-@pytest.mark.parametrize("shape", [(1, 9), (2, 9), (7, 30), (40, 60)])
-def test_seams_are_connected_cost_what_is_said_and_are_the_best_near_them(shape, share):
-    ink = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
-    middle = round(share * (shape[0] - 1))
-    costs, seams = seams_of(ink, near=3, row=middle)
-    assert len(seams) > 0
-    for seam in seams:
-        assert (np.abs(np.diff(seam)) <= 1).all()
-        assert (seam >= 0).all()
-        assert (seam < shape[1]).all()
-        assert cost_of(ink, seam) == pytest.approx(costs[seam[middle]], rel=1e-4)
-        near = costs[max(0, seam[middle] - 3) : seam[middle] + 4]
-        assert costs[seam[middle]] == near.min()
-    assert (np.diff(seams[:, middle]) > 0).all()
-
-
-def test_a_seam_that_crosses_too_much_is_none():
-    ink = np.full((10, 9), 255, np.uint8)
-    ink[:, 4] = 0
-    costs, seams = seams_of(ink, most=0.5)
-    assert seams.tolist() == [[4] * 10]
-    assert costs[4] == 0
-    assert len(seams_of(np.full((10, 9), 255, np.uint8), most=0.5)[1]) == 0
-
-
-def test_a_wide_gap_has_one_seam_in_its_middle():
-    ink = np.full((6, 21), 255, np.uint8)
-    ink[:, 5:14] = 0
-    assert [seam[2] for seam in seams_of(ink, near=1, most=0.5)[1]] == [9]
-
-
-def between(own, one, other):
-    """How much of `own` lies between two seams."""
-    columns = np.arange(own.shape[1])
-    return int((own & ((columns <= one[:, None]) != (columns <= other[:, None]))).sum())
-
-
-def left_of_columns(own):
-    """How many pixels of `own` are left of each column, in every row, and last how many there are."""
-    return np.pad(own.cumsum(axis=1, dtype=np.int32), ((0, 0), (1, 0)))
-
-
-@pytest.mark.parametrize("least", [1, 6, 20])
-def test_seams_that_part_the_same_ink_are_kept_once(least):
-    rng = np.random.default_rng(2)
-    own = rng.random((6, 12)) < 0.7
-    seams = rng.integers(-1, 12, (40, 6)).astype(np.int32)
-    seams[11] = seams[3]
-    costs = np.arange(40, dtype=np.float32)
-    found, found_costs = seams.copy(), costs.copy()
-    n = keep_unlike(left_of_columns(own), found, found_costs, 2, 30, least)
-    kept = [0, 1]  # those before are not asked
-    sides = np.full((2, 6), [[-1], [11]])
-    for new in range(2, 30):
-        if all(between(own, seams[new], other) >= least for other in [*seams[kept], *sides]):
-            kept.append(new)
-    assert 2 < len(kept) < 30
-    assert found_costs[:n].tolist() == kept
-    np.testing.assert_array_equal(found[:n], seams[kept])
-    np.testing.assert_array_equal(found[30:], seams[30:])
 
 
 def cuts_of_parts(rng, shape=(9, 16), n_parts=3):
@@ -324,57 +228,3 @@ def test_labels_spread_over_ink_alone():
     assert (labels[:, :2] == 4).all()
     assert (labels[:, 5:] == 2).all()
     assert (labels[:, 3:5] == -1).all()
-
-
-def random_arcs(rng, n_cuts):
-    arcs = [(start, end) for end in range(1, n_cuts) for start in range(end) if end - start <= 3]
-    arcs = [arc for arc in arcs if rng.random() < 0.8 or arc[1] - arc[0] == 1]
-    starts, ends = np.array(arcs, np.int64).T.copy()
-    counts = (rng.random(len(arcs)) < 0.8).astype(np.int64)
-    return starts, ends, rng.normal(size=len(arcs)), counts
-
-
-def every_way(starts, ends, n_cuts, cut=0):
-    if cut == n_cuts - 1:
-        yield []
-    for arc in np.flatnonzero(starts == cut):
-        for rest in every_way(starts, ends, n_cuts, ends[arc]):
-            yield [int(arc), *rest]
-
-
-@pytest.mark.parametrize("length", [(1, 99), (2, 2), (3, 5), (0, 0), (9, 9)])
-@pytest.mark.parametrize("seed", range(6))
-def test_the_best_way_and_the_sum_of_all_are_those_of_trying_every_way(seed, length):
-    rng = np.random.default_rng(seed)
-    n_cuts = int(rng.integers(2, 9))
-    starts, ends, scores, counts = random_arcs(rng, n_cuts)
-    least, most = length[0], min(length[1], n_cuts - 1)
-    ways = [way for way in every_way(starts, ends, n_cuts) if least <= counts[way].sum() <= most]
-    table, before = np.empty((n_cuts, max(0, most) + 1)), np.empty((n_cuts, max(0, most) + 1), np.int64)
-    found = np.empty(len(starts), np.int64)
-    n = find_best_way(starts, ends, scores, counts, least, most, table, before, found)
-    if not ways or least > most:
-        assert n == 0
-        return
-    assert found[:n][::-1].tolist() == max(ways, key=lambda way: scores[way].sum())
-    together = add_all_ways(starts, ends, scores, counts, least, most, table)
-    assert together == pytest.approx(np.log(sum(np.exp(scores[way].sum()) for way in ways)))
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_the_sum_of_a_texts_ways_is_that_of_all_that_read_it(seed):
-    rng = np.random.default_rng(seed)
-    n_cuts, n_classes = int(rng.integers(2, 7)), 3
-    starts, ends, _, counts = random_arcs(rng, n_cuts)
-    scores = rng.normal(size=(len(starts), n_classes))
-    total = {}
-    for way in every_way(starts, ends, n_cuts):
-        glyphs = [arc for arc in way if counts[arc]]
-        left_out = sum(scores[arc, 0] for arc in way if not counts[arc])
-        for text in itertools.product(range(n_classes), repeat=len(glyphs)):
-            score = left_out + sum(scores[arc, label] for arc, label in zip(glyphs, text, strict=True))
-            total[text] = total.get(text, 0.0) + np.exp(score)
-    for text, expected in total.items():
-        table = np.empty((n_cuts, len(text) + 1))
-        found = add_ways_of_text(starts, ends, scores, counts, np.array(text, np.int64), table)
-        assert found == pytest.approx(np.log(expected))

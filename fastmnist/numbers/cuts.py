@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from fastmnist.kernels.numbers.labels import number_parts, spread
 from fastmnist.kernels.numbers.seams import find_seams, keep_unlike
+from fastmnist.kernels.numbers.valleys import find_valley_seams
 from fastmnist.numbers.lines import Line
 
 Grey = npt.NDArray[np.uint8]
@@ -20,7 +21,8 @@ WIDE = 1.3  # of the digits' height: what is narrower is rarely two digits
 ROWS = (0.38, 0.62, 0.15, 0.85)
 NEAR = 0.05  # of the digits' height: seams are at least this far apart in that row,
 UNLIKE = 0.02  # and at least this much ink lies between them, in units of the digits' height squared
-CROSSED = 0.6  # of the digits' height: the most ink that a seam crosses
+CROSSED = 0.6  # of the digits' height: the most ink that a seam of least ink crosses,
+BETWEEN_VALLEYS = 0.8  # and one from valley to valley
 SOFT_EDGE = 2  # pixels of a stroke around its core
 
 
@@ -125,4 +127,9 @@ def _find_seams(ink: Grey, before: Labels, height: float) -> tuple[npt.NDArray[n
         n_new = n + find_seams(ink, row, near, most, table, of_row, seams[n:])
         costs[n:n_new] = of_row[seams[n:n_new, row]]
         n = keep_unlike(before, seams, costs, n, n_new, least)
+    wet, valleys = np.empty((2, rows + 2, width + 2), np.uint8), np.empty((2, width, 2), np.int32)
+    n_new = n + find_valley_seams(ink, BETWEEN_VALLEYS * height, wet, valleys, seams[n:], costs[n:])
+    order = n + np.argsort(costs[n:n_new], kind="stable")
+    seams[n:n_new], costs[n:n_new] = seams[order], costs[order]
+    n = keep_unlike(before, seams, costs, n, n_new, least)
     return seams[:n], costs[:n]
