@@ -140,8 +140,8 @@ def read(line: Line, length: tuple[int, int] | None = None) -> str:
 
 def text_of(chosen: Chosen | None) -> str:
     """Return the text of a way."""
-    names = [] if chosen is None else chosen.probabilities.argmax(axis=1).tolist()
-    return "".join(str(name) if name < glyphs.NO_DIGIT else UNKNOWN for name in names)
+    labels = [] if chosen is None else chosen.labels
+    return "".join(str(label) if label < glyphs.NO_DIGIT else UNKNOWN for label in labels)
 
 
 def shares(drawn: dict[str, list[Row]], both: Both) -> dict[str, float]:

@@ -291,8 +291,7 @@ def _read_segment(
         assert chosen is not None  # noqa: S101  # what lies between two cuts may be a glyph
         chosen = chosen._replace(confidence=0.0)
     digits = []
-    for arc, probabilities in zip(chosen.arcs, chosen.probabilities, strict=True):
-        best = int(probabilities.argmax())
+    for arc, probabilities, best in zip(chosen.arcs, chosen.probabilities, chosen.labels, strict=True):
         label = class_names[best] if best < len(class_names) else UNKNOWN
         top, left, bottom, right = ways.glyphs[arc, 2:].tolist()
         first = (math.floor(scale * edge) for edge in (left + cuts.left, top + cuts.top))

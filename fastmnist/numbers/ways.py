@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from fastmnist.kernels.numbers.glyphs import find_arcs
 from fastmnist.kernels.numbers.search import add_all_ways, add_ways_of_text, find_best_way, weigh
+from fastmnist.kernels.numbers.texts import BEAM, find_best_way_of_text, find_likeliest_text
 from fastmnist.numbers.cuts import Cuts
 from fastmnist.numbers.glyphs import to_mnist_form, to_pieces
 from fastmnist.numbers.lines import LOW
@@ -26,6 +27,7 @@ MOST_LOST = 0.01  # of the digits' height squared: ink that is right of a glyph'
 # regression would also raise them to the power of 1.1, which is left out.
 ODDS = 2.9
 LEAST = 1e-9  # probability of anything
+MOST_BEGINNINGS = 32 * BEAM  # of texts, for each cut: more would not be looked at
 
 
 class Weights(NamedTuple):
@@ -107,13 +109,15 @@ class Answers(NamedTuple):
 
 
 class Chosen(NamedTuple):
-    """The best way: its arcs that read a glyph, from left to right, what they may be, and how sure their text is.
+    """A way: its arcs that read a glyph, from left to right, what they may be, their text, and how sure that is.
 
-    probabilities: float64 (n_glyphs, n_classes + 1), in proportion; the largest is what it is. confidence: 0 to 1.
+    probabilities: float64 (n_glyphs, n_classes + 1), in proportion. labels: the classes that the text has. confidence:
+    0 to 1.
     """
 
     arcs: list[int]
     probabilities: Floats
+    labels: list[int]
     confidence: float
 
 
@@ -143,27 +147,33 @@ def pieces(cuts: Cuts, ways: Ways, arcs: Integers) -> npt.NDArray[np.uint8]:
 def choose(ways: Ways, answers: Answers, length: tuple[int, int] | None = None, rarer: float = 1.0) -> Chosen | None:
     """Return the best way, with at least length[0] and at most length[1] glyphs; None where there is no such way.
 
-    `rarer`: how many times rarer digits are than the networks take them for.
+    Of a number, that is the best way that reads its likeliest text. `rarer`: how many times rarer digits are than the
+    networks take them for.
     """
     way = _best_way(ways, answers.alone, CAREFUL, length, rarer)
     if way is not None and way.is_number():
         way = _best_way(ways, answers.together, IN_NUMBER, length, rarer)
+        way = way and _of_likeliest_text(ways, way, length)
     if way is None:
         return None
-    return Chosen(way.arcs.tolist(), way.doubted[way.arcs], _confidence(ways, way, length))
+    return Chosen(way.arcs.tolist(), way.doubted[way.arcs], way.labels.tolist(), _confidence(ways, way, length))
 
 
 class _Way(NamedTuple):
-    """A way: its arcs that read a glyph, and of all arcs, what they may be, and what they cost."""
+    """A way: its arcs that read a glyph, and what it reads them as; of all arcs, what they may be, and what they cost.
+
+    likely: float64 (n, n_classes + 1), the logarithms of what they may be, 0 where an arc reads no glyph.
+    """
 
     arcs: Integers
+    labels: Integers
     doubted: Floats
+    likely: Floats
     costs: Floats
 
     def is_number(self) -> bool:
         """Return whether at least half of its glyphs are digits."""
-        chosen = self.doubted[self.arcs]
-        return bool(np.mean(chosen.argmax(axis=1) < chosen.shape[1] - 1) >= 0.5)
+        return bool(np.mean(self.labels < self.doubted.shape[1] - 1) >= 0.5)
 
 
 def _best_way(
@@ -176,8 +186,39 @@ def _best_way(
     table, before = np.empty((n_cuts, most + 1)), np.empty((n_cuts, most + 1), np.int64)
     way = np.empty(n_arcs, np.int64)
     n = find_best_way(ways.starts, ways.ends, scores, ways.counts, least, most, table, before, way)
-    arcs = way[:n][::-1]
-    return _Way(arcs[ways.counts[arcs] > 0], doubted, costs) if n else None
+    if n == 0:
+        return None
+    is_glyph, arcs = ways.counts > 0, way[:n][::-1]
+    arcs = arcs[is_glyph[arcs]]
+    return _Way(arcs, doubted[arcs].argmax(axis=1), doubted, np.where(is_glyph[:, None], np.log(doubted), 0.0), costs)
+
+
+def _of_likeliest_text(ways: Ways, way: _Way, length: tuple[int, int] | None) -> _Way:
+    """Return the best way that reads the likeliest text; `way` itself where that is its own."""
+    n_cuts, least, most = _limits(ways, length)
+    room = MOST_BEGINNINGS * n_cuts
+    begun, found, found_sums = np.empty((room, 6), np.int32), np.empty(room, np.int32), np.empty(room)
+    kept, sums = np.empty((n_cuts, BEAM), np.int32), np.empty((n_cuts, BEAM))
+    text, arcs = np.empty(n_cuts, np.int64), np.empty(len(ways.counts), np.int64)
+    n = find_likeliest_text(
+        ways.starts, ways.ends, ways.counts, way.likely, way.costs, least, most,
+        begun, kept, sums, found, found_sums, text,
+    )  # fmt: skip
+    labels = text[:n]
+    if n == 0 or np.array_equal(labels, way.labels) or _sum_of(ways, way, labels) <= _sum_of(ways, way, way.labels):
+        return way
+    table, before = np.empty((n_cuts, n + 1)), np.empty((n_cuts, n + 1), np.int64)
+    scores = way.likely - way.costs[:, None]
+    n_arcs = find_best_way_of_text(ways.starts, ways.ends, scores, ways.counts, labels, table, before, arcs)
+    chosen = arcs[:n_arcs][::-1]
+    return way._replace(arcs=chosen[ways.counts[chosen] > 0], labels=labels)
+
+
+def _sum_of(ways: Ways, way: _Way, labels: Integers) -> float:
+    """Return the logarithm of the sum of all ways that read a text."""
+    table = np.empty((int(ways.ends[-1]) + 1, len(labels) + 1))
+    scores = way.likely - way.costs[:, None]
+    return float(add_ways_of_text(ways.starts, ways.ends, scores, ways.counts, labels, table))
 
 
 def _limits(ways: Ways, length: tuple[int, int] | None) -> tuple[int, int, int]:
@@ -192,7 +233,5 @@ def _confidence(ways: Ways, way: _Way, length: tuple[int, int] | None) -> float:
     is_glyph, (n_cuts, least, most) = ways.counts > 0, _limits(ways, length)
     each = np.where(is_glyph, np.log(way.doubted.sum(axis=1)), 0.0) - way.costs
     together = add_all_ways(ways.starts, ways.ends, each, ways.counts, least, most, np.empty((n_cuts, most + 1)))
-    scores = np.where(is_glyph[:, None], np.log(way.doubted), 0.0) - way.costs[:, None]
-    text, alike = way.doubted[way.arcs].argmax(axis=1), np.empty((n_cuts, len(way.arcs) + 1))
-    share = np.exp(min(0.0, add_ways_of_text(ways.starts, ways.ends, scores, ways.counts, text, alike) - together))
+    share = np.exp(min(0.0, _sum_of(ways, way, way.labels) - together))
     return float(ODDS * share / (ODDS * share + 1 - share))

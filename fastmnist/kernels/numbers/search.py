@@ -104,10 +104,10 @@ def add_all_ways(starts, ends, scores, counts, least, most, table):
     for arc in range(len(starts)):
         start, end, step = starts[arc], ends[arc], counts[arc]
         for count in range(step, most + 1):
-            table[end, count] = _log_sum(table[end, count], table[start, count - step] + scores[arc])
+            table[end, count] = log_sum(table[end, count], table[start, count - step] + scores[arc])
     total = NEVER
     for count in range(least, most + 1):
-        total = _log_sum(total, table[n_cuts - 1, count])
+        total = log_sum(total, table[n_cuts - 1, count])
     return total
 
 
@@ -126,12 +126,12 @@ def add_ways_of_text(starts, ends, scores, counts, text, table):
         start, end, step = starts[arc], ends[arc], counts[arc]
         for read in range(step, len(text) + 1):
             score = scores[arc, text[read - 1]] if step else scores[arc, 0]
-            table[end, read] = _log_sum(table[end, read], table[start, read - step] + score)
+            table[end, read] = log_sum(table[end, read], table[start, read - step] + score)
     return table[n_cuts - 1, len(text)]
 
 
 @inlined
-def _log_sum(one, other):
+def log_sum(one, other):
     """Return log(exp(one) + exp(other))."""
     high, low = max(one, other), min(one, other)
     return high if low == NEVER else high + np.log1p(np.exp(low - high))
