@@ -28,7 +28,7 @@ def signatures():
 NAMES = (
     "read_with", "read_files", "find_opaque", "lay_plane",
     "find_seams", "find_valley_seams", "place_glyphs", "place_in_context", "find_best_way",
-    "find_likeliest_text", "add_ways_of_text",
+    "find_likeliest_text", "find_best_way_of_text", "add_ways_of_text",
 )
 PARTS = "choose_digit", "place_digit", "take_lines_out", "forward_dense", "step_dense"
 warmup.callback()

@@ -139,10 +139,12 @@ def valleys_in(wet):
 
 
 def along_water(wet, y, x):
-    """The columns of the nearest water in each row above, from row y up."""
+    """The columns of the nearest water in each row above from which water flows on, from row y up."""
     columns = []
     for row in range(y - 1, 0, -1):
-        there = np.flatnonzero(wet[row])
+        _, pools = cv2.connectedComponents(wet[row + 1 : row + 2].astype(np.uint8))
+        flows = np.convolve(pools[0] == pools[0, x], np.ones(3), "same") > 0
+        there = np.flatnonzero(wet[row] & flows)
         x = there[np.abs(there - x).argmin()]
         columns.append(x)
     return columns[::-1]
@@ -162,11 +164,10 @@ def test_valley_seams_follow_water_and_cross_what_is_between(shape, most):
                 bottom = shape[0] + 1 - from_last
                 if bottom <= top or abs(last - first) > LEAN * (bottom - top) + ASIDE:
                     continue
-                rows = np.arange(max(1, top), min(shape[0], bottom) + 1)
+                rows = np.arange(top, bottom + 1)
                 lean = (last - first) / (bottom - top)
                 straight = np.rint(first + lean * (rows - top)).astype(int)
-                columns = np.clip(straight - 1, 0, shape[1] - 1)
-                cost = ink[rows - 1, columns].sum() / 255 * np.hypot(1, lean)
+                cost = ink[rows - 1, straight - 1].sum() / 255 * np.hypot(1, lean)
                 if cost <= most:
                     above = along_water(wet, top, first)
                     below = along_water(wet_below, shape[0] + 1 - bottom, last)[::-1]

@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from fastmnist.kernels.numbers.search import add_all_ways, add_ways_of_text, find_best_way
-from fastmnist.kernels.numbers.texts import BEAM, RARE, find_best_way_of_text, find_likeliest_text
+from fastmnist.kernels.numbers.search import add_all_ways, add_ways_of_text, find_best_way, find_best_way_of_text
+from fastmnist.kernels.numbers.texts import BEAM, RARE, find_likeliest_text
 
 
 def random_arcs(rng, n_cuts):
@@ -69,19 +69,15 @@ def test_the_ways_of_a_text_are_all_that_read_it(seed):
         before, way = np.empty(table.shape, np.int64), np.empty(len(starts), np.int64)
         n = find_best_way_of_text(starts, ends, scores, counts, labels, table, before, way)
         assert way[:n][::-1].tolist() == max(ways)[1]
-    too_long, table = np.zeros(n_cuts, np.int64), np.empty((n_cuts, n_cuts + 1))
-    before = np.empty(table.shape, np.int64)
-    assert find_best_way_of_text(starts, ends, scores, counts, too_long, table, before, way) == 0
 
 
-def likeliest_text(arcs, likely, costs, length=(1, 99), room=10_000):
+def likeliest_text(arcs, scores, length=(1, 99)):
     starts, ends, counts = arcs
     n_cuts = int(ends.max()) + 1
-    begun, found, found_sums = np.empty((room, 6), np.int32), np.empty(room, np.int32), np.empty(room)
+    room = BEAM * scores.shape[1] * n_cuts
+    prefixes, found, found_sums = np.empty((room, 6), np.int32), np.empty(room, np.int32), np.empty(room)
     kept, sums, text = np.empty((n_cuts, BEAM), np.int32), np.empty((n_cuts, BEAM)), np.empty(n_cuts, np.int64)
-    n = find_likeliest_text(
-        starts, ends, counts, likely, costs, *length, begun, kept, sums, found, found_sums, text
-    )  # fmt: skip
+    n = find_likeliest_text(starts, ends, scores, counts, *length, prefixes, kept, sums, found, found_sums, text)
     return tuple(text[:n].tolist())
 
 
@@ -89,46 +85,54 @@ def likeliest_text(arcs, likely, costs, length=(1, 99), room=10_000):
 @pytest.mark.parametrize("seed", range(8))
 def test_the_likeliest_text_is_that_of_trying_every_way(seed, length):
     rng = np.random.default_rng(seed)
-    n_cuts = int(rng.integers(2, 5))  # few texts: all beginnings are kept
+    n_cuts = int(rng.integers(2, 5))  # few texts: all prefixes are kept
     starts, ends, costs, counts = random_arcs(rng, n_cuts)
-    likely = np.log(rng.dirichlet((1, 1), size=len(starts)))
-    ways = ways_of_texts(starts, ends, counts, np.where(counts[:, None], likely, 0) - costs[:, None], n_cuts)
+    scores = np.where(counts[:, None], np.log(rng.dirichlet((1, 1), size=len(starts))), 0) - costs[:, None]
+    ways = ways_of_texts(starts, ends, counts, scores, n_cuts)
     sums = {text: sum(np.exp(score) for score, _ in some) for text, some in ways.items()}
     sums = {text: total for text, total in sums.items() if length[0] <= len(text) <= length[1]}
     expected = max(sums, key=sums.__getitem__) if sums else ()
-    assert likeliest_text((starts, ends, counts), likely, costs, length) == expected
+    assert likeliest_text((starts, ends, counts), scores, length) == expected
 
 
-def beam_search(arcs, likely, costs):
-    """The likeliest text, of the likeliest beginnings up to each cut: with dictionaries."""
+def beam_search(arcs, scores, least, most):
+    """The likeliest text, of the likeliest prefixes up to each cut: with dictionaries."""
     starts, ends, counts = arcs
+    last = int(ends.max())
     kept = {0: {(): 0.0}}
-    for end in range(1, int(ends.max()) + 1):
+    for end in range(1, last + 1):
         sums = {}
         for arc in np.flatnonzero(ends == end):
-            labels = [label for label in range(likely.shape[1]) if likely[arc, label] > RARE] if counts[arc] else [None]
+            labels = np.flatnonzero(scores[arc] >= scores[arc].max() - RARE).tolist() if counts[arc] else [None]
             for (text, so_far), label in itertools.product(kept[starts[arc]].items(), labels):
                 longer = text if label is None else (*text, label)
-                more = so_far - costs[arc] + (0 if label is None else likely[arc, label])
-                sums[longer] = np.logaddexp(sums.get(longer, -np.inf), more)
+                if least - (last - end) <= len(longer) <= most:
+                    more = so_far + scores[arc, label or 0]
+                    sums[longer] = np.logaddexp(sums.get(longer, -np.inf), more)
         kept[end] = dict(sorted(sums.items(), key=lambda item: -item[1])[:BEAM])
-    return next((text for text in kept[end] if text), ())
+    return next(iter(kept[last]), ())
 
 
+@pytest.mark.parametrize("length", [(1, 99), (1, 3), (14, 14), (20, 99)])
 @pytest.mark.parametrize("seed", range(10))
-def test_the_likeliest_beginnings_are_kept_up_to_each_cut(seed):
+def test_the_likeliest_prefixes_are_kept_up_to_each_cut(seed, length):
     rng = np.random.default_rng(seed)
     starts, ends, costs, counts = random_arcs(rng, 30)
-    likely = np.log(rng.dirichlet([0.3] * 4, size=len(starts)) + 1e-4)
+    scores = np.where(counts[:, None], np.log(rng.dirichlet([0.3] * 4, size=len(starts)) + 1e-4), 0) - costs[:, None]
     arcs = starts, ends, counts
-    expected = beam_search(arcs, likely, costs)
-    assert len(expected) > 5
-    assert likeliest_text(arcs, likely, costs) == expected
-    assert len(likeliest_text(arcs, likely, costs, (1, 3))) <= 3
-    assert likeliest_text(arcs, likely, costs, room=5) == ()  # it gives up, and stays within its memory
+    expected = beam_search(arcs, scores, *length)
+    assert not expected or length[0] <= len(expected) <= length[1]
+    assert expected or length != (1, 99)
+    assert likeliest_text(arcs, scores, length) == expected
 
 
 def test_many_ways_to_read_a_text_outweigh_the_best_way_to_read_another():
     starts, ends, counts = np.zeros(4, np.int64), np.ones(4, np.int64), np.ones(4, np.int64)
-    likely = np.log([(0.9, 0.1), (0.3, 0.7), (0.3, 0.7), (0.3, 0.7)])
-    assert likeliest_text((starts, ends, counts), likely, np.zeros(4)) == (1,)
+    scores = np.log([(0.9, 0.1), (0.3, 0.7), (0.3, 0.7), (0.3, 0.7)])
+    assert likeliest_text((starts, ends, counts), scores) == (1,)
+
+
+def test_texts_that_are_too_short_take_no_place_from_longer_ones():
+    starts, ends, counts = np.array([0, 0, 1]), np.array([1, 2, 2]), np.ones(3, np.int64)
+    scores = np.log([[0.9] + [0.01] * 10, [1 / 11] * 11, [0.9] + [0.01] * 10]) - [[2], [0], [2]]
+    assert likeliest_text((starts, ends, counts), scores, (2, 2)) == (0, 0)

@@ -396,6 +396,21 @@ def test_in_a_number_both_networks_name_whole_ink():
     assert choose(ways, Answers(alone, together)).labels == [1]
 
 
+def test_in_a_number_the_likeliest_text_counts_not_the_best_way():
+    n = 5  # ways to read all as one glyph: one as a 0, more likely than each of four as a 1, but not than all
+    shapes = np.zeros((n, 5))
+    shapes[:, 3], shapes[:, 4] = 1.0, 0.6
+    starts, ends, counts = np.zeros(n, np.int64), np.ones(n, np.int64), np.ones(n, np.int64)
+    ways = Ways(starts, ends, counts, shapes, np.zeros((n, 6), np.int32), np.zeros(n, np.bool_))
+    said = np.array([(0.9, 0.1, 0)] + [(0.3, 0.7, 0)] * 3 + [(0.25, 0.75, 0)], np.float32)
+    chosen = choose(ways, Answers(said, said))
+    assert chosen.labels == [1]
+    assert chosen.arcs == [4]
+    np.testing.assert_allclose(chosen.probabilities, [(0.25, 0.75, 0)], atol=1e-6)
+    share = (0.1 + 3 * 0.7 + 0.75) / n
+    assert chosen.confidence == pytest.approx(ODDS * share / (ODDS * share + 1 - share))
+
+
 @pytest.mark.parametrize("sure", [0.5, 0.9, 0.999])
 def test_the_odds_of_a_text_are_those_of_its_share_of_all_ways(sure):
     ways, _ = ways_through(joined=False)

@@ -6,8 +6,14 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmnist.kernels.numbers.glyphs import find_arcs
-from fastmnist.kernels.numbers.search import add_all_ways, add_ways_of_text, find_best_way, weigh
-from fastmnist.kernels.numbers.texts import BEAM, find_best_way_of_text, find_likeliest_text
+from fastmnist.kernels.numbers.search import (
+    add_all_ways,
+    add_ways_of_text,
+    find_best_way,
+    find_best_way_of_text,
+    weigh,
+)
+from fastmnist.kernels.numbers.texts import BEAM, find_likeliest_text
 from fastmnist.numbers.cuts import Cuts
 from fastmnist.numbers.glyphs import to_mnist_form, to_pieces
 from fastmnist.numbers.lines import LOW
@@ -27,7 +33,6 @@ MOST_LOST = 0.01  # of the digits' height squared: ink that is right of a glyph'
 # regression would also raise them to the power of 1.1, which is left out.
 ODDS = 2.9
 LEAST = 1e-9  # probability of anything
-MOST_BEGINNINGS = 32 * BEAM  # of texts, for each cut: more would not be looked at
 
 
 class Weights(NamedTuple):
@@ -111,8 +116,8 @@ class Answers(NamedTuple):
 class Chosen(NamedTuple):
     """A way: its arcs that read a glyph, from left to right, what they may be, their text, and how sure that is.
 
-    probabilities: float64 (n_glyphs, n_classes + 1), in proportion. labels: the classes that the text has. confidence:
-    0 to 1.
+    probabilities: float64 (n_glyphs, n_classes + 1), up to a common factor. labels: the classes that the text has.
+    confidence: 0 to 1.
     """
 
     arcs: list[int]
@@ -162,14 +167,14 @@ def choose(ways: Ways, answers: Answers, length: tuple[int, int] | None = None, 
 class _Way(NamedTuple):
     """A way: its arcs that read a glyph, and what it reads them as; of all arcs, what they may be, and what they cost.
 
-    likely: float64 (n, n_classes + 1), the logarithms of what they may be, 0 where an arc reads no glyph.
+    scores: float64 (n, n_classes + 1), the logarithms of what arcs may be, less what they cost, as in search.py.
     """
 
     arcs: Integers
     labels: Integers
     doubted: Floats
-    likely: Floats
     costs: Floats
+    scores: Floats
 
     def is_number(self) -> bool:
         """Return whether at least half of its glyphs are digits."""
@@ -188,36 +193,36 @@ def _best_way(
     n = find_best_way(ways.starts, ways.ends, scores, ways.counts, least, most, table, before, way)
     if n == 0:
         return None
-    is_glyph, arcs = ways.counts > 0, way[:n][::-1]
-    arcs = arcs[is_glyph[arcs]]
-    return _Way(arcs, doubted[arcs].argmax(axis=1), doubted, np.where(is_glyph[:, None], np.log(doubted), 0.0), costs)
+    arcs = _glyphs_of(way[:n], ways)
+    scores = np.where(ways.counts[:, None] > 0, np.log(doubted), 0.0) - costs[:, None]
+    return _Way(arcs, doubted[arcs].argmax(axis=1), doubted, costs, scores)
+
+
+def _glyphs_of(way: Integers, ways: Ways) -> Integers:
+    """Return the arcs that read a glyph, from left to right, of those of a way, from the last."""
+    return way[::-1][ways.counts[way[::-1]] > 0]
 
 
 def _of_likeliest_text(ways: Ways, way: _Way, length: tuple[int, int] | None) -> _Way:
-    """Return the best way that reads the likeliest text; `way` itself where that is its own."""
+    """Return the best way that reads the likeliest text, or the one that `way` reads if the search misses that."""
     n_cuts, least, most = _limits(ways, length)
-    room = MOST_BEGINNINGS * n_cuts
-    begun, found, found_sums = np.empty((room, 6), np.int32), np.empty(room, np.int32), np.empty(room)
-    kept, sums = np.empty((n_cuts, BEAM), np.int32), np.empty((n_cuts, BEAM))
-    text, arcs = np.empty(n_cuts, np.int64), np.empty(len(ways.counts), np.int64)
+    room = BEAM * way.scores.shape[1] * n_cuts
+    prefixes, found, found_sums = np.empty((room, 6), np.int32), np.empty(room, np.int32), np.empty(room)
+    kept, sums, text = np.empty((n_cuts, BEAM), np.int32), np.empty((n_cuts, BEAM)), np.empty(n_cuts, np.int64)
     n = find_likeliest_text(
-        ways.starts, ways.ends, ways.counts, way.likely, way.costs, least, most,
-        begun, kept, sums, found, found_sums, text,
-    )  # fmt: skip
-    labels = text[:n]
-    if n == 0 or np.array_equal(labels, way.labels) or _sum_of(ways, way, labels) <= _sum_of(ways, way, way.labels):
-        return way
-    table, before = np.empty((n_cuts, n + 1)), np.empty((n_cuts, n + 1), np.int64)
-    scores = way.likely - way.costs[:, None]
-    n_arcs = find_best_way_of_text(ways.starts, ways.ends, scores, ways.counts, labels, table, before, arcs)
-    chosen = arcs[:n_arcs][::-1]
-    return way._replace(arcs=chosen[ways.counts[chosen] > 0], labels=labels)
+        ways.starts, ways.ends, way.scores, ways.counts, least, most, prefixes, kept, sums, found, found_sums, text
+    )
+    texts = [text[:n], way.labels] if n else [way.labels]
+    labels = max(texts, key=lambda labels: _sum_of(ways, way.scores, labels))
+    table, before = np.empty((n_cuts, len(labels) + 1)), np.empty((n_cuts, len(labels) + 1), np.int64)
+    arcs = np.empty(len(ways.counts), np.int64)
+    n = find_best_way_of_text(ways.starts, ways.ends, way.scores, ways.counts, labels, table, before, arcs)
+    return way._replace(arcs=_glyphs_of(arcs[:n], ways), labels=labels)
 
 
-def _sum_of(ways: Ways, way: _Way, labels: Integers) -> float:
+def _sum_of(ways: Ways, scores: Floats, labels: Integers) -> float:
     """Return the logarithm of the sum of all ways that read a text."""
     table = np.empty((int(ways.ends[-1]) + 1, len(labels) + 1))
-    scores = way.likely - way.costs[:, None]
     return float(add_ways_of_text(ways.starts, ways.ends, scores, ways.counts, labels, table))
 
 
@@ -230,8 +235,8 @@ def _limits(ways: Ways, length: tuple[int, int] | None) -> tuple[int, int, int]:
 
 def _confidence(ways: Ways, way: _Way, length: tuple[int, int] | None) -> float:
     """Return how sure it is that the text of a way is right, from the share of the ways that read it, of all."""
-    is_glyph, (n_cuts, least, most) = ways.counts > 0, _limits(ways, length)
-    each = np.where(is_glyph, np.log(way.doubted.sum(axis=1)), 0.0) - way.costs
+    n_cuts, least, most = _limits(ways, length)
+    each = np.where(ways.counts > 0, np.log(way.doubted.sum(axis=1)), 0.0) - way.costs
     together = add_all_ways(ways.starts, ways.ends, each, ways.counts, least, most, np.empty((n_cuts, most + 1)))
-    share = np.exp(min(0.0, _sum_of(ways, way, way.labels) - together))
+    share = np.exp(min(0.0, _sum_of(ways, way.scores, way.labels) - together))
     return float(ODDS * share / (ODDS * share + 1 - share))

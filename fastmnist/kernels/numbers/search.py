@@ -77,7 +77,13 @@ def find_best_way(starts, ends, scores, counts, least, most, table, before, way)
     count = _best_count(table[n_cuts - 1], least, most)
     if count < 0:
         return 0
-    n, cut = 0, n_cuts - 1
+    return _trace_back(starts, counts, before, n_cuts - 1, count, way)
+
+
+@inlined
+def _trace_back(starts, counts, before, cut, count, way):
+    """Fill `way` with the arcs that lead to a cut with `count` glyphs, from the last; return how many."""
+    n = 0
     while cut > 0:
         arc = before[cut, count]
         way[n] = arc
@@ -128,6 +134,25 @@ def add_ways_of_text(starts, ends, scores, counts, text, table):
             score = scores[arc, text[read - 1]] if step else scores[arc, 0]
             table[end, read] = log_sum(table[end, read], table[start, read - step] + score)
     return table[n_cuts - 1, len(text)]
+
+
+@serial_kernel
+def find_best_way_of_text(starts, ends, scores, counts, text, table, before, way):
+    """Fill `way` (n_arcs,) int64 with the arcs of the best way that reads `text`, from the last; return how many.
+
+    There must be one. text, scores: as in `add_ways_of_text`. table, before: (n_cuts, m + 1) float64 and int64 are
+    scratch.
+    """
+    n_cuts = len(table)
+    table[:] = NEVER
+    table[0, 0] = 0.0
+    for arc in range(len(starts)):
+        start, end, step = starts[arc], ends[arc], counts[arc]
+        for read in range(step, len(text) + 1):
+            score = table[start, read - step] + scores[arc, text[read - 1] if step else 0]
+            if score > table[end, read]:
+                table[end, read], before[end, read] = score, arc
+    return _trace_back(starts, counts, before, n_cuts - 1, len(text), way)
 
 
 @inlined

@@ -1,92 +1,101 @@
-"""The likeliest text of a line, and the best way that reads it: a text's likelihood is the sum of all ways to read it.
+"""The likeliest text of a line, whose likelihood is the sum of all ways to read it.
 
-The best way is not always one of the likeliest text, which strokes that may be cut in several places nearly alike can
-read in many ways. A beam search keeps the likeliest beginnings up to each cut, and adds up the ways that read the same.
-(Prefix beam search: Graves and Jaitly 2014, Towards end-to-end speech recognition with recurrent neural networks,
-algorithm 1. Arcs are those of search.py.)
+The best way need not read the likeliest text: a stroke that can be cut in several places nearly alike gives one text
+many ways. A beam search keeps the likeliest prefixes up to each cut, and adds up the ways that read the same. (Hannun,
+Maas, Jurafsky and Ng 2014, First-pass large vocabulary continuous speech recognition using bi-directional recurrent
+DNNs, algorithm 1. Arcs are those of search.py.)
 """
 
 from fastmnist.kernels.jit import inlined, serial_kernel
 from fastmnist.kernels.numbers.search import NEVER, log_sum
 
-BEAM = 8  # beginnings that are kept up to each cut
-RARE = -7.0  # logarithm of a probability: a class below that is not tried
+BEAM = 8  # prefixes that are kept up to each cut
+RARE = 7.0  # classes are not tried whose logarithm is that much below that of the arc's best class
 
-PARENT, LABEL, LENGTH, FIRST, NEXT, PLACE = range(6)  # columns of `begun`
+PARENT, LABEL, LENGTH, FIRST, NEXT, PLACE = range(6)  # columns of `prefixes`
 
 
 @serial_kernel
-def find_likeliest_text(starts, ends, counts, likely, costs, least, most, begun, kept, sums, found, found_sums, text):
-    """Fill `text` (n,) int64 with the classes of the likeliest text of `least` to `most` glyphs; return its length.
+def find_likeliest_text(starts, ends, scores, counts, least, most, prefixes, kept, sums, found, found_sums, text):
+    """Fill `text` (n_cuts,) int64 with the classes of the likeliest text of `least` to `most` glyphs.
 
-    Returns 0 where no beginning that was kept became one. likely: float64 (n_arcs, n_classes), logarithms, and costs:
-    float64 (n_arcs,) are taken off. Scratch: begun (m, 6) int32, found (m,) int32 and found_sums (m,) float64, for at
-    most m beginnings; kept (n_cuts, BEAM) int32 and sums (n_cuts, BEAM) float64.
+    Returns its length, 0 if none of the prefixes that were kept became such a text. scores: as in `add_ways_of_text`.
+    Scratch: prefixes (m, 6) int32, found (m,) int32 and found_sums (m,) float64, for m = BEAM * n_classes * n_cuts;
+    kept (n_cuts, BEAM) int32 and sums (n_cuts, BEAM) float64.
     """
-    n_begun = _begin(begun, 0, -1, -1, 0)
+    _begin(prefixes, 0, -1, -1, 0)
     kept[:], sums[:] = -1, NEVER
     kept[0, 0], sums[0, 0] = 0, 0.0
-    arc = 0
+    arc, n_prefixes = 0, 1
     while arc < len(starts):
         end, n_found = ends[arc], 0
+        shortest = least - (len(kept) - 1 - end)  # what is shorter can't become long enough
         while arc < len(starts) and ends[arc] == end:
+            rare = _largest(scores[arc]) - RARE
             for slot in range(BEAM):
-                beginning = kept[starts[arc], slot]
-                if beginning < 0:
+                prefix, so_far = kept[starts[arc], slot], sums[starts[arc], slot]
+                if prefix < 0:
                     break
-                so_far = sums[starts[arc], slot] - costs[arc]
-                if counts[arc] == 0:
-                    n_found = _add(begun, beginning, so_far, found, found_sums, n_found)
+                length = prefixes[prefix, LENGTH] + counts[arc]
+                if not shortest <= length <= most:
                     continue
-                for label in range(likely.shape[1]):
-                    is_tried = likely[arc, label] > RARE and begun[beginning, LENGTH] < most
-                    if is_tried and n_begun < len(begun):
-                        longer = _longer(begun, beginning, label, n_begun)
-                        n_begun = max(n_begun, longer + 1)
-                        n_found = _add(begun, longer, so_far + likely[arc, label], found, found_sums, n_found)
+                if counts[arc] == 0:
+                    n_found = _add(prefixes, prefix, so_far + scores[arc, 0], found, found_sums, n_found)
+                    continue
+                for label in range(scores.shape[1]):
+                    if scores[arc, label] >= rare:
+                        longer = _extended(prefixes, prefix, label, n_prefixes)
+                        n_prefixes = max(n_prefixes, longer + 1)
+                        n_found = _add(prefixes, longer, so_far + scores[arc, label], found, found_sums, n_found)
             arc += 1
-        _keep_likeliest(begun, found, found_sums, n_found, kept[end], sums[end])
-    return _spell(begun, kept[-1], least, text)
+        _keep_likeliest(prefixes, found, found_sums, n_found, kept[end], sums[end])
+    return _spell(prefixes, kept[-1, 0], text)
 
 
 @inlined
-def _begin(begun, beginning, parent, label, length):
-    """Note a beginning; return how many there are then."""
-    begun[beginning, PARENT], begun[beginning, LABEL], begun[beginning, LENGTH] = parent, label, length
-    begun[beginning, FIRST], begun[beginning, NEXT], begun[beginning, PLACE] = -1, -1, -1
-    return beginning + 1
+def _largest(scores):
+    largest = NEVER
+    for score in scores:
+        largest = max(largest, score)
+    return largest
 
 
 @inlined
-def _longer(begun, beginning, label, n_begun):
-    """Return the beginning that goes on with a class; it becomes the one numbered `n_begun` if it is new."""
-    longer = begun[beginning, FIRST]
-    while longer >= 0 and begun[longer, LABEL] != label:
-        longer = begun[longer, NEXT]
+def _begin(prefixes, prefix, parent, label, length):
+    prefixes[prefix, PARENT], prefixes[prefix, LABEL], prefixes[prefix, LENGTH] = parent, label, length
+    prefixes[prefix, FIRST], prefixes[prefix, NEXT], prefixes[prefix, PLACE] = -1, -1, -1
+
+
+@inlined
+def _extended(prefixes, prefix, label, n_prefixes):
+    """Return the prefix extended by `label`; it becomes the one numbered `n_prefixes` if it is new."""
+    longer = prefixes[prefix, FIRST]
+    while longer >= 0 and prefixes[longer, LABEL] != label:
+        longer = prefixes[longer, NEXT]
     if longer >= 0:
         return longer
-    _begin(begun, n_begun, beginning, label, begun[beginning, LENGTH] + 1)
-    begun[n_begun, NEXT], begun[beginning, FIRST] = begun[beginning, FIRST], n_begun
-    return n_begun
+    _begin(prefixes, n_prefixes, prefix, label, prefixes[prefix, LENGTH] + 1)
+    prefixes[n_prefixes, NEXT], prefixes[prefix, FIRST] = prefixes[prefix, FIRST], n_prefixes
+    return n_prefixes
 
 
 @inlined
-def _add(begun, beginning, so_far, found, found_sums, n_found):
-    """Add a way to those that were found to read a beginning up to a cut; return how many beginnings were found."""
-    place = begun[beginning, PLACE]
+def _add(prefixes, prefix, score, found, found_sums, n_found):
+    """Add a way to those found to read a prefix up to a cut; return how many prefixes were found."""
+    place = prefixes[prefix, PLACE]
     if place < 0:
         place, n_found = n_found, n_found + 1
-        begun[beginning, PLACE] = place
-        found[place], found_sums[place] = beginning, NEVER
-    found_sums[place] = log_sum(found_sums[place], so_far)
+        prefixes[prefix, PLACE] = place
+        found[place], found_sums[place] = prefix, NEVER
+    found_sums[place] = log_sum(found_sums[place], score)
     return n_found
 
 
 @inlined
-def _keep_likeliest(begun, found, found_sums, n_found, kept, sums):
-    """Fill `kept` and `sums` with the likeliest of the beginnings found up to a cut, the likeliest first."""
+def _keep_likeliest(prefixes, found, found_sums, n_found, kept, sums):
+    """Fill `kept` and `sums` with the likeliest of the prefixes found up to a cut, the likeliest first."""
     for place in range(n_found):
-        begun[found[place], PLACE] = -1
+        prefixes[found[place], PLACE] = -1
     for slot in range(min(BEAM, n_found)):
         best = 0
         for place in range(1, n_found):
@@ -97,37 +106,12 @@ def _keep_likeliest(begun, found, found_sums, n_found, kept, sums):
 
 
 @inlined
-def _spell(begun, kept, least, text):
-    """Fill `text` with the likeliest of the texts kept that has at least `least` glyphs; return its length."""
-    for slot in range(BEAM):
-        beginning = kept[slot]
-        if beginning >= 0 and begun[beginning, LENGTH] >= least:
-            length = begun[beginning, LENGTH]
-            for place in range(length - 1, -1, -1):
-                text[place] = begun[beginning, LABEL]
-                beginning = begun[beginning, PARENT]
-            return length
-    return 0
-
-
-@serial_kernel
-def find_best_way_of_text(starts, ends, scores, counts, text, table, before, way):
-    """Fill `way` (n_arcs,) int64 with the arcs of the best way that reads `text`, from the last; return how many.
-
-    text: int64 (m,), classes. scores: as in `add_ways_of_text`. table, before: (n_cuts, m + 1) float64 and int64.
-    """
-    n_cuts = len(table)
-    table[:] = NEVER
-    table[0, 0] = 0.0
-    for arc in range(len(starts)):
-        start, end, step = starts[arc], ends[arc], counts[arc]
-        for read in range(step, len(text) + 1):
-            score = table[start, read - step] + scores[arc, text[read - 1] if step else 0]
-            if score > table[end, read]:
-                table[end, read], before[end, read] = score, arc
-    n, cut, read = 0, n_cuts - 1, len(text)
-    while cut > 0 and table[cut, read] > NEVER:
-        way[n] = before[cut, read]
-        cut, read = starts[way[n]], read - counts[way[n]]
-        n += 1
-    return n
+def _spell(prefixes, prefix, text):
+    """Fill `text` with the classes of a prefix, none if it is below 0; return its length."""
+    if prefix < 0:
+        return 0
+    length = prefixes[prefix, LENGTH]
+    for place in range(length - 1, -1, -1):
+        text[place] = prefixes[prefix, LABEL]
+        prefix = prefixes[prefix, PARENT]
+    return length

@@ -1,7 +1,7 @@
-"""Seams from valley to valley: from where water poured over a piece of ink comes to rest to where it would from below.
+"""Seams between valleys: from where water poured on a piece of ink settles to where water poured from below would.
 
 Digits that touch leave a valley above the place and another below it. A seam between the two may run along strokes
-that have merged, where one of least ink would rather cross a stroke nearby. (Falling drops: Congedo, Dimauro, Impedovo
+that have merged, where one of least ink would rather cross a stroke nearby. (Drop falling: Congedo, Dimauro, Impedovo
 and Pirlo, Segmentation of numeric strings, ICDAR 1995.)
 """
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from fastmnist.kernels.jit import inlined, serial_kernel
 
-LEAN, ASIDE = 1.5, 2  # columns: a seam goes at most so far aside for each row between two valleys, and so far besides
+LEAN, ASIDE = 1.5, 2  # columns: between two valleys a seam shifts by LEAN per row at most, plus ASIDE
 
 
 @serial_kernel
@@ -19,8 +19,8 @@ def find_valley_seams(ink, most, wet, valleys, seams, costs):
     """Fill seams (m, height) int32 and costs (m,) float32 with seams from valley to valley; return how many there are.
 
     ink: uint8 (height, width), 255 for full ink, 0 for paper. A seam follows the water down to a valley, goes straight
-    on to a valley of the water from below, and follows that. It is kept where it crosses no more than `most` pixels of
-    full ink; its cost is how many. wet: uint8 (2, height + 2, width + 2) and valleys: int32 (2, n, 2), for at most n on
+    on to a valley of the water from below, and follows that. Its cost is the ink along the straight part, in pixels of
+    full ink, and `most` at most. wet: uint8 (2, height + 2, width + 2) and valleys: int32 (2, n, 2), for at most n on
     either side, are scratch.
     """
     from_above = _find_valleys(ink, wet[0], 1, valleys[0])
@@ -72,13 +72,12 @@ def _flow(ink, wet, above, y, valleys, n):
         if x < width:
             wet[y, x] = 0
             x += 1
-    x = 1
-    while x < width - 1:
+    x = 0
+    while x < width:
         start = x
         while x < width and wet[above, x]:
             x += 1
-        is_within = start > 1 or not wet[above, 0]
-        if x > start and is_within and x < width and n < len(valleys) and not _has_water(wet[y], start - 1, x + 1):
+        if 0 < start < x < width and n < len(valleys) and not _has_water(wet[y], start - 1, x + 1):
             valleys[n, 0], valleys[n, 1] = above, (start + x - 1) // 2
             n += 1
         x += 1
@@ -95,24 +94,25 @@ def _has_water(row, first, end):
 
 @inlined
 def _go_straight(ink, top, first, bottom, last, seam):
-    """Fill `seam` from row `top` to `bottom`; return how many pixels of full ink it crosses."""
+    """Fill `seam` from row `top` to `bottom`; return the ink along it."""
     lean, crossed = (last - first) / (bottom - top), 0.0
     for y in range(top, bottom + 1):
-        x = int(np.rint(first + lean * (y - top)))
-        if 0 < y <= ink.shape[0]:
-            seam[y - 1] = min(max(0, x - 1), ink.shape[1] - 1)
-            crossed += ink[y - 1, seam[y - 1]]
+        seam[y - 1] = int(np.rint(first + lean * (y - top))) - 1
+        crossed += ink[y - 1, seam[y - 1]]
     return crossed / 255 * math.sqrt(1 + lean * lean)
 
 
 @inlined
 def _follow_water(wet, y, x, up, seam):
-    """Fill `seam` from where water rests to where it came from, by the nearest water of each row."""
+    """Fill `seam` from where water rests to where it came from: in each row, the nearest water that flowed there."""
     height, width = wet.shape
     while 0 < y + up < height - 1:
+        left, right = x, x
+        while wet[y, left] and not wet[y + up, left]:
+            left -= 1
+        while wet[y, right] and not wet[y + up, right]:
+            right += 1
         y += up
-        aside = 0
-        while not (x - aside >= 0 and wet[y, x - aside]) and not (x + aside < width and wet[y, x + aside]):
-            aside += 1
-        x += -aside if x - aside >= 0 and wet[y, x - aside] else aside
-        seam[y - 1] = min(max(0, x - 1), width - 3)
+        is_left = wet[y, left] and (x - left <= right - x or not wet[y, right])
+        x = left if is_left else right
+        seam[y - 1] = min(max(0, x - 1), width - 3)  # not -1, which stands for no seam
