@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from fastmnist.kernels.jit import inlined
-from fastmnist.kernels.picture.work import TILE
+from fastmnist.kernels.picture.work import TILE, whole_vectors
 
 
 @inlined
@@ -95,21 +95,20 @@ def _means(sums, n, across, n_pixels, out):
 def scale_by_area(picture, height, width, new_height, new_width, out, rows):
     """Fill `out` with picture (height, width) float32 at a smaller size: each pixel is the mean of what it covers.
 
-    rows (new_height * width,) float32 is scratch.
+    `picture` has SLACK more elements; rows (new_height * whole_vectors(width),) float32 is scratch.
     """
-    across, down = width / new_width, height / new_height
-    for i in range(new_height * width):
+    down, stride = height / new_height, whole_vectors(width)
+    for i in range(new_height * stride):
         rows[i] = 0
     for y in range(height):
-        pixels = picture[y * width : (y + 1) * width]
+        pixels = picture[y * width : y * width + stride]
         first = y / down
         last = (y + 1) / down
         above = min(int(first), new_height - 1)
-        _add_share(pixels, width, min(last, above + 1.0) - first, rows[above * width :])
+        _add_share(pixels, stride, min(last, above + 1.0) - first, rows[above * stride :])
         if last > above + 1 and above + 1 < new_height:
-            _add_share(pixels, width, last - (above + 1), rows[(above + 1) * width :])
-    for y in range(new_height):
-        _row_by_area(rows[y * width : (y + 1) * width], width, across, new_width, out[y * new_width :])
+            _add_share(pixels, stride, last - (above + 1), rows[(above + 1) * stride :])
+    _columns_by_area(rows, stride, width, new_height, new_width, out)
 
 
 @inlined
@@ -120,21 +119,23 @@ def _add_share(pixels, n, share, out):
 
 
 @inlined
-def _row_by_area(pixels, width, across, new_width, out):
+def _columns_by_area(rows, stride, width, height, new_width, out):
+    """Fill `out` column by column: which pixels one is the mean of is the same in all rows, and slow to find out."""
+    across = width / new_width
     share = np.float32(1 / across)
     for x in range(new_width):
         first = x * across
         last = min(first + across, float(width))
         start, stop = int(first), int(last)
-        if stop == start:
-            total = np.float32(last - first) * pixels[start]
-        else:
-            total = np.float32(start + 1 - first) * pixels[start]
+        of_first, of_last = np.float32(start + 1 - first), np.float32(last - stop)
+        for y in range(height):
+            pixels = rows[y * stride :]
+            total = of_first * pixels[start]
             for i in range(start + 1, stop):
                 total += pixels[i]
             if stop < width:
-                total += np.float32(last - stop) * pixels[stop]
-        out[x] = total * share
+                total += of_last * pixels[stop]
+            out[y * new_width + x] = total * share
 
 
 @inlined
