@@ -176,7 +176,7 @@ SCALINGS = [
 @pytest.mark.parametrize(("shape", "new_shape"), SCALINGS)
 def test_scaling_equals_opencvs(shape, new_shape, memory):
     picture = np.random.default_rng(3).random(shape, np.float32)
-    run_scale(picture.ravel(), *shape, *new_shape, memory)
+    run_scale(with_slack(picture), *shape, *new_shape, memory)
     kind = cv2.INTER_AREA if new_shape[0] < shape[0] else cv2.INTER_LINEAR
     expected = cv2.resize(picture, new_shape[::-1], interpolation=kind)
     actual = memory.changed[: new_shape[0] * new_shape[1]].reshape(new_shape)

@@ -19,6 +19,7 @@ from fastmnist.kernels.picture.components import add_runs
 from fastmnist.kernels.picture.morphology import change_strokes
 from fastmnist.kernels.picture.shrink import scale_by_area, scale_linearly
 from fastmnist.kernels.picture.work import SLACK
+from fastmnist.kernels.simd import item
 from fastmnist.shapes import SIDE
 
 BOX = 20  # the longest side of a digit within the 28x28 pixels
@@ -143,12 +144,12 @@ def stroke_width(digit, height, width, runs, distances):
         row, last = (runs[run, 0] + 1) * stride + 1, np.float32(0)
         for i in range(row + runs[run, 1], row + runs[run, 2]):
             last = _smaller(last + STRAIGHT, _beyond(distances, i - stride))
-            distances[i] = last
+            distances[np.uint64(i)] = last
     for run in range(n_runs - 1, -1, -1):
         row, last = (runs[run, 0] + 1) * stride + 1, np.float32(0)
         for i in range(row + runs[run, 2] - 1, row + runs[run, 1] - 1, -1):
-            last = _smaller(last + STRAIGHT, _smaller(distances[i], _beyond(distances, i + stride)))
-            distances[i] = last
+            last = _smaller(last + STRAIGHT, _smaller(item(distances, i), _beyond(distances, i + stride)))
+            distances[np.uint64(i)] = last
             total += last
         n += runs[run, 2] - runs[run, 1]
     return 4 * total / max(1, n) - 1
@@ -157,7 +158,8 @@ def stroke_width(digit, height, width, runs, distances):
 @inlined
 def _beyond(distances, i):
     """Return the distance of a pixel by way of those around i in the next row."""
-    return _smaller(distances[i] + STRAIGHT, _smaller(distances[i - 1], distances[i + 1]) + DIAGONAL)
+    beside = _smaller(item(distances, i - 1), item(distances, i + 1))
+    return _smaller(item(distances, i) + STRAIGHT, beside + DIAGONAL)
 
 
 @inlined

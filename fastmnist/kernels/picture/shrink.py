@@ -5,7 +5,8 @@ import math
 import numpy as np
 
 from fastmnist.kernels.jit import inlined
-from fastmnist.kernels.picture.work import TILE, whole_vectors
+from fastmnist.kernels.picture.work import TILE
+from fastmnist.kernels.simd import LANES, broadcast, fma, item, load, store
 
 
 @inlined
@@ -95,47 +96,54 @@ def _means(sums, n, across, n_pixels, out):
 def scale_by_area(picture, height, width, new_height, new_width, out, rows):
     """Fill `out` with picture (height, width) float32 at a smaller size: each pixel is the mean of what it covers.
 
-    `picture` has SLACK more elements; rows (new_height * whole_vectors(width),) float32 is scratch.
+    `picture` has SLACK more elements; rows (new_height * (width + LANES),) float32 is scratch.
     """
-    down, stride = height / new_height, whole_vectors(width)
+    down, stride = height / new_height, (width + LANES - 1) // LANES * LANES
     for i in range(new_height * stride):
         rows[i] = 0
     for y in range(height):
-        pixels = picture[y * width : y * width + stride]
         first = y / down
         last = (y + 1) / down
         above = min(int(first), new_height - 1)
-        _add_share(pixels, stride, min(last, above + 1.0) - first, rows[above * stride :])
+        _add_share(picture, y * width, min(last, above + 1.0) - first, rows, above * stride, width)
         if last > above + 1 and above + 1 < new_height:
-            _add_share(pixels, stride, last - (above + 1), rows[(above + 1) * stride :])
+            _add_share(picture, y * width, last - (above + 1), rows, (above + 1) * stride, width)
     _columns_by_area(rows, stride, width, new_height, new_width, out)
 
 
 @inlined
-def _add_share(pixels, n, share, out):
-    share = np.float32(share)
-    for x in range(n):
-        out[x] += share * pixels[x]
+def _add_share(picture, row, share, rows, out_row, n):
+    """Add a share of n pixels of `picture` to `rows`, in whole vectors; each row begins at its own offset."""
+    shares = broadcast(np.float32(share), LANES)
+    for x in range(0, n, LANES):
+        store(rows, out_row + x, fma(shares, load(picture, row + x, LANES), load(rows, out_row + x, LANES)))
 
 
 @inlined
 def _columns_by_area(rows, stride, width, height, new_width, out):
-    """Fill `out` column by column: which pixels one is the mean of is the same in all rows, and slow to find out."""
+    """Fill `out` column by column: what one is the mean of is the same in all rows."""
     across = width / new_width
     share = np.float32(1 / across)
+    for i in range(height * new_width):
+        out[i] = 0
     for x in range(new_width):
         first = x * across
         last = min(first + across, float(width))
         start, stop = int(first), int(last)
-        of_first, of_last = np.float32(start + 1 - first), np.float32(last - stop)
-        for y in range(height):
-            pixels = rows[y * stride :]
-            total = of_first * pixels[start]
-            for i in range(start + 1, stop):
-                total += pixels[i]
-            if stop < width:
-                total += of_last * pixels[stop]
-            out[y * new_width + x] = total * share
+        _add_column(rows, start, stride, start + 1 - first, out, x, new_width, height)
+        for column in range(start + 1, stop):
+            _add_column(rows, column, stride, 1.0, out, x, new_width, height)
+        if stop < width:
+            _add_column(rows, stop, stride, last - stop, out, x, new_width, height)
+    for i in range(height * new_width):
+        out[i] *= share
+
+
+@inlined
+def _add_column(rows, column, stride, share, out, x, new_width, height):
+    share = np.float32(share)
+    for y in range(height):
+        out[np.uint64(y * new_width + x)] += share * item(rows, y * stride + column)
 
 
 @inlined
