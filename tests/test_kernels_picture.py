@@ -220,7 +220,7 @@ def lit_paper(shape, factors):
 
 @compiled
 def run_light(picture, height, width, work):
-    far = fit_light(picture, height, width, work.ring, work.light)
+    far = fit_light(picture, height, width, work.sides, work.light)
     cubes, unlike = compare_with_light(picture, height, width, work.light, work.row)
     return far, cubes, unlike
 

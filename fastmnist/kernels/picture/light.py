@@ -17,41 +17,49 @@ DARKEST = np.float32(8)  # grey levels: light is not divided by less
 
 
 @inlined
-def fit_light(picture, height, width, ring, light):
+def fit_light(picture, height, width, sides, light):
     """Fit the light to the border; return its mean distance from it, in grey levels.
 
-    light[:4] get the factors of 1, x, y and x * x + y * y, for x and y from -1 to 1; light[4:] is scratch.
+    light[:4] get the factors of 1, x, y and x * x + y * y, for x and y from -1 to 1; light[4:] and `sides` are scratch.
 
     Most of the border is paper, perhaps lit from one side and darker far from the middle: a plane plus the squared
     distance. (Separate x and y squares would follow a digit that touches two opposite sides; a square that rises would
     follow one that touches all four.) Iteratively reweighted least squares minimise the absolute residuals, so strokes
     that cross the border don't bend the surface.
     """
-    n = _read_ring(picture, height, width, ring)
+    n_across, n_down = _read_sides(picture, height, width, sides)
     for i in range(4):
         light[i] = 0
     for fit in range(N_FITS):
-        change = _fit_once(ring, n, light, fit == 0)
+        change = _fit_once(sides, n_across, n_down, light, fit == 0)
         if change < CONVERGED:
             break
-    total = 0.0
-    for i in range(n):
-        total += abs(ring[i, 0] - _light_at(light, ring[i, 1], ring[i, 2]))
-    return total / n
+    total = _sum_of_distances(sides, 0, n_across, light, 1, 2)
+    total += _sum_of_distances(sides, n_across, n_down, light, 2, 1)
+    return total / (2 * n_across + 2 * n_down)
 
 
 @inlined
-def _fit_once(ring, n, light, is_first):
+def _fit_once(sides, n_across, n_down, light, is_first):
     """Fit the light once more, each pixel weighted by the inverse of its distance from the last fit.
 
     Returns how far the factors moved. light[4:8], [8:24] and [24:28] are the unknowns, the equations and their right
-    sides.
+    sides. On the border x or y is 1 or -1, and what is left of x * x + y * y after subtracting 1 is the other's square.
     """
-    _add_equations(ring, n, light, is_first)
+    equations = light[8:28]
+    for i in range(20):
+        equations[i] = 0
+    _weigh(sides, 0, n_across, light, 1, 2, is_first)
+    _weigh(sides, n_across, n_down, light, 2, 1, is_first)
+    _add_equations(sides, 0, n_across, 1, 2, equations)
+    _add_equations(sides, n_across, n_down, 2, 1, equations)
+    for i in range(5, 16, 5):  # a picture of one row has no slope downwards: any unique answer will do
+        equations[i] += 1e-6 * equations[0]
     _solve(light, 4)
     if light[7] > 0:
         _solve(light, 3)
         light[7] = 0
+    light[4] -= light[7]
     change = 0.0
     for i in range(4):
         change += abs(light[4 + i] - light[i])
@@ -60,63 +68,109 @@ def _fit_once(ring, n, light, is_first):
 
 
 @inlined
-def _read_ring(picture, height, width, ring):
-    """Fill `ring` with the grey, x and y of the border's pixels, evenly chosen; return how many."""
+def _read_sides(picture, height, width, sides):
+    """Fill sides[:3] with places along the border, from -1 to 1, evenly chosen, and the greys of the two sides there.
+
+    Returns how many there are along the upper and lower side, which come first, and along the left and right.
+    """
     across, down = max(1, width // PER_SIDE), max(1, height // PER_SIDE)
+    places, near, far = sides[0], sides[1], sides[2]
     n = 0
     for x in range(0, width, across):
-        n = _add_to_ring(picture, height, width, 0, x, ring, n)
-        n = _add_to_ring(picture, height, width, height - 1, x, ring, n)
+        places[n], near[n], far[n] = x * 2.0 / max(1, width - 1) - 1, picture[x], picture[(height - 1) * width + x]
+        n += 1
+    n_across = n
     for y in range(1, height - 1, down):
-        n = _add_to_ring(picture, height, width, y, 0, ring, n)
-        n = _add_to_ring(picture, height, width, y, width - 1, ring, n)
-    return n
+        places[n] = y * 2.0 / max(1, height - 1) - 1
+        near[n], far[n] = picture[y * width], picture[(y + 1) * width - 1]
+        n += 1
+    return n_across, n - n_across
 
 
 @inlined
-def _add_to_ring(picture, height, width, y, x, ring, n):
-    ring[n, 0] = picture[y * width + x]
-    ring[n, 1] = x * 2.0 / max(1, width - 1) - 1
-    ring[n, 2] = y * 2.0 / max(1, height - 1) - 1
-    return n + 1
+def _find_distances(sides, first, n, light, along, across):
+    """Fill sides[3:5] with how far n pixels of two opposite sides are from the light. Such loops are vectorised.
+
+    light[along] is the factor of their places, light[across] that of what is -1 on one side and 1 on the other.
+    """
+    end = first + n
+    places, near, far = sides[0, first:end], sides[1, first:end], sides[2, first:end]
+    of_near, of_far = sides[3, first:end], sides[4, first:end]
+    middle, slope, bend, step = light[0] + light[3], light[along], light[3], light[across]
+    for i in range(n):
+        place = places[i]
+        level = middle + slope * place + bend * (place * place)
+        of_near[i] = abs(near[i] - level + step)
+        of_far[i] = abs(far[i] - level - step)
 
 
 @inlined
-def _light_at(light, x, y):
-    return light[0] + light[1] * x + light[2] * y + light[3] * (x * x + y * y)
+def _sum_of_distances(sides, first, n, light, along, across):
+    _find_distances(sides, first, n, light, along, across)
+    total = other = 0.0
+    for i in range(first, first + n):
+        total += sides[3, i]
+        other += sides[4, i]
+    return total + other
 
 
 @inlined
-def _add_equations(ring, n, light, is_first):
-    """Fill light[8:24] with the weighted products of the basis with itself, light[24:28] with those with the border."""
-    w = wx = wy = wd = wxx = wxy = wxd = wyy = wyd = wdd = wg = wgx = wgy = wgd = 0.0
-    for pixel in range(n):
-        grey, x, y = ring[pixel, 0], ring[pixel, 1], ring[pixel, 2]
-        d = x * x + y * y
-        weight = 1.0 if is_first else 1 / (abs(grey - _light_at(light, x, y)) + 1)
-        weighted_x, weighted_y, weighted_d = weight * x, weight * y, weight * d
+def _weigh(sides, first, n, light, along, across, is_first):
+    """Fill sides[3:5] with the sums and differences of opposite pixels' weights, [5:7] with those of weighted greys."""
+    _find_distances(sides, first, n, light, along, across)
+    end = first + n
+    near, far, both, apart = sides[1, first:end], sides[2, first:end], sides[3, first:end], sides[4, first:end]
+    grey, grey_apart = sides[5, first:end], sides[6, first:end]
+    for i in range(n):
+        one = 1.0 if is_first else 1 / max(1.0, both[i] + 1)
+        other = 1.0 if is_first else 1 / max(1.0, apart[i] + 1)
+        both[i], apart[i] = other + one, other - one
+        grey[i], grey_apart[i] = other * far[i] + one * near[i], other * far[i] - one * near[i]
+
+
+@inlined
+def _add_equations(sides, first, n, along, across, equations):
+    """Add the weighted products of the basis with itself, and with the greys, over two opposite sides.
+
+    What is -1 on one side and 1 on the other takes the difference of their weights; all else takes the sum.
+    """
+    w = wx = wxx = wxxx = wxxxx = v = vx = vxx = g = gx = gxx = h = 0.0
+    for i in range(first, first + n):
+        x, weight, difference, grey = sides[0, i], sides[3, i], sides[4, i], sides[5, i]
+        xx = x * x
         w += weight
-        wx += weighted_x
-        wy += weighted_y
-        wd += weighted_d
-        wxx += weighted_x * x
-        wxy += weighted_x * y
-        wxd += weighted_x * d
-        wyy += weighted_y * y
-        wyd += weighted_y * d
-        wdd += weighted_d * d
-        wg += weight * grey
-        wgx += weighted_x * grey
-        wgy += weighted_y * grey
-        wgd += weighted_d * grey
-    # A picture of one row has no slope downwards: any unique answer will do.
-    ridge = 1e-6 * w
-    equations = light[8:28]
-    equations[0], equations[1], equations[2], equations[3] = w, wx, wy, wd
-    equations[4], equations[5], equations[6], equations[7] = wx, wxx + ridge, wxy, wxd
-    equations[8], equations[9], equations[10], equations[11] = wy, wxy, wyy + ridge, wyd
-    equations[12], equations[13], equations[14], equations[15] = wd, wxd, wyd, wdd + ridge
-    equations[16], equations[17], equations[18], equations[19] = wg, wgx, wgy, wgd
+        wx += weight * x
+        wxx += weight * xx
+        wxxx += weight * xx * x
+        wxxxx += weight * xx * xx
+        v += difference
+        vx += difference * x
+        vxx += difference * xx
+        g += grey
+        gx += grey * x
+        gxx += grey * xx
+        h += sides[6, i]
+    equations[0] += w
+    _add_both(equations, 0, along, wx)
+    _add_both(equations, 0, across, v)
+    _add_both(equations, 0, 3, wxx)
+    equations[5 * along] += wxx
+    _add_both(equations, along, across, vx)
+    _add_both(equations, along, 3, wxxx)
+    equations[5 * across] += w
+    _add_both(equations, across, 3, vxx)
+    equations[15] += wxxxx
+    equations[16] += g
+    equations[16 + along] += gx
+    equations[16 + across] += h
+    equations[19] += gxx
+
+
+@inlined
+def _add_both(equations, one, other, value):
+    """Add to both of a symmetric matrix's elements."""
+    equations[4 * one + other] += value
+    equations[4 * other + one] += value
 
 
 @inlined

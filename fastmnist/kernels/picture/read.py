@@ -170,7 +170,7 @@ def _read(parts, picture, area, least_size, least_stroke, is_turned, work, image
 @inlined
 def _even_light(work, height, width, is_turned):
     """Fill work.even with the picture under even light; return whether its ink is dark, and the share unlike paper."""
-    far = fit_light(work.grey, height, width, work.ring, work.light)
+    far = fit_light(work.grey, height, width, work.sides, work.light)
     cubes, unlike_paper = compare_with_light(work.grey, height, width, work.light, work.row)
     is_dark = (cubes < 0) != is_turned
     if far > MIXED:  # no light of one paper: the picture stays as it is

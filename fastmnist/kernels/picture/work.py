@@ -12,7 +12,7 @@ AREA = 128 * 128
 MARGINS = 5  # times the pixels: room for the margins of morphology, in the worst of shapes, a single row
 TILE = 8192  # columns of a picture that are shrunk at a time
 SLACK = 64  # extra elements, so that passes can work in whole vectors, past the end of a row
-MOST_RING = 512  # pixels of the border that the light is fitted to
+MOST_ALONG = 256  # pairs of opposite pixels of the border that the light is fitted to
 
 
 @inlined
@@ -42,7 +42,7 @@ class Work(NamedTuple):
     digit: np.ndarray  # (MARGINS * AREA + SLACK,) float32
     changed: np.ndarray  # (MARGINS * AREA + SLACK,) float32
     distances: np.ndarray  # (MARGINS * AREA,) float32
-    ring: np.ndarray  # (MOST_RING, 3) float64
+    sides: np.ndarray  # (7, MOST_ALONG) float64
     light: np.ndarray  # (48,) float64: four factors, then room for equations
 
 
@@ -69,6 +69,6 @@ def make_work(area=AREA):
         digit=digit,
         changed=changed,
         distances=distances,
-        ring=np.zeros((MOST_RING, 3), np.float64),
+        sides=np.zeros((7, MOST_ALONG), np.float64),
         light=np.zeros(48, np.float64),
     )
