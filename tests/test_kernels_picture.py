@@ -127,7 +127,7 @@ def run_components(picture, height, width, threshold, work):
 
 @compiled
 def run_paint(n_runs, height, width, margin, work):
-    paint(work.runs, n_runs, work.components, 1, height, width, margin, work.mask, work.padded)
+    paint(work.runs, n_runs, work.components, 1, height, width, margin, work.mask, work.bits)
 
 
 @pytest.mark.parametrize("kind", ["strokes", "noise", "checks", "full", "empty"])

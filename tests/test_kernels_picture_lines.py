@@ -51,7 +51,7 @@ def run_choose(picture, height, width, work):
     n_runs = find_runs(picture, height, width, 0, work.runs, work.parents)
     n = find_components(work.runs, n_runs, work.parents, height, width, work.components)
     n_digits = choose_strokes(work.components, n, height, width)
-    paint(work.runs, n_runs, work.components, STROKE, height, width, 0, work.mask, work.padded)
+    paint(work.runs, n_runs, work.components, STROKE, height, width, 0, work.mask, work.bits)
     return n_digits
 
 

@@ -159,6 +159,18 @@ def _bits_above(_typing, array, _offset, _threshold):
 
 
 @intrinsic
+def _store_bits(_typing, array, _offset, _mask):
+    def generate(context, builder, signature, args):
+        block = ir.VectorType(ir.IntType(8), MASK_BITS)
+        pointer = builder.bitcast(pointer_to(context, builder, signature.args[0], *args[:2]), block.as_pointer())
+        bits = builder.bitcast(args[2], ir.VectorType(ir.IntType(1), MASK_BITS))
+        builder.store(builder.zext(bits, block), pointer).align = 1
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.uint64), generate
+
+
+@intrinsic
 def lowest_bit(_typing, _mask):
     """Return the position of the lowest set bit of a mask that has one."""
 
@@ -210,6 +222,12 @@ if CHECKED:
         return _bits_above(array, offset, threshold)
 
     @inlined
+    def store_bits(array, offset, mask):
+        """Write the 64 bits of a mask to an array of uint8, as 0 and 1."""
+        check_bounds(array, offset, offset + MASK_BITS)
+        _store_bits(array, offset, mask)
+
+    @inlined
     def transpose(source, offset, stride, target, target_offset, target_stride):
         """Write the transpose of a square of 16 x 16 elements; strides are elements from row to row."""
         check_bounds(source, offset, offset + (LANES - 1) * stride + LANES)
@@ -217,4 +235,4 @@ if CHECKED:
         _transpose(source, offset, stride, target, target_offset, target_stride)
 
 else:
-    nonzero_bits, bits_above, transpose = _nonzero_bits, _bits_above, _transpose
+    nonzero_bits, bits_above, store_bits, transpose = _nonzero_bits, _bits_above, _store_bits, _transpose

@@ -3,8 +3,7 @@
 import numpy as np
 
 from fastmnist.kernels.jit import inlined
-from fastmnist.kernels.lanes import MASK_BITS, bits_above, low_bits, lowest_bit
-from fastmnist.kernels.picture.morphology import largest_in_windows
+from fastmnist.kernels.lanes import MASK_BITS, bits_above, low_bits, lowest_bit, store_bits
 
 INSET = 12  # the inner part of a picture begins 1/12 from its border
 
@@ -102,21 +101,25 @@ def find_components(runs, n_runs, parents, height, width, components):
 
 
 @inlined
-def paint(runs, n_runs, components, state, height, width, margin, mask, padded):
+def paint(runs, n_runs, components, state, height, width, margin, mask, bits):
     """Fill `mask` with 1 where a component with that state is, or `margin` pixels beside it, and 0 elsewhere.
 
-    padded (2 * (height + 2 * margin) * width,) uint8 is scratch: runs are drawn there, with margins at their ends, and
-    then dilated to above and below.
+    `mask` has SLACK more elements. bits (height * width,) uint64 is scratch: runs are drawn there, with margins at
+    their ends, 64 pixels in a word.
     """
-    n = (height + 2 * margin) * width
-    for i in range(n):
-        padded[i] = 0
+    n_words = (width + MASK_BITS - 1) // MASK_BITS
+    for i in range(height * n_words):
+        bits[i] = 0
     for run in range(n_runs):
         if components[runs[run, 3], STATE] == state:
             start, end = max(0, runs[run, 1] - margin), min(width, runs[run, 2] + margin)
-            row = padded[(runs[run, 0] + margin) * width :]
-            for x in range(start, end):
-                row[x] = 1
-    painted = padded[largest_in_windows(padded, n, 0, n, 2 * margin + 1, width) :]
-    for i in range(height * width):
-        mask[i] = painted[i]
+            for word in range(start // MASK_BITS, (end - 1) // MASK_BITS + 1):
+                before = low_bits(max(0, start - word * MASK_BITS))
+                bits[runs[run, 0] * n_words + word] |= low_bits(end - word * MASK_BITS) & ~before
+    for y in range(height):
+        first, end = max(0, y - margin), min(height, y + margin + 1)
+        for word in range(n_words):
+            near = np.uint64(0)
+            for row in range(first, end):
+                near |= bits[row * n_words + word]
+            store_bits(mask, y * width + word * MASK_BITS, near)

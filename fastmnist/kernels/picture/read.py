@@ -14,6 +14,7 @@ from fastmnist.kernels.picture.parts import choose_digit, place_digit, take_line
 from fastmnist.kernels.picture.place import BOX
 from fastmnist.kernels.picture.shrink import block_size, shrink_by_blocks
 from fastmnist.kernels.picture.strokes import STROKE, looks_like_paper
+from fastmnist.kernels.picture.work import whole_vectors
 
 READ, NO_INK, ONLY_LINES, SEVERAL, UNFINISHED = range(5)  # what came of reading a picture
 
@@ -190,7 +191,7 @@ def _find_strokes(parts, work, height, width, ink):
     if n == 0:
         return Strokes(0, 0, False, 0, 0, 0, 0)
     n_digits = _choose_digit(parts.choose_digit, (components, n, height, width))
-    paint(work.runs, n_runs, components, STROKE, height, width, SOFT_EDGE, work.mask, work.padded)
+    paint(work.runs, n_runs, components, STROKE, height, width, SOFT_EDGE, work.mask, work.bits)
     top, left, bottom, right, n_pieces = height, width, 0, 0, 0
     for c in range(n):
         box = components[c]
@@ -228,12 +229,13 @@ def _write(parts, work, width, ink, strokes, image):
     """Fill `image` with the strokes in MNIST's form; return their width, 0 where nothing is left."""
     new_width = strokes.right - strokes.left
     share, level, least = np.float32(1.0 / ink.depth), np.float32(ink.level), np.float32(3 * ink.noise)
+    vectors = whole_vectors(new_width)  # what is written after the end of a row, the next one is written over
     for y in range(strokes.top, strokes.bottom):
-        first, end = y * width + strokes.left, y * width + strokes.right
-        pixels, is_stroke = work.ink[first:end], work.mask[first:end]
+        first = y * width + strokes.left
+        pixels, is_stroke = work.ink[first : first + vectors], work.mask[first : first + vectors]
         line = work.digit[(y - strokes.top) * new_width :]
-        for x in range(new_width):
+        for x in range(vectors):
             above = np.float32(pixels[x]) - level
-            line[x] = above * share if above > least and is_stroke[x] else np.float32(0)
+            line[x] = above * share if (above > least) & (is_stroke[x] > 0) else np.float32(0)
     height = strokes.bottom - strokes.top
     return _place_digit(parts.place_digit, (work.digit, height, new_width, work.changed, work.distances, image))

@@ -37,6 +37,7 @@ class Work(NamedTuple):
     runs: np.ndarray  # (AREA, 4) int32
     parents: np.ndarray  # (AREA,) int32
     components: np.ndarray  # (AREA, 7) int32
+    bits: np.ndarray  # (AREA,) uint64
     row: np.ndarray  # (AREA + SLACK,) float32
     lengths: np.ndarray  # (AREA + SLACK,) int32
     digit: np.ndarray  # (MARGINS * AREA + SLACK,) float32
@@ -64,6 +65,7 @@ def make_work(area=AREA):
         runs=np.zeros((area, 4), np.int32),
         parents=np.zeros(area, np.int32),
         components=np.zeros((area, 7), np.int32),
+        bits=np.zeros(area, np.uint64),
         row=np.zeros(area + SLACK, np.float32),
         lengths=np.zeros(area + SLACK, np.int32),
         digit=digit,
