@@ -221,7 +221,7 @@ def lit_paper(shape, factors):
 @compiled
 def run_light(picture, height, width, work):
     far = fit_light(picture, height, width, work.sides, work.light)
-    cubes, unlike = compare_with_light(picture, height, width, work.light, work.row)
+    cubes, unlike = compare_with_light(picture, height, width, work.light, work.row, work.lengths)
     return far, cubes, unlike
 
 
@@ -248,7 +248,7 @@ def test_any_shape_has_a_light(shape, memory):
 
 @compiled
 def run_even(picture, height, width, is_dark, work):
-    under_even_light(picture, height, width, work.light, is_dark, work.even, work.row)
+    under_even_light(picture, height, width, work.light, is_dark, work.even)
 
 
 @pytest.mark.parametrize("is_dark", [True, False])

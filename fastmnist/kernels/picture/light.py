@@ -11,7 +11,7 @@ from fastmnist.kernels.picture.work import whole_vectors
 PER_SIDE = 40  # pixels of each side that the surface is fitted to, about
 N_FITS = 6  # at most,
 CONVERGED = 0.5  # grey levels: or until all factors together move by less
-UNLIKE = 24  # grey levels away from the light: not its paper
+UNLIKE = np.float32(24)  # grey levels away from the light: not its paper
 MIXED = 24.0  # mean distance of the border from its own fit, in grey levels, above which several things lie there
 DARKEST = np.float32(8)  # grey levels: light is not divided by less
 
@@ -195,43 +195,32 @@ def _solve(light, n):
 
 
 @inlined
-def compare_with_light(picture, height, width, light, cubes):
+def compare_with_light(picture, height, width, light, cubes, far):
     """Return the sum of the cubed distances from the light, and the share of pixels far from it.
 
     Cubing keeps the sign and weights large distances: below 0 the ink is dark. Of large pictures every other pixel of
-    every other row is enough. cubes (width,) float32 is scratch: sums of columns, which wait for each other less than
-    one sum would.
+    every other row is enough. cubes float32 and far int32, both (width,), are scratch: columns' sums, which wait for
+    each other less than one sum would, and numbers of pixels far from the light. All columns have them, as leaving some
+    out takes longer. These and `picture` have SLACK more elements: a row is done in whole vectors.
     """
     step = 2 if height * width > 2500 else 1
-    n_columns = (width + step - 1) // step
-    scale = np.float32(2 * step / max(1, width - 1))
-    for i in range(n_columns):
-        cubes[i] = 0
-    n_far, n = 0, 0
+    scale = np.float32(2 / max(1, width - 1))
+    n = whole_vectors(width)
+    for x in range(n):
+        cubes[x] = far[x] = 0
     for y in range(0, height, step):
-        row, factors = picture[y * width : (y + 1) * width], _row_of_light(light, y, height)
-        if step == 2:
-            n_far += _compare_row(row[::2], n_columns, factors, scale, cubes)
-        else:
-            n_far += _compare_row(row, n_columns, factors, scale, cubes)
-        n += n_columns
-    total = 0.0
-    for i in range(n_columns):
-        total += cubes[i]
-    return total, n_far / n
-
-
-@inlined
-def _compare_row(row, n, factors, scale, cubes):
-    """Add the cubed distances of n pixels to `cubes`; return how many are far from the light."""
-    start, slope, bend = factors
-    n_far = 0
-    for i in range(n):
-        place = np.float32(i) * scale - np.float32(1)
-        far = np.float32(row[i]) - (start + slope * place + bend * place * place)
-        cubes[i] += far * far * far
-        n_far += abs(far) > UNLIKE
-    return n_far
+        start, slope, bend = _row_of_light(light, y, height)
+        pixels = picture[y * width : y * width + n]
+        for x in range(n):
+            place = np.float32(np.int32(x)) * scale - np.float32(1)
+            distance = np.float32(pixels[x]) - (start + slope * place + bend * place * place)
+            cubes[x] += distance * distance * distance
+            far[x] += np.int32(abs(distance) > UNLIKE)
+    total, n_far = 0.0, 0
+    for x in range(0, width, step):
+        total += cubes[x]
+        n_far += far[x]
+    return total, n_far / (((height + step - 1) // step) * ((width + step - 1) // step))
 
 
 @inlined
@@ -246,11 +235,11 @@ def _row_of_light(light, y, height):
 
 
 @inlined
-def under_even_light(picture, height, width, light, is_dark, out, row):
+def under_even_light(picture, height, width, light, is_dark, out):
     """Fill `out` with the picture as it would look under the light of its middle; as a negative if the ink is light.
 
-    Dark ink takes a share of the light; light ink adds to it. `picture`, `out` and row (width,) float32, which is
-    scratch, have SLACK more elements: a row is done in whole vectors, and the next one's pixels come after.
+    Dark ink takes a share of the light; light ink adds to it. `picture` and `out` have SLACK more elements: a row is
+    done in whole vectors, and the next one's pixels come after.
     """
     even = np.float32(min(255.0, max(1.0, light[0])))
     scale = np.float32(2 / max(1, width - 1))
@@ -258,15 +247,12 @@ def under_even_light(picture, height, width, light, is_dark, out, row):
     n = whole_vectors(width)
     for y in range(height):
         start, slope, bend = _row_of_light(light, y, height)
-        for x in range(n):
-            place = np.float32(x) * scale - np.float32(1)
-            row[x] = start + slope * place + bend * place * place
         pixels, line = picture[y * width : y * width + n], out[y * width : y * width + n]
-        if is_dark:
-            for x in range(n):
-                grey = np.float32(pixels[x]) * (even / max(row[x], DARKEST))
-                line[x] = np.uint8(np.int32(min(white, grey) + half))
-        else:
-            for x in range(n):
-                grey = white - np.float32(pixels[x]) + row[x]
-                line[x] = np.uint8(np.int32(max(np.float32(0), min(white, grey)) + half))
+        for x in range(n):
+            place = np.float32(np.int32(x)) * scale - np.float32(1)
+            paper = start + slope * place + bend * place * place
+            if is_dark:
+                grey = np.float32(pixels[x]) * (even / max(paper, DARKEST))
+            else:
+                grey = max(np.float32(0), white - np.float32(pixels[x]) + paper)
+            line[x] = np.uint8(np.int32(min(white, grey) + half))

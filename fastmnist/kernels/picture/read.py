@@ -172,13 +172,13 @@ def _read(parts, picture, area, least_size, least_stroke, is_turned, work, image
 def _even_light(work, height, width, is_turned):
     """Fill work.even with the picture under even light; return whether its ink is dark, and the share unlike paper."""
     far = fit_light(work.grey, height, width, work.sides, work.light)
-    cubes, unlike_paper = compare_with_light(work.grey, height, width, work.light, work.row)
+    cubes, unlike_paper = compare_with_light(work.grey, height, width, work.light, work.row, work.lengths)
     is_dark = (cubes < 0) != is_turned
     if far > MIXED:  # no light of one paper: the picture stays as it is
         for i in range(1, 4):
             work.light[i] = 0
         work.light[0] = 255 if is_dark else 0
-    under_even_light(work.grey, height, width, work.light, is_dark, work.even, work.row)
+    under_even_light(work.grey, height, width, work.light, is_dark, work.even)
     return is_dark, unlike_paper
 
 
