@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastmnist.kernels.jit import inlined
-from fastmnist.kernels.simd import LANES
+from fastmnist.kernels.simd import CACHE_LINE, LANES
 
 
 def registers_for(n):
@@ -69,8 +69,9 @@ class Part(NamedTuple):
     n_parts: int
 
 
-def aligned_zeros(n):
-    """Return n float32 zeros that begin on a cache line, so that no register of a row straddles two lines."""
-    buffer = np.zeros(n + LANES, np.float32)
-    first = -buffer.ctypes.data // buffer.itemsize % LANES
+def aligned_zeros(n, dtype=np.float32):
+    """Return n zeros that begin on a cache line, so that no register of a row straddles two lines."""
+    per_line = CACHE_LINE // np.dtype(dtype).itemsize
+    buffer = np.zeros(n + per_line, dtype)
+    first = -buffer.ctypes.data // buffer.itemsize % per_line
     return buffer[first : first + n]

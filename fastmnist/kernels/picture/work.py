@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastmnist.kernels.jit import inlined
+from fastmnist.kernels.layout import aligned_zeros
 
 # A picture is read at 128x128 pixels at most: a digit that fills a third of it is then still twice as large as MNIST's.
 # At 160x160 scenes are read no better (experiments/scenes.py), and scans of 320x320 cost 1.6 times as much.
@@ -49,8 +50,8 @@ class Work(NamedTuple):
 
 def make_work(area=AREA):
     """Return working memory for one thread, for pictures of `area` pixels: 2 MB."""
-    grey, even, paper, ink, before, mask, spare = (np.zeros(area + SLACK, np.uint8) for _ in range(7))
-    digit, changed, distances = (np.zeros(MARGINS * area + SLACK, np.float32) for _ in range(3))
+    grey, even, paper, ink, before, mask, spare = (aligned_zeros(area + SLACK, np.uint8) for _ in range(7))
+    digit, changed, distances = (aligned_zeros(MARGINS * area + SLACK) for _ in range(3))
     return Work(
         grey=grey,
         even=even,
@@ -58,16 +59,16 @@ def make_work(area=AREA):
         ink=ink,
         before=before,
         mask=mask,
-        padded=np.zeros(2 * MARGINS * area + SLACK, np.uint8),
+        padded=aligned_zeros(2 * MARGINS * area + SLACK, np.uint8),
         spare=spare,
-        counts=np.zeros(1024, np.int64),
-        sums=np.zeros(TILE, np.uint16),
+        counts=aligned_zeros(1024, np.int64),
+        sums=aligned_zeros(TILE, np.uint16),
         runs=np.zeros((area, 4), np.int32),
-        parents=np.zeros(area, np.int32),
+        parents=aligned_zeros(area, np.int32),
         components=np.zeros((area, 7), np.int32),
-        bits=np.zeros(area, np.uint64),
-        row=np.zeros(area + SLACK, np.float32),
-        lengths=np.zeros(area + SLACK, np.int32),
+        bits=aligned_zeros(area, np.uint64),
+        row=aligned_zeros(area + SLACK),
+        lengths=aligned_zeros(area + SLACK, np.int32),
         digit=digit,
         changed=changed,
         distances=distances,
