@@ -104,8 +104,8 @@ def find_components(runs, n_runs, parents, height, width, components):
 def paint(runs, n_runs, components, state, height, width, margin, mask, bits):
     """Fill `mask` with 1 where a component with that state is, or `margin` pixels beside it, and 0 elsewhere.
 
-    `mask` has SLACK more elements. bits (height * width,) uint64 is scratch: runs are drawn there, with margins at
-    their ends, 64 pixels in a word.
+    `mask` has SLACK more elements. bits (height * width,) uint64 is scratch: runs are drawn there, with their margins,
+    64 pixels in a word.
     """
     n_words = (width + MASK_BITS - 1) // MASK_BITS
     for i in range(height * n_words):
@@ -113,13 +113,11 @@ def paint(runs, n_runs, components, state, height, width, margin, mask, bits):
     for run in range(n_runs):
         if components[runs[run, 3], STATE] == state:
             start, end = max(0, runs[run, 1] - margin), min(width, runs[run, 2] + margin)
+            first, last = max(0, runs[run, 0] - margin), min(height, runs[run, 0] + margin + 1)
             for word in range(start // MASK_BITS, (end - 1) // MASK_BITS + 1):
-                before = low_bits(max(0, start - word * MASK_BITS))
-                bits[runs[run, 0] * n_words + word] |= low_bits(end - word * MASK_BITS) & ~before
+                is_near = low_bits(end - word * MASK_BITS) & ~low_bits(max(0, start - word * MASK_BITS))
+                for row in range(first, last):
+                    bits[row * n_words + word] |= is_near
     for y in range(height):
-        first, end = max(0, y - margin), min(height, y + margin + 1)
         for word in range(n_words):
-            near = np.uint64(0)
-            for row in range(first, end):
-                near |= bits[row * n_words + word]
-            store_bits(mask, y * width + word * MASK_BITS, near)
+            store_bits(mask, y * width + word * MASK_BITS, bits[y * n_words + word])
