@@ -6,7 +6,7 @@ It also decides whether ink is darker or lighter than paper, and whether much of
 import numpy as np
 
 from fastmnist.kernels.jit import inlined
-from fastmnist.kernels.picture.work import whole_vectors
+from fastmnist.kernels.picture.work import whole_registers
 
 PER_SIDE = 40  # pixels of each side that the surface is fitted to, about
 N_FITS = 6  # at most,
@@ -205,7 +205,7 @@ def compare_with_light(picture, height, width, light, cubes, far):
     """
     step = 2 if height * width > 2500 else 1
     scale = np.float32(2 / max(1, width - 1))
-    n = whole_vectors(width)
+    n = whole_registers(width)
     for x in range(n):
         cubes[x] = far[x] = 0
     for y in range(0, height, step):
@@ -244,7 +244,7 @@ def under_even_light(picture, height, width, light, is_dark, out):
     even = np.float32(min(255.0, max(1.0, light[0])))
     scale = np.float32(2 / max(1, width - 1))
     half, white = np.float32(0.5), np.float32(255)
-    n = whole_vectors(width)
+    n = whole_registers(width)
     for y in range(height):
         start, slope, bend = _row_of_light(light, y, height)
         pixels, line = picture[y * width : y * width + n], out[y * width : y * width + n]

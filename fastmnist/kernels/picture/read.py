@@ -14,7 +14,7 @@ from fastmnist.kernels.picture.parts import choose_digit, place_digit, take_line
 from fastmnist.kernels.picture.place import BOX
 from fastmnist.kernels.picture.shrink import block_size, shrink_by_blocks
 from fastmnist.kernels.picture.strokes import STROKE, looks_like_paper
-from fastmnist.kernels.picture.work import whole_vectors
+from fastmnist.kernels.picture.work import whole_registers
 
 READ, NO_INK, ONLY_LINES, SEVERAL, UNFINISHED = range(5)  # what came of reading a picture
 
@@ -229,7 +229,7 @@ def _write(parts, work, width, ink, strokes, image):
     """Fill `image` with the strokes in MNIST's form; return their width, 0 where nothing is left."""
     new_width = strokes.right - strokes.left
     share, level, least = np.float32(1.0 / ink.depth), np.float32(ink.level), np.float32(3 * ink.noise)
-    vectors = whole_vectors(new_width)  # what is written after the end of a row, the next one is written over
+    vectors = whole_registers(new_width)  # what is written after the end of a row, the next one is written over
     for y in range(strokes.top, strokes.bottom):
         first = y * width + strokes.left
         pixels, is_stroke = work.ink[first : first + vectors], work.mask[first : first + vectors]

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from fastmnist.kernels.jit import inlined
-from fastmnist.kernels.picture.work import TILE
+from fastmnist.kernels.picture.work import TILE, whole_registers
 from fastmnist.kernels.simd import LANES, broadcast, fma, item, load, store
 
 
@@ -98,7 +98,7 @@ def scale_by_area(picture, height, width, new_height, new_width, out, rows):
 
     `picture` has SLACK more elements; rows (new_height * (width + LANES),) float32 is scratch.
     """
-    down, stride = height / new_height, (width + LANES - 1) // LANES * LANES
+    down, stride = height / new_height, whole_registers(width)
     for i in range(new_height * stride):
         rows[i] = 0
     for y in range(height):

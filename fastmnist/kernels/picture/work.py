@@ -6,6 +6,7 @@ import numpy as np
 
 from fastmnist.kernels.jit import inlined
 from fastmnist.kernels.layout import aligned_zeros
+from fastmnist.kernels.simd import LANES
 
 # A picture is read at 128x128 pixels at most: a digit that fills a third of it is then still twice as large as MNIST's.
 # At 160x160 scenes are read no better (experiments/scenes.py), and scans of 320x320 cost 1.6 times as much.
@@ -20,6 +21,12 @@ MOST_ALONG = 256  # pairs of opposite pixels of the border that the light is fit
 def whole_vectors(n):
     """Return how many elements whole vectors of SLACK have, enough for n."""
     return (n + SLACK - 1) // SLACK * SLACK
+
+
+@inlined
+def whole_registers(n):
+    """Return how many float32 whole registers have, enough for n: what is computed as float32 need not fill vectors."""
+    return (n + LANES - 1) // LANES * LANES
 
 
 class Work(NamedTuple):
