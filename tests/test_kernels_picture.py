@@ -232,7 +232,7 @@ def test_the_light_is_found_under_strokes_that_cross_the_border(shape, factors, 
     picture = light.copy()
     middle = slice(shape[1] // 2 - 3, shape[1] // 2 + 3)
     picture[: shape[0] * 3 // 4, middle] *= 0.2  # dark ink, over the upper border
-    far, cubes, unlike = run_light(np.rint(picture).astype(np.uint8).ravel(), *shape, memory)
+    far, cubes, unlike = run_light(with_slack(np.rint(picture).astype(np.uint8)), *shape, memory)
     np.testing.assert_allclose(lit_paper(shape, memory.light[:4]), light, atol=4)
     assert far < 12
     assert cubes < 0
@@ -241,7 +241,7 @@ def test_the_light_is_found_under_strokes_that_cross_the_border(shape, factors, 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 50), (50, 1), (2, 2)])
 def test_any_shape_has_a_light(shape, memory):
-    far, _, _ = run_light(np.full(shape, 130, np.uint8).ravel(), *shape, memory)
+    far, _, _ = run_light(with_slack(np.full(shape, 130, np.uint8)), *shape, memory)
     assert far < 1
     np.testing.assert_allclose(lit_paper(shape, memory.light[:4]), 130, atol=1)
 

@@ -26,7 +26,7 @@ def close(picture, height, width, down, across, out, padded):
 @inlined
 def _dilated_negative(picture, height, width, down, across, padded):
     """Replace `picture` by the negative of its dilation."""
-    half, stride = len(padded) // (2 * SLACK) * SLACK, width + across
+    half, stride = len(padded) // (2 * SLACK) * SLACK, width + across  # a half begins on a cache line, as `padded` does
     # Two rows share the margin between them. Windows that begin in a row end in its margin, so all rows are done in one
     # loop. Copies go over whole vectors, over the end of a row: what comes after it is written after it.
     vectors, margin = whole_vectors(width), whole_vectors(across)
