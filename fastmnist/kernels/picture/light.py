@@ -132,7 +132,9 @@ def _weigh(sides, first, n, light, along, across, is_first):
 def _add_equations(sides, first, n, along, across, equations):
     """Add the weighted products of the basis with itself, and with the greys, over two opposite sides.
 
-    What is -1 on one side and 1 on the other takes the difference of their weights; all else takes the sum.
+    What is -1 on one side and 1 on the other takes the difference of their weights, v, and of their weighted greys, h;
+    all else takes the sums, w and g, with powers of the place along the sides, x. These are 12 sums for two pixels
+    instead of 28, and take half the time.
     """
     w = wx = wxx = wxxx = wxxxx = v = vx = vxx = g = gx = gxx = h = 0.0
     for i in range(first, first + n):
