@@ -230,10 +230,10 @@ ROWS: dict[str, Callable[[Digits, Rng], Numbers]] = {
 }
 
 
-def draw(name: str, digits: Digits, count: int, threads: int = 1) -> Iterator[Numbers]:
-    """Yield the first `count` pictures of a set, in order; memory stays bounded."""
+def draw(name: str, digits: Digits, count: int, threads: int = 1, first: int = 0) -> Iterator[Numbers]:
+    """Yield `count` pictures of a set, in order, from the number `first` on; memory stays bounded."""
     which = list(ROWS).index(name)
-    return in_threads(lambda n: ROWS[name](digits, np.random.default_rng([SEED, which, n])), count, threads)
+    return in_threads(lambda n: ROWS[name](digits, np.random.default_rng([SEED, which, first + n])), count, threads)
 
 
 def main() -> None:

@@ -45,9 +45,9 @@ def arcs_of(
     """The arcs as `find_arcs` gives them: glyphs, counts, shapes, which are cut; cut i crosses i pixels of ink."""
     most, order = (most_cuts + 1) * len(parts), np.arange(len(parts), dtype=float)
     glyphs, counts = np.empty((most, 6), np.int32), np.empty(most, np.int64)
-    shapes, is_cut = np.empty((most, 5)), np.empty(most, bool)
+    shapes, is_cut = np.empty((most, 4)), np.empty(most, bool)
     n = find_arcs(
-        part_of, boxes, parts, seams, lefts, order, order / 7, height, most_cuts, widest, highest, most_lost, low,
+        part_of, boxes, parts, seams, lefts, order, height, most_cuts, widest, highest, most_lost, low,
         np.empty(len(boxes) + 1), glyphs, counts, shapes, is_cut,
     )  # fmt: skip
     return glyphs[:n], counts[:n], shapes[:n], is_cut[:n]
@@ -185,29 +185,29 @@ def test_arcs_have_the_shapes_of_their_glyphs_and_marks_may_be_left_out(seed):
     for start, end, top, left, bottom, right in glyphs[counts == 1].tolist():
         last = parts[end] if is_seam[end] else parts[end] - 1
         gap = sum(max(0, boxes[part, 1] - boxes[:part, 3].max()) for part in range(parts[start] + 1, last + 1))
-        arc = [start, end, top, left, bottom, right, is_seam[start] | is_seam[end], end, end / 7]
+        arc = [start, end, top, left, bottom, right, is_seam[start] | is_seam[end], end]
         if end == start + 1 and bottom - top < 8.5:
             expected.append([*arc, 0, 0, 0, 0])
         expected.append([*arc, 1, gap / 5, (bottom - top) / 5, (right - left) / 5])
-    actual = np.concatenate([glyphs, is_cut[:, None], shapes[:, :2], counts[:, None], shapes[:, 2:]], axis=1)
+    actual = np.concatenate([glyphs, is_cut[:, None], shapes[:, :1], counts[:, None], shapes[:, 1:]], axis=1)
     assert 0 < (counts == 0).sum() < (counts == 1).sum()
-    assert shapes[:, 2].max() > 0
+    assert shapes[:, 1].max() > 0
     np.testing.assert_allclose(actual, expected)
 
 
 @pytest.mark.parametrize("rarer", [1.0, 3.5])
 def test_arcs_cost_what_the_weights_say(rarer):
     rng = np.random.default_rng(0)
-    n, weights, least = 50, tuple(rng.uniform(0.1, 2, 12)), 1e-3
-    shapes, counts, is_cut = rng.random((n, 5)) * (rng.random((n, 5)) < 0.7), rng.integers(0, 2, n), rng.random(n) < 0.5
+    n, weights, least = 50, tuple(rng.uniform(0.1, 2, 11)), 1e-3
+    shapes, counts, is_cut = rng.random((n, 4)) * (rng.random((n, 4)) < 0.7), rng.integers(0, 2, n), rng.random(n) < 0.5
     probabilities = rng.random((n, 4)).astype(np.float32) * (rng.random((n, 4)) < 0.8)
     doubted, costs, scores = np.empty((n, 4)), np.empty(n), np.empty(n)
     weigh(shapes, counts, is_cut, probabilities, weights, rarer, least, doubted, costs, scores)
-    cut, per_cut, per_narrow, per_gap, low, height, wide, width, none, unknown, unknown_piece, left_out = weights
-    crossed, narrow, gaps, heights, widths = shapes.T
+    cut, per_cut, per_gap, low, height, wide, width, none, unknown, unknown_piece, left_out = weights
+    crossed, gaps, heights, widths = shapes.T
     of_glyph = per_gap * gaps + low * np.clip(height - heights, 0, None) ** 2
     of_glyph += wide * np.clip(widths - width, 0, None) ** 2
-    of_cut = cut * (crossed > 0) + per_cut * crossed + per_narrow * narrow
+    of_cut = cut * (crossed > 0) + per_cut * crossed
     said = np.maximum(probabilities.astype(float), least)
     said[is_cut, -1] *= np.exp(none)
     said[:, -1] *= rarer

@@ -19,7 +19,7 @@ from fastmnist.numbers.glyphs import place_glyph, to_mnist_form
 from fastmnist.numbers.lines import connected_parts, find_lines, without_margin
 from fastmnist.numbers.page import core_of, find_ink
 from fastmnist.numbers.reading import Readers, find_numbers, read_numbers, ways_of
-from fastmnist.numbers.ways import HIGHEST, ODDS, Answers, Ways, choose
+from fastmnist.numbers.ways import HIGHEST, Answers, Ways, choose
 
 
 def test_a_glyph_is_the_ink_between_two_cuts_alone_in_mnists_form(some):
@@ -374,9 +374,9 @@ def ways_through(joined):
     n = len(starts)
     order = np.argsort(ends, kind="stable")
     is_cut = np.array([False, False, True, True])[:n][order]
-    shapes = np.zeros((n, 5))
-    shapes[:, 3], shapes[:, 4] = 1.0, 0.6
-    shapes[~is_cut & (starts[order] == 1), 4] = 1.2  # two digits, joined
+    shapes = np.zeros((n, 4))
+    shapes[:, 2], shapes[:, 3] = 1.0, 0.6
+    shapes[~is_cut & (starts[order] == 1), 3] = 1.2  # two digits, joined
     shapes[is_cut & (ends[order] == 2), 0] = 0.2  # the ink that is cut
     ways = Ways(starts[order], ends[order], np.ones(n, np.int64), shapes, np.zeros((n, 6), np.int32), is_cut)
     return ways, order
@@ -398,8 +398,8 @@ def test_in_a_number_both_networks_name_whole_ink():
 
 def test_in_a_number_the_likeliest_text_counts_not_the_best_way():
     n = 5  # ways to read all as one glyph: one as a 0, more likely than each of four as a 1, but not than all
-    shapes = np.zeros((n, 5))
-    shapes[:, 3], shapes[:, 4] = 1.0, 0.6
+    shapes = np.zeros((n, 4))
+    shapes[:, 2], shapes[:, 3] = 1.0, 0.6
     starts, ends, counts = np.zeros(n, np.int64), np.ones(n, np.int64), np.ones(n, np.int64)
     ways = Ways(starts, ends, counts, shapes, np.zeros((n, 6), np.int32), np.zeros(n, np.bool_))
     said = np.array([(0.9, 0.1, 0)] + [(0.3, 0.7, 0)] * 3 + [(0.25, 0.75, 0)], np.float32)
@@ -407,16 +407,14 @@ def test_in_a_number_the_likeliest_text_counts_not_the_best_way():
     assert chosen.labels == [1]
     assert chosen.arcs == [4]
     np.testing.assert_allclose(chosen.probabilities, [(0.25, 0.75, 0)], atol=1e-6)
-    share = (0.1 + 3 * 0.7 + 0.75) / n
-    assert chosen.confidence == pytest.approx(ODDS * share / (ODDS * share + 1 - share))
+    assert chosen.confidence == pytest.approx((0.1 + 3 * 0.7 + 0.75) / n)
 
 
 @pytest.mark.parametrize("sure", [0.5, 0.9, 0.999])
-def test_the_odds_of_a_text_are_those_of_its_share_of_all_ways(sure):
+def test_a_text_is_as_sure_as_the_share_of_the_ways_that_read_it(sure):
     ways, _ = ways_through(joined=False)
     said = np.array([[sure, 1 - sure, 0.0]], np.float32)
-    confidence = choose(ways, Answers(said, said)).confidence
-    assert confidence / (1 - confidence) == pytest.approx(ODDS * sure / (1 - sure), rel=1e-3)
+    assert choose(ways, Answers(said, said)).confidence == pytest.approx(sure, rel=1e-3)
 
 
 def test_pieces_of_digits_have_a_network_of_their_own(model, some):

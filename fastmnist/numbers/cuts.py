@@ -15,7 +15,6 @@ Grey = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int32]
 
 NARROW = 0.45  # of the digits' height: what is narrower is one digit
-WIDE = 1.3  # of the digits' height: what is narrower is rarely two digits
 ROWS = (0.38, 0.62, 0.15, 0.85)  # of a part's height: seams of least ink are the cheapest through these rows
 NEAR = 0.05  # of the digits' height: seams are at least this far apart in that row,
 UNLIKE = 0.02  # and at least this much ink lies between them, in units of the digits' height squared
@@ -33,7 +32,6 @@ class Cuts(NamedTuple):
     boxes: int32 (n_parts, 4), top, left, bottom, right, in that box.
     parts, seams: int32 (n,) and (n, height), see kernels/numbers/glyphs.py. lefts: int64 (n,), the pixels left of each.
     crossed: float64 (n,), the ink that is cut, in parts of the digits' height.
-    narrow: float64 (n,), how much narrower than WIDE the part is that is cut, 0 where none is.
     """
 
     ink: Grey
@@ -44,7 +42,6 @@ class Cuts(NamedTuple):
     seams: npt.NDArray[np.int32]
     lefts: npt.NDArray[np.int64]
     crossed: npt.NDArray[np.float64]
-    narrow: npt.NDArray[np.float64]
     top: int
     left: int
 
@@ -56,7 +53,6 @@ class _Seams(NamedTuple):
     seams: npt.NDArray[np.int32]
     lefts: npt.NDArray[np.int64]
     crossed: npt.NDArray[np.float64]
-    narrow: npt.NDArray[np.float64]
 
 
 def cut(line: Line, ink: Grey, part_of: Labels) -> Cuts:
@@ -80,23 +76,19 @@ def cut_between(line: Line, ink: Grey, part_of: Labels) -> Cuts:
     lefts = np.cumsum([0, *(part.area for part in line.parts)])
     n = len(lefts)
     seams = np.full((n, len(ink)), -1, np.int32)
-    return Cuts(
-        ink, cores, soft, boxes, np.arange(n, dtype=np.int32), seams, lefts, np.zeros(n), np.zeros(n), top, left
-    )
+    return Cuts(ink, cores, soft, boxes, np.arange(n, dtype=np.int32), seams, lefts, np.zeros(n), top, left)
 
 
 def with_seams(cuts: Cuts, line: Line, is_whole: Sequence[bool]) -> Cuts:
     """Return cuts between a line's parts with those through the parts that are neither whole nor narrow."""
-    found = [_Seams(cuts.parts, cuts.seams, cuts.lefts, cuts.crossed, cuts.narrow)]
+    found = [_Seams(cuts.parts, cuts.seams, cuts.lefts, cuts.crossed)]
     for number, part in enumerate(line.parts):
         if part.width >= NARROW * line.height and not is_whole[number]:
             box, n_before = cuts.boxes[number].tolist(), int(cuts.lefts[number])
             found.append(_seams_of(number, cuts.ink, cuts.cores, box, n_before, line.height))
-    parts, seams, lefts, crossed, narrow = map(np.concatenate, zip(*found, strict=True))
+    parts, seams, lefts, crossed = map(np.concatenate, zip(*found, strict=True))
     order = np.lexsort((parts, lefts))
-    return cuts._replace(
-        parts=parts[order], seams=seams[order], lefts=lefts[order], crossed=crossed[order], narrow=narrow[order]
-    )
+    return cuts._replace(parts=parts[order], seams=seams[order], lefts=lefts[order], crossed=crossed[order])
 
 
 def _seams_of(number: int, ink: Grey, cores: Labels, box: list[int], n_before: int, height: float) -> _Seams:
@@ -109,9 +101,8 @@ def _seams_of(number: int, ink: Grey, cores: Labels, box: list[int], n_before: i
     lefts = before[np.arange(len(before)), seams + 1].sum(axis=1)
     whole = np.empty((len(seams), len(ink)), np.int32)  # np.pad takes 30 us
     whole[:, :top], whole[:, top:bottom], whole[:, bottom:] = seams[:, :1], seams, seams[:, -1:]
-    lacking = np.full(len(seams), max(0.0, WIDE - (right - left) / height))
     of_part = np.full(len(seams), number, np.int32)
-    return _Seams(of_part, whole + np.int32(left), lefts + n_before, (costs / height).astype(np.float64), lacking)
+    return _Seams(of_part, whole + np.int32(left), lefts + n_before, (costs / height).astype(np.float64))
 
 
 def _find_seams(ink: Grey, before: Labels, height: float) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:

@@ -19,16 +19,16 @@ NEVER = -np.inf
 def weigh(shapes, counts, is_cut, probabilities, weights, rarer, least, doubted, costs, scores):
     """Compute the arcs' costs, and what networks say about their glyphs after doubt, by the weights of numbers/ways.py.
 
-    shapes (n, 5) float64, counts (n,) int64 and is_cut (n,) bool are those of `find_arcs`. probabilities: float32
+    shapes (n, 4) float64, counts (n,) int64 and is_cut (n,) bool are those of `find_arcs`. probabilities: float32
     (n, n_classes + 1), of each class and, last, of no digit; none is below `least`. weights: a tuple, the `Weights`.
     rarer: how many times rarer digits are here than the networks assume. doubted: float64, shaped like the
     probabilities; in it, a piece is less likely to be a digit than they say, and no digit has a cost. costs: float64
     (n,). scores: float64 (n,), those of the best class.
     """
-    cut, per_cut, per_narrow, per_gap, low, height, wide, width, none, unknown, unknown_piece, left_out = weights
+    cut, per_cut, per_gap, low, height, wide, width, none, unknown, unknown_piece, left_out = weights
     for arc in range(len(shapes)):
-        crossed, narrow, gaps, high, broad = shapes[arc]
-        cost = (cut if crossed > 0 else 0.0) + per_cut * crossed + per_narrow * narrow
+        crossed, gaps, high, broad = shapes[arc]
+        cost = (cut if crossed > 0 else 0.0) + per_cut * crossed
         if counts[arc]:
             lacking, over = max(0.0, height - high), max(0.0, broad - width)
             cost += per_gap * gaps + low * lacking * lacking + wide * over * over
