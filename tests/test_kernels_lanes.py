@@ -14,6 +14,7 @@ from fastmnist.kernels.lanes import (
     low_bits,
     lowest_bit,
     nonzero_bits,
+    store_bits,
     total,
     transpose,
 )
@@ -145,9 +146,20 @@ def test_the_lowest_bits_are_as_many_as_asked_for():
         out[0] = low_bits(n)
 
     out = np.zeros(1, np.uint64)
-    for n in (1, 2, 31, 32, 63, 64, 65, 1000):
+    for n in (0, 1, 2, 31, 32, 63, 64, 65, 1000):
         run(n, out)
         assert out[0] == 2 ** min(n, MASK_BITS) - 1
+
+
+def test_bits_are_stored_as_zeros_and_ones():
+    @compiled
+    def run(array, offset, mask):
+        store_bits(array, offset, mask)
+
+    for mask in [*(1 << place for place in range(MASK_BITS)), 0, 2**64 - 1, 0x8000F00000000005]:
+        array = np.full(MASK_BITS + 6, 9, np.uint8)
+        run(array, 3, np.uint64(mask))
+        assert array.tolist() == [9] * 3 + [mask >> place & 1 for place in range(MASK_BITS)] + [9] * 3
 
 
 def test_highest_bit_finds_every_bit():

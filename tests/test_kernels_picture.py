@@ -153,6 +153,7 @@ def test_components_equal_opencvs(shape, kind, memory):
     assert sorted(found[:, parts.INNER].tolist()) == sorted(inner.tolist())
     if n:
         found[:, parts.STATE] = np.arange(n) == n // 2
+        memory.mask[:], memory.bits[:] = 7, 2**64 - 1
         run_paint(n_runs, *shape, 2, memory)
         row, start, _, _ = next(run for run in memory.runs[:n_runs] if run[3] == n // 2)
         expected = cv2.dilate((labels == labels[row, start]).astype(np.uint8), np.ones((5, 5), np.uint8))
@@ -176,6 +177,7 @@ SCALINGS = [
 @pytest.mark.parametrize(("shape", "new_shape"), SCALINGS)
 def test_scaling_equals_opencvs(shape, new_shape, memory):
     picture = np.random.default_rng(3).random(shape, np.float32)
+    memory.row[:] = memory.changed[:] = np.nan
     run_scale(with_slack(picture), *shape, *new_shape, memory)
     kind = cv2.INTER_AREA if new_shape[0] < shape[0] else cv2.INTER_LINEAR
     expected = cv2.resize(picture, new_shape[::-1], interpolation=kind)

@@ -98,8 +98,8 @@ def place_glyphs(place_at, ink, part_of, parts, seams, glyphs, work, images):
     """Fill images (n, 784) uint8 with glyphs (n, 6) int32 in MNIST's form; one without ink stays as it is.
 
     place_at: the address of `place_digit`. ink: uint8 (height, width), 0 for paper, 255 for full ink. part_of: int32
-    (height, width), -1 for paper. work: float32 (3, m + SLACK), m at least 784, and 9 times the pixels of the largest
-    box.
+    (height, width), -1 for paper. work: float32 (3, m + SLACK), m at least 784, which rows in whole registers
+    may need, and 9 times the pixels of the largest box.
     """
     share = np.float32(1 / 255)
     for i in range(len(glyphs)):

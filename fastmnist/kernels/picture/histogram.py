@@ -13,7 +13,7 @@ def count_greys(picture, n, counts):
     """Fill counts[:256] with how many of the first n pixels have each grey.
 
     counts (1024,) int64: four histograms that are added up, because a pixel's count must not wait for its neighbour's.
-    Where most pixels are 0, clean paper, only the others are gone through.
+    Where most pixels are 0, as on clean paper, only the others are visited.
     """
     for i in range(4 * GREYS):
         counts[i] = 0
@@ -54,7 +54,7 @@ def threshold_between(counts):
     for grey in range(GREYS):  # one that does not occur is as good as the one before
         n_below += counts[grey]
         below += grey * counts[grey]
-        # The means' distance is `apart` / `n_pairs`: one division instead of two, and no branch, halve the time.
+        # The means' distance is `apart` / `n_pairs`: one division instead of two, and no branch: half the time.
         apart, n_pairs = float(below * n - total * n_below), float(n_below) * float(n - n_below)
         spread = apart * apart / max(1.0, n_pairs)
         if spread > best:

@@ -89,7 +89,7 @@ def _read_sides(picture, height, width, sides):
 
 @inlined
 def _find_distances(sides, first, n, light, along, across):
-    """Fill sides[3:5] with how far n pixels of two opposite sides are from the light. Such loops are vectorised.
+    """Fill sides[3:5] with how far n pixels of two opposite sides are from the light.
 
     light[along] is the factor of their places, light[across] that of what is -1 on one side and 1 on the other.
     """
@@ -119,12 +119,13 @@ def _weigh(sides, first, n, light, along, across, is_first):
     """Fill sides[3:5] with the sums and differences of opposite pixels' weights, [5:7] with those of weighted greys."""
     _find_distances(sides, first, n, light, along, across)
     end = first + n
-    near, far, both, apart = sides[1, first:end], sides[2, first:end], sides[3, first:end], sides[4, first:end]
+    near, far, of_near, of_far = sides[1, first:end], sides[2, first:end], sides[3, first:end], sides[4, first:end]
+    sums, differences = of_near, of_far  # written where the distances were
     grey, grey_apart = sides[5, first:end], sides[6, first:end]
     for i in range(n):
-        one = 1.0 if is_first else 1 / max(1.0, both[i] + 1)
-        other = 1.0 if is_first else 1 / max(1.0, apart[i] + 1)
-        both[i], apart[i] = other + one, other - one
+        one = 1.0 if is_first else 1 / max(1.0, of_near[i] + 1)
+        other = 1.0 if is_first else 1 / max(1.0, of_far[i] + 1)
+        sums[i], differences[i] = other + one, other - one
         grey[i], grey_apart[i] = other * far[i] + one * near[i], other * far[i] - one * near[i]
 
 
@@ -203,7 +204,7 @@ def compare_with_light(picture, height, width, light, cubes, far):
     Cubing keeps the sign and weights large distances: below 0 the ink is dark. Of large pictures every other pixel of
     every other row is enough. cubes float32 and far int32, both (width,), are scratch: columns' sums, which wait for
     each other less than one sum would, and numbers of pixels far from the light. All columns have them, as leaving some
-    out takes longer. These and `picture` have SLACK more elements: a row is done in whole vectors.
+    out takes longer. These and `picture` have SLACK more elements: a row is done in whole registers.
     """
     step = 2 if height * width > 2500 else 1
     scale = np.float32(2 / max(1, width - 1))
@@ -241,7 +242,7 @@ def under_even_light(picture, height, width, light, is_dark, out):
     """Fill `out` with the picture as it would look under the light of its middle; as a negative if the ink is light.
 
     Dark ink takes a share of the light; light ink adds to it. `picture` and `out` have SLACK more elements: a row is
-    done in whole vectors, and the next one's pixels come after.
+    done in whole registers, and the next one's pixels come after.
     """
     even = np.float32(min(255.0, max(1.0, light[0])))
     scale = np.float32(2 / max(1, width - 1))

@@ -15,7 +15,7 @@ def close(picture, height, width, down, across, out, padded):
 
     Whatever is darker than its surroundings and narrower than the window becomes as light as they are. A dark part
     that reaches the border goes only where it is narrower than half a window. `picture` and `out` have SLACK more
-    elements; padded (2 * MARGINS times the pixels + SLACK) is scratch.
+    elements; padded (2 * MARGINS times the pixels + SLACK, at least 2 * SLACK) is scratch.
     """
     for i in range(height * width):
         out[i] = picture[i]
@@ -39,7 +39,7 @@ def _dilated_negative(picture, height, width, down, across, padded):
             line[x] = row[x]
         for x in range(margin):
             after[x] = 0
-    start = largest_in_windows(padded, across + height * stride, 0, half, 2 * across + 1, 1)
+    start = _largest_in_windows(padded, across + height * stride, 0, half, 2 * across + 1, 1)
     # And columns have theirs, in the other half.
     other = half - start
     first, n = other + down * width, (height + 2 * down) * width
@@ -52,14 +52,14 @@ def _dilated_negative(picture, height, width, down, across, padded):
             line[x] = row[x]
     for i in range(down * width):
         below[i] = 0
-    start = largest_in_windows(padded, n, other, start, 2 * down + 1, width)
+    start = _largest_in_windows(padded, n, other, start, 2 * down + 1, width)
     dilated = padded[start:]
     for i in range(height * width):
         picture[i] = 255 - dilated[i]
 
 
 @inlined
-def largest_in_windows(padded, n, start, other, n_values, step):
+def _largest_in_windows(padded, n, start, other, n_values, step):
     """Replace each of n values by the largest of the n_values that start with it, `step` apart; return where they lie.
 
     They lie at `start`; at `other` there is room for as many. Windows that would go beyond the last value are left out.

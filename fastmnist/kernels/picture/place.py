@@ -56,7 +56,8 @@ def place(digit, height, width, changed, distances, image):
     """Fill image (784,) with a digit in MNIST's form; return its stroke width in the 20x20 box, 0 where none is left.
 
     digit (height, width) float32, with SLACK more elements: 0 for paper, about 1 for full ink. It is overwritten, as
-    are `changed` and `distances`, which have room for MARGINS times its pixels.
+    are `changed` and `distances`, which have room for MARGINS times its pixels, and `distances` also for BOX rows of
+    its width in whole registers.
     """
     height, width = _cut(digit, height, width, changed)
     if height == 0:

@@ -229,12 +229,12 @@ def _write(parts, work, width, ink, strokes, image):
     """Fill `image` with the strokes in MNIST's form; return their width, 0 where nothing is left."""
     new_width = strokes.right - strokes.left
     share, level, least = np.float32(1.0 / ink.depth), np.float32(ink.level), np.float32(3 * ink.noise)
-    vectors = whole_registers(new_width)  # what is written after the end of a row, the next one is written over
+    n = whole_registers(new_width)  # what is written past the end of a row is overwritten by the next row
     for y in range(strokes.top, strokes.bottom):
         first = y * width + strokes.left
-        pixels, is_stroke = work.ink[first : first + vectors], work.mask[first : first + vectors]
+        pixels, is_stroke = work.ink[first : first + n], work.mask[first : first + n]
         line = work.digit[(y - strokes.top) * new_width :]
-        for x in range(vectors):
+        for x in range(n):
             above = np.float32(pixels[x]) - level
             line[x] = above * share if (above > least) & (is_stroke[x] > 0) else np.float32(0)
     height = strokes.bottom - strokes.top

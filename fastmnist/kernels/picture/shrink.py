@@ -96,7 +96,8 @@ def _means(sums, n, across, n_pixels, out):
 def scale_by_area(picture, height, width, new_height, new_width, out, rows):
     """Fill `out` with picture (height, width) float32 at a smaller size: each pixel is the mean of what it covers.
 
-    `picture` has SLACK more elements; rows (new_height * (width + LANES),) float32 is scratch.
+    It may be larger along neither side. `picture` has SLACK more elements; rows (new_height * (width + LANES),) float32
+    is scratch.
     """
     down, stride = height / new_height, whole_registers(width)
     for i in range(new_height * stride):
@@ -113,7 +114,7 @@ def scale_by_area(picture, height, width, new_height, new_width, out, rows):
 
 @inlined
 def _add_share(picture, row, share, rows, out_row, n):
-    """Add a share of n pixels of `picture` to `rows`, in whole vectors; each row begins at its own offset."""
+    """Add a share of n pixels of `picture` to `rows`, in whole registers; each row begins at its own offset."""
     shares = broadcast(np.float32(share), LANES)
     for x in range(0, n, LANES):
         store(rows, out_row + x, fma(shares, load(picture, row + x, LANES), load(rows, out_row + x, LANES)))
@@ -121,7 +122,7 @@ def _add_share(picture, row, share, rows, out_row, n):
 
 @inlined
 def _columns_by_area(rows, stride, width, height, new_width, out):
-    """Fill `out` column by column: what one is the mean of is the same in all rows."""
+    """Fill `out` column by column: which columns of `rows` each is the mean of is the same in every row."""
     across = width / new_width
     share = np.float32(1 / across)
     for i in range(height * new_width):

@@ -25,7 +25,7 @@ def whole_vectors(n):
 
 @inlined
 def whole_registers(n):
-    """Return how many float32 whole registers have, enough for n: what is computed as float32 need not fill vectors."""
+    """Return n rounded up to whole registers of float32: float32 rows need not fill vectors of SLACK elements."""
     return (n + LANES - 1) // LANES * LANES
 
 
@@ -50,7 +50,7 @@ class Work(NamedTuple):
     lengths: np.ndarray  # (AREA + SLACK,) int32
     digit: np.ndarray  # (MARGINS * AREA + SLACK,) float32
     changed: np.ndarray  # (MARGINS * AREA + SLACK,) float32
-    distances: np.ndarray  # (MARGINS * AREA,) float32
+    distances: np.ndarray  # (MARGINS * AREA + SLACK,) float32
     sides: np.ndarray  # (7, MOST_ALONG) float64
     light: np.ndarray  # (48,) float64: four factors, then room for equations
 
