@@ -126,7 +126,7 @@ class Pace:
     Waiting for the other threads can cost more than they gain: beside busy neighbours (with both cores taken, a
     seed epoch took 10 times as long), where entering a parallel region is expensive, or where threads contend for
     the GIL (small image files). Both ways are timed, the faster one is used, and the other is retried: soon at first,
-    since new threads may share a core for their first 20 ms and then look as slow as one, later now and then.
+    later now and then. A trial lasts until it is recorded.
     """
 
     SOON = 2  # calls before the slower way is tried again for the first time; twice as many each time after, up to
@@ -148,12 +148,9 @@ class Pace:
             if way not in self._seconds:
                 return way
         best, other = sorted(self._ways, key=lambda way: self._seconds[way])
-        self._calls += 1
         excess = self._seconds[other] / self._seconds[best] - 1
-        if self._calls < min(self.RARELY, max(self._wait, excess / self.TRIAL_COST)):
-            return best
-        self._calls, self._wait = 0, min(self.RETRY, 2 * self._wait)
-        return other
+        is_due = self._calls + 1 >= min(self.RARELY, max(self._wait, excess / self.TRIAL_COST))
+        return other if is_due else best
 
     def is_trial(self, threads: int) -> bool:
         """Return whether using `threads` is a trial rather than the way that is known to be faster."""
@@ -163,5 +160,10 @@ class Pace:
 
     def record(self, threads: int, seconds_per_unit: float) -> None:
         """Record what a call with `threads` cost. One slow call says little: something else may have run just then."""
+        self._calls += 1
+        if threads not in self._seconds:
+            self._calls = 0
+        elif self.is_trial(threads):
+            self._calls, self._wait = 0, min(self.RETRY, 2 * self._wait)
         self._seconds[threads] = min(seconds_per_unit, self._last.get(threads, seconds_per_unit))
         self._last[threads] = seconds_per_unit

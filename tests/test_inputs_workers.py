@@ -27,6 +27,55 @@ def test_one_thread_is_tried_unless_all_are_plainly_faster(cpu_seconds, is_one_t
     assert (1 in chosen) == is_one_tried
 
 
+@pytest.fixture
+def recorded(monkeypatch):
+    """Workers, what their pace is told of, as (threads, seconds per row), and how to share rows among them.
+
+    A row takes ROW_SECONDS of all threads.
+    """
+    monkeypatch.setattr(
+        workers, "_timed", lambda _work, rows: workers._Chunk({}, rows.start * ROW_SECONDS, rows.stop * ROW_SECONDS, 0)
+    )
+    with Workers(2) as pool:
+        told = []
+        monkeypatch.setattr(pool._pace, "record", lambda threads, seconds: told.append((threads, seconds)))
+        yield told, lambda n_rows: pool.share(n_rows, lambda _rows: {})
+
+
+ROW_SECONDS = 1e-4
+PROBE_ROWS = 4 * PROBE
+SETTLE_ROWS = round(workers.SETTLE_SECONDS / ROW_SECONDS)
+TRIAL_ROWS = round(workers.TRIAL_SECONDS / ROW_SECONDS)
+
+
+def test_threads_that_have_just_begun_tell_nothing_of_their_pace(recorded):
+    told, share = recorded
+    share(PROBE_ROWS)
+    share(SETTLE_ROWS)
+    assert told == []
+    share(1)
+    assert told == [(2, pytest.approx(ROW_SECONDS))]
+
+
+def test_nor_do_those_that_have_just_been_woken(recorded, monkeypatch):
+    told, share = recorded
+    share(PROBE_ROWS + SETTLE_ROWS)
+    monkeypatch.setattr(workers.Pace, "choose", lambda _pace: 1)
+    share(SETTLE_ROWS)
+    assert told == []
+    share(1)
+    assert told == [(1, pytest.approx(ROW_SECONDS))]
+
+
+def test_a_trial_that_the_end_of_a_batch_cuts_short_tells_nothing(recorded):
+    told, share = recorded
+    share(PROBE_ROWS + SETTLE_ROWS)
+    share(TRIAL_ROWS + TRIAL_ROWS // 4)
+    assert len(told) == 1
+    share(2 * TRIAL_ROWS)
+    assert len(told) == 3
+
+
 def test_the_threads_of_a_pool_are_gone_after_it(monkeypatch):
     waited_for, wait_until_gone = [], workers.wait_until_gone
 

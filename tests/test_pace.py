@@ -81,3 +81,17 @@ def test_a_way_that_is_unknown_or_slower_is_a_trial(pace):
     pace.record(1, 3.0)
     assert pace.is_trial(1)
     assert not pace.is_trial(4)
+
+
+def test_a_trial_lasts_until_it_is_recorded(pace):
+    run_pace(pace, {4: 1.0, 1: 1.02}, 3)
+    assert [pace.choose() for _ in range(3)] == [1, 1, 1]
+    pace.record(1, 1.02)
+    assert pace.choose() == 4
+
+
+def test_what_is_known_of_one_without_a_trial_is_as_good_as_one(pace):
+    for _ in range(3 * Pace.RARELY):
+        assert pace.choose() == 4
+        pace.record(4, 1.0)
+        pace.record(1, 1.5)

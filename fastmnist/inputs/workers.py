@@ -11,7 +11,8 @@ from fastmnist.threads import Pace, startable, wait_until_gone
 CHUNK = 128  # files for a thread at a time: about 2 ms of work, against 20 us to hand it over
 CHUNKS_PER_THREAD = 4  # at least, so that no thread waits long for the last one
 PROBE = 8  # files for a thread to begin with, twice: the first load libraries, the second tell how long one takes
-TRIAL_SECONDS = 0.02  # for the way, all threads or one, that is not known to be faster: a batch would be too long
+TRIAL_SECONDS = 0.025  # for the way, all threads or one, that is not known to be faster: a batch would be too long
+SETTLE_SECONDS = 0.025  # threads that begin, or begin again, may share a core for so long, and look as slow as one
 PLAINLY_FASTER = 0.8  # of the processor's time: if threads take less than this, one is not tried. It would take as
 # long as all of them together, a little less where they contend for the interpreter lock
 BATCH_SECONDS = 0.5  # rows appear this often, however large the pictures
@@ -68,6 +69,8 @@ class Workers:
     def __init__(self, threads: int) -> None:
         self._pool: Executor | None = None  # begun when it is first needed
         self._pace = Pace(threads)
+        self._threads = threads  # that the last slice had,
+        self._seconds = 0.0  # and for how long there have been as many
         self._seconds_per_row = 0.001  # to begin with
         self._n_probes_left = 2
 
@@ -93,28 +96,36 @@ class Workers:
                 last = min(n_rows, first + PROBE * threads)
             elif self._pace.is_trial(threads):
                 last = min(n_rows, first + max(threads, int(TRIAL_SECONDS / self._seconds_per_row)))
-            errors |= self._share_between(threads, range(first, last), work)
+            chunks = self._share_between(threads, range(first, last), work)
+            errors |= {row: error for chunk in chunks for row, error in chunk.errors.items()}
+            self._record(threads, chunks, last - first, n_rows)
             first = last
         return errors
 
-    def _share_between(self, threads: int, rows: range, work: Work) -> dict[int, str]:
-        """Call `work` for slices of the rows in that many threads; return the errors by row."""
+    def _share_between(self, threads: int, rows: range, work: Work) -> list[_Chunk]:
+        """Call `work` for slices of the rows in that many threads; return what became of them."""
         size = min(CHUNK, -(-len(rows) // (CHUNKS_PER_THREAD * threads))) if threads > 1 else len(rows)
         slices = [slice(row, min(row + size, rows.stop)) for row in rows[::size]]
         if threads > 1 and self._pool is None:
             self._pool = open_pool(threads)
         share = map if threads == 1 or self._pool is None else self._pool.map
-        chunks = list(share(partial(_timed, work), slices))
+        return list(share(partial(_timed, work), slices))
+
+    def _record(self, threads: int, chunks: list[_Chunk], n: int, n_rows: int) -> None:
+        """Record what `n` of the `n_rows` of a batch have cost with that many threads, if it tells anything."""
         seconds = max(chunk.stop for chunk in chunks) - min(chunk.start for chunk in chunks)
-        self._seconds_per_row = seconds / len(rows)
+        self._seconds_per_row = seconds / n
+        if threads != self._threads:
+            self._threads, self._seconds = threads, 0.0
+        is_settled = self._seconds >= SETTLE_SECONDS
+        self._seconds += seconds
         if self._n_probes_left:
             self._n_probes_left -= 1
-        else:
+        elif is_settled and (seconds > TRIAL_SECONDS / 2 or n == n_rows):  # not where the batch has cut a trial short
             self._pace.record(threads, self._seconds_per_row)
             of_one = sum(chunk.cpu for chunk in chunks)
             if seconds < PLAINLY_FASTER * of_one:
-                self._pace.record(1, of_one / len(rows))
-        return {row: error for chunk in chunks for row, error in chunk.errors.items()}
+                self._pace.record(1, of_one / n)
 
 
 def _timed(work: Work, rows: slice) -> _Chunk:
