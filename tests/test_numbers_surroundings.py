@@ -139,6 +139,14 @@ def test_a_hand_drawn_0_is_no_box(some):
     np.testing.assert_array_equal(kept, ink)
 
 
+@pytest.mark.parametrize(("loop", "is_box"), [(24, False), (60, True)])
+def test_a_rectangular_loop_is_no_box(loop, is_box):
+    picture = np.full((140, 120), 255, np.uint8)
+    cv2.rectangle(picture, (40, 30), (40 + loop, 30 + loop), 0, 4)
+    cv2.line(picture, (40 + loop, 30), (40 + loop, 110), 0, 4)
+    assert bool(without_boxes(find_ink(picture).ink)[1]) == is_box
+
+
 def test_squared_paper_is_no_row_of_boxes(some):
     picture = row(some, "35", scale=4.0)
     picture[::24], picture[:, ::24] = 120, 120

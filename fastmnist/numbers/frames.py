@@ -16,6 +16,7 @@ SOFT_EDGES = 3  # pixels
 FAINT = 0.12  # of the ink's depth: boxes are often printed in a lighter shade
 LEAST_CELL = 14  # pixels of a box's shorter side
 RECTANGULAR = 0.92  # of the smallest rectangle around it: the inside of a box fills more, that of a 0 less
+OF_FRAME = 0.5  # of the height of the ink around it: the insides of boxes are higher
 ASKEW = 8.0  # degrees, at most
 INSET = 2  # pixels of a box's soft edge
 BESIDE = 0.7  # of their height: boxes of a row overlap as much from top to bottom,
@@ -69,9 +70,15 @@ def without_boxes(ink: Grey) -> tuple[Grey, list[list[Cell]]]:
     rows: list[list[Cell]] = []
     inside, frames, labels = np.zeros_like(is_ink), [], cv2.connectedComponents(is_ink)[1]
     for outer, holes in hulls.items():
-        of_frame = _rows([_cell(hull) for hull in holes])
+        cells = [_cell(hull) for hull in holes]
+        of_frame = _rows(cells)
         if len(of_frame) > 1 and _n_sides(contours[outer], ink.shape) > 2:
             continue  # squared paper
+        if (
+            max(cell.bottom for cell in cells) - min(cell.top for cell in cells)
+            < OF_FRAME * _cell(contours[outer]).height
+        ):
+            continue  # the loop of a 9
         rows += of_frame
         cv2.fillPoly(inside, holes, 1)
         cv2.polylines(inside, holes, True, 0, 2 * INSET + 1)  # in it lie the holes' edges
@@ -86,8 +93,9 @@ def without_boxes(ink: Grey) -> tuple[Grey, list[list[Cell]]]:
     return np.where(gone, 0, ink).astype(np.uint8), _rows([cell for row in rows for cell in row])
 
 
-def _cell(hull: npt.NDArray[np.int32]) -> Cell:
-    left, top, width, height = opencv().boundingRect(hull)
+def _cell(contour: npt.NDArray[np.int32]) -> Cell:
+    """Return the box of a contour."""
+    left, top, width, height = opencv().boundingRect(contour)
     return Cell(left, top, left + width, top + height)
 
 

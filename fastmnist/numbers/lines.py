@@ -15,7 +15,8 @@ Grey = npt.NDArray[np.uint8]
 INSET = 1 / 12  # of the picture's shorter side: the inner part of a picture begins there
 INNER_SHARE = 0.4  # of its area: what touches the border with less of it in the inner part is no digit
 SPECK = 0.02  # of a digit's height squared: less area is a speck
-LOW = 0.4  # of a digit's height: what is lower is a mark, such as a point, a dash or the bar of a broken 5
+LOW = 0.4  # of a digit's height: what is lower is a mark, such as a point, a dash or the bar of a broken 5, if its
+BROAD = 0.2  # box has less of that height squared: a flat 2 has more
 LONG, THIN = 1.5, 0.12  # times a digit's height: what is that long, and on average no thicker, is an underline
 OVERLAP = 0.35  # of the lower one's height: pieces that overlap as much stand side by side
 WIDE_GAP = 1.6  # times the digits' height: another number begins
@@ -23,6 +24,7 @@ HOLLOW = 0.25  # of its box: what is drawn around digits has less area,
 IN_OUTLINE, HIGHER = 0.28, 1.3  # of its height: digits in it have that much; times the digits' height: it has more
 MANY = 100  # parts: one more or less makes no difference to how high they are
 STACKED, NEAR_ABOVE = 0.25, 0.3  # of the narrower one's width, of the higher one's height: parts of one digit
+PIECE, NEAR_PIECE, WHOLE = 0.7, 0.25, 1.1  # of a digit's height: lower parts, as near above each other, are one digit
 NEAR_MARK = 0.5  # of a digit's height: a mark nearer than that may be a stroke of a digit
 
 
@@ -126,10 +128,49 @@ def find_lines(parts: list[Part]) -> list[Line]:
         return []
     height = digit_height(parts)
     parts = [part for part in parts if part.width < LONG * height or part.area > THIN * part.width * height]
-    digits = [part for part in parts if part.height >= LOW * height]
-    marks = [part for part in parts if part.height < LOW * height and part.area >= SPECK * height * height]
-    groups = _chains(sorted(digits, key=lambda part: part.left))
-    return [_with_marks(Line(sorted(group, key=_middle), digit_height(group)), marks) for group in groups]
+    parts = [part for part in parts if part.height >= LOW * height or part.area >= SPECK * height * height]
+    digits, marks = [], []
+    for strokes in _joined(parts, height):
+        whole = _around(strokes)
+        if whole.height >= LOW * height or whole.height * whole.width >= BROAD * height * height:
+            digits.append((whole, strokes))
+        else:
+            marks += strokes
+    digits.sort(key=lambda digit: digit[0].left)
+    lines = []
+    for group in _chains([whole for whole, _ in digits]):
+        strokes = [stroke for n in group for stroke in digits[n][1]]
+        line = Line(sorted(strokes, key=_middle), digit_height([digits[n][0] for n in group]))
+        lines.append(_with_marks(line, marks))
+    return lines
+
+
+def _joined(parts: list[Part], height: float) -> list[list[Part]]:
+    """Return parts, those together that a digit of that height may have been broken into."""
+    parts = sorted(parts, key=lambda part: part.left)
+    group_of = {part.label: [part] for part in parts}
+    pieces = [part for part in parts if part.height < PIECE * height]
+    near = []
+    for here, part in enumerate(pieces):
+        for other in pieces[here + 1 :]:
+            if other.left >= part.right:
+                break
+            across = min(part.right, other.right) - other.left
+            gap = max(part.top, other.top) - min(part.bottom, other.bottom)
+            if across > STACKED * min(part.width, other.width) and gap < NEAR_PIECE * height:
+                near.append((gap, part.label, other.label))
+    for _, first, second in sorted(near):
+        group, more = group_of[first], group_of[second]
+        if group is not more and _around(group + more).height <= WHOLE * height:
+            group += more
+            group_of.update((part.label, group) for part in more)
+    return [group for first, group in group_of.items() if group[0].label == first]
+
+
+def _around(parts: list[Part]) -> Part:
+    """Return parts as one."""
+    label, lefts, tops, rights, bottoms, areas = zip(*parts, strict=True)
+    return Part(label[0], min(lefts), min(tops), max(rights), max(bottoms), sum(areas))
 
 
 def line_of(parts: list[Part], least_height: float) -> Line | None:
@@ -145,8 +186,11 @@ def _middle(part: Part) -> float:
     return (part.left + part.right) / 2
 
 
-def _chains(parts: list[Part]) -> list[list[Part]]:
-    """Return parts, sorted by their left sides, in groups: each goes on with the nearest to its right beside it."""
+def _chains(parts: list[Part]) -> list[list[int]]:
+    """Return parts, sorted by their left sides, in groups: each goes on with the nearest to its right beside it.
+
+    A group is the numbers of its parts.
+    """
     group_of = list(range(len(parts)))
     tallest = max((part.height for part in parts), default=0)
 
@@ -168,9 +212,9 @@ def _chains(parts: list[Part]) -> list[list[Part]]:
                 break
             if _are_stacked(part, parts[other]):
                 group_of[root(other)] = root(here)
-    groups: dict[int, list[Part]] = {}
-    for n, part in enumerate(parts):
-        groups.setdefault(root(n), []).append(part)
+    groups: dict[int, list[int]] = {}
+    for n in range(len(parts)):
+        groups.setdefault(root(n), []).append(n)
     return list(groups.values())
 
 

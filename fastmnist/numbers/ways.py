@@ -16,7 +16,7 @@ from fastmnist.kernels.numbers.search import (
 from fastmnist.kernels.numbers.texts import BEAM, find_likeliest_text
 from fastmnist.numbers.cuts import Cuts
 from fastmnist.numbers.glyphs import to_mnist_form, to_pieces
-from fastmnist.numbers.lines import LOW
+from fastmnist.numbers.lines import BROAD, LOW
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -129,7 +129,7 @@ def find_ways(cuts: Cuts, height: float) -> Ways:
     shapes, is_cut, gaps = np.empty((most, 4)), np.empty(most, np.bool_), np.empty(len(cuts.boxes) + 1)
     n = find_arcs(
         cuts.cores, cuts.boxes, cuts.parts, cuts.seams, cuts.lefts, cuts.crossed,
-        height, MOST_CUTS, WIDEST, HIGHEST, MOST_LOST, LOW, gaps, glyphs, counts, shapes, is_cut,
+        height, MOST_CUTS, WIDEST, HIGHEST, MOST_LOST, LOW, BROAD, gaps, glyphs, counts, shapes, is_cut,
     )  # fmt: skip
     starts, ends = glyphs[:n, 0].astype(np.int64), glyphs[:n, 1].astype(np.int64)
     return Ways(starts, ends, counts[:n], shapes[:n], glyphs[:n], is_cut[:n])

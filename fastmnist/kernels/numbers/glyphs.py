@@ -19,7 +19,7 @@ START, END, TOP, LEFT, BOTTOM, RIGHT = range(6)  # a glyph: its cuts, and its bo
 
 @serial_kernel
 def find_arcs(
-    part_of, boxes, parts, seams, lefts, crossed, height, most_cuts, widest, highest, most_lost, low,
+    part_of, boxes, parts, seams, lefts, crossed, height, most_cuts, widest, highest, most_lost, low, broad,
     gaps, glyphs, counts, shapes, is_cut,
 ):  # fmt: skip
     """Fill the arcs of a search (search.py) with what may be a glyph, in the order of their ends; return how many.
@@ -27,9 +27,11 @@ def find_arcs(
     part_of: int32 (height, width), the part that each pixel is of, -1 for paper. boxes: int32 (n_parts, 4), top, left,
     bottom and right of each. lefts: int64 (n_cuts,), the pixels to the left of each cut, which ascend. crossed:
     float64 (n_cuts,), see numbers/cuts.py. height: float, of digits; `widest`, `highest` and `low` in parts of it, and
-    `most_lost` of its square. A glyph ends at most `most_cuts` after it starts. If it does not end at the next cut, it
-    is no wider than `widest`, no higher than `highest`, and its cuts cross each other on `most_lost` pixels at most.
-    Before one between neighbouring cuts that is lower than `low` comes an arc that leaves it out, as a mark.
+    `most_lost` and `broad` of its square. A glyph ends at most `most_cuts` after it starts. If it does not end at the
+    next cut, it is no wider than `widest`, no higher than `highest`, and its cuts cross each other on at most
+    `most_lost` pixels.
+    Before one between neighbouring cuts that is lower than `low`, in a box smaller than `broad`, comes an arc that
+    leaves it out, as a mark.
 
     Of each arc, and there is room for most_cuts + 1 to each cut: glyphs (m, 6) int32; counts (m,) int64, how many
     glyphs it reads, 0 or 1; shapes (m, 4) float64, see numbers/ways.py; is_cut (m,) bool, whether ink is cut at its
@@ -49,7 +51,8 @@ def find_arcs(
                 continue
             is_seam = seams[end, 0] >= 0
             gap = gaps[max(0, parts[end] - (0 if is_seam else 1))] - gaps[parts[start]]
-            for count in range(0 if is_next and high < low * height else 1, 2):
+            is_mark = is_next and high < low * height and high * width < broad * height * height
+            for count in range(0 if is_mark else 1, 2):
                 for column in range(6):
                     glyphs[n, column] = glyph[column]
                 counts[n], is_cut[n] = count, is_seam or seams[start, 0] >= 0

@@ -1,0 +1,65 @@
+"""Pieces of ink in lines: what is a digit, what is one in pieces, and what is a mark."""
+
+import cv2
+import numpy as np
+import pytest
+from drawn_numbers import ink_of, texts
+
+from fastmnist.numbers.lines import connected_parts, find_lines
+
+HEIGHT = 40
+WHOLE = (0, 0, 20, HEIGHT)  # left, top, width, height
+IN_TWO = (0, 22, 26, 15), (12, 0, 26, 14)  # the body and the bar of a 5
+IN_THREE = (0, 0, 22, 15), (10, 16, 10, 10), (2, 28, 18, 12)
+FLAT = (0, 14, 36, 14)
+
+
+def lines_of(*figures, apart=50):
+    """The lines of figures, boxes in pixels or some of them, so far apart; each as the boxes of its parts."""
+    core = np.zeros((3 * HEIGHT, apart * len(figures) + 100), np.uint8)
+    for place, figure in enumerate(figures):
+        for left, top, width, height in [figure] if isinstance(figure[0], int) else figure:
+            left, top = left + 20 + apart * place, top + 20
+            core[top : top + height, left : left + width] = 1
+    return [[part[1:5] for part in line.parts] for line in find_lines(connected_parts(core)[1])]
+
+
+@pytest.mark.parametrize("figure", [IN_TWO, IN_THREE, FLAT])
+@pytest.mark.parametrize("place", [0, 1, 3])
+def test_a_digit_in_low_pieces_belongs_to_its_number(figure, place):
+    figures = [WHOLE] * 3
+    figures.insert(place, figure)
+    (line,) = lines_of(*figures)
+    assert len(line) == 3 + (1 if figure is FLAT else len(figure))
+
+
+def test_a_digit_in_low_pieces_may_stand_far_from_others():
+    (line,) = lines_of(WHOLE, WHOLE, IN_TWO, apart=80)
+    assert len(line) == 4
+
+
+def test_it_holds_numbers_together():
+    (line,) = lines_of(WHOLE, IN_TWO, WHOLE, apart=60)
+    assert len(line) == 4
+    assert len(lines_of(WHOLE, WHOLE, apart=120)) == 2
+
+
+@pytest.mark.parametrize("mark", [(0, 34, 6, 12), (0, 18, 24, 5), (0, 34, 6, 6), ((0, 18, 24, 4), (0, 26, 24, 4))])
+def test_marks_hold_nothing_together(mark):
+    assert len(lines_of(WHOLE, mark, WHOLE, apart=60)) == 2
+
+
+def test_low_digits_above_each_other_are_of_different_lines():
+    above, below = (0, 0, 30, 26), (0, 34, 30, 26)
+    figures = [(above, below)] * 3 + [(0, 0, 20, HEIGHT)] * 9
+    assert sorted(len(line) for line in lines_of(*figures)) == [3, 12]
+
+
+@pytest.mark.parametrize("text", ["22", "625"])
+def test_flat_digits_are_read(text, some, model):
+    canvas = np.zeros((80, 60 * len(text) + 40), np.uint8)
+    for place, character in enumerate(text):
+        size = (54, 22) if place else (40, 60)
+        ink = cv2.resize(ink_of(some[character]), size, interpolation=cv2.INTER_AREA)
+        canvas[10 : 10 + size[1], 10 + 60 * place : 10 + 60 * place + size[0]] = ink
+    assert texts(model.read(255 - canvas)) == [text]
