@@ -39,7 +39,7 @@ MIXED = 500  # rows with a letter or a sign
 PICTURES_OF_LETTERS, PER_PICTURE = 100, 5
 # What a set counts in the fit: of the first reading, which must tell numbers from words, and of the second.
 OF_CAREFUL = {"letters": 2.0, "mixed": 0.7, "clear": 0.3, "touching": 0.3, "paper": 0.3, "ruled": 0.3, "boxed": 3.0}
-OF_IN_NUMBER = {"letters": 0.0, "mixed": 0.25, "clear": 1.5, "touching": 3.0, "paper": 1.0, "ruled": 1.0, "boxed": 0.5}
+OF_IN_NUMBER = {"letters": 0.0, "mixed": 0.25, "clear": 1.5, "touching": 3.0, "paper": 1.0, "ruled": 1.0, "boxed": 0.0}
 TOLD = 0.5  # times as much, the same with its length told, for rows that touch
 UNREADABLE = -12.0  # logarithm of a share: texts that no way reads don't count more
 HANDS = "plain", "rewritten"
@@ -71,6 +71,7 @@ class Row(NamedTuple):
 
     text: str
     lines: list[Line]
+    in_boxes: bool
 
     def texts(self) -> list[str] | None:
         """Return what each line says, None where there are other lines."""
@@ -99,8 +100,9 @@ def rewritten(digits: rows.Digits) -> rows.Digits:
 def row_of(picture: Picture, text: str, readers: Readers) -> Row:
     """Return the lines of a picture that says `text`."""
     inked = find_numbers(picture)
-    lines = [] if inked is None else [segment.line for segments in inked.numbers for segment in segments]
-    return Row(text, [Line(*ways_of(line, inked, readers)[1:]) for line in lines if line is not None and inked])
+    segments = [] if inked is None else [segment for segments in inked.numbers for segment in segments]
+    lines = [Line(*ways_of(one.line, inked, readers)[1:]) for one in segments if one.line is not None and inked]
+    return Row(text, lines, any(segment.is_in_box for segment in segments))
 
 
 def mixed(digits: rows.Digits, times: int) -> Iterator[tuple[Picture, str]]:
@@ -143,9 +145,14 @@ def drawn_rows(folder: str, readers: Readers, times: int = 0) -> dict[str, list[
     return drawn
 
 
-def read(line: Line, length: tuple[int, int] | None = None) -> str:
+def read(line: Line, length: tuple[int, int] | None = None, is_in_box: bool = False) -> str:
     """Return what a line says with the weights as they are."""
-    return text_of(choose(*line, length))
+    return text_of(choose(*line, length, is_in_box=is_in_box))
+
+
+def texts_of(row: Row) -> list[str]:
+    """Return what the lines of a row say with the weights as they are."""
+    return [read(line, is_in_box=row.in_boxes) for line in row.lines]
 
 
 def text_of(chosen: Chosen | None) -> str:
@@ -159,7 +166,7 @@ def shares(drawn: dict[str, list[Row]], both: Both) -> dict[str, float]:
     ways_module.CAREFUL, ways_module.IN_NUMBER = both
     found = {}
     for name, some in drawn.items():
-        found[name] = sum([read(line) for line in row.lines] == row.texts() for row in some) / len(some)
+        found[name] = sum(texts_of(row) == row.texts() for row in some) / len(some)
         if name.endswith("touching"):
             lines = [(row.text, row.lines[0]) for row in some if len(row.lines) == 1]
             told = sum(read(line, (len(text), len(text))) == text for text, line in lines)
@@ -180,16 +187,17 @@ class Sample(NamedTuple):
 
 
 def samples(drawn: dict[str, list[Row]], of_sets: dict[str, float], reading: str) -> Iterator[Sample]:
-    """Yield the lines of all sets, for one of the readings, "alone" or "together"."""
+    """Yield the lines of all sets, for one of the readings, "alone" or "together"; in boxes both networks are asked."""
     for name, some in drawn.items():
         kind = name.split()[-1]
-        lines = [both for row in some for both in zip(row.lines, row.texts() or [], strict=False)]
+        lines = [(*both, row.in_boxes) for row in some for both in zip(row.lines, row.texts() or [], strict=False)]
         counts = of_sets[kind] / len(lines)
-        for line, text in lines:
+        for line, text, in_box in lines:
             labels = np.array([glyphs.NO_DIGIT if label == UNKNOWN else int(label) for label in text])
             told = TOLD * counts if kind == "touching" and reading == "together" else 0.0
             if counts:
-                yield Sample(line.ways, getattr(line.answers, reading), labels, counts, told)
+                probabilities = line.answers.together if in_box else getattr(line.answers, reading)
+                yield Sample(line.ways, probabilities, labels, counts, told)
 
 
 def loss(weights: npt.NDArray[np.float64], lines: list[Sample]) -> float:
@@ -218,7 +226,7 @@ def fitted(start: Weights, lines: list[Sample]) -> Weights:
 def calibration_error(drawn: dict[str, list[Row]], hand: str) -> float:
     """Return the expected calibration error of the texts of a hand's rows, with the weights as they are."""
     some = [row for name in SETS for row in drawn[f"{hand} {name}"] if len(row.lines) == 1]
-    chosen = [choose(*row.lines[0]) for row in some]
+    chosen = [choose(*row.lines[0], is_in_box=row.in_boxes) for row in some]
     confidences = np.array([0.0 if way is None else way.confidence for way in chosen])
     is_right = np.array([text_of(way) == row.text for way, row in zip(chosen, some, strict=True)])
     bins = np.minimum((confidences * BINS).astype(int), BINS - 1)

@@ -396,6 +396,20 @@ def test_in_a_number_both_networks_name_whole_ink():
     assert choose(ways, Answers(alone, together)).labels == [1]
 
 
+def test_in_a_box_both_networks_name_whole_ink():
+    ways, _ = ways_through(joined=False)
+    alone, together = np.array([[0.1, 0.0, 0.9]], np.float32), np.array([[0.8, 0.0, 0.2]], np.float32)
+    assert choose(ways, Answers(alone, together)).labels == [2]
+    assert choose(ways, Answers(alone, together), is_in_box=True).labels == [0]
+
+
+def test_nothing_in_a_box_is_taken_for_joined_digits():
+    ways, order = ways_through(joined=True)
+    said = np.array([(0.99, 0, 0.01), (0.1, 0, 0.9), (0, 0.85, 0.15), (0, 0.85, 0.15)], np.float32)[order]
+    assert choose(ways, Answers(said, said)).labels == [0, 1, 1]
+    assert choose(ways, Answers(said, said), is_in_box=True).labels == [0, 2]
+
+
 def test_in_a_number_the_likeliest_text_counts_not_the_best_way():
     n = 5  # ways to read all as one glyph: one as a 0, more likely than each of four as a 1, but not than all
     shapes = np.zeros((n, 4))

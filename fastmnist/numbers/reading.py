@@ -284,10 +284,10 @@ def _read_segment(
     segment: _Asked, class_names: Sequence[str], length: tuple[int, int] | None, rarer: float
 ) -> tuple[list[Digit], float]:
     """Return the digits of a segment, one or more, and how sure they are as a whole: 0 where no way has that length."""
-    cuts, ways, answers, scale, _ = segment
-    chosen = choose(ways, answers, length, rarer)
+    cuts, ways, answers, scale, is_in_box = segment
+    chosen = choose(ways, answers, length, rarer, is_in_box)
     if chosen is None:  # a number is never dropped, nor cut short
-        chosen = choose(ways, answers, rarer=rarer)
+        chosen = choose(ways, answers, None, rarer, is_in_box)
         assert chosen is not None  # noqa: S101  # what lies between two cuts may be a glyph
         chosen = chosen._replace(confidence=0.0)
     digits = []

@@ -145,18 +145,25 @@ def pieces(cuts: Cuts, ways: Ways, arcs: Integers) -> npt.NDArray[np.uint8]:
     return to_pieces(cuts.ink, cuts.part_of, cuts.parts, cuts.seams, ways.glyphs[arcs])
 
 
-def choose(ways: Ways, answers: Answers, length: tuple[int, int] | None = None, rarer: float = 1.0) -> Chosen | None:
+def choose(
+    ways: Ways,
+    answers: Answers,
+    length: tuple[int, int] | None = None,
+    rarer: float = 1.0,
+    is_in_box: bool = False,
+) -> Chosen | None:
     """Return the best way, with at least length[0] and at most length[1] glyphs; None where there is no such way.
 
     Of a number, that is the best way that reads its likeliest text. `rarer`: how many times rarer digits are than the
-    networks take them for.
+    networks take them for. `is_in_box`: it is what stands in a printed box, one digit and not joined, so that both
+    networks are asked at once and it is not read twice.
     """
-    arcs = weighed(ways, answers.alone, CAREFUL, rarer)
+    arcs = weighed(ways, answers.together if is_in_box else answers.alone, CAREFUL, rarer)
     way = _best_way(ways, arcs, length)
     if way is None:
         return None
     labels = arcs.doubted[way].argmax(axis=1)
-    if np.mean(labels < arcs.doubted.shape[1] - 1) >= IS_NUMBER:
+    if not is_in_box and np.mean(labels < arcs.doubted.shape[1] - 1) >= IS_NUMBER:
         arcs = weighed(ways, answers.together, IN_NUMBER, rarer)
         labels = _likeliest_text(ways, arcs, length)
         way = _best_way_of(ways, arcs, labels)
