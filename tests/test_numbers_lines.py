@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from drawn_numbers import ink_of, texts
 
-from fastmnist.numbers.lines import connected_parts, find_lines
+from fastmnist.numbers.lines import Part, connected_parts, find_lines, hang_together
 
 HEIGHT = 40
 WHOLE = (0, 0, 20, HEIGHT)  # left, top, width, height
@@ -63,3 +63,11 @@ def test_flat_digits_are_read(text, some, model):
         ink = cv2.resize(ink_of(some[character]), size, interpolation=cv2.INTER_AREA)
         canvas[10 : 10 + size[1], 10 + 60 * place : 10 + 60 * place + size[0]] = ink
     assert texts(model.read(255 - canvas)) == [text]
+
+
+def test_pieces_hang_together_where_steps_lead_to_all():
+    places = [(0, 0), (30, 30), (10, 12), (20, 20)]
+    parts = [Part(n, x, y, x + 5, y + 5, 25) for n, (x, y) in enumerate(places)]
+    assert hang_together(parts, 7)
+    assert not hang_together(parts, 6)
+    assert not hang_together([*parts, Part(9, 0, 43, 40, 50, 280)], 7)

@@ -39,6 +39,17 @@ def test_numbers_on_a_sheet_on_a_dark_desk_are_read(shade, margins, some, model)
         )
 
 
+@pytest.mark.parametrize("beyond", [6, -3])
+def test_a_sheets_edge_on_a_light_desk_is_no_1(beyond, some, model):
+    digits = row(some, "5062", scale=3.0, margin=2)
+    sheet = np.full((600, 800), 255, np.uint8)
+    sheet[250 : 250 + len(digits), 200 : 200 + digits.shape[1]] = digits
+    picture = np.full((760, 1000), 245, np.uint8)
+    picture[80:680, 100:900] = sheet * 0.7
+    picture[400:460, 900 + beyond : 903 + beyond] = 90  # a shadow at its edge
+    assert texts(model.read(picture)) == ["5062"]
+
+
 def test_a_desk_of_many_specks_does_not_hide_the_numbers_on_a_sheet(some, model):
     rng = np.random.default_rng(0)
     desk = np.where(rng.random((700, 900)) < 0.2, 0, 90).astype(np.uint8)
@@ -137,6 +148,27 @@ def test_a_hand_drawn_0_is_no_box(some):
     kept, cells = without_boxes(ink)
     assert cells == []
     np.testing.assert_array_equal(kept, ink)
+
+
+@pytest.mark.parametrize("place", [0, 2])
+def test_a_digit_in_many_pieces_is_one_of_its_row_of_boxes(place, some, model):
+    picture = boxed(some, "3527")
+    left = 24 + 60 * place
+    for y in range(24, 78, 9):
+        picture[y : y + 3, left : left + 54] = 255
+    (text,) = texts(model.read(picture))
+    assert (len(text), text[:place] + text[place + 1 :]) == (4, "3527"[:place] + "3527"[place + 1 :])
+
+
+def test_lines_of_numbers_in_boxes_are_numbers_of_their_own(some, model):
+    picture = np.full((200, 420), 255, np.uint8)
+    for place in range(2):
+        cv2.rectangle(picture, (20 + 180 * place, 20), (200 + 180 * place, 180), 0, 3)
+        for line in range(2):
+            digits = row(some, "345", scale=1.8, margin=2)
+            top, left = 40 + 70 * line, 50 + 180 * place
+            picture[top : top + len(digits), left : left + digits.shape[1]] = digits
+    assert texts(model.read(picture)) == ["345"] * 4
 
 
 @pytest.mark.parametrize(("loop", "is_box"), [(24, False), (60, True)])

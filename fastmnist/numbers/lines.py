@@ -182,6 +182,22 @@ def line_of(parts: list[Part], least_height: float) -> Line | None:
     return Line(sorted(parts, key=_middle), height) if parts else None
 
 
+def hang_together(parts: list[Part], step: float) -> bool:
+    """Return whether steps of at most so many pixels, from part to part, lead to all of them."""
+    reached, left = parts[:1], parts[1:]
+    for one in reached:
+        near = [other for other in left if _apart(one, other) <= step]
+        left = [other for other in left if other not in near]
+        reached += near
+    return not left
+
+
+def _apart(one: Part, other: Part) -> int:
+    """Return how far apart the boxes of two parts are, across or down, whichever is more."""
+    across = max(one.left, other.left) - min(one.right, other.right)
+    return max(across, max(one.top, other.top) - min(one.bottom, other.bottom))
+
+
 def _middle(part: Part) -> float:
     return (part.left + part.right) / 2
 

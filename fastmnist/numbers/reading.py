@@ -18,6 +18,7 @@ from fastmnist.numbers.lines import (
     connected_parts,
     digit_height,
     find_lines,
+    hang_together,
     line_of,
     without_margin,
     without_outlines,
@@ -44,11 +45,14 @@ class Readers(NamedTuple):
 UNKNOWN, BLANK = "?", " "  # a glyph that is no digit, and an empty box
 IN_BOX = 0.5  # of a box's height: digits in it are taken to be at least this high
 WIDE_BOX, WIDE_INK = 1.5, 1.6  # times as wide as high: a box for a number, ink of more than one digit
-LOW_INK, PARTS = 0.4, 4  # of a box's height: so many such pieces may stand in several lines, fewer are a broken digit
+LOW_INK, PARTS = 0.4, 4  # of a box's height: so many such pieces may stand in several lines, fewer are a broken digit,
+STEP, LEAST_STEP = 0.07, 2  # and so are more, up to MOST_PIECES, that are so near: of a box's height; pixels
+MOST_PIECES = 16
 SMALL, LARGE = 6, 96  # pixels: digits are not lower than that, and are shrunk if they are higher
 SURE = 0.99  # probability of a digit: a part with more is not cut
 # Times what a sheet says: a picture as a whole that says less than that says it of the sheet's edges, or of the desk.
 MUCH_MORE = 1.5
+NEAR_EDGE = 0.03  # of a sheet's shorter side
 MOST_PARTS = 3000  # pieces of ink: more are a photograph, or noise
 
 
@@ -147,6 +151,10 @@ def read_numbers(
     if found is not None:
         sheet, is_dark = found
         on_sheet = _numbers_in(sheet.picture, readers, class_names, length)
+        if not isinstance(whole, DataError):
+            height, width = sheet.picture.shape
+            edge = Box(sheet.left, sheet.top, sheet.left + width, sheet.top + height)
+            whole = [number for number in whole if not _is_on(edge, number.box)]
         if _evidence(on_sheet) * (MUCH_MORE if is_dark else 1) > _evidence(whole):
             assert not isinstance(on_sheet, DataError)  # noqa: S101  # that is no evidence
             return [_moved(number, sheet.left, sheet.top) for number in on_sheet]
@@ -171,6 +179,14 @@ def _numbers_in(
     if rarer > 1:
         numbers = [_read(segments, class_names, length, rarer) for segments in asked]
     return _in_order(numbers)
+
+
+def _is_on(edge: Box, box: Box) -> bool:
+    """Return whether all of a box is near an edge: what is read there is the edge itself, a 1 or several."""
+    near = NEAR_EDGE * min(edge.right - edge.left, edge.bottom - edge.top)
+    beside = edge.left - box.left, edge.top - box.top, box.right - edge.right, box.bottom - edge.bottom
+    across = box.right - box.left, box.bottom - box.top
+    return any(out <= near and across[n % 2] - out <= near for n, out in enumerate(beside))
 
 
 def _evidence(numbers: list[Number] | DataError) -> float:
@@ -248,6 +264,9 @@ def _holds_several(cell: Cell, lines: list[Line]) -> bool:
     width, height = max(line.right - line.left for line in lines), max(line.height for line in lines)
     n_parts = sum(len(line.parts) for line in lines)
     has_several_lines = len(lines) > 1 and n_parts >= PARTS and height < LOW_INK * cell.height
+    if has_several_lines and n_parts <= MOST_PIECES:
+        parts = [part for line in lines for part in line.parts]
+        has_several_lines = not hang_together(parts, max(LEAST_STEP, STEP * cell.height))
     is_wide = width > WIDE_INK * max(height, IN_BOX * cell.height)
     return is_wide or has_several_lines or cell.right - cell.left > WIDE_BOX * cell.height
 
