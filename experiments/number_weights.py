@@ -60,10 +60,11 @@ class Both(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A line: the ways through it, and what the networks say of their glyphs."""
+    """A line, or what stands in a printed box: the ways through it, and what the networks say of their glyphs."""
 
     ways: Ways
     answers: Answers
+    is_in_box: bool = False
 
 
 class Row(NamedTuple):
@@ -71,7 +72,6 @@ class Row(NamedTuple):
 
     text: str
     lines: list[Line]
-    in_boxes: bool
 
     def texts(self) -> list[str] | None:
         """Return what each line says, None where there are other lines."""
@@ -101,8 +101,9 @@ def row_of(picture: Picture, text: str, readers: Readers) -> Row:
     """Return the lines of a picture that says `text`."""
     inked = find_numbers(picture)
     segments = [] if inked is None else [segment for segments in inked.numbers for segment in segments]
-    lines = [Line(*ways_of(one.line, inked, readers)[1:]) for one in segments if one.line is not None and inked]
-    return Row(text, lines, any(segment.is_in_box for segment in segments))
+    return Row(
+        text, [Line(*ways_of(one.line, inked, readers)[1:], one.is_in_box) for one in segments if one.line and inked]
+    )
 
 
 def mixed(digits: rows.Digits, times: int) -> Iterator[tuple[Picture, str]]:
@@ -145,19 +146,20 @@ def drawn_rows(folder: str, readers: Readers, times: int = 0) -> dict[str, list[
     return drawn
 
 
-def read(line: Line, length: tuple[int, int] | None = None, is_in_box: bool = False) -> str:
+def chosen(line: Line, length: tuple[int, int] | None = None) -> Chosen | None:
+    """Return the best way through a line with the weights as they are, of one glyph in a box."""
+    ways, answers, is_in_box = line
+    return choose(ways, answers, (1, 1) if is_in_box else length, is_in_box=is_in_box)
+
+
+def read(line: Line, length: tuple[int, int] | None = None) -> str:
     """Return what a line says with the weights as they are."""
-    return text_of(choose(*line, length, is_in_box=is_in_box))
+    return text_of(chosen(line, length))
 
 
-def texts_of(row: Row) -> list[str]:
-    """Return what the lines of a row say with the weights as they are."""
-    return [read(line, is_in_box=row.in_boxes) for line in row.lines]
-
-
-def text_of(chosen: Chosen | None) -> str:
+def text_of(way: Chosen | None) -> str:
     """Return the text of a way."""
-    labels = [] if chosen is None else chosen.labels
+    labels = [] if way is None else way.labels
     return "".join(str(label) if label < glyphs.NO_DIGIT else UNKNOWN for label in labels)
 
 
@@ -166,7 +168,7 @@ def shares(drawn: dict[str, list[Row]], both: Both) -> dict[str, float]:
     ways_module.CAREFUL, ways_module.IN_NUMBER = both
     found = {}
     for name, some in drawn.items():
-        found[name] = sum(texts_of(row) == row.texts() for row in some) / len(some)
+        found[name] = sum([read(line) for line in row.lines] == row.texts() for row in some) / len(some)
         if name.endswith("touching"):
             lines = [(row.text, row.lines[0]) for row in some if len(row.lines) == 1]
             told = sum(read(line, (len(text), len(text))) == text for text, line in lines)
@@ -182,6 +184,7 @@ class Sample(NamedTuple):
     ways: Ways
     probabilities: npt.NDArray[np.float32]
     labels: npt.NDArray[np.int64]
+    length: tuple[int, int] | None
     counts: float
     told: float  # with its length told
 
@@ -190,22 +193,23 @@ def samples(drawn: dict[str, list[Row]], of_sets: dict[str, float], reading: str
     """Yield the lines of all sets, for one of the readings, "alone" or "together"; in boxes both networks are asked."""
     for name, some in drawn.items():
         kind = name.split()[-1]
-        lines = [(*both, row.in_boxes) for row in some for both in zip(row.lines, row.texts() or [], strict=False)]
+        lines = [both for row in some for both in zip(row.lines, row.texts() or [], strict=False)]
         counts = of_sets[kind] / len(lines)
-        for line, text, in_box in lines:
+        for line, text in lines:
             labels = np.array([glyphs.NO_DIGIT if label == UNKNOWN else int(label) for label in text])
             told = TOLD * counts if kind == "touching" and reading == "together" else 0.0
             if counts:
-                probabilities = line.answers.together if in_box else getattr(line.answers, reading)
-                yield Sample(line.ways, probabilities, labels, counts, told)
+                probabilities = getattr(line.answers, "together" if line.is_in_box else reading)
+                length = (1, 1) if line.is_in_box and chosen(line) else None
+                yield Sample(line.ways, probabilities, labels, length, counts, told)
 
 
 def loss(weights: npt.NDArray[np.float64], lines: list[Sample]) -> float:
     """Return how unlikely what the lines say is: the sum of the negative logarithms of its shares."""
     total = 0.0
-    for ways, probabilities, labels, counts, told in lines:
+    for ways, probabilities, labels, length, counts, told in lines:
         arcs, n = weighed(ways, probabilities, Weights(*weights.tolist())), len(labels)
-        total -= counts * np.logaddexp(log_share(ways, arcs, labels), UNREADABLE)
+        total -= counts * np.logaddexp(log_share(ways, arcs, labels, length), UNREADABLE)
         if told and n <= int(ways.ends[-1]):
             total -= told * np.logaddexp(log_share(ways, arcs, labels, (n, n)), UNREADABLE)
     return float(total)
@@ -226,9 +230,9 @@ def fitted(start: Weights, lines: list[Sample]) -> Weights:
 def calibration_error(drawn: dict[str, list[Row]], hand: str) -> float:
     """Return the expected calibration error of the texts of a hand's rows, with the weights as they are."""
     some = [row for name in SETS for row in drawn[f"{hand} {name}"] if len(row.lines) == 1]
-    chosen = [choose(*row.lines[0], is_in_box=row.in_boxes) for row in some]
-    confidences = np.array([0.0 if way is None else way.confidence for way in chosen])
-    is_right = np.array([text_of(way) == row.text for way, row in zip(chosen, some, strict=True)])
+    ways = [chosen(row.lines[0]) for row in some]
+    confidences = np.array([0.0 if way is None else way.confidence for way in ways])
+    is_right = np.array([text_of(way) == row.text for way, row in zip(ways, some, strict=True)])
     bins = np.minimum((confidences * BINS).astype(int), BINS - 1)
     return float(np.abs(np.bincount(bins, confidences - is_right, BINS)).sum() / len(bins))
 

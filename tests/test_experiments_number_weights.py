@@ -16,7 +16,7 @@ def drawn(digits, model):
     some = rows.Digits(digits[0][:500], digits[1][:500])
     pictures = [(row.lines[0], row.rendering.content) for row in rows.draw("touching", some, 12)]
     read = [row_of(decode_picture(content, b"drawn"), text, readers_of(model)) for text, content in pictures]
-    return {"plain touching": read, "letters": [Row("?", read[0].lines, False), Row("??", read[0].lines * 3, False)]}
+    return {"plain touching": read, "letters": [Row("?", read[0].lines), Row("??", read[0].lines * 3)]}
 
 
 def test_lines_count_as_their_sets_do(drawn):
@@ -30,11 +30,13 @@ def test_lines_count_as_their_sets_do(drawn):
 
 def test_in_boxes_both_networks_are_asked(drawn):
     rows_in_doubt = [row for row in drawn["plain touching"] if (np.diff(row.lines[0].answers, axis=0) != 0).any()]
-    row = rows_in_doubt[0]
-    for in_boxes in (True, False):
-        (line,) = samples({"plain boxed": [row._replace(in_boxes=in_boxes)]}, {"boxed": 1.0}, "alone")
-        answers = row.lines[0].answers
-        np.testing.assert_array_equal(line.probabilities, answers.together if in_boxes else answers.alone)
+    (line,) = rows_in_doubt[0].lines
+    for is_in_box in (True, False):
+        row = Row("7", [line._replace(is_in_box=is_in_box)])
+        (sample,) = samples({"plain boxed": [row]}, {"boxed": 1.0}, "alone")
+        answers = line.answers.together if is_in_box else line.answers.alone
+        np.testing.assert_array_equal(sample.probabilities, answers)
+        assert sample.length == ((1, 1) if is_in_box else None)
 
 
 def test_fitted_weights_make_what_was_drawn_likelier(drawn):

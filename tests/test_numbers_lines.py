@@ -9,7 +9,7 @@ from fastmnist.numbers.lines import Part, connected_parts, find_lines, hang_toge
 
 HEIGHT = 40
 WHOLE = (0, 0, 20, HEIGHT)  # left, top, width, height
-IN_TWO = (0, 22, 26, 15), (12, 0, 26, 14)  # the body and the bar of a 5
+IN_TWO = (0, 20, 26, 15), (12, 0, 26, 14)  # the body and the bar of a 5
 IN_THREE = (0, 0, 22, 15), (10, 16, 10, 10), (2, 28, 18, 12)
 FLAT = (0, 14, 36, 14)
 
@@ -47,6 +47,35 @@ def test_it_holds_numbers_together():
 @pytest.mark.parametrize("mark", [(0, 34, 6, 12), (0, 18, 24, 5), (0, 34, 6, 6), ((0, 18, 24, 4), (0, 26, 24, 4))])
 def test_marks_hold_nothing_together(mark):
     assert len(lines_of(WHOLE, mark, WHOLE, apart=60)) == 2
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        (0, 16, 32, 10),
+        (0, 18, 50, 6),
+        (0, 12, 24, 14),
+        ((0, 18, 20, 4), (0, 26, 20, 4)),
+        ((0, 14, 4, 4), (0, 34, 4, 4)),
+    ],
+    ids=["thick dash", "long dash", "slanted dash", "equals sign", "colon"],
+)
+def test_marks_beside_digits_stay_marks(mark):
+    assert [len(line) for line in lines_of(WHOLE, mark, WHOLE, apart=90)] == [1, 1]
+
+
+def test_small_digits_above_each_other_beside_large_ones_are_of_different_lines():
+    above, below = (0, 0, 14, 18), (0, 23, 14, 18)  # less than half as high
+    lines = lines_of(*[WHOLE] * 9, *[(above, below)] * 4, apart=30)
+    assert max(len({top for _, top, _, _ in line}) for line in lines) <= 2
+    assert sum(len(line) for line in lines) == 17
+    assert len(lines) == 2
+
+
+def test_two_lines_of_small_print_are_no_digits():
+    above, below = (0, 0, 10, 11), (0, 18, 10, 11)
+    lines = lines_of(*[WHOLE] * 9, (0, 0, 1, 1), (0, 0, 1, 1), *[(above, below)] * 6)
+    assert [len(line) for line in lines] == [9]
 
 
 def test_low_digits_above_each_other_are_of_different_lines():

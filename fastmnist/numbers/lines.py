@@ -15,8 +15,8 @@ Grey = npt.NDArray[np.uint8]
 INSET = 1 / 12  # of the picture's shorter side: the inner part of a picture begins there
 INNER_SHARE = 0.4  # of its area: what touches the border with less of it in the inner part is no digit
 SPECK = 0.02  # of a digit's height squared: less area is a speck
-LOW = 0.4  # of a digit's height: what is lower is a mark, such as a point, a dash or the bar of a broken 5, if its
-BROAD = 0.2  # box has less of that height squared: a flat 2 has more
+LOW = 0.4  # of a digit's height: what is lower is a mark, such as a point or a dash, unless its box is as large as
+BROAD = 0.27  # of a digit's height squared: that of a flat 2 is
 LONG, THIN = 1.5, 0.12  # times a digit's height: what is that long, and on average no thicker, is an underline
 OVERLAP = 0.35  # of the lower one's height: pieces that overlap as much stand side by side
 WIDE_GAP = 1.6  # times the digits' height: another number begins
@@ -24,7 +24,8 @@ HOLLOW = 0.25  # of its box: what is drawn around digits has less area,
 IN_OUTLINE, HIGHER = 0.28, 1.3  # of its height: digits in it have that much; times the digits' height: it has more
 MANY = 100  # parts: one more or less makes no difference to how high they are
 STACKED, NEAR_ABOVE = 0.25, 0.3  # of the narrower one's width, of the higher one's height: parts of one digit
-PIECE, NEAR_PIECE, WHOLE = 0.7, 0.25, 1.1  # of a digit's height: lower parts, as near above each other, are one digit
+PIECE = 0.7  # of a digit's height: parts lower than that, together no higher than WHOLE, are one digit if they are
+NEAR_PIECE, NEAR_HALF, WHOLE = 0.17, 0.1, 1.1  # less than that apart vertically, one being a mark; neither being one
 NEAR_MARK = 0.5  # of a digit's height: a mark nearer than that may be a stroke of a digit
 
 
@@ -128,15 +129,7 @@ def find_lines(parts: list[Part]) -> list[Line]:
         return []
     height = digit_height(parts)
     parts = [part for part in parts if part.width < LONG * height or part.area > THIN * part.width * height]
-    parts = [part for part in parts if part.height >= LOW * height or part.area >= SPECK * height * height]
-    digits, marks = [], []
-    for strokes in _joined(parts, height):
-        whole = _around(strokes)
-        if whole.height >= LOW * height or whole.height * whole.width >= BROAD * height * height:
-            digits.append((whole, strokes))
-        else:
-            marks += strokes
-    digits.sort(key=lambda digit: digit[0].left)
+    digits, marks = _digits_and_marks(parts, height)
     lines = []
     for group in _chains([whole for whole, _ in digits]):
         strokes = [stroke for n in group for stroke in digits[n][1]]
@@ -145,23 +138,52 @@ def find_lines(parts: list[Part]) -> list[Line]:
     return lines
 
 
+def _digits_and_marks(parts: list[Part], height: float) -> tuple[list[tuple[Part, list[Part]]], list[Part]]:
+    """Return what may be digits about so high, from left to right, each with its strokes; and what is lower.
+
+    What is flat, or low even with all its pieces, is a digit only beside others: two lines of small print are not.
+    """
+    parts = [part for part in parts if part.height >= LOW * height or part.area >= SPECK * height * height]
+    tall = [part for part in parts if part.height >= PIECE * height]
+    digits, marks = [], []
+    for strokes in _joined(parts, height):
+        whole = _around(strokes)
+        if _is_digit(whole, tall, height):
+            digits.append((whole, strokes))
+            continue
+        digits += [(stroke, [stroke]) for stroke in strokes if stroke.height >= LOW * height]
+        marks += [stroke for stroke in strokes if stroke.height < LOW * height]
+    return sorted(digits, key=lambda digit: digit[0].left), marks
+
+
+def _is_digit(whole: Part, tall: list[Part], height: float) -> bool:
+    """Return whether strokes are of a digit: high, or beside one and not small either."""
+    if whole.height >= PIECE * height:
+        return True
+    is_small = whole.height < LOW * height and whole.height * whole.width < BROAD * height * height
+    return not is_small and any(_are_neighbours(whole, other, height) for other in tall)
+
+
 def _joined(parts: list[Part], height: float) -> list[list[Part]]:
-    """Return parts, those together that a digit of that height may have been broken into."""
-    parts = sorted(parts, key=lambda part: part.left)
+    """Return parts in groups: those together that a digit of about that height may have broken into."""
     group_of = {part.label: [part] for part in parts}
-    pieces = [part for part in parts if part.height < PIECE * height]
     near = []
+    pieces = sorted([part for part in parts if part.height < PIECE * height], key=lambda part: part.left)
     for here, part in enumerate(pieces):
         for other in pieces[here + 1 :]:
             if other.left >= part.right:
                 break
+            reach = (NEAR_PIECE if min(part.height, other.height) < LOW * height else NEAR_HALF) * height
             across = min(part.right, other.right) - other.left
             gap = max(part.top, other.top) - min(part.bottom, other.bottom)
-            if across > STACKED * min(part.width, other.width) and gap < NEAR_PIECE * height:
+            if across > STACKED * min(part.width, other.width) and gap < reach:
                 near.append((gap, part.label, other.label))
     for _, first, second in sorted(near):
         group, more = group_of[first], group_of[second]
-        if group is not more and _around(group + more).height <= WHOLE * height:
+        if group is more:
+            continue
+        whole = _around(group + more)
+        if whole.height <= WHOLE * height and whole.width <= LONG * height:
             group += more
             group_of.update((part.label, group) for part in more)
     return [group for first, group in group_of.items() if group[0].label == first]
@@ -183,7 +205,7 @@ def line_of(parts: list[Part], least_height: float) -> Line | None:
 
 
 def hang_together(parts: list[Part], step: float) -> bool:
-    """Return whether steps of at most so many pixels, from part to part, lead to all of them."""
+    """Return whether every part can be reached from any other in steps of at most `step` pixels."""
     reached, left = parts[:1], parts[1:]
     for one in reached:
         near = [other for other in left if _apart(one, other) <= step]
@@ -194,8 +216,12 @@ def hang_together(parts: list[Part], step: float) -> bool:
 
 def _apart(one: Part, other: Part) -> int:
     """Return how far apart the boxes of two parts are, across or down, whichever is more."""
-    across = max(one.left, other.left) - min(one.right, other.right)
-    return max(across, max(one.top, other.top) - min(one.bottom, other.bottom))
+    return max(_gap(one, other), max(one.top, other.top) - min(one.bottom, other.bottom))
+
+
+def _gap(one: Part, other: Part) -> int:
+    """Return how far apart two parts are, from left to right; below 0 where they overlap."""
+    return max(one.left, other.left) - min(one.right, other.right)
 
 
 def _middle(part: Part) -> float:
@@ -205,7 +231,7 @@ def _middle(part: Part) -> float:
 def _chains(parts: list[Part]) -> list[list[int]]:
     """Return parts, sorted by their left sides, in groups: each goes on with the nearest to its right beside it.
 
-    A group is the numbers of its parts.
+    Each group lists indices into `parts`.
     """
     group_of = list(range(len(parts)))
     tallest = max((part.height for part in parts), default=0)
@@ -237,6 +263,11 @@ def _chains(parts: list[Part]) -> list[list[int]]:
 def _are_beside(one: Part, other: Part) -> bool:
     overlap = min(one.bottom, other.bottom) - max(one.top, other.top)
     return overlap > OVERLAP * min(one.height, other.height)
+
+
+def _are_neighbours(one: Part, other: Part, height: float) -> bool:
+    """Return whether parts may be of one number, whose digits are about so high."""
+    return _gap(one, other) < WIDE_GAP * height and _are_beside(one, other)
 
 
 def _are_stacked(one: Part, other: Part) -> bool:

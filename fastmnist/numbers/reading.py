@@ -11,14 +11,13 @@ import numpy.typing as npt
 from fastmnist.errors import DataError
 from fastmnist.images.paper import find_sheet
 from fastmnist.numbers.cuts import Cuts, cut_between, with_seams
-from fastmnist.numbers.frames import Cell, without_boxes, without_rules
+from fastmnist.numbers.frames import IN_BOX, holds_several, is_in, without_boxes, without_rules
 from fastmnist.numbers.lines import (
     Line,
     Part,
     connected_parts,
     digit_height,
     find_lines,
-    hang_together,
     line_of,
     without_margin,
     without_outlines,
@@ -43,16 +42,11 @@ class Readers(NamedTuple):
 
 
 UNKNOWN, BLANK = "?", " "  # a glyph that is no digit, and an empty box
-IN_BOX = 0.5  # of a box's height: digits in it are taken to be at least this high
-WIDE_BOX, WIDE_INK = 1.5, 1.6  # times as wide as high: a box for a number, ink of more than one digit
-LOW_INK, PARTS = 0.4, 4  # of a box's height: so many such pieces may stand in several lines, fewer are a broken digit,
-STEP, LEAST_STEP = 0.07, 2  # and so are more, up to MOST_PIECES, that are so near: of a box's height; pixels
-MOST_PIECES = 16
 SMALL, LARGE = 6, 96  # pixels: digits are not lower than that, and are shrunk if they are higher
 SURE = 0.99  # probability of a digit: a part with more is not cut
 # Times what a sheet says: a picture as a whole that says less than that says it of the sheet's edges, or of the desk.
 MUCH_MORE = 1.5
-NEAR_EDGE = 0.03  # of a sheet's shorter side
+NEAR_EDGE, LENGTHWISE = 0.03, 2  # of a sheet's shorter side; times as long as wide: a stroke along a sheet's edge
 MOST_PARTS = 3000  # pieces of ink: more are a photograph, or noise
 
 
@@ -153,8 +147,8 @@ def read_numbers(
         on_sheet = _numbers_in(sheet.picture, readers, class_names, length)
         if not isinstance(whole, DataError):
             height, width = sheet.picture.shape
-            edge = Box(sheet.left, sheet.top, sheet.left + width, sheet.top + height)
-            whole = [number for number in whole if not _is_on(edge, number.box)]
+            of_sheet = Box(sheet.left, sheet.top, sheet.left + width, sheet.top + height)
+            whole = [number for number in whole if not _is_at_edge(number, of_sheet, picture.shape)]
         if _evidence(on_sheet) * (MUCH_MORE if is_dark else 1) > _evidence(whole):
             assert not isinstance(on_sheet, DataError)  # noqa: S101  # that is no evidence
             return [_moved(number, sheet.left, sheet.top) for number in on_sheet]
@@ -181,12 +175,24 @@ def _numbers_in(
     return _in_order(numbers)
 
 
-def _is_on(edge: Box, box: Box) -> bool:
-    """Return whether all of a box is near an edge: what is read there is the edge itself, a 1 or several."""
-    near = NEAR_EDGE * min(edge.right - edge.left, edge.bottom - edge.top)
-    beside = edge.left - box.left, edge.top - box.top, box.right - edge.right, box.bottom - edge.bottom
-    across = box.right - box.left, box.bottom - box.top
-    return any(out <= near and across[n % 2] - out <= near for n, out in enumerate(beside))
+def _is_at_edge(number: Number, sheet: Box, shape: tuple[int, ...]) -> bool:
+    """Return whether a number is a single stroke along one side of a sheet: that side itself, read as a 1.
+
+    `shape` is the picture's: its border is no side of the sheet.
+    """
+    left, top, right, bottom = number.box
+    near = NEAR_EDGE * min(sheet.right - sheet.left, sheet.bottom - sheet.top)
+
+    def is_along(edge: int, low: int, high: int, first: int, end: int, sides: tuple[int, int]) -> bool:
+        is_near = edge - near <= low and high <= edge + near
+        return is_near and sides[0] <= first and end <= sides[1] and end - first >= LENGTHWISE * (high - low)
+
+    upright = [x for x in (sheet.left, sheet.right) if 0 < x < shape[1]]
+    level = [y for y in (sheet.top, sheet.bottom) if 0 < y < shape[0]]
+    return len(number.digits) == 1 and (
+        any(is_along(x, left, right, top, bottom, (sheet.top, sheet.bottom)) for x in upright)
+        or any(is_along(y, top, bottom, left, right, (sheet.left, sheet.right)) for y in level)
+    )
 
 
 def _evidence(numbers: list[Number] | DataError) -> float:
@@ -243,37 +249,18 @@ def _without_frames(page: Page, found: _Parts) -> Inked:
     if ink is not page.ink:
         found = _Parts(*connected_parts(core_of(ink)))
     part_of, parts = found.map, without_margin(found.all, found.map)
-    outside = [part for part in parts if not any(_is_in(part, cell) for row in rows for cell in row)]
+    outside = [part for part in parts if not any(is_in(part, cell) for row in rows for cell in row)]
     numbers = [[Segment(line, False)] for line in find_lines(without_outlines(outside))]
     for row in rows:
-        in_cells = [[part for part in parts if _is_in(part, cell)] for cell in row]
+        in_cells = [[part for part in parts if is_in(part, cell)] for cell in row]
         lines = [find_lines(without_outlines(some)) for some in in_cells]
-        if any(_holds_several(*both) for both in zip(row, lines, strict=True)):
+        if any(holds_several(*both) for both in zip(row, lines, strict=True)):
             numbers += [[Segment(line, False)] for of_cell in lines for line in of_cell]
             continue
         of_digits = [line_of(some, IN_BOX * cell.height) for some, cell in zip(in_cells, row, strict=True)]
         if any(of_digits):
             numbers.append([Segment(line, True) for line in of_digits])
     return Inked(page._replace(ink=ink), part_of, numbers)
-
-
-def _holds_several(cell: Cell, lines: list[Line]) -> bool:
-    """Return whether a box is for numbers rather than for one digit of one, by its shape or what is in it."""
-    if not lines:
-        return False
-    width, height = max(line.right - line.left for line in lines), max(line.height for line in lines)
-    n_parts = sum(len(line.parts) for line in lines)
-    has_several_lines = len(lines) > 1 and n_parts >= PARTS and height < LOW_INK * cell.height
-    if has_several_lines and n_parts <= MOST_PIECES:
-        parts = [part for line in lines for part in line.parts]
-        has_several_lines = not hang_together(parts, max(LEAST_STEP, STEP * cell.height))
-    is_wide = width > WIDE_INK * max(height, IN_BOX * cell.height)
-    return is_wide or has_several_lines or cell.right - cell.left > WIDE_BOX * cell.height
-
-
-def _is_in(part: Part, cell: Cell) -> bool:
-    x, y = (part.left + part.right) / 2, (part.top + part.bottom) / 2
-    return cell.left <= x < cell.right and cell.top <= y < cell.bottom
 
 
 def _ask_about(segment: Segment, inked: Inked, readers: Readers) -> _Asked | None:
