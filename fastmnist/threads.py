@@ -126,11 +126,11 @@ class Pace:
     Waiting for the other threads can cost more than they gain: beside busy neighbours (with both cores taken, a
     seed epoch took 10 times as long), where entering a parallel region is expensive, or where threads contend for
     the GIL (small image files). Both ways are timed, the faster one is used, and the other is retried: soon at first,
-    later now and then. A trial lasts until it is recorded.
+    then only now and then. A trial goes on until it is recorded.
     """
 
-    SOON = 2  # calls before the slower way is tried again for the first time; twice as many each time after, up to
-    RETRY = 16  # that many, at least,
+    SOON = 2  # recorded calls before the slower way is tried again for the first time; twice as many each time after,
+    RETRY = 16  # up to that many, at least,
     RARELY = 64  # and that many at most
     TRIAL_COST = 0.02  # what trials may cost between these, as a share of the time
 
@@ -147,16 +147,19 @@ class Pace:
         for way in self._ways:
             if way not in self._seconds:
                 return way
-        best, other = sorted(self._ways, key=lambda way: self._seconds[way])
+        best, (most, one) = self._best(), self._ways
+        other = one if best == most else most
         excess = self._seconds[other] / self._seconds[best] - 1
         is_due = self._calls + 1 >= min(self.RARELY, max(self._wait, excess / self.TRIAL_COST))
         return other if is_due else best
 
     def is_trial(self, threads: int) -> bool:
         """Return whether using `threads` is a trial rather than the way that is known to be faster."""
-        return threads not in self._seconds or any(
-            threads != way and self._seconds.get(way, 0) <= self._seconds[threads] for way in self._ways
-        )
+        return len(self._seconds) < len(set(self._ways)) or threads != self._best()
+
+    def _best(self) -> int:
+        """Return the way that is known to be faster."""
+        return min(self._ways, key=lambda way: self._seconds[way])
 
     def record(self, threads: int, seconds_per_unit: float) -> None:
         """Record what a call with `threads` cost. One slow call says little: something else may have run just then."""

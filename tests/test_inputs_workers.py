@@ -61,10 +61,13 @@ def test_nor_do_those_that_have_just_been_woken(recorded, monkeypatch):
     told, share = recorded
     share(PROBE_ROWS + SETTLE_ROWS)
     monkeypatch.setattr(workers.Pace, "choose", lambda _pace: 1)
-    share(SETTLE_ROWS)
-    assert told == []
     share(1)
-    assert told == [(1, pytest.approx(ROW_SECONDS))]
+    assert told == [(1, pytest.approx(ROW_SECONDS))]  # nobody had to be woken for that
+    monkeypatch.setattr(workers.Pace, "choose", lambda _pace: 2)
+    share(SETTLE_ROWS)
+    assert len(told) == 1
+    share(1)
+    assert [threads for threads, _ in told] == [1, 2]
 
 
 def test_a_trial_that_the_end_of_a_batch_cuts_short_tells_nothing(recorded):

@@ -192,3 +192,30 @@ def test_a_ruled_line_through_the_feet_is_taken_away(some, model):
     rows_of = np.nonzero(picture < 128)[0]
     picture[rows_of.max() - 3 : rows_of.max()] = np.minimum(picture[rows_of.max() - 3 : rows_of.max()], 110)
     assert texts(model.read(picture)) == ["14027"]
+
+
+def test_a_1_at_a_sheets_edge_is_read(some, model):
+    digits = row(some, "5062", scale=3.0, margin=2)
+    sheet = np.full((600, 800), 255, np.uint8)
+    sheet[250 : 250 + len(digits), 200 : 200 + digits.shape[1]] = digits
+    page_number = row(some, "21", scale=1.2, margin=2)
+    sheet[-len(page_number) - 16 : -16, 380 : 380 + page_number.shape[1]] = page_number
+    picture = np.full((760, 1000), 245, np.uint8)
+    picture[80:680, 100:900] = sheet * 0.7
+    assert texts(model.read(picture)) == ["5062", "21"]
+
+
+def test_boxes_that_hang_on_a_line_are_boxes(some, model):
+    picture = boxed(some, "3527")
+    picture = np.pad(picture, ((120, 120), (40, 40)), constant_values=255)
+    cv2.line(picture, (60, 20), (60, len(picture) - 20), 0, 2)
+    assert texts(model.read(picture)) == ["3527"]
+
+
+def test_near_lines_of_small_numbers_in_a_box_are_no_digit(some, model):
+    picture = boxed(some, "3 27", side=120)
+    for line in range(2):
+        digits = row(some, "385", gap=3, scale=1.4, margin=0)
+        top, left = 60 + 37 * line, 20 + 120 + 24
+        picture[top : top + len(digits), left : left + digits.shape[1]] = digits
+    assert texts(model.read(picture)) != ["3?27"]

@@ -95,3 +95,9 @@ def test_what_is_known_of_one_without_a_trial_is_as_good_as_one(pace):
         assert pace.choose() == 4
         pace.record(4, 1.0)
         pace.record(1, 1.5)
+
+
+def test_of_two_that_cost_the_same_one_is_a_trial(pace):
+    chosen = run_pace(pace, {4: 1.0, 1: 1.0}, 10 * Pace.RETRY)
+    assert [pace.is_trial(4), pace.is_trial(1)] == [False, True]
+    assert 10 <= chosen.count(1) <= 14

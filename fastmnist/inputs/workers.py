@@ -12,7 +12,7 @@ CHUNK = 128  # files for a thread at a time: about 2 ms of work, against 20 us t
 CHUNKS_PER_THREAD = 4  # at least, so that no thread waits long for the last one
 PROBE = 8  # files for a thread to begin with, twice: the first load libraries, the second tell how long one takes
 TRIAL_SECONDS = 0.025  # for the way, all threads or one, that is not known to be faster: a batch would be too long
-SETTLE_SECONDS = 0.025  # threads that begin, or begin again, may share a core for so long, and look as slow as one
+SETTLE_SECONDS = 0.025  # threads just started or woken may share a core for so long, and then look no faster than one
 PLAINLY_FASTER = 0.8  # of the processor's time: if threads take less than this, one is not tried. It would take as
 # long as all of them together, a little less where they contend for the interpreter lock
 BATCH_SECONDS = 0.5  # rows appear this often, however large the pictures
@@ -69,8 +69,8 @@ class Workers:
     def __init__(self, threads: int) -> None:
         self._pool: Executor | None = None  # begun when it is first needed
         self._pace = Pace(threads)
-        self._threads = threads  # that the last slice had,
-        self._seconds = 0.0  # and for how long there have been as many
+        self._threads = threads  # of the last slice
+        self._seconds = 0.0  # worked since that number changed
         self._seconds_per_row = 0.001  # to begin with
         self._n_probes_left = 2
 
@@ -117,11 +117,12 @@ class Workers:
         self._seconds_per_row = seconds / n
         if threads != self._threads:
             self._threads, self._seconds = threads, 0.0
-        is_settled = self._seconds >= SETTLE_SECONDS
-        self._seconds += seconds
         if self._n_probes_left:
             self._n_probes_left -= 1
-        elif is_settled and (seconds > TRIAL_SECONDS / 2 or n == n_rows):  # not where the batch has cut a trial short
+            return
+        is_settled = threads == 1 or self._seconds >= SETTLE_SECONDS
+        self._seconds += seconds
+        if is_settled and (seconds > TRIAL_SECONDS / 2 or n == n_rows):  # not where the batch has cut a trial short
             self._pace.record(threads, self._seconds_per_row)
             of_one = sum(chunk.cpu for chunk in chunks)
             if seconds < PLAINLY_FASTER * of_one:

@@ -17,7 +17,7 @@ SOFT_EDGES = 3  # pixels
 FAINT = 0.12  # of the ink's depth: boxes are often printed in a lighter shade
 LEAST_CELL = 14  # pixels of a box's shorter side
 RECTANGULAR = 0.92  # of the smallest rectangle around it: the inside of a box fills more, that of a 0 less
-OF_FRAME = 0.5  # of the height of the ink around it: the inside of a box is higher
+OF_FRAME, LOOPS = 0.5, 2  # of the height of the ink around them: the insides of boxes are higher, or more than that
 ASKEW = 8.0  # degrees, at most
 INSET = 2  # pixels of a box's soft edge
 BESIDE = 0.7  # of their height: boxes of a row overlap as much from top to bottom,
@@ -80,10 +80,8 @@ def without_boxes(ink: Grey) -> tuple[Grey, list[list[Cell]]]:
         of_frame = _rows(cells)
         if len(of_frame) > 1 and _n_sides(contours[outer], ink.shape) > 2:
             continue  # squared paper
-        if (
-            max(cell.bottom for cell in cells) - min(cell.top for cell in cells)
-            < OF_FRAME * _cell(contours[outer]).height
-        ):
+        height = max(cell.bottom for cell in cells) - min(cell.top for cell in cells)
+        if len(cells) <= LOOPS and height < OF_FRAME * _cell(contours[outer]).height:
             continue  # the loop of a 9
         rows += of_frame
         cv2.fillPoly(inside, holes, 1)
