@@ -35,12 +35,22 @@ from fastmnist.numbers.ways import Answers, Chosen, Ways, Weights, choose, log_s
 from fastmnist.reading import readers_of
 
 SETS = {"clear": 1000, "touching": 1200, "paper": 400, "ruled": 300, "boxed": 500}
-MIXED = 500  # rows with a letter or a sign
+MIXED, MARKED = 500, 500  # rows with a letter or a sign; with points, commas, dashes and the like
 PICTURES_OF_LETTERS, PER_PICTURE = 100, 5
 # What a set counts in the fit: of the first reading, which must tell numbers from words, and of the second.
-OF_CAREFUL = {"letters": 2.0, "mixed": 0.7, "clear": 0.3, "touching": 0.3, "paper": 0.3, "ruled": 0.3, "boxed": 3.0}
-OF_IN_NUMBER = {"letters": 0.0, "mixed": 0.25, "clear": 1.5, "touching": 3.0, "paper": 1.0, "ruled": 1.0, "boxed": 0.0}
+OF_CAREFUL = {"letters": 2.0, "mixed": 0.7, "marked": 0.05} | dict.fromkeys(SETS, 0.3) | {"boxed": 3.0}
+OF_IN_NUMBER = {
+    "letters": 0.0,
+    "mixed": 0.25,
+    "marked": 0.25,
+    "clear": 1.5,
+    "touching": 3.0,
+    "paper": 1.0,
+    "ruled": 1.0,
+}
+OF_IN_NUMBER["boxed"] = 0.0  # which are not read twice
 TOLD = 0.5  # times as much, the same with its length told, for rows that touch
+MARK_GAPS = 2, 8  # pixels between the ink of digits and marks, at MNIST's scale
 UNREADABLE = -12.0  # logarithm of a share: texts that no way reads don't count more
 HANDS = "plain", "rewritten"
 BINS = 15  # of the calibration error
@@ -120,6 +130,42 @@ def mixed(digits: rows.Digits, times: int) -> Iterator[tuple[Picture, str]]:
         yield np.asarray(255 - np.pad(large, 20), np.uint8), text[:place] + UNKNOWN + text[place:]
 
 
+def marked(digits: rows.Digits, times: int) -> Iterator[tuple[Picture, str]]:
+    """Yield pictures of rows with one to three marks, which are not read."""
+    for number in range(MARKED):
+        rng = np.random.default_rng([LETTER_SEED + times, 2, number])
+        chosen_digits = rng.integers(len(digits.images), size=int(rng.integers(2, 8)))
+        figures = [glyphs.ink_of(digits.images[n]) for n in chosen_digits]
+        for _ in range(int(rng.integers(1, 4))):
+            figures.insert(int(rng.integers(len(figures) + 1)), mark(rng))
+        ink = glyphs.side_by_side(figures, MARK_GAPS, rng).max(axis=0)
+        scale = rng.uniform(*rows.SCALES)
+        large = cv2.resize(ink, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+        yield np.asarray(255 - np.pad(large, 20), np.uint8), "".join(str(digits.labels[n]) for n in chosen_digits)
+
+
+def mark(rng: np.random.Generator) -> Picture:
+    """Return a point, a comma, an apostrophe, a dash or a colon where it stands beside digits, (28, width)."""
+    pen, gap, middle = rng.uniform(1.5, 3.5), rng.uniform(5, 10), rng.uniform(12, 16)
+    point = [(0.0, 0.0), (0.3, 0.0)]
+    comma = [(rng.uniform(0, 2.5), 0.0), (0.0, rng.uniform(3, 6))]
+    dash = [(0.0, 0.0), (rng.uniform(5, 13), rng.uniform(-1.5, 1.5))]
+    kinds = [
+        (23.0, [point]),
+        (22.0, [comma]),
+        (4.0, [comma]),
+        (middle, [dash]),
+        (middle - gap / 2, [point, [(0.0, gap), (0.3, gap)]]),
+    ]
+    top, strokes = kinds[rng.integers(len(kinds))]
+    canvas = np.zeros((SIDE, SIDE), np.uint8)
+    for stroke in strokes:
+        points = np.rint((np.array(stroke) + np.array([6, top])) * 16).astype(np.int32).reshape(-1, 1, 2)
+        cv2.polylines(canvas, [points], False, 255, round(pen), cv2.LINE_AA, 4)
+    left, _, width, _ = cv2.boundingRect(canvas)
+    return canvas[:, left : left + width]
+
+
 def letters(times: int) -> Iterator[Picture]:
     """Yield pictures of letters, far apart."""
     for number in range(PICTURES_OF_LETTERS):
@@ -141,7 +187,10 @@ def drawn_rows(folder: str, readers: Readers, times: int = 0) -> dict[str, list[
                 row_of(decode_picture(row.rendering.content, b"drawn"), row.lines[0], readers)
                 for row in rows.draw(name, digits, count, first=times * count)
             ]
-    drawn["plain mixed"] = [row_of(picture, text, readers) for picture, text in mixed(of_hands["plain"], times)]
+    for name, of_digits in (("mixed", mixed), ("marked", marked)):
+        drawn[f"plain {name}"] = [
+            row_of(picture, text, readers) for picture, text in of_digits(of_hands["plain"], times)
+        ]
     drawn["letters"] = [row_of(picture, UNKNOWN * PER_PICTURE, readers) for picture in letters(times)]
     return drawn
 

@@ -28,15 +28,27 @@ def test_lines_count_as_their_sets_do(drawn):
     assert letters[0].told == 0
 
 
-def test_in_boxes_both_networks_are_asked(drawn):
-    rows_in_doubt = [row for row in drawn["plain touching"] if (np.diff(row.lines[0].answers, axis=0) != 0).any()]
-    (line,) = rows_in_doubt[0].lines
+def test_in_boxes_both_networks_are_asked(digits, model):
+    some = rows.Digits(digits[0][:500], digits[1][:500])
+    pictures = [(row.lines[0], row.rendering.content) for row in rows.draw("boxed", some, 20)]
+    read = [row_of(decode_picture(content, b"drawn"), text, readers_of(model)) for text, content in pictures]
+    in_doubt = [line for row in read for line in row.lines if (np.diff(line.answers, axis=0) != 0).any()]
+    assert all(line.is_in_box for line in in_doubt)
     for is_in_box in (True, False):
-        row = Row("7", [line._replace(is_in_box=is_in_box)])
-        (sample,) = samples({"plain boxed": [row]}, {"boxed": 1.0}, "alone")
+        line = in_doubt[0]._replace(is_in_box=is_in_box)
+        (sample,) = samples({"plain boxed": [Row("7", [line])]}, {"boxed": 1.0}, "alone")
         answers = line.answers.together if is_in_box else line.answers.alone
         np.testing.assert_array_equal(sample.probabilities, answers)
         assert sample.length == ((1, 1) if is_in_box else None)
+
+
+def test_marks_stand_where_they_do_beside_digits():
+    drawn_marks = [number_weights.mark(np.random.default_rng(seed)) for seed in range(60)]
+    tops = np.array([np.nonzero(image)[0].min() for image in drawn_marks])
+    heights = np.array([np.ptp(np.nonzero(image)[0]) + 1 for image in drawn_marks])
+    assert all(image.shape == (28, image.shape[1]) and 2 <= image.shape[1] <= 18 for image in drawn_marks)
+    assert {"above": (tops < 6).any(), "below": (tops > 19).any()} == {"above": True, "below": True}
+    assert heights.max() < 16
 
 
 def test_fitted_weights_make_what_was_drawn_likelier(drawn):

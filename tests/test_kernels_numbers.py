@@ -188,7 +188,7 @@ def test_arcs_have_the_shapes_of_their_glyphs_and_marks_may_be_left_out(seed):
         gap = sum(max(0, boxes[part, 1] - boxes[:part, 3].max()) for part in range(parts[start] + 1, last + 1))
         arc = [start, end, top, left, bottom, right, is_seam[start] | is_seam[end], end]
         if end == start + 1 and bottom - top < 8.5 and (bottom - top) * (right - left) < 35:
-            expected.append([*arc, 0, 0, 0, 0])
+            expected.append([*arc, 0, 0, (bottom - top) / 5, (right - left) / 5])
         expected.append([*arc, 1, gap / 5, (bottom - top) / 5, (right - left) / 5])
     actual = np.concatenate([glyphs, is_cut[:, None], shapes[:, :1], counts[:, None], shapes[:, 1:]], axis=1)
     assert 0 < (counts == 0).sum() < (counts == 1).sum()
@@ -199,15 +199,17 @@ def test_arcs_have_the_shapes_of_their_glyphs_and_marks_may_be_left_out(seed):
 @pytest.mark.parametrize("rarer", [1.0, 3.5])
 def test_arcs_cost_what_the_weights_say(rarer):
     rng = np.random.default_rng(0)
-    n, weights, least = 50, tuple(rng.uniform(0.1, 2, 11)), 1e-3
+    n, weights, least = 50, tuple(rng.uniform(0.1, 2, 13)), 1e-3
     shapes, counts, is_cut = rng.random((n, 4)) * (rng.random((n, 4)) < 0.7), rng.integers(0, 2, n), rng.random(n) < 0.5
     probabilities = rng.random((n, 4)).astype(np.float32) * (rng.random((n, 4)) < 0.8)
     doubted, costs, scores = np.empty((n, 4)), np.empty(n), np.empty(n)
     weigh(shapes, counts, is_cut, probabilities, weights, rarer, least, doubted, costs, scores)
-    cut, per_cut, per_gap, low, height, wide, width, none, unknown, unknown_piece, left_out = weights
+    cut, per_cut, per_gap, low, height, wide, width, none, unknown, unknown_piece = weights[:10]
+    left_out, left_out_piece, per_left_out = weights[10:]
     crossed, gaps, heights, widths = shapes.T
     of_glyph = per_gap * gaps + low * np.clip(height - heights, 0, None) ** 2
     of_glyph += wide * np.clip(widths - width, 0, None) ** 2
+    of_mark = left_out + left_out_piece * is_cut + per_left_out * heights * widths
     of_cut = cut * (crossed > 0) + per_cut * crossed
     said = np.maximum(probabilities.astype(float), least)
     said[is_cut, -1] *= np.exp(none)
@@ -215,7 +217,7 @@ def test_arcs_cost_what_the_weights_say(rarer):
     said /= said.sum(axis=1, keepdims=True)
     said[:, -1] *= np.exp(-unknown - unknown_piece * is_cut)
     np.testing.assert_allclose(doubted, said)
-    np.testing.assert_allclose(costs, of_cut + np.where(counts > 0, of_glyph, left_out))
+    np.testing.assert_allclose(costs, of_cut + np.where(counts > 0, of_glyph, of_mark))
     np.testing.assert_allclose(scores, np.where(counts > 0, np.log(said.max(axis=1)), 0) - costs)
 
 

@@ -153,6 +153,27 @@ def test_specks_commas_and_dashes_are_left_out(some, model):
     assert "".join(texts(model.read(picture))) == "274581"
 
 
+@pytest.mark.parametrize(
+    ("mark", "points"),
+    [
+        ("comma", [[(6, 52), (0, 66)]]),
+        ("apostrophe", [[(4, 6), (0, 18)]]),
+        ("dash", [[(0, 34), (30, 32)]]),
+        ("colon", [[(3, 24), (4, 24)], [(3, 46), (4, 46)]]),
+        ("equals sign", [[(0, 28), (30, 28)], [(0, 42), (30, 42)]]),
+        ("point", [[(3, 58), (4, 58)]]),
+    ],
+)
+@pytest.mark.parametrize("pen", [4, 6])
+def test_marks_between_digits_are_left_out(mark, points, pen, some, model):
+    before, after = row(some, "12", scale=3.0, margin=2), row(some, "345", scale=3.0, margin=2)
+    between = np.full((len(before), 46), 255, np.uint8)
+    for stroke in points:
+        cv2.polylines(between, [np.array(stroke) + (8, 2)], False, 0, pen, cv2.LINE_AA)
+    picture = np.pad(np.hstack([before, between, after]), 30, constant_values=255)
+    assert "".join(texts(model.read(picture))) == "12345"
+
+
 def test_what_is_cut_off_at_the_border_is_left_out():
     core = np.zeros((60, 120), np.uint8)
     core[0:60, 0:3] = core[15:45, 40:50] = 1

@@ -13,6 +13,8 @@ from fastmnist.images.paper import find_sheet
 from fastmnist.numbers.cuts import Cuts, cut_between, with_seams
 from fastmnist.numbers.frames import IN_BOX, holds_several, is_in, without_boxes, without_rules
 from fastmnist.numbers.lines import (
+    BROAD,
+    LOW,
     Line,
     Part,
     connected_parts,
@@ -310,16 +312,17 @@ def _read_segment(
 def ways_of(line: Line, inked: Inked, readers: Readers) -> tuple[Cuts, Ways, Answers]:
     """Return the cuts of a line, the ways through them, and what the networks say of each way's glyphs.
 
-    Parts that are surely a digit as they stand, or far too high for one of the line, are not cut. Raises DataError for
-    a line of too many parts.
+    Parts that are surely a digit as they stand, or far too high for one of the line, are not cut, nor are marks. Raises
+    DataError for a line of too many parts.
     """
     between = cut_between(line, inked.page.ink, inked.part_of)
     _check_length(len(between.parts))
     ways = find_ways(between, line.height)
     answers = readers.of_whole(whole_glyphs(between, ways, np.arange(len(ways.counts))))
     alone = (ways.counts > 0) & (ways.ends == ways.starts + 1)
-    is_high = between.boxes[:, 2] - between.boxes[:, 0] > HIGHEST * line.height
-    is_whole = (is_high | (answers[alone, :-1].max(axis=1) > SURE)).tolist()
+    heights, widths = (between.boxes[:, 2:] - between.boxes[:, :2]).T / line.height
+    is_mark = (heights < LOW) & (heights * widths < BROAD)
+    is_whole = ((heights > HIGHEST) | is_mark | (answers[alone, :-1].max(axis=1) > SURE)).tolist()
     if all(is_whole):
         return between, ways, Answers(answers, answers)
     cuts = with_seams(between, line, is_whole)

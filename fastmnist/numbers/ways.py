@@ -32,7 +32,7 @@ IS_NUMBER = 0.5  # of a line's glyphs are digits: it is a number
 
 
 class Weights(NamedTuple):
-    """What a way costs beside the networks' doubt, in natural logarithms; fitted to training digits.
+    """What a way costs beside the networks' doubt, in natural logarithms; docs/numbers.md says how it was found.
 
     They make what rows say likeliest among all ways, so the share of the ways that read a text is how sure it is.
     """
@@ -47,36 +47,42 @@ class Weights(NamedTuple):
     none: float  # for a piece of ink as a digit, beside what the network says: most pieces are none
     unknown: float  # for a glyph that is no digit,
     unknown_piece: float  # and as much again for a piece of ink that is none
-    left_out: float  # for a mark
+    left_out: float  # for a mark,
+    left_out_piece: float  # as much again for a piece of ink, which is none,
+    per_left_out: float  # and for its box, in parts of the digits' height squared
 
 
 # A line is read twice. What may be words is cut where nothing else is likely, so that an m is not 11 or 17; where at
 # least half of that are digits, it is a number, in which digits that are joined are likelier than anything else.
 CAREFUL = Weights(
-    cut=-3.856,
-    per_cut=2.485,
-    per_gap=14.18,
+    cut=-3.508,
+    per_cut=2.489,
+    per_gap=13.297,
     low=20.0,
-    height=0.816,
-    wide=5.067,
-    width=0.047,
-    none=9.566,
-    unknown=-0.921,
-    unknown_piece=7.891,
-    left_out=7.612,
+    height=0.892,
+    wide=4.501,
+    width=0.237,
+    none=9.28,
+    unknown=-0.956,
+    unknown_piece=7.259,
+    left_out=3.974,
+    left_out_piece=2.24,
+    per_left_out=0.191,
 )
 IN_NUMBER = Weights(
     cut=-1.663,
     per_cut=0.608,
     per_gap=5.765,
-    low=9.868,
-    height=0.933,
+    low=13.2,
+    height=1.02,
     wide=9.449,
     width=0.167,
     none=6.306,
     unknown=3.316,
     unknown_piece=5.65,
-    left_out=7.211,
+    left_out=1.0,
+    left_out_piece=6.2,
+    per_left_out=15.0,
 )
 
 

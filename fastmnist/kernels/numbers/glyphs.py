@@ -57,7 +57,7 @@ def find_arcs(
                     glyphs[n, column] = glyph[column]
                 counts[n], is_cut[n] = count, is_seam or seams[start, 0] >= 0
                 shapes[n, 0], shapes[n, 1] = crossed[end], count * gap / height
-                shapes[n, 2], shapes[n, 3] = count * high / height, count * width / height
+                shapes[n, 2], shapes[n, 3] = high / height, width / height
                 n += 1
     return n
 

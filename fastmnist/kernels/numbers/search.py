@@ -25,16 +25,16 @@ def weigh(shapes, counts, is_cut, probabilities, weights, rarer, least, doubted,
     probabilities; in it, a piece is less likely to be a digit than they say, and no digit has a cost. costs: float64
     (n,). scores: float64 (n,), those of the best class.
     """
-    cut, per_cut, per_gap, low, height, wide, width, none, unknown, unknown_piece, left_out = weights
+    cut, per_cut, per_gap, low, height, wide, width, none, unknown, unknown_piece = weights[:10]
+    left_out, left_out_piece, per_left_out = weights[10:]
     for arc in range(len(shapes)):
         crossed, gaps, high, broad = shapes[arc]
-        cost = (cut if crossed > 0 else 0.0) + per_cut * crossed
+        cost, piece = (cut if crossed > 0 else 0.0) + per_cut * crossed, 1.0 if is_cut[arc] else 0.0
         if counts[arc]:
             lacking, over = max(0.0, height - high), max(0.0, broad - width)
             cost += per_gap * gaps + low * lacking * lacking + wide * over * over
         else:
-            cost += left_out
-        piece = 1.0 if is_cut[arc] else 0.0
+            cost += left_out + left_out_piece * piece + per_left_out * high * broad
         likelier = math.exp(none * piece) * rarer
         most = _doubt(probabilities[arc], least, likelier, unknown + unknown_piece * piece, doubted[arc])
         costs[arc], scores[arc] = cost, (math.log(most) if counts[arc] else 0.0) - cost
