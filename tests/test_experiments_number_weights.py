@@ -46,9 +46,9 @@ def test_marks_stand_where_they_do_beside_digits():
     drawn_marks = [number_weights.mark(np.random.default_rng(seed)) for seed in range(60)]
     tops = np.array([np.nonzero(image)[0].min() for image in drawn_marks])
     heights = np.array([np.ptp(np.nonzero(image)[0]) + 1 for image in drawn_marks])
-    assert all(image.shape == (28, image.shape[1]) and 2 <= image.shape[1] <= 18 for image in drawn_marks)
+    assert all(image.shape == (28, image.shape[1]) and 2 <= image.shape[1] <= 22 for image in drawn_marks)
     assert {"above": (tops < 6).any(), "below": (tops > 19).any()} == {"above": True, "below": True}
-    assert heights.max() < 16
+    assert heights.max() <= 16  # a colon, lower than a digit
 
 
 def test_fitted_weights_make_what_was_drawn_likelier(drawn):

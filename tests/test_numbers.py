@@ -169,7 +169,7 @@ def test_marks_between_digits_are_left_out(mark, points, pen, some, model):
     before, after = row(some, "12", scale=3.0, margin=2), row(some, "345", scale=3.0, margin=2)
     between = np.full((len(before), 46), 255, np.uint8)
     for stroke in points:
-        cv2.polylines(between, [np.array(stroke) + (8, 2)], False, 0, pen, cv2.LINE_AA)
+        cv2.polylines(between, [np.array(stroke) + np.array([8, 2])], False, 0, pen, cv2.LINE_AA)
     picture = np.pad(np.hstack([before, between, after]), 30, constant_values=255)
     assert "".join(texts(model.read(picture))) == "12345"
 
