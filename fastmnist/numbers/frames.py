@@ -8,7 +8,6 @@ import numpy.typing as npt
 from fastmnist.images.decode import opencv
 from fastmnist.kernels.picture.rules import remove_rules
 from fastmnist.kernels.picture.work import SLACK, make_work
-from fastmnist.numbers.lines import Line, Part, hang_together
 
 Grey = npt.NDArray[np.uint8]
 
@@ -22,11 +21,6 @@ ASKEW = 8.0  # degrees, at most
 INSET = 2  # pixels of a box's soft edge
 BESIDE = 0.7  # of their height: boxes of a row overlap as much from top to bottom,
 NEAR, ASIDE = 0.8, 0.2  # and are at most so far apart, or, askew, so far into each other
-IN_BOX = 0.5  # of a box's height: digits in it are taken to be at least this high
-WIDE_BOX, WIDE_INK = 1.5, 1.6  # times as wide as high: a box for a number, ink of more than one digit
-LOW_INK, PARTS = 0.4, 4  # of a box's height: this many pieces as low may stand in several lines; fewer are one broken
-STEP, LEAST_STEP = 0.06, 2  # digit, as are up to MOST_PIECES that are within steps of each other: of a box's height;
-MOST_PIECES = 16  # in pixels
 
 
 class Cell(NamedTuple):
@@ -133,29 +127,3 @@ def _rows(cells: list[Cell]) -> list[list[Cell]]:
         else:
             rows.append([cell])
     return rows
-
-
-def is_in(part: Part, cell: Cell) -> bool:
-    """Return whether the middle of a part is in a box."""
-    x, y = (part.left + part.right) / 2, (part.top + part.bottom) / 2
-    return cell.left <= x < cell.right and cell.top <= y < cell.bottom
-
-
-def holds_several(cell: Cell, lines: list[Line]) -> bool:
-    """Return whether a box is for numbers rather than for one digit of one, by its shape or what is in it."""
-    if not lines:
-        return False
-    width, height = max(line.right - line.left for line in lines), max(line.height for line in lines)
-    is_wide = width > WIDE_INK * max(height, IN_BOX * cell.height)
-    is_low = len(lines) > 1 and height < LOW_INK * cell.height
-    has_lines = is_low and not _is_broken_digit(list({part for line in lines for part in line.parts}), cell)
-    return is_wide or has_lines or cell.right - cell.left > WIDE_BOX * cell.height
-
-
-def _is_broken_digit(parts: list[Part], cell: Cell) -> bool:
-    """Return whether what is in a box, though it may stand in several lines, is one digit in pieces."""
-    if len(parts) < PARTS:
-        return True
-    height = max(part.bottom for part in parts) - min(part.top for part in parts)
-    is_one_high = height >= LOW_INK * cell.height and len(parts) <= MOST_PIECES
-    return is_one_high and hang_together(parts, max(LEAST_STEP, STEP * cell.height))

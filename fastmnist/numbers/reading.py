@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from fastmnist.errors import DataError
 from fastmnist.images.paper import find_sheet
+from fastmnist.numbers.boxes import IN_BOX, holds_several, is_in
 from fastmnist.numbers.cuts import Cuts, cut_between, with_seams
-from fastmnist.numbers.frames import IN_BOX, holds_several, is_in, without_boxes, without_rules
+from fastmnist.numbers.frames import without_boxes, without_rules
 from fastmnist.numbers.lines import (
     BROAD,
     LOW,
