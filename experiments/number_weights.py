@@ -124,10 +124,8 @@ def mixed(digits: rows.Digits, times: int) -> Iterator[tuple[Picture, str]]:
         figures = [glyphs.ink_of(digits.images[n]) for n in chosen]
         text, place = "".join(str(digits.labels[n]) for n in chosen), int(rng.integers(len(chosen) + 1))
         figures.insert(place, glyphs.letter(rng))
-        ink = glyphs.side_by_side(figures, rows.GAPS if number % 2 else glyphs.TOUCHING, rng).max(axis=0)
-        scale = rng.uniform(*rows.SCALES)
-        large = cv2.resize(ink, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
-        yield np.asarray(255 - np.pad(large, 20), np.uint8), text[:place] + UNKNOWN + text[place:]
+        picture = in_a_row(figures, rows.GAPS if number % 2 else glyphs.TOUCHING, rng)
+        yield picture, text[:place] + UNKNOWN + text[place:]
 
 
 def marked(digits: rows.Digits, times: int) -> Iterator[tuple[Picture, str]]:
@@ -138,10 +136,15 @@ def marked(digits: rows.Digits, times: int) -> Iterator[tuple[Picture, str]]:
         figures = [glyphs.ink_of(digits.images[n]) for n in chosen_digits]
         for _ in range(int(rng.integers(1, 4))):
             figures.insert(int(rng.integers(len(figures) + 1)), mark(rng))
-        ink = glyphs.side_by_side(figures, MARK_GAPS, rng).max(axis=0)
-        scale = rng.uniform(*rows.SCALES)
-        large = cv2.resize(ink, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
-        yield np.asarray(255 - np.pad(large, 20), np.uint8), "".join(str(digits.labels[n]) for n in chosen_digits)
+        yield in_a_row(figures, MARK_GAPS, rng), "".join(str(digits.labels[n]) for n in chosen_digits)
+
+
+def in_a_row(figures: list[Picture], gaps: tuple[float, float], rng: np.random.Generator) -> Picture:
+    """Return figures in a row, so many pixels apart, as a picture, dark on light."""
+    ink = glyphs.side_by_side(figures, gaps, rng).max(axis=0)
+    scale = rng.uniform(*rows.SCALES)
+    large = cv2.resize(ink, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+    return np.asarray(255 - np.pad(large, 20), np.uint8)
 
 
 def mark(rng: np.random.Generator) -> Picture:

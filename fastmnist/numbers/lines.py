@@ -160,8 +160,13 @@ def _is_digit(whole: Part, tall: list[Part], height: float) -> bool:
     """Return whether strokes are of a digit: high, or beside one and not small either."""
     if whole.height >= PIECE * height:
         return True
-    is_small = whole.height < LOW * height and whole.height * whole.width < BROAD * height * height
-    return not is_small and any(_are_neighbours(whole, other, height) for other in tall)
+    may_be_mark = is_mark(whole.height, whole.width, height)
+    return not may_be_mark and any(_are_neighbours(whole, other, height) for other in tall)
+
+
+def is_mark(height: int, width: int, of_digits: float) -> bool:
+    """Return whether ink so high and wide beside digits so high may be a mark: low, in a small box."""
+    return height < LOW * of_digits and height * width < BROAD * of_digits * of_digits
 
 
 def _joined(parts: list[Part], height: float) -> list[list[Part]]:

@@ -14,13 +14,12 @@ from fastmnist.numbers.boxes import IN_BOX, holds_several, is_in
 from fastmnist.numbers.cuts import Cuts, cut_between, with_seams
 from fastmnist.numbers.frames import without_boxes, without_rules
 from fastmnist.numbers.lines import (
-    BROAD,
-    LOW,
     Line,
     Part,
     connected_parts,
     digit_height,
     find_lines,
+    is_mark,
     line_of,
     without_margin,
     without_outlines,
@@ -183,18 +182,16 @@ def _is_at_edge(number: Number, sheet: Box, shape: tuple[int, ...]) -> bool:
 
     `shape` is the picture's: its border is no side of the sheet.
     """
+    if len(number.digits) > 1:
+        return False
     left, top, right, bottom = number.box
     near = NEAR_EDGE * min(sheet.right - sheet.left, sheet.bottom - sheet.top)
-
-    def is_along(edge: int, low: int, high: int, first: int, end: int, sides: tuple[int, int]) -> bool:
-        is_near = edge - near <= low and high <= edge + near
-        return is_near and sides[0] <= first and end <= sides[1] and end - first >= LENGTHWISE * (high - low)
-
     upright = [x for x in (sheet.left, sheet.right) if 0 < x < shape[1]]
     level = [y for y in (sheet.top, sheet.bottom) if 0 < y < shape[0]]
-    return len(number.digits) == 1 and (
-        any(is_along(x, left, right, top, bottom, (sheet.top, sheet.bottom)) for x in upright)
-        or any(is_along(y, top, bottom, left, right, (sheet.left, sheet.right)) for y in level)
+    is_upright = bottom - top >= LENGTHWISE * (right - left) and sheet.top <= top and bottom <= sheet.bottom
+    is_level = right - left >= LENGTHWISE * (bottom - top) and sheet.left <= left and right <= sheet.right
+    return (is_upright and any(x - near <= left and right <= x + near for x in upright)) or (
+        is_level and any(y - near <= top and bottom <= y + near for y in level)
     )
 
 
@@ -321,9 +318,10 @@ def ways_of(line: Line, inked: Inked, readers: Readers) -> tuple[Cuts, Ways, Ans
     ways = find_ways(between, line.height)
     answers = readers.of_whole(whole_glyphs(between, ways, np.arange(len(ways.counts))))
     alone = (ways.counts > 0) & (ways.ends == ways.starts + 1)
-    heights, widths = (between.boxes[:, 2:] - between.boxes[:, :2]).T / line.height
-    is_mark = (heights < LOW) & (heights * widths < BROAD)
-    is_whole = ((heights > HIGHEST) | is_mark | (answers[alone, :-1].max(axis=1) > SURE)).tolist()
+    sizes = between.boxes[:, 2:] - between.boxes[:, :2]
+    are_marks = [is_mark(height, width, line.height) for height, width in sizes.tolist()]
+    is_high = sizes[:, 0] > HIGHEST * line.height
+    is_whole = (is_high | are_marks | (answers[alone, :-1].max(axis=1) > SURE)).tolist()
     if all(is_whole):
         return between, ways, Answers(answers, answers)
     cuts = with_seams(between, line, is_whole)
