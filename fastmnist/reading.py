@@ -1,6 +1,6 @@
 """Pictures of numbers -> the numbers in them, page by page, in input order."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import groupby
@@ -15,6 +15,7 @@ from fastmnist.inputs.arrays import ARRAY, BYTES, Image, as_file, as_list, as_pi
 from fastmnist.inputs.pictures import Item, read_found, read_pages, read_pictures
 from fastmnist.inputs.runs import Run
 from fastmnist.inputs.selection import Selection
+from fastmnist.inputs.workers import in_order, open_pool
 from fastmnist.model.model_file import Model
 from fastmnist.numbers.reading import Number, PageRead, Readers, read_numbers
 
@@ -40,7 +41,7 @@ def read_run(model: Model, run: Run, length: Length, threads: int) -> Iterator[P
         yield replace(page, number=run.numbers[page.number])
 
 
-def _pages(items: Iterator[Item[list[Number]]]) -> Iterator[PageRead]:
+def _pages(items: Iterable[Item[list[Number]]]) -> Iterator[PageRead]:
     for item in items:
         yield from _pages_of(item.path, item.number, item.pages)
 
@@ -53,11 +54,21 @@ def read(model: Model, pictures: Image | Sequence[Image], length: Length, thread
         if is_path:
             items = read_pictures(map(as_file, group), reader, threads=threads)
         else:
-            items = (_item(picture, number, reader) for number, picture in enumerate(group))
+            items = _read_given(list(group), reader, threads)
         first = n_before
         for page in _pages(items):
             yield replace(page, number=first + page.number)
             n_before = first + page.number + 1
+
+
+def _read_given(pictures: list[Image], reader: "_Reader", threads: int) -> Generator[Item[list[Number]]]:
+    """Yield what is read in pictures, files' bytes or arrays."""
+    tasks = [partial(_item, picture, number, reader) for number, picture in enumerate(pictures)]
+    if len(tasks) == 1:  # not worth starting threads
+        yield tasks[0]()
+        return
+    with open_pool(threads) as pool:
+        yield from in_order(pool, tasks, threads)
 
 
 def _is_path(picture: Image) -> bool:

@@ -10,6 +10,7 @@ from fastmnist.kernels.numbers.labels import measure, number_parts, spread
 from fastmnist.kernels.numbers.search import weigh
 from fastmnist.kernels.picture.parts import place_digit
 from fastmnist.kernels.picture.work import SLACK
+from fastmnist.numbers import page
 
 PIXELS = list(np.ndindex(28, 28))
 
@@ -174,6 +175,16 @@ def test_ink_is_the_contrast_with_the_paper_in_parts_of_its_depth(shape, noise, 
     assert is_ink == (expected is not None)
     if expected is not None:
         np.testing.assert_array_equal(found.reshape(shape), expected)
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (64, 1600), (1600, 70), (3, 3), (1, 400), (1600, 1200)])
+@pytest.mark.parametrize("share", [0.1, page.WINDOW])
+def test_a_page_is_closed_as_opencv_does_it(shape, share):
+    window = min(page.MOST_WINDOW, share * min(shape))
+    dark = np.random.default_rng(shape).integers(0, 256, shape).astype(np.uint8)
+    side = max(3, round(window)) | 1
+    expected = cv2.morphologyEx(dark, cv2.MORPH_CLOSE, np.ones((side, side), np.uint8)).reshape(shape)
+    np.testing.assert_array_equal(page._closed(dark, window), expected)
 
 
 @pytest.mark.parametrize("seed", range(5))

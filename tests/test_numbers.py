@@ -12,6 +12,7 @@ from experiments import rows
 from fastmnist.errors import DataError
 from fastmnist.images.files import read_file
 from fastmnist.inputs import pictures
+from fastmnist.kernels.numbers.contrast import close_page, fill_ink
 from fastmnist.model.model_file import GLYPHS
 from fastmnist.numbers import reading
 from fastmnist.numbers.cuts import cut
@@ -351,6 +352,27 @@ def test_threads_and_calls_at_once_change_nothing(digits, model, tmp_path):
     for thread in threads:
         thread.join()
     assert found[2] == found[3] == expected
+
+
+def test_arrays_that_lie_otherwise_in_memory_are_read_by_the_same_kernels(some, model):
+    plain = row(some, "4051")
+    expected = texts(model.read(plain))
+    strided, fixed = np.repeat(plain, 2, axis=1)[:, ::2], plain.copy()
+    fixed.flags.writeable = False
+    n_compiled = [len(kernel.signatures) for kernel in (fill_ink, close_page)]
+    assert [texts([read]) for read in model.read([strided, fixed])] == [expected, expected]
+    assert [len(kernel.signatures) for kernel in (fill_ink, close_page)] == n_compiled
+
+
+def test_several_arrays_are_read_at_a_time(model, monkeypatch):
+    barrier, pictures = threading.Barrier(2, timeout=60), [np.full((20, 20), grey, np.uint8) for grey in (10, 20)]
+
+    def read(picture, _reader):
+        barrier.wait()  # until the other one is read too
+        return str(picture[0, 0])
+
+    monkeypatch.setattr(fastmnist.reading, "_of_array", read)
+    assert [page.error for page in model.read(pictures, threads=2)] == ["10", "20"]
 
 
 def test_a_network_that_asks_anything_is_only_asked_for_glyphs(some):

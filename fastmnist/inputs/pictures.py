@@ -3,9 +3,8 @@
 Digits by themselves come as batches of images; see stream.py.
 """
 
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future
+from functools import partial
 from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -19,7 +18,7 @@ from fastmnist.images.pages import decode_pages, may_have_pages
 from fastmnist.inputs.paths import Ignored, Input, Kind, find_inputs
 from fastmnist.inputs.selection import Selection
 from fastmnist.inputs.stdin import open_stdin
-from fastmnist.inputs.workers import open_pool
+from fastmnist.inputs.workers import in_order, open_pool
 from fastmnist.remote.fetch import Fetcher, Fetching
 
 Grey = npt.NDArray[np.uint8]
@@ -27,8 +26,6 @@ Made = TypeVar("Made")
 # Makes something of a page, given its greys (height, width), and a function that returns those in which the colours of
 # its picture differ most, or None. Raises DataError, without a file's name, where it can't.
 Read = Callable[[Grey, Callable[[], Grey | None]], Made]
-
-AHEAD = 8  # pictures for each thread that may wait for those before them
 
 
 class Item(NamedTuple, Generic[Made]):
@@ -57,16 +54,18 @@ def read_pictures(
 def read_found(inputs: Iterable[Input], read: Read[Made], threads: int, selection: Selection) -> Iterator[Item[Made]]:
     """Yield what `read_pictures` does, of files that were found."""
     with open_pool(threads) as pool, Fetcher() as fetcher:
-        waiting: deque[Future[Item[Made]]] = deque()
-        for found in inputs:
-            taken = selection.take([found.path], [None])
-            if taken.positions:
-                fetching = fetcher.begin(found.path) if found.kind is Kind.REMOTE else None
-                waiting.append(pool.submit(_item, found, taken.numbers[0], read, fetching))
-            if len(waiting) > AHEAD * threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        yield from in_order(pool, _selected(inputs, read, selection, fetcher), threads)
+
+
+def _selected(
+    inputs: Iterable[Input], read: Read[Made], selection: Selection, fetcher: Fetcher
+) -> Iterator[Callable[[], Item[Made]]]:
+    """Yield what is to be done for each selected input; a file at an address is already being fetched."""
+    for found in inputs:
+        taken = selection.take([found.path], [None])
+        if taken.positions:
+            fetching = fetcher.begin(found.path) if found.kind is Kind.REMOTE else None
+            yield partial(_item, found, taken.numbers[0], read, fetching)
 
 
 def _item(found: Input, number: int, read: Read[Made], fetching: Fetching | None) -> Item[Made]:

@@ -1,10 +1,11 @@
-"""Threads that share the rows of a batch: all of them, or one where that is faster."""
+"""Threads that share the rows of a batch (all of them, or one where that is faster), or that each do a task."""
 
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from fastmnist.threads import Pace, startable, wait_until_gone
 
@@ -17,6 +18,9 @@ PLAINLY_FASTER = 0.8  # of the processor's time: if threads take less than this,
 # long as all of them together, a little less where they contend for the interpreter lock
 BATCH_SECONDS = 0.5  # rows appear this often, however large the pictures
 BATCH_ROWS = 1024  # at most: while a batch is read the last one is labelled, and the job's last waits for nothing else
+AHEAD = 8  # tasks for each thread that may wait for those before them
+
+Done = TypeVar("Done")
 
 # Does something for a slice of the rows; returns row within the slice -> message where that failed.
 Work = Callable[[slice], dict[int, str]]
@@ -52,6 +56,17 @@ def open_pool(threads: int) -> Executor:
     """Return a pool of `threads` threads, or of as many as can be started, maybe none."""
     n_more = startable(threads + 1) - 1
     return _Pool(n_more, thread_name_prefix="decode") if n_more else _Caller()
+
+
+def in_order(pool: Executor, tasks: Iterable[Callable[[], Done]], threads: int) -> Iterator[Done]:
+    """Yield what the tasks return, in order; the pool's `threads` threads do them, a few ahead of what is taken."""
+    waiting: deque[Future[Done]] = deque()
+    for task in tasks:
+        waiting.append(pool.submit(task))
+        if len(waiting) > AHEAD * threads:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
 
 
 class _Chunk(NamedTuple):

@@ -19,6 +19,7 @@ RECTANGULAR = 0.92  # of the smallest rectangle around it: the inside of a box f
 OF_FRAME, LOOPS = 0.5, 2  # of the height of the ink around them: the insides of boxes are higher, or more than that
 ASKEW = 8.0  # degrees, at most
 INSET = 2  # pixels of a box's soft edge
+UNUSED = make_work(1)  # in place of the working memory that nothing here needs
 BESIDE = 0.7  # of their height: boxes of a row overlap as much from top to bottom,
 NEAR, ASIDE = 0.8, 0.2  # and are at most so far apart, or, askew, so far into each other
 
@@ -40,8 +41,7 @@ class Cell(NamedTuple):
 def without_rules(ink: Grey) -> Grey:
     """Return a page's ink, uint8 (height, width), without the lines that it is ruled or squared with."""
     height, width = ink.shape
-    tiny = make_work(1)
-    work = tiny._replace(
+    work = UNUSED._replace(
         ink=np.append(ink.ravel(), np.zeros(SLACK, np.uint8)),
         before=np.empty(ink.size, np.uint8),
         spare=np.empty(ink.size, np.uint8),

@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmnist.images.decode import opencv
-from fastmnist.kernels.numbers.contrast import fill_ink
+from fastmnist.kernels.numbers.contrast import close_page, fill_ink
+from fastmnist.kernels.picture.work import MARGINS, SLACK
 
 Grey = npt.NDArray[np.uint8]
 
@@ -47,7 +48,8 @@ def find_ink(picture: Grey, least_scale: float = 0.0) -> Page | None:
     `least_scale`: at least this many pixels of the picture, along a side, become one.
     """
     cv2 = opencv()
-    dark, scale = _sized(picture, least_scale)
+    # Kernels are compiled for arrays like this one, and would be compiled again for others.
+    dark, scale = _sized(np.require(picture, np.uint8, ["C", "W"]), least_scale)
     shrink = min(1.0, LOOK / max(dark.shape))
     small = _scaled(dark, shrink) if shrink < 1 else dark
     if not _is_dark(small):
@@ -57,8 +59,7 @@ def find_ink(picture: Grey, least_scale: float = 0.0) -> Page | None:
         dark, scale = _scaled(dark, shrink), scale / shrink
     paper = _closed(cv2.GaussianBlur(dark, (3, 3), 0), min(MOST_WINDOW, WINDOW * min(dark.shape)))
     ink, counts, table = np.empty(dark.size, np.uint8), np.empty(256, np.int64), np.empty(256, np.uint8)
-    pixels = np.ascontiguousarray(dark).ravel()
-    if not fill_ink(paper.ravel(), pixels, GAINS, MIN_CONTRAST, MIN_SIGNAL, FAINT, counts, table, ink):
+    if not fill_ink(paper.ravel(), dark.ravel(), GAINS, MIN_CONTRAST, MIN_SIGNAL, FAINT, counts, table, ink):
         return None
     return Page(ink.reshape(dark.shape), scale)
 
@@ -84,7 +85,7 @@ def _scaled(picture: Grey, scale: float) -> Grey:
 def _is_dark(small: Grey) -> bool:
     """Return whether the ink is darker than the paper, which is what most of any window shows that is large enough."""
     window = round(AROUND * min(*small.shape, 255)) // 2 * 2 + 1
-    around = opencv().medianBlur(np.ascontiguousarray(small), window)
+    around = opencv().medianBlur(small, window)
     above = small.astype(np.float32) - around
     return float((above * above * above).sum()) <= 0
 
@@ -113,6 +114,7 @@ def _is_hollow(small: Grey, narrow: float) -> bool:
 
 def _closed(dark: Grey, window: float) -> Grey:
     """Return a picture without what is darker than its surroundings and narrower than a window, at least 3 pixels."""
-    cv2 = opencv()
-    side = max(3, round(window)) | 1
-    return np.asarray(cv2.morphologyEx(dark, cv2.MORPH_CLOSE, np.ones((side, side), np.uint8)), np.uint8)
+    n = dark.size
+    paper, padded = np.empty(n + SLACK, np.uint8), np.empty(2 * MARGINS * n + SLACK, np.uint8)
+    close_page(dark, max(3, round(window)) // 2, paper, padded)
+    return paper[:n].reshape(dark.shape)
