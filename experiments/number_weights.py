@@ -30,7 +30,8 @@ from fastmnist.errors import DataError
 from fastmnist.images.decode import decode_picture
 from fastmnist.images.normalize import normalize
 from fastmnist.numbers import ways as ways_module
-from fastmnist.numbers.reading import UNKNOWN, Readers, find_numbers, ways_of
+from fastmnist.numbers.number import UNKNOWN
+from fastmnist.numbers.reading import Readers, find_numbers, ways_of
 from fastmnist.numbers.ways import Answers, Chosen, Ways, Weights, choose, log_share, weighed
 from fastmnist.reading import readers_of
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from fastmnist.cluster.engine import Cluster
     from fastmnist.datasets.labelled import LabelledImages
     from fastmnist.evaluation import Evaluation
-    from fastmnist.numbers.reading import PageRead
+    from fastmnist.numbers.number import PageRead
     from fastmnist.training.loop import EpochDone
     from fastmnist.training.recipes import Recipe
 

@@ -1,5 +1,6 @@
 """Pictures of numbers -> the numbers in them, page by page, in input order."""
 
+import operator
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -12,15 +13,17 @@ from fastmnist.errors import DataError
 from fastmnist.images.colour import strongest_contrast
 from fastmnist.images.decode import to_grey
 from fastmnist.inputs.arrays import ARRAY, BYTES, Image, as_file, as_list, as_picture
-from fastmnist.inputs.pictures import Item, read_found, read_pages, read_pictures
+from fastmnist.inputs.pictures import Item, Read, read_found, read_page, read_pages, read_pictures
 from fastmnist.inputs.runs import Run
 from fastmnist.inputs.selection import Selection
 from fastmnist.inputs.workers import in_order, open_pool
 from fastmnist.model.model_file import Model
-from fastmnist.numbers.reading import Number, PageRead, Readers, read_numbers
+from fastmnist.numbers.number import Number, PageRead
+from fastmnist.numbers.reading import Readers, read_numbers
 
 Grey = npt.NDArray[np.uint8]
 Length = int | tuple[int, int] | None
+_Reader = Read[list[Number]]
 
 NOTHING_FOUND = "no number found, expected digits darker or lighter than their background"
 
@@ -49,8 +52,9 @@ def _pages(items: Iterable[Item[list[Number]]]) -> Iterator[PageRead]:
 def read(model: Model, pictures: Image | Sequence[Image], length: Length, threads: int) -> Iterator[PageRead]:
     """Yield the pages of pictures as the library takes them; see api.py."""
     reader = _reader(model, length)
+    given = [as_picture(picture) if isinstance(picture, np.ndarray) else picture for picture in as_list(pictures)]
     n_before = 0
-    for is_path, group in groupby(as_list(pictures), _is_path):
+    for is_path, group in groupby(given, _is_path):
         if is_path:
             items = read_pictures(map(as_file, group), reader, threads=threads)
         else:
@@ -61,8 +65,12 @@ def read(model: Model, pictures: Image | Sequence[Image], length: Length, thread
             n_before = first + page.number + 1
 
 
-def _read_given(pictures: list[Image], reader: "_Reader", threads: int) -> Generator[Item[list[Number]]]:
-    """Yield what is read in pictures, files' bytes or arrays."""
+def _is_path(picture: Image) -> bool:
+    return not isinstance(picture, bytes | np.ndarray)
+
+
+def _read_given(pictures: list[Image], reader: _Reader, threads: int) -> Generator[Item[list[Number]]]:
+    """Yield what is read in picture files' bytes and in pictures as `as_picture` returns them."""
     tasks = [partial(_item, picture, number, reader) for number, picture in enumerate(pictures)]
     if len(tasks) == 1:  # not worth starting threads
         yield tasks[0]()
@@ -71,49 +79,42 @@ def _read_given(pictures: list[Image], reader: "_Reader", threads: int) -> Gener
         yield from in_order(pool, tasks, threads)
 
 
-def _is_path(picture: Image) -> bool:
-    return not isinstance(picture, bytes | np.ndarray)
-
-
-def _item(picture: Image, number: int, reader: "_Reader") -> Item[list[Number]]:
-    """Return what is read in a picture file's bytes or in an array. Raises DataError for an array of another shape."""
+def _item(picture: Image, number: int, reader: _Reader) -> Item[list[Number]]:
     if isinstance(picture, bytes):
         return Item(BYTES, number, _of_bytes(picture, reader))
     assert isinstance(picture, np.ndarray)  # noqa: S101  # see `read`
-    return Item(ARRAY, number, [_of_array(picture, reader)])
+    if picture.ndim == 2:
+        return Item(ARRAY, number, [read_page(picture, lambda: None, ARRAY, reader)])
+    return Item(ARRAY, number, [read_page(to_grey(picture), lambda: strongest_contrast(picture), ARRAY, reader)])
 
 
-def _of_bytes(picture: bytes, reader: "_Reader") -> list[list[Number] | str]:
+def _of_bytes(picture: bytes, reader: _Reader) -> list[list[Number] | str]:
     try:
         return list(read_pages(picture, BYTES, reader))
     except DataError as error:
         return [str(error)]
 
 
-def _of_array(picture: npt.NDArray[np.generic], reader: "_Reader") -> list[Number] | str:
-    pixels = as_picture(picture)
+def as_range(length: Length) -> tuple[int, int] | None:
+    """Return the smallest and largest number of digits, None where they are not told.
+
+    Raises DataError for an impossible length.
+    """
+    if length is None:
+        return None
     try:
-        if pixels.ndim == 2:
-            return reader(pixels, lambda: None)
-        return reader(to_grey(pixels), lambda: strongest_contrast(pixels))
-    except DataError as error:
-        return f"{ARRAY.decode()}: {error}"
-
-
-_Reader = Callable[[Grey, Callable[[], Grey | None]], list[Number]]
-
-
-def check_length(length: Length) -> None:
-    """Raise DataError for an impossible length."""
-    least, most = (length, length) if isinstance(length, int | np.integer) else length or (1, 1)
+        least, most = map(operator.index, length if isinstance(length, tuple) else (length, length))
+    except (TypeError, ValueError):
+        least = most = 0
     if not 1 <= least <= most:
-        raise DataError(f"length {length}, expected a number of digits, at least 1, or the smallest and largest number")
+        raise DataError(
+            f"length {length!r}, expected a number of digits, at least 1, or the smallest and largest number"
+        )
+    return least, most
 
 
 def _reader(model: Model, length: Length) -> _Reader:
-    check_length(length)
-    both = (length, length) if isinstance(length, int | np.integer) else length
-    return partial(_read, model, both)
+    return partial(_read, model, as_range(length))
 
 
 def readers_of(model: Model) -> Readers:

@@ -19,11 +19,12 @@ def row(some, text, gap=6, scale=2.0, margin=20):
     return 255 - cv2.resize(canvas, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
 
 
-def boxed(some, text, side=60, thick=2, gap=0, shade=0):
+def boxed(some, text, side=60, thick=2, gap=0, shade=0, inner=0):
     picture = np.full((side + 40, len(text) * (side + gap) + 40), 255, np.uint8)
     for place, character in enumerate(text):
         left = 20 + place * (side + gap)
-        cv2.rectangle(picture, (left, 20), (left + side, 20 + side), shade, thick)
+        for inset in (0, inner):
+            cv2.rectangle(picture, (left + inset, 20 + inset), (left + side - inset, 20 + side - inset), shade, thick)
         if character != " ":
             ink = 255 - cv2.resize(ink_of(some[character]), None, fx=1.9, fy=1.9, interpolation=cv2.INTER_CUBIC)
             y, x = 20 + (side - len(ink)) // 2, left + (side - ink.shape[1]) // 2

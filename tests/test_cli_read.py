@@ -94,8 +94,12 @@ def test_json_lines_have_the_digits_in_their_number(run_cli, pictures):
 def test_review_is_a_column(run_cli, pictures):
     run = run_cli("read", "p/a.png", "p/bad.png", "--min-confidence", "1", "--model", "shipped")
     assert run.lines[0] == HEADER + ",review"
-    assert run.lines[1].endswith((",yes", ",no"))
+    assert float(cells(run)[0]["confidence"]) < 1
+    assert run.lines[1].endswith(",yes")
     assert run.lines[2] == "p/bad.png,,,,,,,,,"
+    for options in ([], ["--digits"]):
+        run = run_cli("read", "p/a.png", "--min-confidence", "0", *options, "--model", "shipped")
+        assert all(line.endswith(",no") for line in run.lines[1:])
 
 
 @pytest.mark.parametrize(
@@ -104,6 +108,7 @@ def test_review_is_a_column(run_cli, pictures):
         ([], "Missing argument 'PICTURE...'"),
         (["x", "--length", "0"], "expected N or N-M"),
         (["x", "--length", "4-2"], "expected N or N-M"),
+        (["x", "--min-confidence", "nan"], "nan is not in the range 0<=x<=1"),
         (["x", "--length", "six"], "expected N or N-M"),
         (["x", "--length", "1001"], "as in 6 or 1-4, of 1 to 1,000 digits"),
         (["-", "--draw", "out"], "--draw reads each picture a second time, which stdin does not allow"),

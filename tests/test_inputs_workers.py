@@ -2,11 +2,12 @@
 
 import os
 import threading
+from functools import partial
 
 import pytest
 
 from fastmnist.inputs import workers
-from fastmnist.inputs.workers import PROBE, Workers, open_pool
+from fastmnist.inputs.workers import PROBE, Workers, in_order, open_pool
 
 
 @pytest.mark.parametrize(("cpu_seconds", "is_one_tried"), [(10.0, False), (1.3, False), (1.2, True), (0.0, True)])
@@ -92,3 +93,20 @@ def test_the_threads_of_a_pool_are_gone_after_it(monkeypatch):
         threads = list(pool.map(lambda _: (barrier.wait(), threading.get_native_id())[1], "ab"))
     assert sorted(waited_for) == sorted(threads)
     assert not any(os.path.exists(f"/proc/self/task/{thread}") for thread in threads)
+
+
+def test_a_pool_that_is_left_begins_nothing_more():
+    done, wait = [], threading.Event()
+    with open_pool(1) as pool:
+        pool.submit(wait.wait, 60)
+        later = [pool.submit(done.append, number) for number in range(9)]
+        later[-1].add_done_callback(lambda _task: wait.set())  # as it is cancelled
+    assert done == []
+
+
+def test_what_is_done_is_not_kept_back():
+    done = []
+    tasks = (partial(done.append, number) for number in range(5))
+    for n_taken, _ in enumerate(in_order(workers._Caller(), tasks, threads=2), 1):
+        assert len(done) == n_taken
+    assert n_taken == 5

@@ -219,3 +219,35 @@ def test_near_lines_of_small_numbers_in_a_box_are_no_digit(some, model):
         top, left = 60 + 37 * line, 20 + 120 + 24
         picture[top : top + len(digits), left : left + digits.shape[1]] = digits
     assert texts(model.read(picture)) == ["3", "385", "2", "7", "385"]
+
+
+NESTED = {
+    "a double border": lambda some: boxed(some, "3527", side=80, inner=6),
+    "a double border, apart": lambda some: boxed(some, "3527", side=80, inner=6, gap=10),
+    "a frame around boxes": lambda some: framed(boxed(some, "3527"), 12),
+    "a frame around boxes apart": lambda some: framed(boxed(some, "3527", gap=8), 9),
+    "a thick one": lambda some: framed(boxed(some, "3527", side=90, thick=4), 6, 5),
+}
+
+
+def framed(picture, inset, thick=2):
+    """A picture within a frame, `inset` pixels from its border, and with a margin."""
+    height, width = picture.shape
+    cv2.rectangle(picture, (inset, inset), (width - 1 - inset, height - 1 - inset), 0, thick)
+    return np.pad(picture, 40, constant_values=255)
+
+
+@pytest.mark.parametrize("kind", NESTED)
+def test_numbers_in_boxes_within_boxes_are_read_once(kind, some, model):
+    assert texts(model.read(NESTED[kind](some))) == ["3527"]
+
+
+def test_what_fits_no_glyph_in_a_box_is_one_unknown(model):
+    picture = np.full((140, 280), 255, np.uint8)
+    for left in (40, 120, 200):
+        cv2.rectangle(picture, (left, 40), (left + 80, 100), 0, 2)
+    picture[65:78, 44:57] = picture[65:78, 104:117] = 0  # at both ends of a box
+    picture[50:90, 158:162] = picture[50:90, 238:242] = 0
+    (page,) = model.read(picture)
+    assert [(number.text, number.confidence) for number in page.numbers] == [("?11", 0)]
+    assert page.numbers[0].digits[0].box == (44, 65, 117, 78)

@@ -10,12 +10,12 @@ import click
 from fastmnist.cli.cluster import dask_option, opened_cluster
 from fastmnist.cli.inputs import all_inputs, count_for_bar, inputs_argument, list_options
 from fastmnist.cli.options import model_option, open_model, quiet_option, threads_option
-from fastmnist.cli.row_output import check_output, job_options, open_target
+from fastmnist.cli.row_output import check_output, job_options, min_confidence_option, open_target
 from fastmnist.cli.terminal import ProgressBar, complain_of, say
 from fastmnist.errors import counted
 
 if TYPE_CHECKING:
-    from fastmnist.numbers.reading import PageRead
+    from fastmnist.numbers.number import PageRead
     from fastmnist.output.numbers import NumberLines, NumberRows
 
 MOST_DIGITS = 1000
@@ -43,10 +43,7 @@ def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Write the pictures to FOLDER with bounding boxes and text drawn in, as PNG files named by number and "
             "file.",
         ),
-        click.option(
-            "--min-confidence", type=click.FloatRange(0, 1), metavar="X",
-            help="Add a column `review`: yes for confidences below X.",
-        ),
+        min_confidence_option,
         click.option(
             "--format", "form", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True,
             help="CSV, or JSON Lines, in which each number contains its digits.",

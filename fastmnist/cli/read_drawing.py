@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from fastmnist.numbers.reading import PageRead
+    from fastmnist.numbers.number import PageRead
 
 
 class Drawing:

@@ -1,5 +1,6 @@
 """The options of commands that write rows, and where these go: to stdout, to a file, to a part that can be resumed."""
 
+import math
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -72,13 +73,23 @@ def job_options(what: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]
     return add
 
 
+def _not_nan(context: click.Context, option: click.Parameter, value: float | None) -> float | None:
+    """Return a number from 0 to 1; click lets NaN pass, which is in no order to them."""
+    if value is not None and math.isnan(value):
+        raise click.BadParameter("nan is not in the range 0<=x<=1.", context, option)
+    return value
+
+
+min_confidence_option = click.option(
+    "--min-confidence", type=click.FloatRange(0, 1), callback=_not_nan, metavar="X",
+    help="Add a column `review`: yes for confidences below X.",
+)  # fmt: skip
+
+
 def row_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of RowOptions, which come to the command one by one."""
     for option in (
-        click.option(
-            "--min-confidence", type=click.FloatRange(0, 1), metavar="X",
-            help="Add a column `review`: yes for confidences below X.",
-        ),
+        min_confidence_option,
         click.option("--probabilities", is_flag=True, help="Add the probability of every class."),
         click.option(
             "--format", "form", type=click.Choice(["csv", "jsonl", "kaggle"]), default="csv", show_default=True,

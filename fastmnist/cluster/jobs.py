@@ -17,7 +17,7 @@ from fastmnist.inputs.selection import Selection
 from fastmnist.inputs.stream import within
 from fastmnist.kernels.jit import using_threads
 from fastmnist.model.model_file import Model
-from fastmnist.numbers.reading import PageRead
+from fastmnist.numbers.number import PageRead
 from fastmnist.reading import Length
 from fastmnist.remote.address import is_address
 from fastmnist.shapes import N_PIXELS
@@ -104,7 +104,7 @@ def read(
 
     Raises ClusterError, and DataError for an impossible length, or stdin.
     """
-    reading.check_length(length)
+    reading.as_range(length)
     n_files = _FilesPerTask()
     runs = find_picture_runs(inputs, selection or Selection(), n_files)
     orders = (_Order(run, length=length, folder=_folder(run)) for run in runs)

@@ -8,6 +8,7 @@ from fastmnist.images.decode import decode_colours, opencv
 Grey = npt.NDArray[np.uint8]
 
 LEAST_SPREAD = 40.0  # levels between the ends: less may be the noise of colours in a JPEG
+ROWS = 64  # that are done at a time: NumPy makes float32 of all three channels, 600 MB for 50 megapixels
 THUMBNAIL = 64  # pixels a side: enough to tell along which direction the colours differ most
 
 
@@ -28,9 +29,13 @@ def strongest_contrast(picture: npt.NDArray[np.uint8]) -> Grey | None:
     middle = colours.mean(axis=0)
     _, directions = np.linalg.eigh((colours - middle).T @ (colours - middle))
     direction = directions[:, -1].astype(np.float32)
-    along: npt.NDArray[np.float32] = (picture.reshape(-1, 3) @ direction).reshape(picture.shape[:2])
+    along = np.empty(picture.shape[:2], np.float32)
+    for top in range(0, len(along), ROWS):
+        strip = picture[top : top + ROWS]
+        along[top : top + ROWS] = (strip.reshape(-1, 3) @ direction).reshape(strip.shape[:2])
     darkest, lightest = float(along.min()), float(along.max())
     if lightest - darkest < LEAST_SPREAD:
         return None
-    greys = (along - darkest) * np.float32(255 / (lightest - darkest))
-    return np.rint(greys).astype(np.uint8)  # type: ignore[no-any-return]
+    along -= darkest
+    along *= np.float32(255 / (lightest - darkest))
+    return np.rint(along, out=along).astype(np.uint8)

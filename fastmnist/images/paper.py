@@ -2,8 +2,8 @@
 
 Either is the largest piece of one shade, nearly rectangular, bounded by another shade, with ink inside that does not
 reach the boundary. Shades are separated by Otsu's thresholds, so this works before anything is known about the light,
-the polarity or the ink; it decides from shapes alone. Of 1,000 pictures each (experiments/scenes.py), digits in boxes
-are now read correctly in 99 % instead of 68 %, and those on sheets in 99 % instead of 46 %.
+the polarity or the ink; it decides from shapes alone. Of 1,000 pictures each (experiments/scenes.py), 99 % of digits in
+boxes are read correctly with it and 68 % without, of those on sheets 99 and 46 %.
 """
 
 import math

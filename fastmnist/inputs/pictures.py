@@ -99,17 +99,18 @@ def read_pages(data: bytes, name: bytes, read: Read[Made]) -> Iterator[Made | st
     Raises DataError where there is no page at all.
     """
     if not may_have_pages(data):
-        yield _read_page(decode_picture(data, name), lambda: contrast_in(data), name, read)
+        yield read_page(decode_picture(data, name), lambda: contrast_in(data), name, read)
         return
     n_pages = 0
     for page in decode_pages(data, name):
         n_pages += 1
-        yield str(page) if isinstance(page, DataError) else _read_page(page, lambda: None, name, read)
+        yield str(page) if isinstance(page, DataError) else read_page(page, lambda: None, name, read)
     if not n_pages:
         raise DataError(f"{printable(name)}: no page that can be read (damaged or cut short); replace the file")
 
 
-def _read_page(page: Grey, in_colour: Callable[[], Grey | None], name: bytes, read: Read[Made]) -> Made | str:
+def read_page(page: Grey, in_colour: Callable[[], Grey | None], name: bytes, read: Read[Made]) -> Made | str:
+    """Return what is made of a page, or a message that begins with `name`."""
     try:
         return read(page, in_colour)
     except DataError as error:

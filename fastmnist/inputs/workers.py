@@ -39,11 +39,14 @@ class _Caller(Executor):
 
 
 class _Pool(ThreadPoolExecutor):
-    """A pool whose threads are gone after `shutdown`, for the system too.
+    """A pool whose threads are gone after `shutdown`, for the system too, and which is left without being waited for.
 
     A thread that ends holds a lock of OpenCV's some microseconds longer than Python waits for it. In a process that is
     forked in that moment the lock stays held, and OpenCV waits for it for ever.
     """
+
+    def __exit__(self, *_exception: object) -> None:
+        self.shutdown(cancel_futures=True)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         super().shutdown(wait, cancel_futures=cancel_futures)
@@ -63,7 +66,7 @@ def in_order(pool: Executor, tasks: Iterable[Callable[[], Done]], threads: int) 
     waiting: deque[Future[Done]] = deque()
     for task in tasks:
         waiting.append(pool.submit(task))
-        if len(waiting) > AHEAD * threads:
+        while waiting and (waiting[0].done() or len(waiting) > AHEAD * threads):
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()

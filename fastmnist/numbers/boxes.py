@@ -1,5 +1,7 @@
 """What stands in a printed box: a digit of a number, maybe in pieces, or whole numbers."""
 
+import numpy as np
+
 from fastmnist.numbers.frames import Cell
 from fastmnist.numbers.lines import Line, Part, hang_together
 
@@ -10,10 +12,16 @@ STEP, LEAST_STEP = 0.06, 2  # digit, as are up to MOST_PIECES that are within st
 MOST_PIECES = 16  # in pixels
 
 
-def is_in(part: Part, cell: Cell) -> bool:
-    """Return whether the middle of a part is in a box."""
-    x, y = (part.left + part.right) / 2, (part.top + part.bottom) / 2
-    return cell.left <= x < cell.right and cell.top <= y < cell.bottom
+def sort_into(cells: list[Cell], parts: list[Part]) -> tuple[list[list[Part]], list[Part]]:
+    """Return the parts whose middles are in each of the cells, and those that are in none."""
+    middles = np.array([((part.left + part.right) / 2, (part.top + part.bottom) / 2) for part in parts]).reshape(-1, 2)
+    owner = np.full(len(parts), len(cells))
+    for number, cell in enumerate(cells):
+        owner[((middles >= cell[:2]) & (middles < cell[2:])).all(axis=1)] = number
+    groups: list[list[Part]] = [[] for _ in range(len(cells) + 1)]
+    for part, number in zip(parts, owner.tolist(), strict=True):
+        groups[number].append(part)
+    return groups[:-1], groups[-1]
 
 
 def holds_several(cell: Cell, lines: list[Line]) -> bool:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmnist.images.decode import opencv
-from fastmnist.numbers.reading import Number
+from fastmnist.numbers.number import Number
 
 RED, BLUE = (40, 40, 220), (200, 120, 40)  # blue, green, red: of numbers, and of their digits
 LETTERS = 0.6  # of a number's height: its text above it

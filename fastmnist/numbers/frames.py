@@ -37,6 +37,11 @@ class Cell(NamedTuple):
         """Its height in pixels."""
         return self.bottom - self.top
 
+    @property
+    def area(self) -> int:
+        """Its area in pixels."""
+        return (self.right - self.left) * self.height
+
 
 def without_rules(ink: Grey) -> Grey:
     """Return a page's ink, uint8 (height, width), without the lines that it is ruled or squared with."""
@@ -67,28 +72,40 @@ def without_boxes(ink: Grey) -> tuple[Grey, list[list[Cell]]]:
             hulls.setdefault(int(outer), []).append(hull)
     if not hulls:
         return ink, []
-    rows: list[list[Cell]] = []
+    found: list[Cell] = []
     inside, frames, labels = np.zeros_like(is_ink), [], cv2.connectedComponents(is_ink)[1]
-    for outer, holes in hulls.items():
+    for outer in sorted(hulls, key=lambda outer: -_cell(contours[outer]).area):  # a box may stand in a larger one
+        holes, around = hulls[outer], _cell(contours[outer])
         cells = [_cell(hull) for hull in holes]
-        of_frame = _rows(cells)
-        if len(of_frame) > 1 and _n_sides(contours[outer], ink.shape) > 2:
+        if len(_rows(cells)) > 1 and _n_sides(around, ink.shape) > 2:
             continue  # squared paper
         height = max(cell.bottom for cell in cells) - min(cell.top for cell in cells)
-        if len(cells) <= LOOPS and height < OF_FRAME * _cell(contours[outer]).height:
+        if len(cells) <= LOOPS and height < OF_FRAME * around.height:
             continue  # the loop of a 9
-        rows += of_frame
+        found += cells
+        cv2.drawContours(inside, contours, outer, 0, cv2.FILLED)
         cv2.fillPoly(inside, holes, 1)
         cv2.polylines(inside, holes, True, 0, 2 * INSET + 1)  # in it lie the holes' edges
         x, y = contours[outer][0][0]
         frames.append(labels[y, x])
-    if not rows:
+    if not found:
         return ink, []
-    around = np.ones((2 * INSET + 1,) * 2, np.uint8)
+    near = np.ones((2 * INSET + 1,) * 2, np.uint8)
     is_frame = np.isin(labels, frames) & (inside == 0)
-    others = cv2.dilate(((is_ink > 0) & ~is_frame).astype(np.uint8), around)
-    gone = (cv2.dilate(is_frame.astype(np.uint8), around) > 0) & (is_frame | (others == 0))
-    return np.where(gone, 0, ink).astype(np.uint8), _rows([cell for row in rows for cell in row])
+    others = cv2.dilate(((is_ink > 0) & ~is_frame).astype(np.uint8), near)
+    gone = (cv2.dilate(is_frame.astype(np.uint8), near) > 0) & (is_frame | (others == 0))
+    return np.where(gone, 0, ink).astype(np.uint8), _rows(_innermost(found))
+
+
+def _innermost(cells: list[Cell]) -> list[Cell]:
+    """Return the cells that no other one stands in: not a frame around boxes, nor the outer one of two borders."""
+    edges = np.array(cells)
+    kept = []
+    for cell in cells:
+        is_in_it = (edges[:, :2] >= cell[:2]).all(axis=1) & (edges[:, 2:] <= cell[2:]).all(axis=1)
+        if is_in_it.sum() == 1:  # itself
+            kept.append(cell)
+    return kept
 
 
 def _cell(contour: npt.NDArray[np.int32]) -> Cell:
@@ -97,10 +114,9 @@ def _cell(contour: npt.NDArray[np.int32]) -> Cell:
     return Cell(left, top, left + width, top + height)
 
 
-def _n_sides(contour: npt.NDArray[np.int32], shape: tuple[int, ...]) -> int:
-    """Return how many of the picture's sides a contour touches."""
-    left, top, width, height = opencv().boundingRect(contour)
-    return sum((left == 0, top == 0, left + width == shape[1], top + height == shape[0]))
+def _n_sides(cell: Cell, shape: tuple[int, ...]) -> int:
+    """Return how many of the picture's sides a box touches."""
+    return sum((cell.left == 0, cell.top == 0, cell.right == shape[1], cell.bottom == shape[0]))
 
 
 def _is_box(hull: npt.NDArray[np.int32]) -> bool:

@@ -179,9 +179,8 @@ def _joined(parts: list[Part], height: float) -> list[list[Part]]:
             if other.left >= part.right:
                 break
             reach = (NEAR_PIECE if min(part.height, other.height) < LOW * height else NEAR_HALF) * height
-            across = min(part.right, other.right) - other.left
-            gap = max(part.top, other.top) - min(part.bottom, other.bottom)
-            if across > STACKED * min(part.width, other.width) and gap < reach:
+            gap = _gap_down(part, other)
+            if -_gap(part, other) > STACKED * min(part.width, other.width) and gap < reach:
                 near.append((gap, part.label, other.label))
     for _, first, second in sorted(near):
         group, more = group_of[first], group_of[second]
@@ -221,12 +220,17 @@ def hang_together(parts: list[Part], step: float) -> bool:
 
 def _apart(one: Part, other: Part) -> int:
     """Return how far apart the boxes of two parts are, across or down, whichever is more."""
-    return max(_gap(one, other), max(one.top, other.top) - min(one.bottom, other.bottom))
+    return max(_gap(one, other), _gap_down(one, other))
 
 
 def _gap(one: Part, other: Part) -> int:
     """Return how far apart two parts are, from left to right; below 0 where they overlap."""
     return max(one.left, other.left) - min(one.right, other.right)
+
+
+def _gap_down(one: Part, other: Part) -> int:
+    """Return how far apart two parts are, from top to bottom; below 0 where they overlap."""
+    return max(one.top, other.top) - min(one.bottom, other.bottom)
 
 
 def _middle(part: Part) -> float:
@@ -266,8 +270,7 @@ def _chains(parts: list[Part]) -> list[list[int]]:
 
 
 def _are_beside(one: Part, other: Part) -> bool:
-    overlap = min(one.bottom, other.bottom) - max(one.top, other.top)
-    return overlap > OVERLAP * min(one.height, other.height)
+    return -_gap_down(one, other) > OVERLAP * min(one.height, other.height)
 
 
 def _are_neighbours(one: Part, other: Part, height: float) -> bool:
@@ -277,24 +280,15 @@ def _are_neighbours(one: Part, other: Part, height: float) -> bool:
 
 def _are_stacked(one: Part, other: Part) -> bool:
     """Return whether parts stand above each other and near, as the bar and the body of a broken 5 do."""
-    across = min(one.right, other.right) - max(one.left, other.left)
-    gap = max(one.top, other.top) - min(one.bottom, other.bottom)
     higher = max(one.height, other.height)
     together = max(one.bottom, other.bottom) - min(one.top, other.top)
-    is_above = across > STACKED * min(one.width, other.width) and gap < NEAR_ABOVE * higher
+    is_near = _gap_down(one, other) < NEAR_ABOVE * higher
+    is_above = -_gap(one, other) > STACKED * min(one.width, other.width) and is_near
     return is_above and together < 2 * higher
 
 
 def _with_marks(line: Line, marks: list[Part]) -> Line:
     """Return a line with the marks that may be strokes of its digits."""
     reach = NEAR_MARK * line.height
-    near = [
-        mark
-        for mark in marks
-        if any(
-            max(part.left - mark.right, mark.left - part.right, 0) < reach
-            and max(part.top - mark.bottom, mark.top - part.bottom, 0) < reach
-            for part in line.parts
-        )
-    ]
+    near = [mark for mark in marks if any(_apart(mark, part) < reach for part in line.parts)]
     return Line(sorted([*line.parts, *near], key=_middle), line.height)

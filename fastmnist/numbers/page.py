@@ -30,11 +30,12 @@ DEEP = 0.5  # of the ink's depth: the core of a stroke has more
 class Page(NamedTuple):
     """The ink of a picture, uint8 (height, width), 0 for paper and 255 for full ink.
 
-    scale: pixels of the picture for each of `ink`.
+    scale: pixels of the picture, whose shape is `of_picture`, for each of `ink`.
     """
 
     ink: Grey
     scale: float
+    of_picture: tuple[int, int]
 
 
 def core_of(ink: Grey) -> Grey:
@@ -61,7 +62,7 @@ def find_ink(picture: Grey, least_scale: float = 0.0) -> Page | None:
     ink, counts, table = np.empty(dark.size, np.uint8), np.empty(256, np.int64), np.empty(256, np.uint8)
     if not fill_ink(paper.ravel(), dark.ravel(), GAINS, MIN_CONTRAST, MIN_SIGNAL, FAINT, counts, table, ink):
         return None
-    return Page(ink.reshape(dark.shape), scale)
+    return Page(ink.reshape(dark.shape), scale, (picture.shape[0], picture.shape[1]))
 
 
 def _sized(picture: Grey, least_scale: float) -> tuple[Grey, float]:
@@ -84,7 +85,7 @@ def _scaled(picture: Grey, scale: float) -> Grey:
 
 def _is_dark(small: Grey) -> bool:
     """Return whether the ink is darker than the paper, which is what most of any window shows that is large enough."""
-    window = round(AROUND * min(*small.shape, 255)) // 2 * 2 + 1
+    window = round(AROUND * min(small.shape)) // 2 * 2 + 1
     around = opencv().medianBlur(small, window)
     above = small.astype(np.float32) - around
     return float((above * above * above).sum()) <= 0

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy.typing as npt
 
 from fastmnist.errors import DataError
 from fastmnist.images.paper import find_sheet
-from fastmnist.numbers.boxes import IN_BOX, holds_several, is_in
+from fastmnist.numbers.boxes import IN_BOX, holds_several, sort_into
 from fastmnist.numbers.cuts import Cuts, cut_between, with_seams
 from fastmnist.numbers.frames import without_boxes, without_rules
 from fastmnist.numbers.lines import (
@@ -24,6 +23,7 @@ from fastmnist.numbers.lines import (
     without_margin,
     without_outlines,
 )
+from fastmnist.numbers.number import BLANK, UNKNOWN, Box, Digit, Number, around, in_order, moved
 from fastmnist.numbers.page import Page, core_of, find_ink
 from fastmnist.numbers.ways import HIGHEST, MOST_OF_LINE, Answers, Ways, choose, find_ways, pieces, whole_glyphs
 from fastmnist.numbers.words import rarer_digits
@@ -43,60 +43,12 @@ class Readers(NamedTuple):
     of_pieces: Probabilities | None
 
 
-UNKNOWN, BLANK = "?", " "  # a glyph that is no digit, and an empty box
 SMALL, LARGE = 6, 96  # pixels: digits are not lower than that, and are shrunk if they are higher
 SURE = 0.99  # probability of a digit: a part with more is not cut
 # Times what a sheet says: a picture as a whole that says less than that says it of the sheet's edges, or of the desk.
 MUCH_MORE = 1.5
 NEAR_EDGE, LENGTHWISE = 0.03, 2  # of a sheet's shorter side; times as long as wide: a stroke along a sheet's edge
 MOST_PARTS = 3000  # pieces of ink: more are a photograph, or noise
-
-
-class Box(NamedTuple):
-    """Where something is in a picture, in its pixels; right and bottom exclusive."""
-
-    left: int
-    top: int
-    right: int
-    bottom: int
-
-
-class Digit(NamedTuple):
-    """A glyph: its class, "?" where it is none, how sure the network is of that, and where it is."""
-
-    label: str
-    confidence: float
-    box: Box
-
-
-class Number(NamedTuple):
-    """A number: its text, how sure that is as a whole, its digits from left to right, and where it is.
-
-    The text has a "?" for a glyph that is no digit, and a space for an empty box in a row of boxes. `line` is that of
-    the page, from 0.
-    """
-
-    text: str
-    confidence: float
-    digits: list[Digit]
-    box: Box
-    line: int
-
-
-@dataclass(frozen=True)
-class PageRead:
-    """The numbers on a page of a picture, in reading order.
-
-    path: the picture's, b"<array>" or b"<bytes>" where it has none. number: its position among all pictures of the job,
-    from 0. page: its position within the picture's file, from 0, None where that has one page. error: in one line why
-    there are no numbers, else None.
-    """
-
-    path: bytes
-    number: int
-    page: int | None
-    numbers: list[Number] = field(default_factory=list)
-    error: str | None = None
 
 
 class _Parts(NamedTuple):
@@ -119,7 +71,7 @@ class _Asked(NamedTuple):
     cuts: Cuts
     ways: Ways
     answers: Answers
-    scale: float  # pixels of the picture for one of the page
+    page: Page
     is_in_box: bool
 
 
@@ -153,7 +105,7 @@ def read_numbers(
             whole = [number for number in whole if not _is_at_edge(number, of_sheet, picture.shape)]
         if _evidence(on_sheet) * (MUCH_MORE if is_dark else 1) > _evidence(whole):
             assert not isinstance(on_sheet, DataError)  # noqa: S101  # that is no evidence
-            return [_moved(number, sheet.left, sheet.top) for number in on_sheet]
+            return [moved(number, sheet.left, sheet.top) for number in on_sheet]
     if isinstance(whole, DataError):
         raise whole
     return whole
@@ -174,7 +126,7 @@ def _numbers_in(
     rarer = rarer_digits([digit.label == UNKNOWN for number in numbers for digit in number.digits])
     if rarer > 1:
         numbers = [_read(segments, class_names, length, rarer) for segments in asked]
-    return _in_order(numbers)
+    return in_order(numbers)
 
 
 def _is_at_edge(number: Number, sheet: Box, shape: tuple[int, ...]) -> bool:
@@ -202,16 +154,6 @@ def _evidence(numbers: list[Number] | DataError) -> float:
         n_unknown = sum(digit.label == UNKNOWN for digit in number.digits)
         evidence += number.confidence * (len(number.digits) - 2 * n_unknown)
     return evidence
-
-
-def _moved(number: Number, right: int, down: int) -> Number:
-    """Return a number in a part of a picture as one in the picture."""
-
-    def moved(box: Box) -> Box:
-        return Box(box.left + right, box.top + down, box.right + right, box.bottom + down)
-
-    digits = [digit._replace(box=moved(digit.box)) for digit in number.digits]
-    return number._replace(digits=digits, box=moved(number.box))
 
 
 def find_numbers(picture: Grey) -> Inked | None:
@@ -247,27 +189,28 @@ def _without_frames(page: Page, found: _Parts) -> Inked:
     ink, rows = without_boxes(page.ink)
     ink = without_rules(ink)
     if ink is not page.ink:
-        found = _Parts(*connected_parts(core_of(ink)))
-    part_of, parts = found.map, without_margin(found.all, found.map)
-    outside = [part for part in parts if not any(is_in(part, cell) for row in rows for cell in row)]
+        page = page._replace(ink=ink)
+        found = _parts_of(page)
+    in_cells, outside = sort_into([cell for row in rows for cell in row], without_margin(found.all, found.map))
     numbers = [[Segment(line, False)] for line in find_lines(without_outlines(outside))]
+    contents = iter(in_cells)
     for row in rows:
-        in_cells = [[part for part in parts if is_in(part, cell)] for cell in row]
-        lines = [find_lines(without_outlines(some)) for some in in_cells]
+        in_row = [next(contents) for _ in row]
+        lines = [find_lines(without_outlines(some)) for some in in_row]
         if any(holds_several(*both) for both in zip(row, lines, strict=True)):
             numbers += [[Segment(line, False)] for of_cell in lines for line in of_cell]
             continue
-        of_digits = [line_of(some, IN_BOX * cell.height) for some, cell in zip(in_cells, row, strict=True)]
+        of_digits = [line_of(some, IN_BOX * cell.height) for some, cell in zip(in_row, row, strict=True)]
         if any(of_digits):
             numbers.append([Segment(line, True) for line in of_digits])
-    return Inked(page._replace(ink=ink), part_of, numbers)
+    return Inked(page, found.map, numbers)
 
 
 def _ask_about(segment: Segment, inked: Inked, readers: Readers) -> _Asked | None:
     """Return what the networks say of a segment, None where it is empty."""
     if segment.line is None:
         return None
-    return _Asked(*ways_of(segment.line, inked, readers), inked.page.scale, segment.is_in_box)
+    return _Asked(*ways_of(segment.line, inked, readers), inked.page, segment.is_in_box)
 
 
 def _read(
@@ -283,15 +226,18 @@ def _read(
         text += "".join(digit.label for digit in read[0])
         digits += read[0]
         confidence *= read[1]
-    return Number(text, confidence, digits, _around([digit.box for digit in digits]), 0)
+    return Number(text, confidence, digits, around([digit.box for digit in digits]), 0)
 
 
 def _read_segment(
     segment: _Asked, class_names: Sequence[str], length: tuple[int, int] | None, rarer: float
 ) -> tuple[list[Digit], float]:
     """Return the digits of a segment, one or more, and how sure they are as a whole: 0 where no way has that length."""
-    cuts, ways, answers, scale, is_in_box = segment
+    cuts, ways, answers, page, is_in_box = segment
     chosen = choose(ways, answers, length, rarer, is_in_box)
+    if chosen is None and is_in_box:  # what is in one box stays one glyph
+        corners = *cuts.boxes[:, :2].min(axis=0).tolist(), *cuts.boxes[:, 2:].max(axis=0).tolist()
+        return [Digit(UNKNOWN, 0.0, _box_of(corners, cuts, page))], 0.0
     if chosen is None:  # a number is never dropped, nor cut short
         chosen = choose(ways, answers, None, rarer, is_in_box)
         assert chosen is not None  # noqa: S101  # what lies between two cuts may be a glyph
@@ -299,12 +245,21 @@ def _read_segment(
     digits = []
     for arc, probabilities, best in zip(chosen.arcs, chosen.probabilities, chosen.labels, strict=True):
         label = class_names[best] if best < len(class_names) else UNKNOWN
-        top, left, bottom, right = ways.glyphs[arc, 2:].tolist()
-        first = (math.floor(scale * edge) for edge in (left + cuts.left, top + cuts.top))
-        end = (math.ceil(scale * edge) for edge in (right + cuts.left, bottom + cuts.top))
-        box = Box(*first, *end)
+        box = _box_of(ways.glyphs[arc, 2:].tolist(), cuts, page)
         digits.append(Digit(label, float(probabilities[best] / probabilities.sum()), box))
     return digits, chosen.confidence
+
+
+def _box_of(corners: Sequence[int], cuts: Cuts, page: Page) -> Box:
+    """Return where something is in the picture: its top, left, bottom and right in its line."""
+    top, left, bottom, right = corners
+    height, width = page.of_picture
+    return Box(
+        math.floor(page.scale * (left + cuts.left)),
+        math.floor(page.scale * (top + cuts.top)),
+        min(width, math.ceil(page.scale * (right + cuts.left))),
+        min(height, math.ceil(page.scale * (bottom + cuts.top))),
+    )
 
 
 def ways_of(line: Line, inked: Inked, readers: Readers) -> tuple[Cuts, Ways, Answers]:
@@ -369,23 +324,3 @@ def _ask(
     together = alone.copy()
     together[whole[in_doubt]] = np.sqrt(of_whole[in_doubt] * of_pieces[len(cut_out) :])
     return Answers(alone, together)
-
-
-def _around(boxes: list[Box]) -> Box:
-    lefts, tops, rights, bottoms = zip(*boxes, strict=True)
-    return Box(min(lefts), min(tops), max(rights), max(bottoms))
-
-
-def _in_order(numbers: list[Number]) -> list[Number]:
-    """Return numbers from top to bottom, and those of a line from left to right, with their lines."""
-    left = sorted(numbers, key=lambda number: number.box.top)
-    ordered: list[Number] = []
-    line = 0
-    while left:
-        top, bottom = left[0].box.top, left[0].box.bottom
-        middle = [(number, (number.box.top + number.box.bottom) / 2) for number in left]
-        row = [number for number, y in middle if number is left[0] or top <= y < bottom]
-        ordered += [number._replace(line=line) for number in sorted(row, key=lambda number: number.box.left)]
-        left = [number for number in left if number not in row]
-        line += 1
-    return ordered

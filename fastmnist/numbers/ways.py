@@ -108,7 +108,7 @@ class Answers(NamedTuple):
     """What the networks say of each arc's glyph, float32 (n, n_classes + 1): each class, and last that it is none.
 
     alone: the one network that is asked of ink of its kind, whole or cut. together: both, where that one is in doubt of
-    whole ink: the mean of their logarithms.
+    whole ink: the mean of their logarithms; `alone` itself on a line of which nothing is cut.
     """
 
     alone: Probabilities
@@ -253,4 +253,4 @@ def _limits(ways: Ways, length: tuple[int, int] | None) -> tuple[int, int, int]:
     """Return how many cuts there are, and how many glyphs a way has, at least and at most."""
     n_cuts = int(ways.ends[-1]) + 1
     least, most = length or (1, n_cuts - 1)
-    return n_cuts, least, min(most, n_cuts - 1)
+    return n_cuts, min(least, n_cuts), min(most, n_cuts - 1)

@@ -15,7 +15,7 @@ EXPECTED = 2.0  # glyphs, with the network's share of no digits, added to the pa
 def rarer_digits(are_none: Sequence[bool]) -> float:
     """Return the odds that a glyph on a page is no digit, over those that the network expects: at least 1.
 
-    `are_none` tells of each glyph whether it was read as none. At least 1.
+    `are_none` tells of each glyph whether it was read as none.
     """
     if sum(are_none) <= MUCH * len(are_none):
         return 1.0

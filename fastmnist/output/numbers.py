@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from fastmnist.numbers.reading import Box, Number, PageRead
+from fastmnist.numbers.number import Box, Number, PageRead
 from fastmnist.output.csv import path_cell, quoted
 from fastmnist.output.rows import DECIMALS, ItemFormat
 

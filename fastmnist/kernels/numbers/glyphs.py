@@ -111,17 +111,18 @@ def place_glyphs(place_at, ink, part_of, parts, seams, glyphs, work, images):
         for y in range(top, bottom):
             line = work[0, (y - top) * width : (y - top + 1) * width]
             for x in range(width):
-                is_own = _is_between(part_of, parts, seams, start, end, y, left + x)
-                line[x] = ink[y, left + x] * share if is_own else np.float32(0)
+                own = _is_between(
+                    part_of[y, left + x], left + x, parts[start], parts[end], seams[start, y], seams[end, y]
+                )
+                line[x] = ink[y, left + x] * share if own else np.float32(0)
         _place_digit(place_at, (work[0], bottom - top, width, work[1], work[2], images[i]))
 
 
 @inlined
-def _is_between(part_of, parts, seams, start, end, y, x):
-    """Return whether a pixel lies between two cuts."""
-    part = part_of[y, x]
-    is_behind = part > parts[start] or (part == parts[start] and x > seams[start, y])
-    return is_behind and (part < parts[end] or (part == parts[end] and x <= seams[end, y]))
+def _is_between(part, x, first_part, last_part, after, up_to):
+    """Return whether a pixel of a part lies between two cuts, in these parts and, in its row, these columns."""
+    is_behind = (part > first_part) | ((part == first_part) & (x > after))
+    return is_behind & ((part < last_part) | ((part == last_part) & (x <= up_to)))
 
 
 @serial_kernel
@@ -167,10 +168,8 @@ def place_in_context(ink, part_of, parts, seams, glyphs, others, line, totals, i
 def _see(ink, part_of, first_part, last_part, after, up_to, others, first, stop, line):
     """Fill `line` from `first` to `stop` with the ink of a row; of ink that is not the glyph's, the share `others`."""
     for x in range(first, stop):
-        part = part_of[x]
-        is_behind = (part > first_part) | ((part == first_part) & (x > after))
-        is_before = (part < last_part) | ((part == last_part) & (x <= up_to))
-        line[x] = (1.0 if is_behind & is_before else others) * ink[x]
+        own = _is_between(part_of[x], x, first_part, last_part, after, up_to)
+        line[x] = (1.0 if own else others) * ink[x]
 
 
 @inlined

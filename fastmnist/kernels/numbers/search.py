@@ -1,7 +1,8 @@
-"""The best path ("way") through the pieces of a line, and how much better it is than all others: dynamic programming.
+"""The best path ("way") through the pieces of a line, and the sums of all ways and of those that read a text.
 
 A line is cut before and after each piece; an arc leads from one cut to a later one, and reads the pieces between as one
-glyph, or leaves them out. A way is a sequence of arcs from the first cut to the last. (Matan, Burges, LeCun and Denker
+glyph, or leaves them out. A way is a sequence of arcs from the first cut to the last. All this is dynamic programming.
+(Matan, Burges, LeCun and Denker
 1992, Multi-digit recognition using a space displacement neural network; LeCun, Bottou, Bengio and Haffner 1998,
 section V.)
 """
