@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastmnist.numbers.frames import Cell
+from fastmnist.numbers.cells import Cell
 from fastmnist.numbers.lines import Line, Part, hang_together
 
 IN_BOX = 0.5  # of a box's height: digits in it are taken to be at least this high

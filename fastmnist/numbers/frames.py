@@ -1,13 +1,13 @@
 """Removes ruled lines and printed boxes from a page's ink, and finds the insides of the boxes."""
 
-from typing import NamedTuple
-
 import numpy as np
 import numpy.typing as npt
 
 from fastmnist.images.decode import opencv
 from fastmnist.kernels.picture.rules import remove_rules
 from fastmnist.kernels.picture.work import SLACK, make_work
+from fastmnist.numbers.cells import Cell, complete, innermost, rows_of
+from fastmnist.numbers.page import core_of
 
 Grey = npt.NDArray[np.uint8]
 
@@ -20,27 +20,6 @@ OF_FRAME, LOOPS = 0.5, 2  # of the height of the ink around them: the insides of
 ASKEW = 8.0  # degrees, at most
 INSET = 2  # pixels of a box's soft edge
 UNUSED = make_work(1)  # in place of the working memory that nothing here needs
-BESIDE = 0.7  # of their height: boxes of a row overlap as much from top to bottom,
-NEAR, ASIDE = 0.8, 0.2  # and are at most so far apart, or, askew, so far into each other
-
-
-class Cell(NamedTuple):
-    """The inside of a printed box: its edges, right and bottom exclusive."""
-
-    left: int
-    top: int
-    right: int
-    bottom: int
-
-    @property
-    def height(self) -> int:
-        """Its height in pixels."""
-        return self.bottom - self.top
-
-    @property
-    def area(self) -> int:
-        """Its area in pixels."""
-        return (self.right - self.left) * self.height
 
 
 def without_rules(ink: Grey) -> Grey:
@@ -73,39 +52,45 @@ def without_boxes(ink: Grey) -> tuple[Grey, list[list[Cell]]]:
     if not hulls:
         return ink, []
     found: list[Cell] = []
-    inside, frames, labels = np.zeros_like(is_ink), [], cv2.connectedComponents(is_ink)[1]
-    for outer in sorted(hulls, key=lambda outer: -_cell(contours[outer]).area):  # a box may stand in a larger one
+    inside, frames, labels = np.zeros_like(is_ink), {}, cv2.connectedComponents(is_ink)[1]
+    for outer in sorted(hulls, key=lambda outer: -_area(_cell(contours[outer]))):  # a box may stand in a larger one
         holes, around = hulls[outer], _cell(contours[outer])
         cells = [_cell(hull) for hull in holes]
-        if len(_rows(cells)) > 1 and _n_sides(around, ink.shape) > 2:
+        if len(rows_of(cells)) > 1 and _n_sides(around, ink.shape) > 2:
             continue  # squared paper
         height = max(cell.bottom for cell in cells) - min(cell.top for cell in cells)
         if len(cells) <= LOOPS and height < OF_FRAME * around.height:
             continue  # the loop of a 9
         found += cells
         cv2.drawContours(inside, contours, outer, 0, cv2.FILLED)
-        cv2.fillPoly(inside, holes, 1)
-        cv2.polylines(inside, holes, True, 0, 2 * INSET + 1)  # in it lie the holes' edges
+        _mark_inside(inside, holes)
         x, y = contours[outer][0][0]
-        frames.append(labels[y, x])
+        frames[labels[y, x]] = around
     if not found:
         return ink, []
+    cells = complete(innermost(found), list(frames.values()), core_of(ink))
+    _mark_inside(inside, [_corners(cell) for cell in set(cells).difference(found)])
     near = np.ones((2 * INSET + 1,) * 2, np.uint8)
-    is_frame = np.isin(labels, frames) & (inside == 0)
+    is_frame = np.isin(labels, list(frames)) & (inside == 0)
     others = cv2.dilate(((is_ink > 0) & ~is_frame).astype(np.uint8), near)
     gone = (cv2.dilate(is_frame.astype(np.uint8), near) > 0) & (is_frame | (others == 0))
-    return np.where(gone, 0, ink).astype(np.uint8), _rows(_innermost(found))
+    return np.where(gone, 0, ink).astype(np.uint8), rows_of(cells)
 
 
-def _innermost(cells: list[Cell]) -> list[Cell]:
-    """Return the cells that no other one stands in: not a frame around boxes, nor the outer one of two borders."""
-    edges = np.array(cells)
-    kept = []
-    for cell in cells:
-        is_in_it = (edges[:, :2] >= cell[:2]).all(axis=1) & (edges[:, 2:] <= cell[2:]).all(axis=1)
-        if is_in_it.sum() == 1:  # itself
-            kept.append(cell)
-    return kept
+def _mark_inside(inside: Grey, holes: list[npt.NDArray[np.int32]]) -> None:
+    """Set what is in holes to 1, but not their soft edges."""
+    opencv().fillPoly(inside, holes, 1)
+    opencv().polylines(inside, holes, True, 0, 2 * INSET + 1)
+
+
+def _corners(cell: Cell) -> npt.NDArray[np.int32]:
+    """Return the corners of a cell as a contour."""
+    left, top, right, bottom = cell
+    return np.array([[[left, top]], [[right - 1, top]], [[right - 1, bottom - 1]], [[left, bottom - 1]]], np.int32)
+
+
+def _area(cell: Cell) -> int:
+    return cell.width * cell.height
 
 
 def _cell(contour: npt.NDArray[np.int32]) -> Cell:
@@ -125,21 +110,3 @@ def _is_box(hull: npt.NDArray[np.int32]) -> bool:
     askew = min(angle % 90, 90 - angle % 90)
     is_large = min(width, height) >= LEAST_CELL
     return bool(is_large and askew <= ASKEW and cv2.contourArea(hull) >= RECTANGULAR * width * height)
-
-
-def _rows(cells: list[Cell]) -> list[list[Cell]]:
-    """Return boxes beside each other in rows, from left to right."""
-    rows: list[list[Cell]] = []
-    for cell in sorted(cells):
-        for row in rows:
-            last = row[-1]
-            overlap = min(last.bottom, cell.bottom) - max(last.top, cell.top)
-            is_beside = (
-                overlap > BESIDE * min(last.height, cell.height) and cell.left >= last.right - ASIDE * last.height
-            )
-            if is_beside and cell.left - last.right < NEAR * last.height:
-                row.append(cell)
-                break
-        else:
-            rows.append([cell])
-    return rows

@@ -11,6 +11,7 @@ from fastmnist.errors import DataError
 from fastmnist.images.paper import find_sheet
 from fastmnist.numbers.boxes import IN_BOX, holds_several, sort_into
 from fastmnist.numbers.cuts import Cuts, cut_between, with_seams
+from fastmnist.numbers.dashes import with_whole_lines
 from fastmnist.numbers.frames import without_boxes, without_rules
 from fastmnist.numbers.lines import (
     Line,
@@ -164,16 +165,27 @@ def find_numbers(picture: Grey) -> Inked | None:
     page = find_ink(picture)
     if page is None:
         return None
-    parts = _parts_of(page)
-    height = digit_height(parts.all) if parts.all else 0.0
-    if height < SMALL:
+    page, parts = _with_parts(page)
+    large = [part for part in parts.all if part.height >= SMALL]
+    if not large:
         return None
+    height = digit_height(large)
     if height > LARGE:
         page = find_ink(picture, page.scale * height / LARGE)
         if page is None:
             return None
-        parts = _parts_of(page)
+        page, parts = _with_parts(page)
     return _without_frames(page, parts)
+
+
+def _with_parts(page: Page) -> tuple[Page, _Parts]:
+    """Return a page with dashed lines joined, and the pieces of its ink. Raises DataError where there are too many."""
+    parts = _parts_of(page)
+    ink = with_whole_lines(page.ink, parts.all)
+    if ink is not page.ink:
+        page = page._replace(ink=ink)
+        parts = _parts_of(page)
+    return page, parts
 
 
 def _parts_of(page: Page) -> _Parts:
@@ -184,13 +196,15 @@ def _parts_of(page: Page) -> _Parts:
     return parts
 
 
-def _without_frames(page: Page, found: _Parts) -> Inked:
-    """Return the numbers on a page, of which the pieces of ink were found."""
+def _without_frames(page: Page, found: _Parts) -> Inked | None:
+    """Return the numbers on a page, of which the pieces of ink were found; None where all are specks."""
     ink, rows = without_boxes(page.ink)
     ink = without_rules(ink)
     if ink is not page.ink:
         page = page._replace(ink=ink)
         found = _parts_of(page)
+    if not found.all or digit_height(found.all) < SMALL:
+        return None
     in_cells, outside = sort_into([cell for row in rows for cell in row], without_margin(found.all, found.map))
     numbers = [[Segment(line, False)] for line in find_lines(without_outlines(outside))]
     contents = iter(in_cells)
