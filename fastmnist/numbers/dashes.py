@@ -9,6 +9,7 @@ from fastmnist.images.decode import opencv
 from fastmnist.numbers.frames import FAINT
 from fastmnist.numbers.lines import Part, connected_parts, digit_height
 from fastmnist.numbers.page import core_of
+from fastmnist.numbers.rules import is_drawn
 
 Grey = npt.NDArray[np.uint8]
 
@@ -28,7 +29,7 @@ def with_whole_lines(ink: Grey, parts: list[Part]) -> Grey:
     if len(parts) < LEAST:
         return ink
     longest = LONGEST * median(max(part.width, part.height) for part in parts)
-    others = [part for part in parts if part.height > longest]
+    others = [part for part in parts if part.height > longest and not is_drawn(part)]
     if not others:
         return ink
     height = digit_height(others)

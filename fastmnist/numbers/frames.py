@@ -1,40 +1,20 @@
-"""Removes ruled lines and printed boxes from a page's ink, and finds the insides of the boxes."""
+"""Removes printed boxes from a page's ink, and finds their insides."""
 
 import numpy as np
 import numpy.typing as npt
 
 from fastmnist.images.decode import opencv
-from fastmnist.kernels.picture.rules import remove_rules
-from fastmnist.kernels.picture.work import SLACK, make_work
 from fastmnist.numbers.cells import Cell, complete, innermost, rows_of
 from fastmnist.numbers.page import core_of
 
 Grey = npt.NDArray[np.uint8]
 
-THICKEST_RULE = 0.02  # of the picture's shorter side, and
-SOFT_EDGES = 3  # pixels
 FAINT = 0.12  # of the ink's depth: boxes are often printed in a lighter shade
 LEAST_CELL = 14  # pixels of a box's shorter side
 RECTANGULAR = 0.92  # of the smallest rectangle around it: the inside of a box fills more, that of a 0 less
 OF_FRAME, LOOPS = 0.5, 2  # of the height of the ink around them: the insides of boxes are higher, or more than that
 ASKEW = 8.0  # degrees, at most
 INSET = 2  # pixels of a box's soft edge
-UNUSED = make_work(1)  # in place of the working memory that nothing here needs
-
-
-def without_rules(ink: Grey) -> Grey:
-    """Return a page's ink, uint8 (height, width), without the lines that it is ruled or squared with."""
-    height, width = ink.shape
-    work = UNUSED._replace(
-        ink=np.append(ink.ravel(), np.zeros(SLACK, np.uint8)),
-        before=np.empty(ink.size, np.uint8),
-        spare=np.empty(ink.size, np.uint8),
-        padded=np.zeros(2 * ink.size + SLACK, np.uint8),
-        paper=np.zeros(max(ink.shape) + SLACK, np.uint8),
-        row=np.zeros(max(ink.shape), np.float32),
-    )
-    thickest = round(THICKEST_RULE * min(ink.shape)) + SOFT_EDGES
-    return work.ink[: ink.size].reshape(ink.shape) if remove_rules(work, height, width, thickest) else ink
 
 
 def without_boxes(ink: Grey) -> tuple[Grey, list[list[Cell]]]:

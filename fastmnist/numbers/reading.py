@@ -12,7 +12,7 @@ from fastmnist.images.paper import find_sheet
 from fastmnist.numbers.boxes import IN_BOX, holds_several, sort_into
 from fastmnist.numbers.cuts import Cuts, cut_between, with_seams
 from fastmnist.numbers.dashes import with_whole_lines
-from fastmnist.numbers.frames import without_boxes, without_rules
+from fastmnist.numbers.frames import without_boxes
 from fastmnist.numbers.lines import (
     Line,
     Part,
@@ -26,6 +26,7 @@ from fastmnist.numbers.lines import (
 )
 from fastmnist.numbers.number import BLANK, UNKNOWN, Box, Digit, Number, around, in_order, moved
 from fastmnist.numbers.page import Page, core_of, find_ink
+from fastmnist.numbers.rules import find_ticks, without_drawings, without_lines, without_rules
 from fastmnist.numbers.ways import HIGHEST, MOST_OF_LINE, Answers, Ways, choose, find_ways, pieces, whole_glyphs
 from fastmnist.numbers.words import rarer_digits
 
@@ -169,7 +170,7 @@ def find_numbers(picture: Grey) -> Inked | None:
     large = [part for part in parts.all if part.height >= SMALL]
     if not large:
         return None
-    height = digit_height(large)
+    height = digit_height(without_drawings(large))
     if height > LARGE:
         page = find_ink(picture, page.scale * height / LARGE)
         if page is None:
@@ -203,16 +204,25 @@ def _without_frames(page: Page, found: _Parts) -> Inked | None:
     if ink is not page.ink:
         page = page._replace(ink=ink)
         found = _parts_of(page)
-    if not found.all or digit_height(found.all) < SMALL:
+    if not found.all:
         return None
-    in_cells, outside = sort_into([cell for row in rows for cell in row], without_margin(found.all, found.map))
+    height = digit_height(without_drawings(found.all))
+    if height < SMALL:
+        return None
+    ink, lines = without_lines(page.ink, found.all, height)
+    if ink is not page.ink:
+        page = page._replace(ink=ink)
+        found = _parts_of(page)
+    ticks = find_ticks(found.all, lines, height)
+    parts = without_margin([part for part in found.all if part not in ticks], found.map)
+    in_cells, outside = sort_into([cell for row in rows for cell in row], parts)
     numbers = [[Segment(line, False)] for line in find_lines(without_outlines(outside))]
     contents = iter(in_cells)
     for row in rows:
         in_row = [next(contents) for _ in row]
-        lines = [find_lines(without_outlines(some)) for some in in_row]
-        if any(holds_several(*both) for both in zip(row, lines, strict=True)):
-            numbers += [[Segment(line, False)] for of_cell in lines for line in of_cell]
+        in_lines = [find_lines(without_outlines(some)) for some in in_row]
+        if any(holds_several(*both) for both in zip(row, in_lines, strict=True)):
+            numbers += [[Segment(line, False)] for of_cell in in_lines for line in of_cell]
             continue
         of_digits = [line_of(some, IN_BOX * cell.height) for some, cell in zip(in_row, row, strict=True)]
         if any(of_digits):

@@ -1,0 +1,119 @@
+"""Lines that are no boxes, taken out of a page's ink: across the page, of tables, and combs to write on."""
+
+from itertools import pairwise
+from statistics import median
+
+import numpy as np
+import numpy.typing as npt
+
+from fastmnist.images.decode import opencv
+from fastmnist.kernels.picture.rules import remove_rules
+from fastmnist.kernels.picture.work import SLACK, make_work
+from fastmnist.numbers.lines import Part, digit_height
+from fastmnist.numbers.page import core_of
+
+Grey = npt.NDArray[np.uint8]
+
+THICKEST_RULE = 0.02  # of the picture's shorter side, and
+SOFT_EDGES = 3  # pixels
+UNUSED = make_work(1)  # in place of the working memory that nothing here needs
+
+HOLLOW, THIN = 0.15, 5  # of its box, times as high as wide: the ink of a grid, an upright line
+FAR_HIGHER, MANY_OTHERS = 2, 2  # times the others' height, times as many as they are
+
+LONG = 1.6  # times the digits' height: lines are longer than any stroke of a digit,
+THICK, THICKEST = 0.15, 4  # and thinner than that, or that many pixels
+AROUND = 2  # pixels of a line's soft edge
+FULL = 0.7  # of its box: a tick is as good as straight and upright
+ALIKE, IN_STEP = 0.15, 0.12  # of their height, of the least step from one to the next: the ticks of a comb differ less
+FEWEST = 3  # ticks
+HIGHER = 1.2  # times the digits' height: ticks that stand on no line
+
+
+def without_rules(ink: Grey) -> Grey:
+    """Return a page's ink, uint8 (height, width), without the lines that it is ruled or squared with."""
+    height, width = ink.shape
+    work = UNUSED._replace(
+        ink=np.append(ink.ravel(), np.zeros(SLACK, np.uint8)),
+        before=np.empty(ink.size, np.uint8),
+        spare=np.empty(ink.size, np.uint8),
+        padded=np.zeros(2 * ink.size + SLACK, np.uint8),
+        paper=np.zeros(max(ink.shape) + SLACK, np.uint8),
+        row=np.zeros(max(ink.shape), np.float32),
+    )
+    thickest = round(THICKEST_RULE * min(ink.shape)) + SOFT_EDGES
+    return work.ink[: ink.size].reshape(ink.shape) if remove_rules(work, height, width, thickest) else ink
+
+
+def is_drawn(part: Part) -> bool:
+    """Return whether a piece of ink may consist of lines: a grid, a frame, an upright line; or a 1."""
+    return part.area < HOLLOW * part.width * part.height or part.height > THIN * part.width
+
+
+def without_drawings(parts: list[Part]) -> list[Part]:
+    """Return parts without those made of lines that are far higher than the others, where these are many: tables."""
+    drawn = [part for part in parts if is_drawn(part)]
+    if not drawn or len(drawn) == len(parts):
+        return parts
+    most = FAR_HIGHER * digit_height([part for part in parts if part not in drawn])
+    higher = [part for part in drawn if part.height > most]
+    is_table = len(parts) - len(drawn) >= MANY_OTHERS * len(higher)
+    return [part for part in parts if part not in higher] if is_table else parts
+
+
+def without_lines(ink: Grey, parts: list[Part], of_digits: float) -> tuple[Grey, Grey | None]:
+    """Return the ink without lines that are longer than any stroke of a digit, and where these were, None if nowhere.
+
+    `parts`: its pieces. Where a stroke crosses a line, it stays.
+    """
+    length, thick = round(LONG * of_digits), max(THICKEST, round(THICK * of_digits))
+    core, lines = core_of(ink), np.zeros_like(ink)
+    if any(part.width > length for part in parts):
+        lines |= _lines_along(core, (1, length), (thick + 1, 1))
+    if any(part.height > length for part in parts):
+        lines |= _lines_along(core, (length, 1), (1, thick + 1))
+    if not lines.any():
+        return ink, None
+    cv2 = opencv()
+    strokes = cv2.dilate(core & ~lines, np.ones((3, 3), np.uint8))
+    gone = cv2.dilate(lines, np.ones((2 * AROUND + 1,) * 2, np.uint8)) & ~strokes | lines
+    return np.where(gone, 0, ink).astype(np.uint8), lines
+
+
+def _lines_along(core: Grey, length: tuple[int, int], thickness: tuple[int, int]) -> Grey:
+    """Return where runs of ink are as long as a window and thinner than one across it."""
+    cv2 = opencv()
+    across = np.ones(thickness, np.uint8)
+    wider = cv2.dilate(core, np.ones([min(3, side) for side in thickness], np.uint8))  # a line askew has steps
+    long = cv2.morphologyEx(wider, cv2.MORPH_OPEN, np.ones(length, np.uint8))
+    return np.asarray(long & core & ~cv2.morphologyEx(core, cv2.MORPH_OPEN, across), np.uint8)
+
+
+def find_ticks(parts: list[Part], lines: Grey | None, of_digits: float) -> list[Part]:
+    """Return the ticks between the places for digits: alike, upright, evenly spaced, on a line or higher than they."""
+    thick = max(THICKEST, round(THICK * of_digits))
+    bars = [
+        part
+        for part in parts
+        if part.width <= thick
+        and part.area >= FULL * part.width * part.height
+        and (part.height > HIGHER * of_digits or (lines is not None and _stands_on(part, lines)))
+    ]
+    if len(bars) < FEWEST:
+        return []
+    typical = median(bar.height for bar in bars)
+    bars = sorted(bar for bar in bars if abs(bar.height - typical) <= max(2, ALIKE * typical))
+    bars.sort(key=lambda bar: bar.left)
+    steps = [second.left - first.left for first, second in pairwise(bars)]
+    if len(bars) < FEWEST or min(steps) <= 0:
+        return []
+    least = min(steps)
+    is_even = all(abs(step / least - round(step / least)) <= IN_STEP for step in steps)
+    return bars if is_even else []
+
+
+def _stands_on(part: Part, lines: Grey) -> bool:
+    """Return whether a part touches a line at its foot or its head."""
+    columns = slice(max(0, part.left - 1), part.right + 1)
+    foot, head = slice(part.bottom - 1, part.bottom + AROUND + 2), slice(max(0, part.top - AROUND - 2), part.top + 1)
+    return bool(lines[foot, columns].any() or lines[head, columns].any())
