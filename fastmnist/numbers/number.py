@@ -3,6 +3,12 @@
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+BESIDE = 0.35  # of the lower one's height: numbers that overlap as much stand beside each other
 UNKNOWN, BLANK = "?", " "  # a glyph that is no digit, and an empty box
 
 
@@ -70,17 +76,33 @@ def around(boxes: list[Box]) -> Box:
 
 
 def in_order(numbers: list[Number]) -> list[Number]:
-    """Return numbers from top to bottom, and those of a line from left to right, with their lines."""
-    rest = sorted(numbers, key=lambda number: number.box.top)
+    """Return numbers from top to bottom, and those of a line from left to right, with their lines.
+
+    A page that is askew is taken to be level first: by what the numbers beside each other rise or fall.
+    """
+    boxes = np.array([number.box for number in numbers], np.float64).reshape(-1, 4)
+    x, y = (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2
+    shift = _slope(boxes, x, y) * x
+    tops, middles, bottoms = boxes[:, 1] - shift, y - shift, boxes[:, 3] - shift
+    rest = np.argsort(tops, kind="stable")
     ordered: list[Number] = []
     line = 0
-    while rest:
-        first = rest[0].box
-        row: list[Number] = []
-        below: list[Number] = []
-        for number in rest:
-            is_beside = first.top <= (number.box.top + number.box.bottom) / 2 < first.bottom
-            (row if is_beside else below).append(number._replace(line=line))
-        ordered += sorted(row, key=lambda number: number.box.left)
-        rest, line = below, line + 1
+    while len(rest):
+        is_beside = (tops[rest[0]] <= middles[rest]) & (middles[rest] < bottoms[rest[0]])
+        row = rest[is_beside]
+        ordered += [numbers[n]._replace(line=line) for n in row[np.argsort(x[row], kind="stable")].tolist()]
+        rest, line = rest[~is_beside], line + 1
     return ordered
+
+
+def _slope(boxes: Floats, x: Floats, y: Floats) -> float:
+    """Return by how much numbers are lower than those beside them, in pixels for each to the right: least squares."""
+    heights, steps = boxes[:, 3] - boxes[:, 1], []
+    for n in range(len(boxes)):
+        overlap = np.minimum(boxes[:, 3], boxes[n, 3]) - np.maximum(boxes[:, 1], boxes[n, 1])
+        beside = np.flatnonzero((boxes[:, 0] >= boxes[n, 2]) & (overlap > BESIDE * np.minimum(heights, heights[n])))
+        if len(beside):
+            nearest = beside[np.argmin(boxes[beside, 0])]
+            steps.append((x[nearest] - x[n], y[nearest] - y[n]))
+    across, down = np.array(steps).reshape(-1, 2).T
+    return float((across * down).sum() / (across * across).sum()) if steps else 0.0

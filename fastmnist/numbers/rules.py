@@ -25,9 +25,9 @@ LONG = 1.6  # times the digits' height: lines are longer than any stroke of a di
 THICK, THICKEST = 0.15, 4  # and thinner than that, or that many pixels
 AROUND = 2  # pixels of a line's soft edge
 FULL = 0.7  # of its box: a tick is as good as straight and upright
-ALIKE, IN_STEP = 0.15, 0.12  # of their height, of the least step from one to the next: the ticks of a comb differ less
 FEWEST = 3  # ticks
-HIGHER = 1.2  # times the digits' height: ticks that stand on no line
+ALIKE, MORE_ALIKE = 0.15, 0.06  # of their height and of the least step: ticks on a line differ less; others,
+HIGHER, HIGH = 1.2, 0.3  # which are that much higher than digits, still less, and have digits as high between them
 
 
 def without_rules(ink: Grey) -> Grey:
@@ -89,27 +89,41 @@ def _lines_along(core: Grey, length: tuple[int, int], thickness: tuple[int, int]
     return np.asarray(long & core & ~cv2.morphologyEx(core, cv2.MORPH_OPEN, across), np.uint8)
 
 
-def find_ticks(parts: list[Part], lines: Grey | None, of_digits: float) -> list[Part]:
-    """Return the ticks between the places for digits: alike, upright, evenly spaced, on a line or higher than they."""
-    thick = max(THICKEST, round(THICK * of_digits))
-    bars = [
-        part
-        for part in parts
-        if part.width <= thick
-        and part.area >= FULL * part.width * part.height
-        and (part.height > HIGHER * of_digits or (lines is not None and _stands_on(part, lines)))
-    ]
-    if len(bars) < FEWEST:
+def find_ticks(parts: list[Part], lines: Grey | None) -> list[Part]:
+    """Return the ticks between the places for digits: upright, alike, evenly spaced, on a line or higher than digits.
+
+    `lines`: where lines were taken out, if any.
+    """
+    bars = [part for part in parts if _is_bar(part)]
+    others = [part for part in parts if part not in bars]
+    if len(bars) < FEWEST or not others:
         return []
-    typical = median(bar.height for bar in bars)
-    bars = sorted(bar for bar in bars if abs(bar.height - typical) <= max(2, ALIKE * typical))
-    bars.sort(key=lambda bar: bar.left)
-    steps = [second.left - first.left for first, second in pairwise(bars)]
-    if len(bars) < FEWEST or min(steps) <= 0:
-        return []
+    on_line = [] if lines is None else [bar for bar in bars if _stands_on(bar, lines)]
+    if len(on_line) >= FEWEST and _are_even(on_line, ALIKE):
+        return on_line
+    higher = [bar for bar in bars if bar.height > HIGHER * digit_height(others)]
+    return higher if len(higher) >= FEWEST and _are_even(higher, MORE_ALIKE) and _are_between(others, higher) else []
+
+
+def _is_bar(part: Part) -> bool:
+    is_thin = part.width <= max(THICKEST, THICK * part.height) and part.height > 2 * part.width
+    return is_thin and part.area >= FULL * part.width * part.height
+
+
+def _are_even(bars: list[Part], alike: float) -> bool:
+    """Return whether bars, three or more, are alike in height and evenly spaced, maybe with gaps."""
+    height, lefts = median(bar.height for bar in bars), sorted(bar.left for bar in bars)
+    steps = [second - first for first, second in pairwise(lefts)]
     least = min(steps)
-    is_even = all(abs(step / least - round(step / least)) <= IN_STEP for step in steps)
-    return bars if is_even else []
+    are_alike = all(abs(bar.height - height) <= max(2, alike * height) for bar in bars)
+    return are_alike and least > 0 and all(abs(step - round(step / least) * least) <= alike * least for step in steps)
+
+
+def _are_between(parts: list[Part], bars: list[Part]) -> bool:
+    """Return whether there is a digit in front of or behind every bar."""
+    lefts = sorted(bar.left for bar in bars)
+    middles = [(part.left + part.right) / 2 for part in parts if part.height > HIGH * bars[0].height]
+    return all(any(first < middle < second for middle in middles) for first, second in pairwise(lefts))
 
 
 def _stands_on(part: Part, lines: Grey) -> bool:
