@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from drawn_numbers import boxed, row, texts
 
-from fastmnist.numbers.frames import without_boxes, without_rules
+from fastmnist.numbers.frames import without_boxes
 from fastmnist.numbers.page import core_of, find_ink
+from fastmnist.numbers.rules import without_rules
 
 
 def on_desk(sheet, shade, margins, rng):

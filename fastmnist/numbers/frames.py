@@ -49,9 +49,10 @@ def without_boxes(ink: Grey) -> tuple[Grey, list[list[Cell]]]:
     if not found:
         return ink, []
     cells = complete(innermost(found), list(frames.values()), core_of(ink))
-    _mark_inside(inside, [_corners(cell) for cell in set(cells).difference(found)])
+    missing = [_corners(cell) for cell in set(cells).difference(found)]
+    _mark_inside(inside, missing)
     near = np.ones((2 * INSET + 1,) * 2, np.uint8)
-    is_frame = np.isin(labels, list(frames)) & (inside == 0)
+    is_frame = np.isin(labels, [*frames, *_along(missing, labels)]) & (inside == 0)
     others = cv2.dilate(((is_ink > 0) & ~is_frame).astype(np.uint8), near)
     gone = (cv2.dilate(is_frame.astype(np.uint8), near) > 0) & (is_frame | (others == 0))
     return np.where(gone, 0, ink).astype(np.uint8), rows_of(cells)
@@ -61,6 +62,17 @@ def _mark_inside(inside: Grey, holes: list[npt.NDArray[np.int32]]) -> None:
     """Set what is in holes to 1, but not their soft edges."""
     opencv().fillPoly(inside, holes, 1)
     opencv().polylines(inside, holes, True, 0, 2 * INSET + 1)
+
+
+def _along(holes: list[npt.NDArray[np.int32]], labels: npt.NDArray[np.int32]) -> list[int]:
+    """Return the labels of what lies wholly along the edges of holes: pieces of their boxes."""
+    if not holes:
+        return []
+    edges = np.zeros(labels.shape, np.uint8)
+    opencv().polylines(edges, holes, True, 1, 4 * INSET + 1)
+    of_all = np.bincount(labels.ravel())
+    of_edges = np.bincount(labels[edges > 0], minlength=len(of_all))
+    return [int(label) for label in np.flatnonzero((of_edges == of_all) & (of_all > 0))]
 
 
 def _corners(cell: Cell) -> npt.NDArray[np.int32]:

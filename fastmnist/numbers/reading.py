@@ -213,7 +213,7 @@ def _without_frames(page: Page, found: _Parts) -> Inked | None:
     if ink is not page.ink:
         page = page._replace(ink=ink)
         found = _parts_of(page)
-    ticks = find_ticks(found.all, lines)
+    ticks = set(find_ticks(found.all, lines))
     parts = without_margin([part for part in found.all if part not in ticks], found.map)
     in_cells, outside = sort_into([cell for row in rows for cell in row], parts)
     numbers = [[Segment(line, False)] for line in find_lines(without_outlines(outside))]

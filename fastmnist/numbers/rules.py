@@ -1,5 +1,6 @@
 """Lines that are no boxes, taken out of a page's ink: across the page, of tables, and combs to write on."""
 
+from bisect import bisect
 from itertools import pairwise
 from statistics import median
 
@@ -52,13 +53,12 @@ def is_drawn(part: Part) -> bool:
 
 def without_drawings(parts: list[Part]) -> list[Part]:
     """Return parts without those made of lines that are far higher than the others, where these are many: tables."""
-    drawn = [part for part in parts if is_drawn(part)]
-    if not drawn or len(drawn) == len(parts):
+    others = [part for part in parts if not is_drawn(part)]
+    if not others or len(others) == len(parts):
         return parts
-    most = FAR_HIGHER * digit_height([part for part in parts if part not in drawn])
-    higher = [part for part in drawn if part.height > most]
-    is_table = len(parts) - len(drawn) >= MANY_OTHERS * len(higher)
-    return [part for part in parts if part not in higher] if is_table else parts
+    most = FAR_HIGHER * digit_height(others)
+    left = [part for part in parts if part.height <= most or not is_drawn(part)]
+    return left if len(others) >= MANY_OTHERS * (len(parts) - len(left)) else parts
 
 
 def without_lines(ink: Grey, parts: list[Part], of_digits: float) -> tuple[Grey, Grey | None]:
@@ -95,7 +95,7 @@ def find_ticks(parts: list[Part], lines: Grey | None) -> list[Part]:
     `lines`: where lines were taken out, if any.
     """
     bars = [part for part in parts if _is_bar(part)]
-    others = [part for part in parts if part not in bars]
+    others = [part for part in parts if not _is_bar(part)]
     if len(bars) < FEWEST or not others:
         return []
     on_line = [] if lines is None else [bar for bar in bars if _stands_on(bar, lines)]
@@ -122,8 +122,8 @@ def _are_even(bars: list[Part], alike: float) -> bool:
 def _are_between(parts: list[Part], bars: list[Part]) -> bool:
     """Return whether there is a digit in front of or behind every bar."""
     lefts = sorted(bar.left for bar in bars)
-    middles = [(part.left + part.right) / 2 for part in parts if part.height > HIGH * bars[0].height]
-    return all(any(first < middle < second for middle in middles) for first, second in pairwise(lefts))
+    middles = sorted((part.left + part.right) / 2 for part in parts if part.height > HIGH * bars[0].height)
+    return all(bisect(middles, first) < bisect(middles, second) for first, second in pairwise(lefts))
 
 
 def _stands_on(part: Part, lines: Grey) -> bool:
