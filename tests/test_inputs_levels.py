@@ -9,6 +9,7 @@ from conftest import cli_command, cli_environment, noted
 from test_cli_predict_output import write_table
 from test_inputs_npz import rows_of
 
+import fastmnist
 from fastmnist.datasets.dataset import open_dataset
 from fastmnist.inputs.idx import write_images, write_labels
 from fastmnist.inputs.levels import Levels, levels_of
@@ -103,6 +104,29 @@ def test_images_of_both_polarities_are_left_and_said(digits, tmp_path):
     assert "`preprocess` mnist normalises each one separately" in notes[0]
     rows, notes = rows_of(write(tmp_path / "a.npy", images), preprocess="mnist")
     assert notes == []
+
+
+@pytest.mark.parametrize(("white", "is_inverted"), [(16, False), (255, True), (16, True)])
+def test_an_array_is_read_as_the_idx_file_that_holds_it(white, is_inverted, digits, tmp_path):
+    images = odd(digits[0][:5000], white, is_inverted)
+    images[100:] = odd(digits[0][100:5000], white)  # the first 100 decide, in every batch
+    write_images(tmp_path / "a-idx3-ubyte", images)
+    for preprocess in ("auto", "none"):
+        with noted() as of_file:
+            expected = fastmnist.read_images(tmp_path / "a-idx3-ubyte", preprocess=preprocess)
+        with noted() as of_array:
+            actual = fastmnist.read_images(images, preprocess=preprocess)
+        np.testing.assert_array_equal(actual, expected)
+        assert of_array == [note.replace(f"{tmp_path}/a-idx3-ubyte", "<array>") for note in of_file]
+        assert len(of_array) == ((white < 255) + is_inverted) * (preprocess == "auto")
+
+
+def test_predict_and_evaluate_see_the_same_in_an_array(digits):
+    images, labels = odd(digits[0][:200], 16, True), digits[1][:200]
+    before, model = images.copy(), fastmnist.load("shipped")
+    result = model.predict(images)
+    assert (images == before).all()
+    assert np.mean(result.labels == labels.astype(str)) == fastmnist.evaluate(model, images, labels).accuracy > 0.95
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@
 floats from 0 to 1, which are rounded to 256 greys.
 """
 
+import logging
 import os
 from collections.abc import Generator, Iterator, Sequence
 from enum import Enum, auto
@@ -18,9 +19,12 @@ from fastmnist.errors import DataError
 from fastmnist.images.normalize import Ask
 from fastmnist.images.preprocess import Page, colours_to_digit, to_digit, to_digits
 from fastmnist.inputs.batch import Batch, batch_of
+from fastmnist.inputs.levels import levels_of
 from fastmnist.inputs.stream import BATCH_SIZE, normalize_batch, open_stream
 from fastmnist.inputs.workers import Workers
 from fastmnist.shapes import IMAGE_SHAPE, N_PIXELS
+
+_log = logging.getLogger(__name__)
 
 Image = str | os.PathLike[str] | bytes | NDArray[Any]
 Images = Image | Sequence[Image]
@@ -132,9 +136,12 @@ def as_file(path: Any) -> bytes:
 
 
 def _array_batches(pixels: Uint8, preprocess: str, workers: Workers, ask: Ask | None) -> Iterator[Batch]:
-    """Yield the images of an array (n, 784), which is not changed."""
+    """Yield the images of an array (n, 784), which is not changed; if its scale or polarity is odd, that is logged."""
+    levels = levels_of(pixels, preprocess)
+    for note in levels.notes(ARRAY):
+        _log.warning(note)
     for first in range(0, len(pixels), BATCH_SIZE):
-        part = pixels[first : first + BATCH_SIZE]
+        part = levels.applied(pixels[first : first + BATCH_SIZE])
         batch = Batch([ARRAY] * len(part), range(first, first + len(part)), range(0), part, {})
         if preprocess == "mnist":
             batch.pixels = part.copy()
