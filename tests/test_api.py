@@ -294,7 +294,7 @@ def test_what_a_user_should_know_is_logged(model, tmp_path, notes):
     (tmp_path / "notes.txt").touch()
     assert len(model.predict(tmp_path)) == 0
     assert notes == [
-        f"{tmp_path}: holds no images; tables, arrays and Parquet files must be named directly",
+        f"{tmp_path}: holds no images; IDX files, arrays, tables, zip and Parquet files must be named directly",
         "ignored 1 file without an image suffix",
     ]
 
@@ -318,7 +318,7 @@ def test_the_examples_run(example, digits, small_set, tmp_path):
             [ROOT / "tests" / "seven.png", "none.png"],
             r"seven\.png: 7 \(99\.\d%\)\nnone\.png: No such",
         ),
-        "train_own_folders.py": (["own", "m"], r"(epoch \d+: .*\n){20}m: 0, 1; accuracy 100\.0%"),
+        "train_own_folders.py": (["own", "m"], r"(epoch \d+: .*\n){20}m: 0, 1\naccuracy 100\.0% \("),
         "compare_recipes.py": (["big"], r"(\(.*\): \d\d\.\d\d% of 10,000 images held out\n){3}"),
     }[example]
     run = subprocess.run(

@@ -209,7 +209,7 @@ def test_labels_as_pandas_has_them_are_class_names(digits):
 
 
 def test_labels_of_different_shapes_are_an_error(digits):
-    with pytest.raises(fastmnist.DataError, match="labels of different shapes"):
+    with pytest.raises(fastmnist.DataError, match="labels of unequal lengths, expected one label for each image"):
         fastmnist.train(digits[0][:2], [[1], [1, 2]])
 
 

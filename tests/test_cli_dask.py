@@ -333,7 +333,7 @@ def test_the_library_refuses_such_local_workers(address):
     [
         (["--dask", "local:0"], "'local:0': expected the address of a scheduler, as in tcp://host:8786, or local:N"),
         (["--dask", "host"], "'host': expected the address of a scheduler"),
-        (["--dask", "tcp://host:1", "--threads", "2"], "workers use the threads that Dask gave them"),
+        (["--dask", "tcp://host:1", "--threads", "2"], "set the workers' threads with Dask's --nthreads"),
         (["--dask", "local:2", "--show", "1"], "--show, --dump-preprocessed and --report show what this process reads"),
         (
             ["--dask", "local:2", "--report", "r.html"],

@@ -170,7 +170,7 @@ def test_more_inputs_come_from_a_list(separator, option, on_stdin, predict_stdin
         (["--null", "x"], "--null needs --files-from"),
         (["x", "--resume"], "--resume needs -o FILE"),
         (["x", "--resume", "-o", "/dev/null"], "--resume needs -o FILE"),
-        (["x", "--format", "kaggle", "--probabilities"], "no columns for"),
+        (["x", "--format", "kaggle", "--probabilities"], "leave them out, or use --format csv"),
         (["x", "--format", "kaggle", "--min-confidence", "0.5"], "no columns for"),
         (["x", "--min-confidence", "1.5"], "Invalid value for '--min-confidence'"),
         (["x", "--shard", "0/3"], "expected I/N"),

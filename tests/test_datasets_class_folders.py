@@ -149,7 +149,7 @@ def test_an_empty_class_folder_is_refused_where_the_folders_are_the_classes(tmp_
     images, notes = read(tmp_path, "test", ["0", "1", "2"])
     assert seeds_and_labels(images) == [(0, 0), (1, 1)]
     assert notes == [
-        f"{tmp_path}/2: holds no images; tables, arrays and Parquet files must be named directly",
+        f"{tmp_path}/2: holds no images; IDX files, arrays, tables, zip and Parquet files must be named directly",
         "ignored 1 file without an image suffix",
     ]
 

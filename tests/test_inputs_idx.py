@@ -506,7 +506,7 @@ def test_a_set_too_large_for_memory_is_refused(tmp_path: Path, monkeypatch: pyte
     path = tmp_path / "images"
     path.write_bytes(PLAIN)
     monkeypatch.setattr(np, "empty", no_memory)
-    with pytest.raises(DataError, match="3 items do not fit into memory"):
+    with pytest.raises(DataError, match="3 items do not fit into memory; split the file"):
         read_images(path)
 
 

@@ -83,7 +83,7 @@ def test_without_labels_all_columns_are_pixels(header, tmp_path):
     path = write(tmp_path, [*header, *UNLABELLED])
     assert not open_table(path).has_labels
     assert (read(path)[1] == PIXELS).all()
-    with pytest.raises(DataError, match="784 columns, expected 785: the label before the pixels"):
+    with pytest.raises(DataError, match="784 columns, expected 785; add the label as the first column"):
         open_dataset(path).load("train")
 
 

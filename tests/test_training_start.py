@@ -137,8 +137,8 @@ def test_the_shipped_model_learns_a_hand_and_forgets_next_to_nothing(digits):
     [
         (("--from", "missing.safetensors"), "missing.safetensors: no such file"),
         (("--from", "shipped", "--hidden", "9"), "its own hidden layers\nhint: leave out --hidden or --from"),
-        (("--keep", "0.5"), "keep needs a model to start from"),
-        (("--recipe", "tune"), "keep needs a model to start from"),
+        (("--keep", "0.5"), "default (keep 0.5): no model to start from, expected one\nhint: name one with --from"),
+        (("--recipe", "tune"), "tune (keep 0.15): no model to start from, expected one\nhint: name one with --from"),
     ],
 )
 def test_what_cannot_work_is_one_error_line(options, told, own, run_cli):

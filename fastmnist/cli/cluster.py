@@ -20,7 +20,10 @@ def _address(context: click.Context, option: click.Parameter, value: str | None)
         message = f"{value!r}: expected the address of a scheduler, as in tcp://host:8786, or local:N for N processes"
         raise click.BadParameter(message, context, option)
     if value is not None and options.threads_given and not value.startswith("local:"):
-        raise click.UsageError("--threads is for this machine: workers use the threads that Dask gave them", context)
+        raise click.UsageError(
+            "--threads applies only to this machine: leave it out, and set the workers' threads with Dask's --nthreads",
+            context,
+        )
     return value
 
 

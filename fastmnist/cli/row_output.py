@@ -225,7 +225,10 @@ def check_options(options: RowOptions) -> None:
     """Raise UsageError for options that do not go together."""
     check_output(options.output, options.part, options.resume)
     if options.form == "kaggle" and (options.probabilities or options.min_confidence is not None):
-        raise click.UsageError("--format kaggle has no columns for --probabilities or --min-confidence")
+        raise click.UsageError(
+            "--format kaggle has no columns for --probabilities or --min-confidence: leave them out, "
+            "or use --format csv"
+        )
 
 
 def fit_for(inputs: Sequence[str], options: RowOptions) -> RowOptions:

@@ -30,7 +30,7 @@ def label_images(images: Images, labels: ArrayLike, how: Loading) -> LabelledIma
     try:
         names = np.asarray(labels)
     except ValueError:
-        raise DataError("labels of different shapes, expected (n,)") from None
+        raise DataError("labels of unequal lengths, expected one label for each image") from None
     if names.dtype.kind in "OT" and all(isinstance(name, str) for name in names.flat):  # as pandas has class names
         names = names.astype(np.str_)
     if names.ndim != 1:

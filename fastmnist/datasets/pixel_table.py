@@ -27,7 +27,7 @@ class PixelTable(Dataset):
         table = open_table(path)
         if not table.has_labels:
             raise DataError(
-                f"{printable(path)}: {N_PIXELS} columns, expected {N_PIXELS + 1}: the label before the pixels"
+                f"{printable(path)}: {N_PIXELS} columns, expected {N_PIXELS + 1}; add the label as the first column"
             )
         parts = [(np.zeros((0, N_PIXELS), np.uint8), np.zeros(0, np.uint8))]
         for rows in table.batches():

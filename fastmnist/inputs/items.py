@@ -82,7 +82,7 @@ class ItemReader:
         try:
             items = np.empty((self.n_items, *item_shape), np.uint8)
         except MemoryError as error:
-            raise DataError(f"{self._name}: {self.n_items} items do not fit into memory") from error
+            raise DataError(f"{self._name}: {self.n_items} items do not fit into memory; split the file") from error
         self.read_into(items)
         self.check_end()
         return items

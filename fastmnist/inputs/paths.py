@@ -115,8 +115,8 @@ def find_inputs(inputs: Iterable[bytes | str], ignored: Ignored | None = None) -
             is_empty = False
             yield found
         if is_empty and ignored is not None:
-            others = "; tables, arrays and Parquet files must be named directly" * (ignored.other_files > n_before)
-            _log.warning("%s: holds no images%s", printable(path), others)
+            others = "; IDX files, arrays, tables, zip and Parquet files must be named directly"
+            _log.warning("%s: holds no images%s", printable(path), others * (ignored.other_files > n_before))
 
 
 def count_rows(inputs: Iterable[bytes | str]) -> int:

@@ -182,7 +182,11 @@ def _private_parts() -> Any:
             return inlining
     except (ImportError, AttributeError):  # private parts that are gone
         pass
-    warnings.warn(f"Numba {numba.__version__} is not supported: kernels take twice as long to compile", stacklevel=2)
+    warnings.warn(
+        f"Numba {numba.__version__} is newer than fastmnist knows: kernels take twice as long to compile; "
+        "an older Numba avoids that",
+        stacklevel=2,
+    )
     return None
 
 

@@ -46,7 +46,8 @@ def check_writable(path: AnyPath) -> None:
             raise PermissionError(None, "its folder is missing or not writable")
     except OSError as error:
         raise OutputError(
-            f"{printable(path)}: cannot be written ({reason(error)}), expected a writable place"
+            f"{printable(path)}: cannot be written ({reason(error)}), expected a writable place; "
+            "choose another, or check its permissions"
         ) from error
 
 

@@ -45,7 +45,7 @@ def _default_part(address: AnyPath) -> Path:
     cache = user_cache()
     if cache is None:
         raise OutputError(
-            f"{printable(address)}: no cache folder to keep the rows in, expected one; name a --part FILE"
+            f"{printable(address)}: no cache folder for the partial file, expected one; name a file with --part"
         )
     folder = cache / "parts"
     with writing_errors(folder):

@@ -143,7 +143,10 @@ class TrainingRun:
         elif resume:
             raise TrainingError("no checkpoint named, expected the file to resume from")
         if start is None and recipe.keep:
-            raise TrainingError("keep needs a model to start from", hint="name one with `start`")
+            raise TrainingError(
+                f"recipe {recipe.name} (keep {recipe.keep:g}): no model to start from, expected one",
+                hint="name one with `start`, such as shipped",
+            )
         can_refuse = images.n_no_digit > 0
         if start is not None:
             recipe = recipe.with_settings(hidden=start.trained.layer_sizes[1:-1])
