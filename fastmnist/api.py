@@ -179,7 +179,8 @@ def load(path: AnyPath | None = None) -> Model:
 def convert(path: AnyPath, *, mean: float, std: float, class_names: Sequence[str] | None = None) -> Model:
     """Make a model from a .safetensors file that holds the state_dict of Linear layers trained in PyTorch.
 
-    `mean` and `std` are what the pixels, from 0 to 1, were normalised with: (pixels - mean) / std. See load_pytorch.
+    `mean` and `std` are what the pixels, from 0 to 1, were normalised with, (pixels - mean) / std; they are folded
+    into the first layer.
 
     Raises ModelError, naming the file and what to do, for anything but Linear layers with ReLU between them, and
     DataError for an impossible `mean` or `std`, or class names that can't be used.

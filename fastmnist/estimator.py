@@ -40,7 +40,7 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):
     ----------
     hidden_layer_sizes : int or sequence of ints, default=None
         Sizes of the hidden layers, one or more.
-    recipe : {"default", "seed", "best", "tune"} or Recipe, default="default"
+    recipe : {"default", "seed", "best"} or Recipe, default="default"
         The settings to start from. Its augmentation is not used, as that is only for images, and no samples are held
         out. "seed" trains on the samples in order; the other recipes shuffle them.
     batch_size : int, default=None

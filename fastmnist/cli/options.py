@@ -73,7 +73,8 @@ def quiet_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 PREPROCESS_HELP = (
     "Which images to normalise to MNIST's form. auto: those not in that form yet; mnist: all images; none: no image. "
-    "Images in IDX files are normalised only with mnist."
+    "With auto, 28x28 images in IDX files, arrays and tables are not normalised one by one; only a file's scale and "
+    "polarity are corrected."
 )
 
 

@@ -74,7 +74,10 @@ class Recipe:
     )
     augment: Augmentation = NO_AUGMENTATION
     validation: int = setting(
-        "Hold out the last N training images and report the accuracy on them.", 0, low=0, metavar="N"
+        "Hold out the last N training images, report the accuracy on them, and calibrate the confidences on them.",
+        0,
+        low=0,
+        metavar="N",
     )
 
     def __post_init__(self) -> None:
