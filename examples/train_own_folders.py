@@ -7,6 +7,8 @@ import sys
 
 import fastmnist
 
+if len(sys.argv) != 3:
+    sys.exit("usage: python examples/train_own_folders.py FOLDER MODEL.safetensors")
 folder, path = sys.argv[1:]
 
 
@@ -18,4 +20,5 @@ def show(epoch: fastmnist.EpochDone) -> None:
 model = fastmnist.train(folder, hidden=(64,), epochs=20, on_epoch=show)
 model.save(path)
 accuracy = fastmnist.evaluate(model, folder).accuracy
-print(f"{path}: {', '.join(model.class_names)}; accuracy {accuracy:.1%}, on test/ where that is there")
+print(f"{path}: {', '.join(model.class_names)}")
+print(f"accuracy {accuracy:.1%} (on test/ if there is one, otherwise on the training images)")
