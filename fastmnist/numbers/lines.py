@@ -165,7 +165,7 @@ def _is_digit(whole: Part, tall: list[Part], height: float) -> bool:
     if whole.height >= PIECE * height:
         return True
     may_be_mark = is_mark(whole.height, whole.width, height)
-    return not may_be_mark and any(_are_neighbours(whole, other, height) for other in tall)
+    return not may_be_mark and any(are_neighbours(whole, other, height) for other in tall)
 
 
 def is_mark(height: int, width: int, of_digits: float) -> bool:
@@ -277,7 +277,7 @@ def _are_beside(one: Part, other: Part) -> bool:
     return -_gap_down(one, other) > OVERLAP * min(one.height, other.height)
 
 
-def _are_neighbours(one: Part, other: Part, height: float) -> bool:
+def are_neighbours(one: Part, other: Part, height: float) -> bool:
     """Return whether parts may be of one number, whose digits are about so high."""
     return _gap(one, other) < WIDE_GAP * height and _are_beside(one, other)
 

@@ -12,6 +12,7 @@ from fastmnist.images.paper import find_sheet
 from fastmnist.numbers.boxes import IN_BOX, holds_several, sort_into
 from fastmnist.numbers.cuts import Cuts, cut_between, with_seams
 from fastmnist.numbers.dashes import with_whole_lines
+from fastmnist.numbers.faint import with_faint_strokes
 from fastmnist.numbers.frames import without_boxes
 from fastmnist.numbers.lines import (
     Line,
@@ -210,6 +211,7 @@ def _without_frames(page: Page, found: _Parts) -> Inked | None:
     if height < SMALL:
         return None
     ink, lines = without_lines(page.ink, found.all, height)
+    ink = with_faint_strokes(ink, height)
     if ink is not page.ink:
         page = page._replace(ink=ink)
         found = _parts_of(page)

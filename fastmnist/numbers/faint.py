@@ -1,0 +1,46 @@
+"""Digits in fainter ink than the rest, as of a pencil beside a pen: made as deep as the others."""
+
+import numpy as np
+import numpy.typing as npt
+
+from fastmnist.numbers.lines import Part, are_neighbours, connected_parts
+from fastmnist.numbers.page import core_of
+
+Grey = npt.NDArray[np.uint8]
+
+FAINTEST = 0.15  # of the ink's depth: less may be a stain, or shine through the paper
+CORE = 0.5  # of its pixels: of a faint stroke, less is as deep as the cores of others; of these it is 0.6 and more
+LOWEST, HIGHEST, WIDEST = 0.5, 1.3, 3.0  # times the digits' height: strokes of digits, maybe of some that touch
+FULLEST = 0.6  # of its box: a blot fills more
+UPRIGHT = 2  # times as high as wide: a 1, or the edge of a sheet; it fills as much of its box as it likes
+DEPTH = 75  # percentile of a faint stroke's pixels: its depth
+
+
+def with_faint_strokes(ink: Grey, of_digits: float) -> Grey:
+    """Return a page's ink, uint8 (height, width), with faint digits as deep as the others; itself where there are none.
+
+    They stand beside another one, faint or not. `of_digits`: how high digits are.
+    """
+    labels, parts = connected_parts((ink > FAINTEST * 255).astype(np.uint8))
+    n_core = np.bincount(labels[core_of(ink) > 0], minlength=len(parts) + 1)
+    parts = [part for part in parts if LOWEST * of_digits <= part.height <= HIGHEST * of_digits]
+    faint = [part for part in parts if n_core[part.label] < CORE * part.area and _may_be_digit(part, of_digits)]
+    raised = ink
+    for part in faint:
+        if any(other is not part and are_neighbours(part, other, of_digits) for other in parts):
+            raised = ink.copy() if raised is ink else raised
+            _raise(raised, labels, part)
+    return raised
+
+
+def _may_be_digit(part: Part, of_digits: float) -> bool:
+    is_upright = part.height > UPRIGHT * part.width
+    return part.width <= WIDEST * of_digits and (is_upright or part.area <= FULLEST * part.width * part.height)
+
+
+def _raise(ink: Grey, labels: npt.NDArray[np.int32], part: Part) -> None:
+    """Make a part as deep as full ink."""
+    window = slice(part.top, part.bottom), slice(part.left, part.right)
+    is_own, here = labels[window] == part.label, ink[window]
+    deeper = here.astype(np.float32) * np.float32(255 / np.percentile(here[is_own], DEPTH))
+    here[is_own] = np.minimum(255, deeper[is_own]).astype(np.uint8)
