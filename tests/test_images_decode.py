@@ -111,11 +111,16 @@ def test_a_truncated_picture_is_an_error_wherever_it_is_cut(tmp_path, kind):
         assert "cut short" in refusal(written(tmp_path, data[:length]))
 
 
-@pytest.mark.parametrize(
-    "data", [b"hello", b"\0" * 784, b"\x89PNG\r\n\x1a\n", encoded("tiff", np.float32(1) * PICTURE)]
-)
+@pytest.mark.parametrize("data", [b"hello", b"\0" * 784, b"\x89PNG\r\n\x1a\n"])
 def test_what_is_no_whole_number_picture_is_refused(tmp_path, data):
     assert "no picture that can be read" in refusal(written(tmp_path, data))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "uint32", "int16", "int8"])
+def test_pixels_of_another_type_are_refused_by_name(dtype, tmp_path):
+    data = encoded("tiff", (PICTURE // 2).astype(dtype))
+    told = f"picture: {dtype} pixels, expected uint8 or uint16; convert it"
+    assert refusal(written(tmp_path, data)).endswith(told)
 
 
 @pytest.mark.parametrize("content", [b"<svg/>", b"<?xml version='1.0'?><svg/>"])

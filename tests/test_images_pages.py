@@ -129,12 +129,20 @@ def test_pages_of_a_tiff_file_are_those_of_opencv_and_found_without_the_ones_bef
     given = [*pictures(3), np.dstack([pictures(1)[0]] * 3), np.full((9, 40), 40_000, np.uint16)]
     for options in ([cv2.IMWRITE_TIFF_COMPRESSION, 1], [cv2.IMWRITE_TIFF_COMPRESSION, 5]):
         data = cv2.imencodemulti(".tiff", given, options)[1].tobytes()
-        expected = [grey_of(page) for page in cv2.imdecodemulti(np.frombuffer(data, np.uint8), -1)[1]]
+        expected = [grey_of(page, "page") for page in cv2.imdecodemulti(np.frombuffer(data, np.uint8), -1)[1]]
         with monkeypatch.context() as patch:
             patch.setattr(cv2, "imdecodemulti", None)
             read = list(decode_pages(data, b"name"))
         assert len(read) == len(expected) == len(given)
         assert all(np.array_equal(page, other) for page, other in zip(read, expected, strict=True))
+
+
+def test_a_page_with_pixels_of_another_type_says_so():
+    first, last = pictures(2)
+    data = cv2.imencodemulti(".tiff", [first, first.astype(np.float32), last])[1].tobytes()
+    read = list(decode_pages(data, b"name"))
+    assert str(read[1]) == "name: page 1: float32 pixels, expected uint8 or uint16; convert it"
+    np.testing.assert_array_equal(read[2], last)
 
 
 def test_a_file_without_any_page_is_an_error(monkeypatch):

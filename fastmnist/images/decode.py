@@ -130,7 +130,7 @@ def _decode_any(data: bytes, name: bytes) -> npt.NDArray[np.uint8] | None:
     """Return the grey picture in `data`, whatever its depth and channels, or None where there is none.
 
     Only IMREAD_UNCHANGED keeps transparency and 16 bits, but it ignores the EXIF orientation. Raises DataError for a
-    format OpenCV decodes wrongly or unsafely.
+    format OpenCV decodes wrongly or unsafely, or an unfit type of pixels.
     """
     for magic, unfit in _UNFIT_FORMATS.items():
         if data.startswith(magic):
@@ -139,7 +139,7 @@ def _decode_any(data: bytes, name: bytes) -> npt.NDArray[np.uint8] | None:
         return None
     cv2 = opencv()
     decoded, kinds, blocks = cv2.imdecodeWithMetadata(np.frombuffer(data, np.uint8), flags=cv2.IMREAD_UNCHANGED)
-    picture = grey_of(decoded)
+    picture = grey_of(decoded, printable(name))
     if picture is None:
         return None
     for kind, block in zip(kinds, blocks, strict=True):
@@ -148,10 +148,15 @@ def _decode_any(data: bytes, name: bytes) -> npt.NDArray[np.uint8] | None:
     return picture
 
 
-def grey_of(picture: npt.NDArray[Any] | None) -> npt.NDArray[np.uint8] | None:
-    """Return the greys of a picture as OpenCV decodes it unchanged, or None where it is none that can be used."""
-    if picture is None or picture.dtype not in (np.uint8, np.uint16):
+def grey_of(picture: npt.NDArray[Any] | None, where: str) -> npt.NDArray[np.uint8] | None:
+    """Return the greys of a picture as OpenCV decodes it unchanged, or None where there is none.
+
+    Raises DataError, about `where`, for signed, longer or fractional values: nothing tells which are black and white.
+    """
+    if picture is None:
         return None
+    if picture.dtype not in (np.uint8, np.uint16):
+        raise DataError(f"{where}: {picture.dtype} pixels, expected uint8 or uint16; convert it")
     picture = _to_8_bits(picture)
     if picture.ndim == 2:
         return picture

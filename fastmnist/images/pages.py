@@ -72,7 +72,7 @@ def _tiff_pages(data: bytes, name: bytes) -> Iterator[Grey | DataError]:
     directories = _directories(data)
     _check_number(len(directories), name)
     yield decode_picture(data, name)
-    cv2, order, later = opencv(), _order(data), directories[1:]
+    order, later = _order(data), directories[1:]
     alone = bytearray(data if later else b"")
     encoded = np.frombuffer(alone, np.uint8)
     for page, directory in enumerate(later, 1):
@@ -80,11 +80,19 @@ def _tiff_pages(data: bytes, name: bytes) -> Iterator[Grey | DataError]:
         struct.pack_into(f"{order}I", alone, 4, directory)
         if (link := _link(data, directory)) + 4 <= len(data):
             struct.pack_into(f"{order}I", alone, link, 0)
-        try:
-            picture = grey_of(cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED))
-        except cv2.error:
-            picture = None
-        yield _unreadable(name, page) if picture is None else picture
+        yield _tiff_page(encoded, name, page)
+
+
+def _tiff_page(encoded: Grey, name: bytes, page: int) -> Grey | DataError:
+    """Return the picture that a TIFF file begins with, which `name` and `page` name in messages."""
+    cv2 = opencv()
+    try:
+        picture = grey_of(cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED), _of_page(name, page))
+    except cv2.error:
+        picture = None
+    except DataError as error:
+        return error
+    return _unreadable(name, page) if picture is None else picture
 
 
 def _order(data: bytes) -> str:
@@ -138,7 +146,7 @@ def _frames(data: bytes, name: bytes) -> Iterator[Grey | DataError]:
         yield first
         return
     for frame, picture in enumerate(pictures):
-        grey = grey_of(picture)
+        grey = grey_of(picture, _of_page(name, frame))
         yield _unreadable(name, frame) if grey is None else grey
 
 
@@ -155,7 +163,7 @@ def _png_frames(data: bytes, name: bytes, shape: tuple[int, ...]) -> Iterator[Gr
         before = canvas.copy() if frame.dispose == apng.PREVIOUS else canvas
         part = canvas[frame.top : frame.top + len(picture), frame.left : frame.left + picture.shape[1]]
         part[:] = _over(picture, part) if frame.blend == apng.OVER else picture
-        grey = grey_of(canvas)
+        grey = grey_of(canvas, _of_page(name, number))
         yield _unreadable(name, number) if grey is None else grey
         if frame.dispose == apng.BACKGROUND:
             part[:] = 0
@@ -231,5 +239,9 @@ def _check_number(n_pages: int, name: bytes) -> None:
         raise DataError(f"{printable(name)}: more than {MOST_PAGES:,} pages; split the file")
 
 
+def _of_page(name: bytes, page: int) -> str:
+    return f"{printable(name)}: page {page}"
+
+
 def _unreadable(name: bytes, page: int) -> DataError:
-    return DataError(f"{printable(name)}: page {page} can't be read (damaged or too large); replace the file")
+    return DataError(f"{_of_page(name, page)} can't be read (damaged or too large); replace the file")
