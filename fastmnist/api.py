@@ -5,6 +5,7 @@ number of threads may share a model.
 """
 
 import dataclasses
+import operator
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import nullcontext
@@ -350,9 +351,15 @@ def _known_mode(preprocess: str | None) -> str | None:
 
 def _threads(limit: int | None) -> int:
     """Return how many threads to use. Raises DataError for an impossible limit."""
-    if limit is not None and limit < 1:
-        raise DataError(f"threads {limit}, expected at least 1")
-    return limit or n_threads()
+    if limit is None:
+        return n_threads()
+    try:
+        wanted = operator.index(limit)
+    except TypeError:
+        raise DataError(f"threads {limit!r}, expected a whole number, at least 1") from None
+    if wanted < 1:
+        raise DataError(f"threads {wanted}, expected at least 1")
+    return wanted
 
 
 def _limited(threads: int | None) -> Any:

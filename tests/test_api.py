@@ -203,6 +203,15 @@ def test_threads_below_one_are_an_error(model, seven):
         fastmnist.evaluate(model, [seven], ["7"], threads=0)
 
 
+@pytest.mark.parametrize("threads", ["2", 2.0, [2]])
+def test_threads_that_are_no_whole_number_are_an_error(threads, model, seven):
+    message = re.escape(f"threads {threads!r}, expected a whole number, at least 1")
+    for method in (model.predict, model.read, model.predict_files, model.read_files):
+        with pytest.raises(fastmnist.DataError, match=message):
+            list(method(seven, threads=threads))
+    assert model.predict(seven, threads=np.int64(1)).labels == model.predict(seven).labels
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_any_number_of_threads_gives_the_same(threads, model, digits):
     assert model.predict(digits[0], threads=threads).probabilities.tobytes() == (
