@@ -1,8 +1,10 @@
 """The library: what `predict` takes and gives, that the command does the same, and what using it leaves alone."""
 
+import copy
 import csv
 import io
 import os
+import pickle
 import re
 import subprocess
 import sys
@@ -210,6 +212,17 @@ def test_threads_that_are_no_whole_number_are_an_error(threads, model, seven):
         with pytest.raises(fastmnist.DataError, match=message):
             list(method(seven, threads=threads))
     assert model.predict(seven, threads=np.int64(1)).labels == model.predict(seven).labels
+
+
+def test_a_model_is_shown_in_one_line(model):
+    shown = "<Model 784-1024-512-11, classes (0, 1, 2, 3, 4, 5, 6, 7, 8, 9), can refuse, preprocess auto, test accuracy"
+    accuracy, checksum = 100 * model.test_accuracy, model.checksum[:12]
+    assert repr(model) == f"{shown} {accuracy:.2f} %, checksum {checksum}>"
+    assert repr(pickle.loads(pickle.dumps(model))) == repr(copy.deepcopy(model)) == repr(model)
+    assert model == copy.copy(model)
+    names = [f"class {number}" for number in range(20)]
+    other = fastmnist.Model(random_network((784, 8, 20)), names, "none")
+    assert repr(other) == "<Model 784-8-20, 20 classes, can't refuse, preprocess none>"
 
 
 @pytest.mark.parametrize("threads", [1, 2])

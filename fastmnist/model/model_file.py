@@ -35,6 +35,7 @@ from fastmnist.shapes import N_PIXELS, PREPROCESS_MODES, is_class_name
 MAX_BYTES = 64 * 2**20
 MAX_LAYERS = 19
 MAX_NAMES = 32 * 2**10  # bytes of the class names in the header, half of it
+MAX_NAMES_SHOWN = 100  # characters of the class names in what Python shows of a model
 KIND = Kind("model", 2, MAX_BYTES, max_tensors=2 * MAX_LAYERS, types=("F32", "F16"))
 SHIPPED = Path(__file__).parent / "shipped.safetensors"
 GLYPHS = Path(__file__).parent / "glyphs.safetensors"  # names pieces of the numbers that `read` reads
@@ -64,6 +65,21 @@ class Model:
     temperature: float | None = None
     stored_as: str = "float32"
     origin: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """Return the main facts in one line; `origin` may hold thousands of characters."""
+        names = ", ".join(self.class_names)
+        facts = [
+            "-".join(map(str, self.trained.layer_sizes)),
+            f"classes ({names})" if len(names) <= MAX_NAMES_SHOWN else f"{len(self.class_names)} classes",
+            "can refuse" if self.can_refuse else "can't refuse",
+            f"preprocess {self.preprocess}",
+        ]
+        if self.test_accuracy is not None:
+            facts.append(f"test accuracy {100 * self.test_accuracy:.2f} %")
+        if self.checksum is not None:
+            facts.append(f"checksum {self.checksum[:12]}")
+        return f"<{type(self).__name__} {', '.join(facts)}>"
 
     @cached_property
     def network(self) -> Network:
