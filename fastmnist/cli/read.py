@@ -50,12 +50,14 @@ def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--length", callback=_length, metavar="N[-M]",
-            help="How many digits each number has, if you know; this helps to separate touching digits.",
+            help="How many digits each number has, if you know; this helps to separate touching digits. A number that "
+            "can't be split into so many is read as without this option, with confidence 0.",
         ),
         click.option(
             "--digits",
             is_flag=True,
-            help="Write a row per digit instead: its position, label, confidence and bounding box.",
+            help="Write a row per digit instead: its position, label, confidence and bounding box. Not with --format "
+            "jsonl, which includes the digits anyway.",
         ),
     ):  # fmt: skip
         command = option(command)
