@@ -223,6 +223,11 @@ def interrupted_on_terminal(*arguments, cwd, at):
     return process.wait(), screen(shown.decode())
 
 
+def contents(folder):
+    """The files of a folder, name -> bytes."""
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
 def screen(shown):
     """The lines that a terminal of any width shows of what it got: a carriage return goes back, the rest overwrites."""
     lines = []
@@ -259,12 +264,12 @@ def start_cli(tmp_path):
     """Start `fastmnist ARGUMENTS` with pipes for stdout and stderr; what still runs at the end is killed."""
     started = []
 
-    def start(*arguments, **settings):
+    def start(*arguments, stdin=subprocess.DEVNULL, **settings):
         process = subprocess.Popen(
             cli_command(*arguments),
             cwd=tmp_path,
             env=cli_environment(),
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             **settings,

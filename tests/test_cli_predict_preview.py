@@ -1,11 +1,15 @@
 import os
+import re
+import signal
+import subprocess
 
 import cv2
 import numpy as np
 import pytest
-from conftest import shown_on_terminal
+from conftest import contents, shown_on_terminal
 
 from fastmnist.images.normalize import normalize
+from fastmnist.inputs.idx import write_images
 
 
 @pytest.fixture
@@ -32,6 +36,31 @@ def test_what_the_model_sees_is_written_as_png_named_by_row_and_file(run_cli, pi
         np.testing.assert_array_equal(cv2.imread(str(tmp_path / "seen" / name), cv2.IMREAD_GRAYSCALE), expected)
     again = run_cli("predict", "pictures", "--model", small_model, "--dump-preprocessed", "seen")
     assert again.errors == ["fastmnist: error: seen: not empty, expected a new folder for pictures; name another one"]
+
+
+def test_resumed_runs_and_shards_share_a_folder(run_cli, start_cli, pictures, digits, small_model, tmp_path):
+    write_images(tmp_path / "idx", digits[0][:3])
+    inputs = ["pictures", "idx", "pictures"]
+    options = ["--model", small_model, "-o", "out.csv", "--dump-preprocessed"]
+    run_cli("predict", *inputs, *options, "whole")
+    whole, rows = contents(tmp_path / "whole"), (tmp_path / "out.csv").read_bytes()
+    assert len(whole) == 9
+    for shard in ("1/2", "2/2"):
+        run_cli("predict", *inputs, *options, "shared", "--shard", shard)
+    assert contents(tmp_path / "shared") == whole
+
+    process = start_cli("predict", "--files-from", "-", *options, "seen", stdin=subprocess.PIPE)
+    os.write(process.stdin.fileno(), b"pictures\nidx\n")  # the list stays open: the run waits for more
+    while not (tmp_path / "seen" / "0000006-idx.png").exists():  # the pictures have their rows by then
+        assert process.poll() is None, process.stderr.read()
+    process.send_signal(signal.SIGINT)
+    assert "to continue, run the same command with --resume" in process.communicate()[1].decode()
+    assert sorted(os.listdir(tmp_path / "seen")) == sorted(whole)[:6]
+    assert "not empty" in run_cli("predict", *inputs, *options, "seen").stderr
+    run = run_cli("predict", *inputs, *options, "seen", "--resume")
+    assert re.search("resuming after [36] rows", run.stderr)
+    assert contents(tmp_path / "seen") == whole
+    assert (tmp_path / "out.csv").read_bytes() == rows
 
 
 def test_no_terminal_is_drawn_on_where_there_is_none(run_cli, pictures, small_model):

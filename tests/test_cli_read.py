@@ -11,7 +11,7 @@ import zipfile
 import cv2
 import numpy as np
 import pytest
-from conftest import cli_command, cli_environment
+from conftest import cli_command, cli_environment, contents
 from drawn_numbers import boxed, row
 
 from fastmnist.inputs.idx import write_images
@@ -127,6 +127,8 @@ def test_the_length_is_obeyed(run_cli, pictures):
     for length in ("3", "1-4"):
         assert cells(run_cli("read", "p/a.png", "--length", length, "--model", "shipped"))[0]["text"] == "314"
     assert len(cells(run_cli("read", "p/a.png", "--length", "2", "--model", "shipped"))[0]["text"]) == 2
+    (impossible,) = cells(run_cli("read", "p/a.png", "--length", "900", "--model", "shipped"))
+    assert (impossible["text"], impossible["confidence"]) == ("314", "0.000000")
 
 
 def test_digits_by_themselves_are_for_predict(run_cli, tmp_path, digits):
@@ -179,6 +181,14 @@ def test_drawings_show_what_was_read(run_cli, pictures, tmp_path):
     assert "not empty" in again.errors[0]
 
 
+def test_shards_draw_into_one_folder(run_cli, pictures, tmp_path):
+    run_cli("read", "p", "--draw", "whole", "--model", "shipped")
+    for n in (1, 2, 3):
+        run = run_cli("read", "p", "--draw", "drawn", "--shard", f"{n}/3", "--model", "shipped")
+        assert "not empty" not in run.stderr
+    assert contents(tmp_path / "drawn") == contents(tmp_path / "whole")
+
+
 @pytest.mark.parametrize("form", [[], ["--digits"], ["--format", "jsonl"]])
 def test_shards_are_the_whole_and_a_picture_goes_to_one(form, run_cli, pictures):
     whole = run_cli("read", "p", *form, "--model", "shipped").lines
@@ -205,23 +215,38 @@ def test_an_interrupted_run_is_resumed_between_pictures(form, run_cli, pictures,
         assert sorted(os.listdir(tmp_path)) == ["out", "p"]
 
 
+def test_a_resumed_run_goes_on_drawing_into_its_folder(run_cli, pictures, tmp_path):
+    command = ["read", "p", "-o", "out", "--draw", "drawn", "--model", "shipped"]
+    job = _job_of(tmp_path, ["read", "p", "-o", "out", "--model", "shipped"])
+    assert run_cli(*command).code == 1
+    rows, whole = (tmp_path / "out").read_bytes(), contents(tmp_path / "drawn")
+    first, *_, cut, never = (tmp_path / "drawn" / name for name in sorted(whole))
+    never.unlink()
+    os.truncate(cut, 100)  # the run was killed while it wrote the last page of b.tiff
+    (tmp_path / "drawn" / "other.png").write_bytes(b"stays")
+    (tmp_path / "out.part").write_bytes(b"".join(rows.splitlines(keepends=True)[:4]))
+    (tmp_path / "out.part.json").write_bytes(job)
+    drawn_at = first.stat().st_mtime_ns
+    run = run_cli(*command, "--resume")
+    assert run.code == 1
+    assert "resuming after 1 row of an earlier run" in run.stderr.splitlines()
+    assert contents(tmp_path / "drawn") == {**whole, "other.png": b"stays"}
+    assert (tmp_path / "out").read_bytes() == rows
+    assert first.stat().st_mtime_ns == drawn_at  # what was done is not done again
+
+
 def _job_of(folder, command):
     """What a run writes of its job: it is stopped while it waits for a list of pictures that never comes."""
-    os.mkfifo(folder / "list")
-    held_open = os.open(folder / "list", os.O_RDWR)  # it never ends
     process = subprocess.Popen(
-        cli_command("read", "--files-from", "list", *command[2:]), cwd=folder, env=cli_environment(),
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        cli_command("read", "--files-from", "-", *command[2:]), cwd=folder, env=cli_environment(),
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
     )  # fmt: skip
-    os.write(held_open, b"p/a.png\n")
     job = b""
     while not job.endswith(b"\n"):
         assert process.poll() is None, process.stderr.read()
         job = (folder / "out.part.json").read_bytes() if (folder / "out.part.json").exists() else b""
     process.send_signal(signal.SIGTERM)
     process.communicate()
-    os.close(held_open)
-    (folder / "list").unlink()
     return job
 
 

@@ -14,6 +14,11 @@ from fastmnist.shapes import MAX_CLASSES, PREPROCESS_MODES, is_class_name, is_no
 if TYPE_CHECKING:
     from fastmnist.api import Model
 
+# Of pictures that a command writes; see `is_part_of_job`.
+FOLDER_HELP = (
+    "FOLDER must be new or empty; with --resume or --shard, earlier runs and other shards may have written to it."
+)
+
 
 def threads_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --threads, which must reach Numba before it is imported."""
@@ -112,6 +117,15 @@ def named_model(path: str | None) -> "Model":
     named = printable(found) + (f" ({origin})" if path is None else "")
     say("model: " + (origin if origin == WITH_PACKAGE else named))
     return model
+
+
+def is_part_of_job(shard: tuple[int, int], resume: bool) -> bool:
+    """Return whether other runs of the same job may write to its folder of pictures.
+
+    Their names don't clash: pictures are numbered by their place in the whole job, so a resumed run replaces an earlier
+    one's by the same, and no two shards have one in common.
+    """
+    return resume or shard[1] > 1
 
 
 def _class_names(context: click.Context, option: click.Parameter, value: str | None) -> list[str] | None:

@@ -9,7 +9,14 @@ import click
 
 from fastmnist.cli.cluster import dask_option, opened_cluster
 from fastmnist.cli.inputs import all_inputs, count_for_bar, inputs_argument, list_options
-from fastmnist.cli.options import model_option, open_model, preprocess_option, quiet_option, threads_option
+from fastmnist.cli.options import (
+    is_part_of_job,
+    model_option,
+    open_model,
+    preprocess_option,
+    quiet_option,
+    threads_option,
+)
 from fastmnist.cli.predict_preview import Preview, open_review, show_options
 from fastmnist.cli.row_output import RowOptions, check_options, fit_for, open_output, row_options
 from fastmnist.cli.terminal import say
@@ -65,7 +72,8 @@ def predict(
         options = fit_for(inputs, options)
     loaded = open_model(model)
     preprocess = _preprocess(preprocess, loaded.preprocess)
-    preview = Preview(loaded, preprocess, n_shown, dump)
+    may_have_files = is_part_of_job(options.shard, options.resume)
+    preview = Preview(loaded, preprocess, n_shown, dump, may_have_files=may_have_files)
     n_rows = count_for_bar(inputs, files_from, options.shard[1])
     start = time.perf_counter()
     with (
@@ -82,7 +90,7 @@ def predict(
             probabilities=options.probabilities,
             cluster=cluster,
         ):
-            preview.see(predictions.batch)
+            preview.see(predictions.batch)  # before its rows: a resumed run takes what has rows for done
             output.write(predictions)
             review(predictions)
     say(output.summary(time.perf_counter() - start))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fastmnist.cli.options import report_option
+from fastmnist.cli.options import FOLDER_HELP, report_option
 from fastmnist.cli.terminal import on_terminal, say
 from fastmnist.errors import printable
 from fastmnist.shapes import NO_DIGIT, SIDE
@@ -33,7 +33,7 @@ def show_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--dump-preprocessed", "dump", type=click.Path(readable=False), metavar="FOLDER",
             help="Write the images as the model sees them to PNG files named by row and file, and for each picture a "
-            "second file that shows how it was read: which part, which strokes, and the digit.",
+            f"second file that shows how it was read: which part, which strokes, and the digit. {FOLDER_HELP}",
         ),
         click.option(
             "--show", "n_shown", type=click.IntRange(0), default=0, metavar="N",
@@ -48,8 +48,13 @@ def show_options(command: Callable[..., Any]) -> Callable[..., Any]:
 class Preview:
     """Shows the images of a job, batch by batch."""
 
-    def __init__(self, model: "Model", preprocess: str, n_shown: int, dump: str | None) -> None:
-        """Draw the first `n_shown` images, and write all to the new folder `dump`. Raises OutputError."""
+    def __init__(
+        self, model: "Model", preprocess: str, n_shown: int, dump: str | None, *, may_have_files: bool
+    ) -> None:
+        """Draw the first `n_shown` images, and write all to the folder `dump`. Raises OutputError.
+
+        The folder must be new or empty unless it `may_have_files`.
+        """
         from fastmnist.output.png import make_folder
 
         self._model, self._preprocess, self._dump = model, preprocess, dump
@@ -58,7 +63,7 @@ class Preview:
             say("--show draws only on a terminal; for PNG files use --dump-preprocessed FOLDER")
             self._n_left = 0
         if dump is not None:
-            make_folder(dump)
+            make_folder(dump, may_have_files=may_have_files)
 
     def see(self, batch: "Batch") -> None:
         """Draw and write the images of the next batch."""

@@ -9,7 +9,14 @@ import click
 
 from fastmnist.cli.cluster import dask_option, opened_cluster
 from fastmnist.cli.inputs import all_inputs, count_for_bar, inputs_argument, list_options
-from fastmnist.cli.options import model_option, open_model, quiet_option, threads_option
+from fastmnist.cli.options import (
+    FOLDER_HELP,
+    is_part_of_job,
+    model_option,
+    open_model,
+    quiet_option,
+    threads_option,
+)
 from fastmnist.cli.row_output import check_output, job_options, min_confidence_option, open_target
 from fastmnist.cli.terminal import ProgressBar, complain_of, say
 from fastmnist.errors import counted
@@ -41,7 +48,7 @@ def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--draw", type=click.Path(readable=False), metavar="FOLDER",
             help="Write the pictures to FOLDER with bounding boxes and text drawn in, as PNG files named by number and "
-            "file.",
+            f"file. {FOLDER_HELP}",
         ),
         min_confidence_option,
         click.option(
@@ -119,7 +126,7 @@ def read(
         "--min-confidence": min_confidence,
     }
     counts, start = _Counts(), time.perf_counter()
-    draw_page = _drawing(draw)
+    draw_page = _drawing(draw, may_have_files=is_part_of_job(shard, resume))
     n_pictures = count_for_bar(inputs, files_from, shard[1])
     with (
         quiet_libraries(),
@@ -130,9 +137,9 @@ def read(
     ):
         for page in loaded.read_stream(paths, length=length, selection=target.selection, cluster=cluster):
             counts.add(page)
+            draw_page(page)  # before its rows: a resumed run takes what has rows for done
             for row in rows.rows_of(page):
                 target.stream.write(row)
-            draw_page(page)
             bar.at(counts.n_pictures)
     say(counts.summary(time.perf_counter() - start))
     n_failed_before = target.part.n_failed if target.part else 0
@@ -171,10 +178,10 @@ def _row_format(form: str, digits: bool, min_confidence: float | None) -> "Numbe
     return NumberRows(digits=digits, min_confidence=min_confidence)
 
 
-def _drawing(folder: str | None) -> Callable[["PageRead"], None]:
-    """Return what draws a page into the new folder, nothing without one. Raises OutputError."""
+def _drawing(folder: str | None, *, may_have_files: bool) -> Callable[["PageRead"], None]:
+    """Return what draws a page into the folder, nothing without one. Raises OutputError."""
     if folder is None:
         return lambda page: None
     from fastmnist.cli.read_drawing import Drawing
 
-    return Drawing(folder).add
+    return Drawing(folder, may_have_files=may_have_files).add

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 class Drawing:
     """A folder of pictures with what was read in them."""
 
-    def __init__(self, folder: str) -> None:
-        """Make the folder, which must be new or empty. Raises OutputError."""
+    def __init__(self, folder: str, *, may_have_files: bool) -> None:
+        """Make the folder, which must be new or empty unless it `may_have_files`. Raises OutputError."""
         from fastmnist.output.png import make_folder
 
         self._folder = folder
-        make_folder(folder)
+        make_folder(folder, may_have_files=may_have_files)
 
     def add(self, page: "PageRead") -> None:
         """Draw a page, if there is a number on it. Raises OutputError."""

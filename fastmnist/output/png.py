@@ -18,14 +18,17 @@ MOST_BYTES = 100  # of a picture's name in that of what is drawn of it: file sys
 FRAME = 64  # grey of the lines between the pictures of a sheet
 
 
-def make_folder(folder: AnyPath) -> None:
-    """Make a folder for pictures. Raises OutputError if that fails or it has files: they would be mixed up."""
+def make_folder(folder: AnyPath, *, may_have_files: bool = False) -> None:
+    """Make a folder for pictures. Raises OutputError if that fails.
+
+    So it does if the folder has files, which would be mixed up, unless it `may_have_files`: those of the same job.
+    """
     try:
         os.makedirs(folder, exist_ok=True)
         used = bool(os.listdir(folder))
     except OSError as error:
         raise OutputError(f"{printable(folder)}: {reason(error)}, expected a folder for pictures") from None
-    if used:
+    if used and not may_have_files:
         raise OutputError(f"{printable(folder)}: not empty, expected a new folder for pictures; name another one")
 
 
