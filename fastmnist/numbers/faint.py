@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
+from fastmnist.images.decode import opencv
 from fastmnist.numbers.lines import Part, are_neighbours, connected_parts
 from fastmnist.numbers.page import core_of
 
@@ -10,6 +11,7 @@ Grey = npt.NDArray[np.uint8]
 
 FAINTEST = 0.15  # of the ink's depth: less may be a stain, or shine through the paper
 CORE = 0.5  # of its pixels: of a faint stroke, less is as deep as the cores of others; of these it is 0.6 and more
+SOFT_EDGE = 2  # pixels around a core
 LOWEST, HIGHEST, WIDEST = 0.5, 1.3, 3.0  # times the digits' height: strokes of digits, maybe of some that touch
 FULLEST = 0.6  # of its box: a blot fills more
 UPRIGHT = 2  # times as high as wide: a 1, or the edge of a sheet; it fills as much of its box as it likes
@@ -21,8 +23,12 @@ def with_faint_strokes(ink: Grey, of_digits: float) -> Grey:
 
     They stand beside another one, faint or not. `of_digits`: how high digits are.
     """
-    labels, parts = connected_parts((ink > FAINTEST * 255).astype(np.uint8))
-    n_core = np.bincount(labels[core_of(ink) > 0], minlength=len(parts) + 1)
+    core, is_ink = core_of(ink), ink > FAINTEST * 255
+    near_core = opencv().dilate(core, np.ones((2 * SOFT_EDGE + 1,) * 2, np.uint8)) > 0
+    if np.count_nonzero(is_ink > near_core) < LOWEST * of_digits:  # nearly always
+        return ink
+    labels, parts = connected_parts(is_ink.view(np.uint8))
+    n_core = np.bincount(labels[core > 0], minlength=len(parts) + 1)
     parts = [part for part in parts if LOWEST * of_digits <= part.height <= HIGHEST * of_digits]
     faint = [part for part in parts if n_core[part.label] < CORE * part.area and _may_be_digit(part, of_digits)]
     raised = ink

@@ -80,7 +80,9 @@ def in_order(numbers: list[Number]) -> list[Number]:
 
     A page that is askew is taken to be level first: by what the numbers beside each other rise or fall.
     """
-    boxes = np.array([number.box for number in numbers], np.float64).reshape(-1, 4)
+    if len(numbers) < 2:
+        return numbers
+    boxes = np.array([number.box for number in numbers], np.float64)
     x, y = (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2
     shift = _slope(boxes, x, y) * x
     tops, middles, bottoms = boxes[:, 1] - shift, y - shift, boxes[:, 3] - shift

@@ -40,7 +40,7 @@ class Page(NamedTuple):
 
 def core_of(ink: Grey) -> Grey:
     """Return where the cores of strokes are in a page's ink: 1, else 0."""
-    return (ink > DEEP * 255).astype(np.uint8)
+    return (ink > DEEP * 255).view(np.uint8)
 
 
 def find_ink(picture: Grey, least_scale: float = 0.0) -> Page | None:

@@ -64,13 +64,16 @@ def without_drawings(parts: list[Part]) -> list[Part]:
 def without_lines(ink: Grey, parts: list[Part], of_digits: float) -> tuple[Grey, Grey | None]:
     """Return the ink without lines that are longer than any stroke of a digit, and where these were, None if nowhere.
 
-    `parts`: its pieces. Where a stroke crosses a line, it stays.
+    `parts`: its pieces, at least one. Where a stroke crosses a line, it stays.
     """
     length, thick = round(LONG * of_digits), max(THICKEST, round(THICK * of_digits))
+    is_long = max(part.width for part in parts) > length, max(part.height for part in parts) > length
+    if not any(is_long):
+        return ink, None
     core, lines = core_of(ink), np.zeros_like(ink)
-    if any(part.width > length for part in parts):
+    if is_long[0]:
         lines |= _lines_along(core, (1, length), (thick + 1, 1))
-    if any(part.height > length for part in parts):
+    if is_long[1]:
         lines |= _lines_along(core, (length, 1), (1, thick + 1))
     if not lines.any():
         return ink, None
