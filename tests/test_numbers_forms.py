@@ -9,7 +9,7 @@ from fastmnist.numbers.cells import Cell, complete, innermost, rows_of
 from fastmnist.numbers.dashes import with_whole_lines
 from fastmnist.numbers.lines import connected_parts, without_outlines
 from fastmnist.numbers.page import core_of, find_ink
-from fastmnist.numbers.rules import find_ticks, without_lines
+from fastmnist.numbers.rules import find_separators, without_lines, without_places
 
 SIDE, MARGIN = 64, 50  # pixels: of a place for a digit, and around all
 
@@ -105,10 +105,11 @@ FORMS = {
 
 
 @pytest.mark.parametrize("text", ["40519", "736", "2864097"])
+@pytest.mark.parametrize("margin", [5, MARGIN])
 @pytest.mark.parametrize("form", FORMS)
-def test_numbers_in_forms_are_read(form, text, some, model):
-    rng = np.random.default_rng(len(text))
-    picture = places(some, text, FORMS[form])
+def test_numbers_in_forms_are_read(form, margin, text, some, model):
+    rng, cut_off = np.random.default_rng(len(text)), slice(MARGIN - margin, margin - MARGIN or None)
+    picture = places(some, text, FORMS[form])[cut_off, cut_off]
     noisy = np.clip(picture + rng.normal(0, 3, picture.shape), 0, 255).astype(np.uint8)
     assert texts(model.read(noisy)) == [text]
 
@@ -234,21 +235,34 @@ def test_a_faint_line_in_pieces_is_not_dashed(some):
 def test_strokes_that_cross_a_line_stay():
     ink = np.zeros((100, 300), np.uint8)
     ink[50:53] = ink[20:80, 150:157] = 255
-    found, lines = without_lines(ink, connected_parts(core_of(ink))[1], 60.0)
+    found = without_lines(ink, connected_parts(core_of(ink))[1], 60.0)
     assert found[20:80, 150:157].min() == 255
     assert found[:, :140].max() == found[:, 165:].max() == 0
-    assert lines[50:53, :150].all()
     plain = np.where(np.arange(300) // 7 == 21, ink, 0).astype(np.uint8)
-    assert without_lines(plain, connected_parts(plain)[1], 60.0) == (plain, None)
+    assert without_lines(plain, connected_parts(plain)[1], 60.0) is plain
 
 
-def test_bars_of_different_heights_or_steps_are_no_ticks():
+def test_a_digit_that_touches_a_comb_stays():
+    ink, digit = np.zeros((100, 400), np.uint8), (slice(30, 85), slice(120, 160))
+    ink[80:83, 20:303] = 255
+    ink[60:80, [*range(20, 23), *range(90, 93), *range(160, 163), *range(230, 233), *range(300, 303)]] = 255
+    alone = ink.copy()
+    assert without_places(alone, *connected_parts(core_of(alone))).max() == 0
+    ink[digit] = 255
+    found = without_places(ink, *connected_parts(core_of(ink)))
+    assert found[30:80, 121:159].min() == 255
+    assert np.where(np.isin(np.arange(400), np.arange(115, 165)), 0, found).max() == 0
+    alone[60:80, 300:303] = 0  # the line goes on
+    assert without_places(alone, *connected_parts(core_of(alone))) is alone
+
+
+def test_bars_of_different_heights_or_steps_are_no_separators():
     def found(lefts, tops):
         core = np.zeros((100, 400), np.uint8)
         for left, top in zip(lefts, tops, strict=True):
             core[top:90, left : left + 3] = 1
             core[50:80, left + 20 : left + 35] = 1
-        return len(find_ticks(connected_parts(core)[1], None))
+        return len(find_separators(connected_parts(core)[1]))
 
     assert found([20, 80, 140, 260], [10] * 4) == 4  # one is hidden
     assert found([20, 80, 150, 260], [10] * 4) == 0

@@ -22,7 +22,6 @@ OVERLAP = 0.35  # of the lower one's height: pieces that overlap as much stand s
 WIDE_GAP = 1.6  # times the digits' height: another number begins
 HOLLOW = 0.25  # of its box: what is drawn around digits has less area,
 IN_OUTLINE, HIGHER = 0.28, 1.3  # of its height: digits in it have that much; times the digits' height: it has more
-ALIKE, SEVERAL = 0.1, 3  # of their height and width: so many outlines, one for each digit, differ by less
 STACKED, NEAR_ABOVE = 0.25, 0.3  # of the narrower one's width, of the higher one's height: parts of one digit
 PIECE = 0.7  # of a digit's height: parts lower than that, together no higher than WHOLE, are one digit if they are
 NEAR_PIECE, NEAR_HALF, WHOLE = 0.17, 0.1, 1.1  # less than that apart vertically, one being a mark; neither being one
@@ -94,24 +93,23 @@ def without_margin(parts: list[Part], labels: npt.NDArray[np.int32]) -> list[Par
 
 
 def without_outlines(parts: list[Part]) -> list[Part]:
-    """Return parts without those that are drawn around others: a circle around an answer, one around each digit."""
-    if len(parts) < 2:
-        return parts
-    _, left, top, right, bottom, area = np.array(parts, np.int64).T
-    height, width = bottom - top, right - left
-    is_outline = np.zeros(len(parts), np.bool_)
-    for n in np.flatnonzero(area < HOLLOW * width * height):
-        is_within = (left[n] < left) & (right < right[n]) & (top[n] < top + height / 2) & (bottom < bottom[n])
-        is_outline[n] = (is_within & (height >= IN_OUTLINE * height[n])).any()
+    """Return parts without those that are drawn around others and higher than these: the circle around an answer."""
+    is_outline = are_around_others(parts)
     if not is_outline.any() or is_outline.all():
         return parts
-    others = digit_height([part for part, is_around in zip(parts, is_outline, strict=True) if not is_around])
-    typical = np.median(np.stack([height, width])[:, is_outline], axis=1)
-    are_alike = ALIKE * typical[:, np.newaxis] >= abs(np.stack([height, width]).T - typical).T
-    is_alike = is_outline & are_alike.all(axis=0)
-    # What is no higher may be a digit, and a piece of one within its box; but not if several are alike.
-    is_outline &= (height >= HIGHER * others) | (is_alike & (is_alike.sum() >= SEVERAL))
-    return [part for part, is_around in zip(parts, is_outline, strict=True) if not is_around]
+    least = HIGHER * digit_height([part for part, is_around in zip(parts, is_outline, strict=True) if not is_around])
+    return [part for part, is_around in zip(parts, is_outline, strict=True) if not is_around or part.height < least]
+
+
+def are_around_others(parts: list[Part]) -> npt.NDArray[np.bool_]:
+    """Return which parts have little ink in their box and another part within, which may stick out at the top."""
+    _, left, top, right, bottom, area = np.array(parts, np.int64).reshape(-1, 6).T
+    height, width = bottom - top, right - left
+    is_around = np.zeros(len(parts), np.bool_)
+    for n in np.flatnonzero(area < HOLLOW * width * height):
+        is_within = (left[n] < left) & (right < right[n]) & (top[n] < top + height / 2) & (bottom < bottom[n])
+        is_around[n] = (is_within & (height >= IN_OUTLINE * height[n])).any()
+    return is_around
 
 
 def digit_height(parts: list[Part]) -> float:

@@ -27,7 +27,7 @@ from fastmnist.numbers.lines import (
 )
 from fastmnist.numbers.number import BLANK, UNKNOWN, Box, Digit, Number, around, in_order, moved
 from fastmnist.numbers.page import Page, core_of, find_ink
-from fastmnist.numbers.rules import find_ticks, without_drawings, without_lines, without_rules
+from fastmnist.numbers.rules import find_separators, without_drawings, without_lines, without_places, without_rules
 from fastmnist.numbers.ways import HIGHEST, MOST_OF_LINE, Answers, Ways, choose, find_ways, pieces, whole_glyphs
 from fastmnist.numbers.words import rarer_digits
 
@@ -183,11 +183,15 @@ def find_numbers(picture: Grey) -> Inked | None:
 def _with_parts(page: Page) -> tuple[Page, _Parts]:
     """Return a page with dashed lines joined, and the pieces of its ink. Raises DataError where there are too many."""
     parts = _parts_of(page)
-    ink = with_whole_lines(page.ink, parts.all)
-    if ink is not page.ink:
-        page = page._replace(ink=ink)
-        parts = _parts_of(page)
-    return page, parts
+    return _with(with_whole_lines(page.ink, parts.all), page, parts)
+
+
+def _with(ink: Grey, page: Page, parts: _Parts) -> tuple[Page, _Parts]:
+    """Return a page with other ink, if that is other, and its pieces."""
+    if ink is page.ink:
+        return page, parts
+    page = page._replace(ink=ink)
+    return page, _parts_of(page)
 
 
 def _parts_of(page: Page) -> _Parts:
@@ -201,22 +205,18 @@ def _parts_of(page: Page) -> _Parts:
 def _without_frames(page: Page, found: _Parts) -> Inked | None:
     """Return the numbers on a page, of which the pieces of ink were found; None where all are specks."""
     ink, rows = without_boxes(page.ink)
-    ink = without_rules(ink)
-    if ink is not page.ink:
-        page = page._replace(ink=ink)
-        found = _parts_of(page)
+    page, found = _with(ink, page, found)
+    ink = without_rules(without_places(ink, found.map, found.all))
+    page, found = _with(ink, page, found)
     if not found.all:
         return None
     height = digit_height(without_drawings(found.all))
     if height < SMALL:
         return None
-    ink, lines = without_lines(page.ink, found.all, height)
-    ink = with_faint_strokes(ink, height)
-    if ink is not page.ink:
-        page = page._replace(ink=ink)
-        found = _parts_of(page)
-    ticks = set(find_ticks(found.all, lines))
-    parts = without_margin([part for part in found.all if part not in ticks], found.map)
+    ink = with_faint_strokes(without_lines(ink, found.all, height), height)
+    page, found = _with(ink, page, found)
+    separators = set(find_separators(found.all))
+    parts = without_margin([part for part in found.all if part not in separators], found.map)
     in_cells, outside = sort_into([cell for row in rows for cell in row], parts)
     numbers = [[Segment(line, False)] for line in find_lines(without_outlines(outside))]
     contents = iter(in_cells)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from fastmnist.images.decode import opencv
 from fastmnist.kernels.picture.rules import remove_rules
 from fastmnist.kernels.picture.work import SLACK, make_work
-from fastmnist.numbers.lines import Part, digit_height
+from fastmnist.numbers.lines import Part, are_around_others, digit_height
 from fastmnist.numbers.page import core_of
 
 Grey = npt.NDArray[np.uint8]
@@ -25,8 +25,11 @@ FAR_HIGHER, MANY_OTHERS = 2, 2  # times the others' height, times as many as the
 LONG = 1.6  # times the digits' height: lines are longer than any stroke of a digit,
 THICK, THICKEST = 0.15, 4  # and thinner than that, or that many pixels
 AROUND = 2  # pixels of a line's soft edge
+
+WIDER, COMB_AREA = 1.5, 0.35  # times as high, of its box: a comb is wider, and has less ink
 FULL = 0.7  # of its box: a tick is as good as straight and upright
-FEWEST = 3  # ticks
+FEWEST = 3  # ticks, or outlines,
+OUTLINES = 0.1  # of their height and width: by which these differ less
 ALIKE, MORE_ALIKE = 0.15, 0.06  # of their height and of the least step: ticks on a line differ less; others,
 HIGHER, HIGH = 1.2, 0.3  # which are that much higher than digits, still less, and have digits as high between them
 
@@ -61,26 +64,29 @@ def without_drawings(parts: list[Part]) -> list[Part]:
     return left if len(others) >= MANY_OTHERS * (len(parts) - len(left)) else parts
 
 
-def without_lines(ink: Grey, parts: list[Part], of_digits: float) -> tuple[Grey, Grey | None]:
-    """Return the ink without lines that are longer than any stroke of a digit, and where these were, None if nowhere.
+def without_lines(ink: Grey, parts: list[Part], of_digits: float) -> Grey:
+    """Return the ink without lines that are longer than any stroke of a digit, which is `of_digits` pixels high.
 
     `parts`: its pieces, at least one. Where a stroke crosses a line, it stays.
     """
     length, thick = round(LONG * of_digits), max(THICKEST, round(THICK * of_digits))
     is_long = max(part.width for part in parts) > length, max(part.height for part in parts) > length
     if not any(is_long):
-        return ink, None
+        return ink
     core, lines = core_of(ink), np.zeros_like(ink)
     if is_long[0]:
         lines |= _lines_along(core, (1, length), (thick + 1, 1))
     if is_long[1]:
         lines |= _lines_along(core, (length, 1), (1, thick + 1))
-    if not lines.any():
-        return ink, None
+    return _without(ink, lines) if lines.any() else ink
+
+
+def _without(ink: Grey, gone: Grey) -> Grey:
+    """Return the ink without some of its core, 1 in `gone`, and the soft edges of that."""
     cv2 = opencv()
-    strokes = cv2.dilate(core & ~lines, np.ones((3, 3), np.uint8))
-    gone = cv2.dilate(lines, np.ones((2 * AROUND + 1,) * 2, np.uint8)) & ~strokes | lines
-    return np.where(gone, 0, ink).astype(np.uint8), lines
+    strokes = cv2.dilate(core_of(ink) & ~gone, np.ones((3, 3), np.uint8))
+    gone = cv2.dilate(gone, np.ones((2 * AROUND + 1,) * 2, np.uint8)) & ~strokes | gone
+    return np.where(gone, 0, ink).astype(np.uint8)
 
 
 def _lines_along(core: Grey, length: tuple[int, int], thickness: tuple[int, int]) -> Grey:
@@ -92,20 +98,69 @@ def _lines_along(core: Grey, length: tuple[int, int], thickness: tuple[int, int]
     return np.asarray(long & core & ~cv2.morphologyEx(core, cv2.MORPH_OPEN, across), np.uint8)
 
 
-def find_ticks(parts: list[Part], lines: Grey | None) -> list[Part]:
-    """Return the ticks between the places for digits: upright, alike, evenly spaced, on a line or higher than digits.
+def without_places(ink: Grey, labels: npt.NDArray[np.int32], parts: list[Part]) -> Grey:
+    """Return the ink without what shows the places for digits: combs, and outlines around each digit.
 
-    `lines`: where lines were taken out, if any.
+    `labels`, `parts`: the map of its pieces, and these.
     """
-    bars = [part for part in parts if _is_bar(part)]
-    others = [part for part in parts if not _is_bar(part)]
-    if len(bars) < FEWEST or not others:
+    gone = np.isin(labels, _outlines_of_each(parts)).astype(np.uint8)
+    for part in parts:
+        if part.width < WIDER * part.height or part.area > COMB_AREA * part.width * part.height:
+            continue
+        window = slice(part.top, part.bottom), slice(part.left, part.right)
+        is_own = labels[window] == part.label
+        depths = is_own.sum(axis=0)
+        is_tick = _ticks_of(depths)
+        if is_tick.any():
+            gone[window] |= is_own & (is_tick | (depths <= 2 * np.median(depths)))
+    return _without(ink, gone) if gone.any() else ink
+
+
+def _outlines_of_each(parts: list[Part]) -> list[int]:
+    """Return the labels of outlines that are alike, several, each around another piece of ink: circles, or boxes.
+
+    (A single one that is no higher than digits may be a digit, with a piece of it within its box.)
+    """
+    outlines = [part for part, is_around in zip(parts, are_around_others(parts), strict=True) if is_around]
+    if len(outlines) < FEWEST:
         return []
-    on_line = [] if lines is None else [bar for bar in bars if _stands_on(bar, lines)]
-    if len(on_line) >= FEWEST and _are_even(on_line, ALIKE):
-        return on_line
-    higher = [bar for bar in bars if bar.height > HIGHER * digit_height(others)]
-    return higher if len(higher) >= FEWEST and _are_even(higher, MORE_ALIKE) and _are_between(others, higher) else []
+    height, width = median(part.height for part in outlines), median(part.width for part in outlines)
+    alike = [
+        part.label
+        for part in outlines
+        if abs(part.height - height) <= OUTLINES * height and abs(part.width - width) <= OUTLINES * width
+    ]
+    return alike if len(alike) >= FEWEST else []
+
+
+def _ticks_of(depths: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Return which columns of a piece of ink, each with so many pixels, are ticks of a comb, if it is one."""
+    thickness = float(np.median(depths))
+    is_high = np.concatenate([[False], depths > 2 * thickness + 1, [False]])
+    starts, ends = np.flatnonzero(~is_high[:-1] & is_high[1:]), np.flatnonzero(is_high[:-1] & ~is_high[1:])
+    is_narrow = ends - starts <= max(THICKEST, 3 * thickness)
+    starts, ends = starts[is_narrow], ends[is_narrow]
+    is_tick = np.zeros(len(depths), np.bool_)
+    if len(starts) < FEWEST or starts[0] > THICKEST or ends[-1] < len(depths) - THICKEST:
+        return is_tick
+    ticks = [slice(start, end) for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+    if _are_even(starts.tolist(), [int(depths[tick].max()) for tick in ticks], ALIKE):
+        for tick in ticks:
+            is_tick[tick] = True
+    return is_tick
+
+
+def find_separators(parts: list[Part]) -> list[Part]:
+    """Return the lines between the places for digits: upright, alike, evenly spaced, and higher than digits."""
+    others = [part for part in parts if not _is_bar(part)]
+    if len(parts) - len(others) < FEWEST or not others:
+        return []
+    least = HIGHER * digit_height(others)
+    bars = sorted((part for part in parts if _is_bar(part) and part.height > least), key=lambda bar: bar.left)
+    if len(bars) < FEWEST:
+        return []
+    are_even = _are_even([bar.left for bar in bars], [bar.height for bar in bars], MORE_ALIKE)
+    return bars if are_even and _are_between(others, bars) else []
 
 
 def _is_bar(part: Part) -> bool:
@@ -113,24 +168,15 @@ def _is_bar(part: Part) -> bool:
     return is_thin and part.area >= FULL * part.width * part.height
 
 
-def _are_even(bars: list[Part], alike: float) -> bool:
-    """Return whether bars, three or more, are alike in height and evenly spaced, maybe with gaps."""
-    height, lefts = median(bar.height for bar in bars), sorted(bar.left for bar in bars)
-    steps = [second - first for first, second in pairwise(lefts)]
+def _are_even(lefts: list[int], heights: list[int], alike: float) -> bool:
+    """Return whether bars, two or more, are alike in height and evenly spaced, maybe with gaps."""
+    steps, height = [second - first for first, second in pairwise(lefts)], median(heights)
     least = min(steps)
-    are_alike = all(abs(bar.height - height) <= max(2, alike * height) for bar in bars)
+    are_alike = all(abs(one - height) <= max(2, alike * height) for one in heights)
     return are_alike and least > 0 and all(abs(step - round(step / least) * least) <= alike * least for step in steps)
 
 
 def _are_between(parts: list[Part], bars: list[Part]) -> bool:
-    """Return whether there is a digit in front of or behind every bar."""
-    lefts = sorted(bar.left for bar in bars)
+    """Return whether there is a digit between every bar and the next one."""
     middles = sorted((part.left + part.right) / 2 for part in parts if part.height > HIGH * bars[0].height)
-    return all(bisect(middles, first) < bisect(middles, second) for first, second in pairwise(lefts))
-
-
-def _stands_on(part: Part, lines: Grey) -> bool:
-    """Return whether a part touches a line at its foot or its head."""
-    columns = slice(max(0, part.left - 1), part.right + 1)
-    foot, head = slice(part.bottom - 1, part.bottom + AROUND + 2), slice(max(0, part.top - AROUND - 2), part.top + 1)
-    return bool(lines[foot, columns].any() or lines[head, columns].any())
+    return all(bisect(middles, first.left) < bisect(middles, second.left) for first, second in pairwise(bars))
