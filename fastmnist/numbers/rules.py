@@ -103,10 +103,16 @@ def without_places(ink: Grey, labels: npt.NDArray[np.int32], parts: list[Part]) 
 
     `labels`, `parts`: the map of its pieces, and these.
     """
-    gone = np.isin(labels, _outlines_of_each(parts)).astype(np.uint8)
-    for part in parts:
-        if part.width < WIDER * part.height or part.area > COMB_AREA * part.width * part.height:
-            continue
+    outlines = _outlines_of_each(parts)
+    may_be_combs = [
+        part
+        for part in parts
+        if part.width >= WIDER * part.height and part.area <= COMB_AREA * part.width * part.height
+    ]
+    if not outlines and not may_be_combs:
+        return ink
+    gone = np.isin(labels, outlines).astype(np.uint8)
+    for part in may_be_combs:
         window = slice(part.top, part.bottom), slice(part.left, part.right)
         is_own = labels[window] == part.label
         depths = is_own.sum(axis=0)
