@@ -235,11 +235,11 @@ def test_a_faint_line_in_pieces_is_not_dashed(some):
 def test_strokes_that_cross_a_line_stay():
     ink = np.zeros((100, 300), np.uint8)
     ink[50:53] = ink[20:80, 150:157] = 255
-    found = without_lines(ink, connected_parts(core_of(ink))[1], 60.0)
+    found = without_lines(ink, *connected_parts(core_of(ink)), 60.0)
     assert found[20:80, 150:157].min() == 255
     assert found[:, :140].max() == found[:, 165:].max() == 0
     plain = np.where(np.arange(300) // 7 == 21, ink, 0).astype(np.uint8)
-    assert without_lines(plain, connected_parts(plain)[1], 60.0) is plain
+    assert without_lines(plain, *connected_parts(plain), 60.0) is plain
 
 
 def test_a_digit_that_touches_a_comb_stays():

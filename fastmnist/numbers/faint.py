@@ -1,5 +1,7 @@
 """Digits in fainter ink than the rest, as of a pencil beside a pen: made as deep as the others."""
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -15,6 +17,7 @@ SOFT_EDGE = 2  # pixels around a core
 LOWEST, HIGHEST, WIDEST = 0.5, 1.3, 3.0  # times the digits' height: strokes of digits, maybe of some that touch
 FULLEST = 0.6  # of its box: a blot fills more
 UPRIGHT = 2  # times as high as wide: a 1, or the edge of a sheet; it fills as much of its box as it likes
+LEVEL = 0.25  # of the digits' height: a 1 begins and ends as high as another digit, give or take this much
 DEPTH = 75  # percentile of a faint stroke's pixels: its depth
 
 
@@ -33,7 +36,7 @@ def with_faint_strokes(ink: Grey, of_digits: float) -> Grey:
     faint = [part for part in parts if n_core[part.label] < CORE * part.area and _may_be_digit(part, of_digits)]
     raised = ink
     for part in faint:
-        if any(other is not part and are_neighbours(part, other, of_digits) for other in parts):
+        if any(other is not part and _are_of_one_number(part, other, of_digits) for other in parts):
             raised = ink.copy() if raised is ink else raised
             _raise(raised, labels, part)
     return raised
@@ -42,6 +45,13 @@ def with_faint_strokes(ink: Grey, of_digits: float) -> Grey:
 def _may_be_digit(part: Part, of_digits: float) -> bool:
     is_upright = part.height > UPRIGHT * part.width
     return part.width <= WIDEST * of_digits and (is_upright or part.area <= FULLEST * part.width * part.height)
+
+
+def _are_of_one_number(part: Part, other: Part, of_digits: float) -> bool:
+    """Return whether a part may be a digit beside another: if it is upright, one that begins and ends as high."""
+    most = LEVEL * of_digits if part.height > UPRIGHT * part.width else math.inf
+    is_level = abs(part.top - other.top) <= most and abs(part.bottom - other.bottom) <= most
+    return is_level and are_neighbours(part, other, of_digits)
 
 
 def _raise(ink: Grey, labels: npt.NDArray[np.int32], part: Part) -> None:

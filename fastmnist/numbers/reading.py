@@ -213,7 +213,7 @@ def _without_frames(page: Page, found: _Parts) -> Inked | None:
     height = digit_height(without_drawings(found.all))
     if height < SMALL:
         return None
-    ink = with_faint_strokes(without_lines(ink, found.all, height), height)
+    ink = with_faint_strokes(without_lines(ink, found.map, found.all, height), height)
     page, found = _with(ink, page, found)
     separators = set(find_separators(found.all))
     parts = without_margin([part for part in found.all if part not in separators], found.map)

@@ -14,6 +14,7 @@ from fastmnist.numbers.lines import Part, are_around_others, digit_height
 from fastmnist.numbers.page import core_of
 
 Grey = npt.NDArray[np.uint8]
+Labels = npt.NDArray[np.int32]
 
 THICKEST_RULE = 0.02  # of the picture's shorter side, and
 SOFT_EDGES = 3  # pixels
@@ -24,11 +25,13 @@ FAR_HIGHER, MANY_OTHERS = 2, 2  # times the others' height, times as many as the
 
 LONG = 1.6  # times the digits' height: lines are longer than any stroke of a digit,
 THICK, THICKEST = 0.15, 4  # and thinner than that, or that many pixels
+MOSTLY = 0.65  # of a piece of ink: lines that are taken out of it are more
 AROUND = 2  # pixels of a line's soft edge
 
 WIDER, COMB_AREA = 1.5, 0.35  # times as high, of its box: a comb is wider, and has less ink
 FULL = 0.7  # of its box: a tick is as good as straight and upright
 FEWEST = 3  # ticks, or outlines,
+TWO_LINES = 3  # times as high as the digits: what is higher may be a table
 OUTLINES = 0.1  # of their height and width: by which these differ less
 ALIKE, MORE_ALIKE = 0.15, 0.06  # of their height and of the least step: ticks on a line differ less; others,
 HIGHER, HIGH = 1.2, 0.3  # which are that much higher than digits, still less, and have digits as high between them
@@ -64,10 +67,12 @@ def without_drawings(parts: list[Part]) -> list[Part]:
     return left if len(others) >= MANY_OTHERS * (len(parts) - len(left)) else parts
 
 
-def without_lines(ink: Grey, parts: list[Part], of_digits: float) -> Grey:
+def without_lines(ink: Grey, labels: Labels, parts: list[Part], of_digits: float) -> Grey:
     """Return the ink without lines that are longer than any stroke of a digit, which is `of_digits` pixels high.
 
-    `parts`: its pieces, at least one. Where a stroke crosses a line, it stays.
+    `labels`, `parts`: the map of its pieces, and these, at least one. Where a stroke crosses a line, it stays. A line
+    that is so far askew that much of it would be left, in pieces as long as a 1, stays whole, and so does what is drawn
+    around a single row of digits.
     """
     length, thick = round(LONG * of_digits), max(THICKEST, round(THICK * of_digits))
     is_long = max(part.width for part in parts) > length, max(part.height for part in parts) > length
@@ -78,7 +83,17 @@ def without_lines(ink: Grey, parts: list[Part], of_digits: float) -> Grey:
         lines |= _lines_along(core, (1, length), (thick + 1, 1))
     if is_long[1]:
         lines |= _lines_along(core, (length, 1), (1, thick + 1))
-    return _without(ink, lines) if lines.any() else ink
+    if not lines.any():
+        return ink
+    of_lines = np.bincount(labels[lines > 0], minlength=len(parts) + 1)
+    whole = [
+        part.label
+        for part, is_around in zip(parts, are_around_others(parts), strict=True)
+        if 0 < of_lines[part.label] < MOSTLY * part.area or (is_around and part.height < TWO_LINES * of_digits)
+    ]
+    if whole:
+        lines[np.isin(labels, whole)] = 0
+    return _without(ink, lines)
 
 
 def _without(ink: Grey, gone: Grey) -> Grey:
@@ -98,7 +113,7 @@ def _lines_along(core: Grey, length: tuple[int, int], thickness: tuple[int, int]
     return np.asarray(long & core & ~cv2.morphologyEx(core, cv2.MORPH_OPEN, across), np.uint8)
 
 
-def without_places(ink: Grey, labels: npt.NDArray[np.int32], parts: list[Part]) -> Grey:
+def without_places(ink: Grey, labels: Labels, parts: list[Part]) -> Grey:
     """Return the ink without what shows the places for digits: combs, and outlines around each digit.
 
     `labels`, `parts`: the map of its pieces, and these.
