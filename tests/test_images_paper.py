@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from experiments.scenes import SCENES, cell, render_scenes
-from fastmnist.images.normalize import normalize
+from fastmnist.images.normalize import normalize, read_digit
 from fastmnist.images.paper import LEAST_SIDE, find_paper
 
 
@@ -112,6 +112,38 @@ def test_a_sheet_on_a_desk_is_cut_out(n_sides, angle, desk, digits):
     assert np.abs(inside.astype(int)[[0, -1]] - 200).max() < 40  # plain paper at the border
     # The sheet alone is shrunk by another factor before it is read.
     assert difference(normalize(picture), normalize(sheet)) < 12
+
+
+@pytest.mark.parametrize("share", [0.2, 0.3, 0.4, 0.5, 0.7])
+@pytest.mark.parametrize("angle", [0, 8])
+@pytest.mark.parametrize(("paper", "pen", "desk"), [(240, 60, 130), (200, 40, 30), (60, 230, 200)])
+def test_a_sheet_that_is_a_small_part_of_the_picture_is_cut_out(paper, pen, desk, angle, share, digits):
+    for label in (0, 4, 5, 8):
+        sheet = written(digit_of(digits, label, 90), side=170, paper=paper, pen=pen)
+        margin = round(85 / share) - 85
+        picture = np.pad(sheet, margin, constant_values=desk)
+        middle = (len(picture) / 2, len(picture) / 2)
+        turn = cv2.getRotationMatrix2D(middle, angle, 1)
+        picture = cv2.warpAffine(picture, turn, picture.shape, borderValue=float(desk))
+        upright = np.pad(sheet, margin, constant_values=paper)
+        plain = cv2.warpAffine(upright, turn, picture.shape, borderValue=float(paper))[margin:-margin, margin:-margin]
+        digit = read_digit(as_picture(picture))
+        assert digit.is_part
+        assert difference(digit.image, normalize(as_picture(plain))) < 12
+
+
+@pytest.mark.parametrize("label", range(10))
+@pytest.mark.parametrize("thicker", [5, 11, 17, 23])
+@pytest.mark.parametrize("side", [140, 200, 400])
+def test_a_thick_digit_is_no_sheet(side, thicker, label, digits):
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (thicker, thicker))
+    ink = cv2.dilate(np.pad(digit_of(digits, label, 90), 12), disc)
+    for paper, pen in ((230, 40), (30, 220)):
+        digit = read_digit(as_picture(written(ink, side=side, paper=paper, pen=pen)))
+        box = digit.reading
+        assert (box.right - box.left) * box.across >= np.ptp(np.nonzero(ink > 0.6)[1])
+        assert (box.bottom - box.top) * box.down >= np.ptp(np.nonzero(ink > 0.6)[0])
+        assert box.is_dark == (paper > pen)
 
 
 @pytest.mark.parametrize("label", range(10))

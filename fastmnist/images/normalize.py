@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from fastmnist.errors import DataError
 from fastmnist.images.decode import opencv
-from fastmnist.images.paper import find_paper
+from fastmnist.images.paper import Paper, find_paper
 from fastmnist.kernels.picture import read as reader
 from fastmnist.kernels.picture.read import Reading
 from fastmnist.kernels.picture.work import AREA, Work, make_work
@@ -110,7 +110,7 @@ def read_digit(picture: Grey, ask: Ask | None = None) -> Digit:
         if coarse.reading.code == reader.READ:
             digit = coarse
     if digit.reading.may_stand_on_paper:
-        paper = find_paper(picture)
+        paper = find_paper(picture) or _find_small_paper(digit)
         if paper is not None:
             digit = _read(paper.picture, paper.top, paper.left, is_part=True)
     if digit.reading.is_small:
@@ -150,18 +150,32 @@ def _read(
     return Digit(image.reshape(IMAGE_SHAPE), reading, top, left, part, is_part, is_turned, scale)
 
 
+def _find_small_paper(digit: Digit) -> Paper | None:
+    """Return the paper in the part of a picture around what was read: a sheet may be a small part of the picture."""
+    if digit.reading.code != reader.READ:
+        return None
+    part, top, left = _around(digit)
+    paper = find_paper(part)
+    return None if paper is None else paper._replace(top=paper.top + top, left=paper.left + left)
+
+
 def _enlarged(digit: Digit) -> Digit:
     """Return the digit read again by itself, with a margin, or as it was where that fails."""
+    part, top, left = _around(digit)
+    larger = _read(part, digit.top + top, digit.left + left, is_part=True)
+    is_same = larger.reading.code == reader.READ and larger.reading.is_dark == digit.reading.is_dark
+    return larger if is_same else digit
+
+
+def _around(digit: Digit) -> tuple[Grey, int, int]:
+    """Return the part of a digit's picture that shows what was read, with a margin, and its upper left corner."""
     reading = digit.reading
     margin = MARGIN * max(reading.bottom - reading.top, reading.right - reading.left)
     top = max(0, round((reading.frame_top + reading.top - margin) * reading.down))
     left = max(0, round((reading.frame_left + reading.left - margin) * reading.across))
     bottom = round((reading.frame_top + reading.bottom + margin) * reading.down)
     right = round((reading.frame_left + reading.right + margin) * reading.across)
-    part = np.ascontiguousarray(digit.part[top:bottom, left:right])
-    larger = _read(part, digit.top + top, digit.left + left, is_part=True)
-    is_same = larger.reading.code == reader.READ and larger.reading.is_dark == reading.is_dark
-    return larger if is_same else digit
+    return np.ascontiguousarray(digit.part[top:bottom, left:right]), top, left
 
 
 def _turned_if_better(digit: Digit, ask: Ask | None) -> Digit:

@@ -12,6 +12,9 @@ ROW = 1.2  # and the row that they form is wider than that times the height, whe
 
 LEAST_BOX = 0.12  # of the picture: what lies within the box of a component that large may be a digit in a frame
 FULL, FULL_BOX, FULL_OF_BOX = 0.35, 0.3, 0.6  # of the picture, of the picture, of its box: a sheet rather than a stroke
+# A sheet may also be this small a part of the picture if it is this broad, as few digits are that fill their box: 0.3 %
+# more of plain pictures get a second look. In pictures of fewer pixels, nothing could be read on it.
+SMALL_SHEET, BROAD, SHEET_SIDE = 0.03, 0.35, 64
 
 IN_CORNER = 0.3  # of a frame's corner: something this large inside its bounding box may be the digit
 BAR, LONGER = 6, 1.15  # times as long as broad, and as the digit: a frame's side; a 1 beside another digit is not
@@ -201,7 +204,9 @@ def looks_like_paper(components, n, height, width):
             return True
         if box_area > FULL_BOX * area and box[AREA] < HOLLOW * box_area:
             return True
-        if box[AREA] > FULL * area or (box_area > FULL_BOX * area and box[AREA] > FULL_OF_BOX * box_area):
+        is_broad = min(height, width) >= SHEET_SIDE and min(across, down) > BROAD * max(across, down)
+        least_full = (SMALL_SHEET if is_broad else FULL_BOX) * area
+        if box[AREA] > FULL * area or (box_area > least_full and box[AREA] > FULL_OF_BOX * box_area):
             return True
         if box_area >= LEAST_BOX * area and _encloses(components, n, c):
             return True
