@@ -95,6 +95,45 @@ def test_what_is_seen_of_a_box_of_one_or_two_sides_is_taken_away(label, sides, f
     assert difference(normalize(as_picture(picture)), normalize(as_picture(plain))) < 6
 
 
+@pytest.mark.parametrize("label", range(10))
+@pytest.mark.parametrize("height", [32, 50, 72])
+@pytest.mark.parametrize(("inset", "thickness"), [(2, 3), (6, 2), (10, 5)])
+@pytest.mark.parametrize("frame", [30, 130])
+def test_a_combs_cell_is_taken_away(label, height, inset, thickness, frame, digits):
+    picture = written(digit_of(digits, label))
+    last = 120 - inset
+    plain = as_picture(picture)
+    picture[last - thickness : last, inset:last] = frame
+    for first in (inset, last - thickness):
+        picture[last - height : last, first : first + thickness] = frame
+    assert difference(normalize(as_picture(picture)), normalize(plain)) < 6
+
+
+@pytest.mark.parametrize("label", range(10))
+@pytest.mark.parametrize(("inset", "thickness"), [(6, 2), (12, 2), (14, 3)])
+@pytest.mark.parametrize(("dash", "distance"), [(2, 8), (3, 9), (6, 12), (10, 15)])
+@pytest.mark.parametrize("frame", [30, 130])
+def test_a_dashed_or_dotted_box_is_taken_away(label, inset, thickness, dash, distance, frame, digits):
+    picture = written(digit_of(digits, label))
+    plain = as_picture(picture)
+    for _ in range(4):
+        picture = np.rot90(picture).copy()
+        for first in range(inset, 120 - inset - dash, distance):
+            picture[inset : inset + thickness, first : first + dash] = frame
+    assert difference(normalize(as_picture(picture)), normalize(plain)) < 6
+
+
+@pytest.mark.parametrize("label", range(10))
+@pytest.mark.parametrize("seed", range(3))
+def test_specks_beside_a_digit_are_no_dotted_box_that_takes_a_stroke(label, seed, digits):
+    picture = written(digit_of(digits, label))
+    plain, specks = as_picture(picture), np.random.default_rng(seed).integers(4, 116, (30, 2))
+    for y, x in specks:
+        if (picture[max(0, y - 6) : y + 7, max(0, x - 6) : x + 7] > 225).all():
+            picture[y : y + 2, x : x + 2] = 60
+    assert difference(normalize(as_picture(picture)), normalize(plain)) < 6
+
+
 @pytest.mark.parametrize("desk", [60, 250])
 @pytest.mark.parametrize("angle", [-9, 0, 4])
 @pytest.mark.parametrize("n_sides", [2, 4])

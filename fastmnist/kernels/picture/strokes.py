@@ -20,6 +20,9 @@ IN_CORNER = 0.3  # of a frame's corner: something this large inside its bounding
 BAR, LONGER = 6, 1.15  # times as long as broad, and as the digit: a frame's side; a 1 beside another digit is not
 HOLLOW = 0.2  # of its box: a frame, or a thin pen's 0
 LONG = 0.6  # of the picture's side: what is that long and touches the border may be a frame's side
+COMB, COMB_HOLLOW = 0.6, 0.35  # of the picture's width, and of its box: a comb's cell, which is open above
+DASH, N_DASHES, N_PER_SIDE = 0.5, 12, 2  # of the digit's size: so many pieces that short are a dashed box around it,
+ON_SIDES, OFF_SIDE = 0.8, 0.06  # if this share of them is at its sides, at most so far off, of its size
 
 FOREIGN, PIECE, STROKE = -1, 0, 1  # states of components
 
@@ -35,6 +38,9 @@ def choose_strokes(components, n, height, width):
     if _is_corner(components, n, largest):
         components[largest, STATE] = FOREIGN
         largest = _largest(components, n)
+    _leave_combs(components, n, width)
+    largest = _largest(components, n)
+    _leave_dashes(components, n, largest)
     tallest = 0
     for c in range(n):
         box = components[c]
@@ -102,6 +108,65 @@ def _is_corner(components, n, largest):
         if c != largest and other[STATE] == PIECE and _is_within(other, box) and size >= IN_CORNER * max(across, down):
             return True
     return False
+
+
+@inlined
+def _leave_combs(components, n, width):
+    """Make what is a comb's cell around a digit, a line with a tick at each end, FOREIGN."""
+    for c in range(n):
+        box = components[c]
+        across, down = box[RIGHT] - box[LEFT], box[BOTTOM] - box[TOP]
+        if box[STATE] == PIECE and across >= COMB * width and box[AREA] < COMB_HOLLOW * across * down:
+            for d in range(n):
+                other = components[d]
+                is_between = box[LEFT] < other[LEFT] and other[RIGHT] < box[RIGHT]
+                is_above = other[TOP] < box[TOP] < other[BOTTOM] < box[BOTTOM]
+                size = max(other[RIGHT] - other[LEFT], other[BOTTOM] - other[TOP])
+                if is_between and is_above and other[STATE] == PIECE and size >= IN_CORNER * across:
+                    box[STATE] = FOREIGN
+
+
+@inlined
+def _leave_dashes(components, n, digit):
+    """Make a dashed or dotted box around the digit FOREIGN: many short pieces along the sides of a box around it."""
+    inner = components[digit]
+    longest = DASH * max(inner[RIGHT] - inner[LEFT], inner[BOTTOM] - inner[TOP])
+    top, left, bottom, right, n_short = inner[TOP], inner[LEFT], inner[BOTTOM], inner[RIGHT], 0
+    for c in range(n):
+        box = components[c]
+        if _is_short(box, longest):
+            top, left = min(top, box[TOP]), min(left, box[LEFT])
+            bottom, right = max(bottom, box[BOTTOM]), max(right, box[RIGHT])
+            n_short += 1
+    if n_short < N_DASHES:
+        return
+    off = OFF_SIDE * max(bottom - top, right - left)
+    n_above, n_below, n_left, n_right, n_at_sides = 0, 0, 0, 0, 0
+    for c in range(n):
+        box = components[c]
+        if _is_short(box, longest):
+            n_above += box[BOTTOM] <= top + 2 * off
+            n_below += box[TOP] >= bottom - 2 * off
+            n_left += box[RIGHT] <= left + 2 * off
+            n_right += box[LEFT] >= right - 2 * off
+            n_at_sides += _is_at_side(box, top, left, bottom, right, off)
+    if n_at_sides < ON_SIDES * n_short or min(n_above, n_below, n_left, n_right) < N_PER_SIDE:
+        return
+    for c in range(n):
+        if c != digit and _is_at_side(components[c], top, left, bottom, right, off):
+            components[c, STATE] = FOREIGN
+
+
+@inlined
+def _is_short(box, longest):
+    return box[STATE] == PIECE and max(box[RIGHT] - box[LEFT], box[BOTTOM] - box[TOP]) <= longest
+
+
+@inlined
+def _is_at_side(box, top, left, bottom, right, off):
+    """Return whether a piece lies along a side of a box."""
+    is_level = box[BOTTOM] <= top + 2 * off or box[TOP] >= bottom - 2 * off
+    return is_level or box[RIGHT] <= left + 2 * off or box[LEFT] >= right - 2 * off
 
 
 @inlined
