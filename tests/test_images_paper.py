@@ -185,6 +185,56 @@ def test_a_thick_digit_is_no_sheet(side, thicker, label, digits):
         assert box.is_dark == (paper > pen)
 
 
+@pytest.mark.parametrize("side", [90, 140, 300])
+@pytest.mark.parametrize("corner", [25, 30])
+@pytest.mark.parametrize("hole", [(14, 5), (10, 7), (6, 12)])
+@pytest.mark.parametrize("angle", [0, 20])
+def test_a_thick_zero_with_a_small_hole_is_no_sheet(angle, hole, corner, side):
+    zero = np.zeros((side, side), np.uint8)
+    middle, half = side // 2, 34
+    for across, down in ((half, half - corner), (half - corner, half)):
+        cv2.rectangle(zero, (middle - across, middle - down), (middle + across, middle + down), 1, -1)
+    for across, down in ((-1, -1), (-1, 1), (1, -1), (1, 1)):
+        centre = middle + across * (half - corner), middle + down * (half - corner)
+        cv2.circle(zero, centre, corner, 1, -1)
+    cv2.ellipse(zero, (middle, middle), hole, 0, 0, 360, 0, -1)
+    zero = cv2.warpAffine(zero, cv2.getRotationMatrix2D((middle, middle), angle, 1), zero.shape)
+    for paper, pen in ((230, 40), (30, 220)):
+        picture = as_picture(np.where(zero, pen, paper))
+        assert find_paper(picture) is None
+        assert read_digit(picture).reading.is_dark == (paper > pen)
+
+
+@pytest.mark.parametrize("label", range(10))
+@pytest.mark.parametrize("corner", [4, 12, 20])
+def test_a_box_with_round_corners_is_taken_away(label, corner, digits):
+    picture = written(digit_of(digits, label))
+    plain = as_picture(picture)
+    near, far = 8 + corner, 112 - corner
+    centres = (near, near), (far, near), (far, far), (near, far)
+    for quarter, centre in enumerate(centres):
+        cv2.ellipse(picture, centre, (corner, corner), 0, 180 + 90 * quarter, 270 + 90 * quarter, 40, 3)
+    for one, other in (
+        ((near, 8), (far, 8)),
+        ((near, 112), (far, 112)),
+        ((8, near), (8, far)),
+        ((112, near), (112, far)),
+    ):
+        cv2.line(picture, one, other, 40, 3)
+    assert difference(normalize(as_picture(picture)), normalize(plain)) < 6
+
+
+@pytest.mark.parametrize("label", range(0, 10, 2))
+def test_a_sheet_that_is_seen_askew_is_cut_out(label, digits):
+    picture = np.pad(written(digit_of(digits, label, 80), side=150, paper=220), 75, constant_values=90)
+    corners = np.array([[75, 75], [225, 75], [225, 225], [75, 225]], np.float32)
+    seen = np.array([[95, 80], [205, 85], [230, 225], [70, 215]], np.float32)
+    picture = cv2.warpPerspective(picture, cv2.getPerspectiveTransform(corners, seen), (300, 300), borderValue=90.0)
+    digit = read_digit(as_picture(picture))
+    assert digit.is_part
+    assert not digit.reading.may_stand_on_paper
+
+
 @pytest.mark.parametrize("label", range(10))
 def test_a_digit_on_plain_paper_is_left_as_it_is(label, digits):
     for paper, pen in ((230, 40), (30, 220)):

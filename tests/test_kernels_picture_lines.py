@@ -50,7 +50,7 @@ def test_frames_are_cut_away_at_any_side(thickness, grey, memory):
 def run_choose(picture, height, width, work):
     n_runs = find_runs(picture, height, width, 0, work.runs, work.parents)
     n = find_components(work.runs, n_runs, work.parents, height, width, work.components)
-    n_digits = choose_strokes(work.components, n, height, width)
+    n_digits = choose_strokes(work.components, n, work.runs, n_runs, height, width)
     paint(work.runs, n_runs, work.components, STROKE, height, width, 0, work.mask, work.bits)
     return n_digits
 
@@ -77,6 +77,11 @@ FRAMES = {
     "both": ((12, 16, 5, 95), (5, 95, 84, 88)),
     "a corner": ((12, 18, 5, 95), (12, 95, 90, 95)),
     "the other corner": ((88, 94, 5, 95), (5, 94, 5, 11)),
+    "a comb's cell": ((88, 92, 5, 95), (50, 92, 5, 9), (50, 92, 91, 95)),
+    "low ticks": ((88, 92, 5, 95), (76, 92, 5, 9), (76, 92, 91, 95)),
+    "high ticks": ((88, 92, 5, 95), (10, 92, 5, 9), (10, 92, 91, 95)),
+    "dashes": tuple((row, row + 3, first, first + 6) for row in (12, 85) for first in range(12, 85, 12))
+    + tuple((first, first + 6, column, column + 3) for column in (12, 85) for first in range(24, 80, 12)),
 }
 
 
@@ -84,6 +89,13 @@ FRAMES = {
 @pytest.mark.parametrize("digit", [SEVEN, FIVE], ids=["7", "5"])
 def test_what_is_left_of_a_frame_is_no_stroke(digit, frame, memory):
     np.testing.assert_array_equal(chosen(bars(*digit, *FRAMES[frame]), memory), bars(*digit))
+
+
+def test_the_lower_part_of_a_broken_digit_is_no_comb(memory):
+    bowl = np.zeros((100, 100), np.uint8)
+    cv2.ellipse(bowl, (50, 50), (34, 40), 0, -40, 220, 1, 5)
+    cv2.ellipse(bowl, (50, 36), (18, 14), 0, 0, 360, 1, 5)
+    np.testing.assert_array_equal(chosen(bowl, memory), bowl)
 
 
 @pytest.mark.parametrize("part", [(25, 31, 40, 75), (84, 88, 38, 64)], ids=["top of a 5", "foot"])

@@ -26,6 +26,10 @@ LEAST_AREA = 0.12  # of the picture: smaller pieces are holes of digits
 MOST_AREA = 0.985  # of the picture: larger ones are the whole picture
 RECTANGULAR = 0.82  # of the smallest rectangle around it: a sheet cut by the picture's edges has this area or more,
 BOX = 0.92  # a box, which is seen whole, this one; the hull of an 8 has less
+FOUR_CORNERED = (
+    0.87  # of the hull: the largest quadrilateral in that of a whole sheet; in a thick 0's it has 0.7 to 0.78
+)
+AT_EDGE = 4  # pixels: what is so near to the picture's edge may be cut by it
 SOLID = 0.95  # of the hull: what a sheet with its holes filled has; a shadow with a digit across its edge has less
 BOUNDED = 0.85  # of the hull's edge: next to another shade. Lines across the page bound less
 FRAME = 0.11  # of the shorter side: frames are thinner, desks wider
@@ -185,6 +189,26 @@ def _rectangle(corners: npt.NDArray[np.int32]) -> float:
     return float(width * height)
 
 
+def _has_shape_of_sheet(sheet: _Sheet) -> bool:
+    """Return whether a hull is nearly a rectangle or, seen askew, a quadrilateral, or what the picture shows of one."""
+    share = sheet.area / _rectangle(sheet.corners)
+    corners, size = sheet.corners[:, 0], np.array(sheet.hull.shape[::-1])
+    is_cut = bool(((corners < AT_EDGE) | (corners >= size - AT_EDGE)).any())
+    return share >= (RECTANGULAR if is_cut else BOX) or (
+        share >= RECTANGULAR and _quadrilateral(corners) >= FOUR_CORNERED * sheet.area
+    )
+
+
+def _quadrilateral(corners: npt.NDArray[np.int32]) -> float:
+    """Return the area of the largest quadrilateral with its corners among those of a hull, (n, 2).
+
+    It is a diagonal and the farthest corner on each side of it.
+    """
+    across, down = (corners[:, axis] - corners[:, axis, np.newaxis] for axis in (0, 1))  # from corner to corner
+    twice = across[:, :, np.newaxis] * down[:, np.newaxis] - down[:, :, np.newaxis] * across[:, np.newaxis]
+    return float((twice.max(axis=2) - twice.min(axis=2)).max() / 2)
+
+
 def _ratio(sheet: _Sheet, shade: Grey, wanted: _Wanted) -> float:
     """Return how wide the paper is in widths of the ink on it; 0 unless it is bounded and has a digit inside."""
     desk = _desk(sheet, shade)
@@ -193,7 +217,7 @@ def _ratio(sheet: _Sheet, shade: Grey, wanted: _Wanted) -> float:
     is_half = _n_edges(sheet) == 1 and bool(desk.any())  # this side of a shadow's edge
     if is_half and wanted.least_desk > 0:  # what the shadow leaves may show numbers too
         return 0
-    if not is_half and sheet.area < RECTANGULAR * _rectangle(sheet.corners):
+    if not is_half and not _has_shape_of_sheet(sheet):
         return 0
     most_cut = CUT_BY_SHADOW if is_half else CUT
     ink = _ink(sheet, most_cut, wanted) if _is_bounded(sheet, shade) else None
@@ -240,10 +264,10 @@ def _n_edges(sheet: _Sheet) -> int:
     """Return how many straight edges the hull has within the picture."""
     height, width = sheet.hull.shape
     corners = opencv().approxPolyDP(sheet.corners, 0.02 * (height + width), True)[:, 0]
-    far = np.array([width, height]) - 4
+    far = np.array([width, height]) - AT_EDGE
 
     def on_border(one: npt.NDArray[np.int32], other: npt.NDArray[np.int32]) -> bool:
-        return bool(((one < 4) & (other < 4)).any() or ((one >= far) & (other >= far)).any())
+        return bool(((one < AT_EDGE) & (other < AT_EDGE)).any() or ((one >= far) & (other >= far)).any())
 
     return sum(not on_border(corners[index - 1], corners[index]) for index in range(len(corners)))
 

@@ -11,10 +11,15 @@ from fastmnist.kernels.picture.strokes import choose_strokes
 from fastmnist.kernels.picture.work import make_work
 
 
-@part(lambda: types.intp(types.int32[:, ::1], types.intp, types.intp, types.intp))
-def choose_digit(components, n, height, width):
+def _of_choice():
+    rows = types.int32[:, ::1]
+    return types.intp(rows, types.intp, rows, types.intp, types.intp, types.intp)
+
+
+@part(_of_choice)
+def choose_digit(components, n, runs, n_runs, height, width):
     """Do what `choose_strokes` does."""
-    return choose_strokes(components, n, height, width)
+    return choose_strokes(components, n, runs, n_runs, height, width)
 
 
 def _of_place():

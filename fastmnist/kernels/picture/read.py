@@ -190,7 +190,7 @@ def _find_strokes(parts, work, height, width, ink):
     n = find_components(work.runs, n_runs, work.parents, height, width, components)
     if n == 0:
         return Strokes(0, 0, False, 0, 0, 0, 0)
-    n_digits = _choose_digit(parts.choose_digit, (components, n, height, width))
+    n_digits = _choose_digit(parts.choose_digit, (components, n, work.runs, n_runs, height, width))
     paint(work.runs, n_runs, components, STROKE, height, width, SOFT_EDGE, work.mask, work.bits)
     top, left, bottom, right, n_pieces = height, width, 0, 0, 0
     for c in range(n):

@@ -20,25 +20,26 @@ IN_CORNER = 0.3  # of a frame's corner: something this large inside its bounding
 BAR, LONGER = 6, 1.15  # times as long as broad, and as the digit: a frame's side; a 1 beside another digit is not
 HOLLOW = 0.2  # of its box: a frame, or a thin pen's 0
 LONG = 0.6  # of the picture's side: what is that long and touches the border may be a frame's side
-COMB, COMB_HOLLOW = 0.6, 0.35  # of the picture's width, and of its box: a comb's cell, which is open above
+COMB = 0.5  # of the picture's width: a comb's cell is wider. It is a line with a tick at each end,
+ALONG_COMB, CORNER_OF_COMB = 0.15, 0.06  # of its box's size: its ink is that near to three sides, and to the corners
 DASH, N_DASHES, N_PER_SIDE = 0.5, 12, 2  # of the digit's size: so many pieces that short are a dashed box around it,
-ON_SIDES, OFF_SIDE = 0.8, 0.06  # if this share of them is at its sides, at most so far off, of its size
+ON_SIDES, OFF_SIDE = 0.8, 0.12  # if this share of them is at its sides, at most so far off, of its size
 
 FOREIGN, PIECE, STROKE = -1, 0, 1  # states of components
 
 
 @inlined
-def choose_strokes(components, n, height, width):
+def choose_strokes(components, n, runs, n_runs, height, width):
     """Give the n components (n, 7) of ink their states; return how many digits there are side by side.
 
-    If it is 1, the components that make up the digit become STROKEs.
+    If it is 1, the components that make up the digit become STROKEs. `runs` (n_runs, 4) are those of the components.
     """
     _leave_margin(components, n, height, width)
     largest = _largest(components, n)
     if _is_corner(components, n, largest):
         components[largest, STATE] = FOREIGN
         largest = _largest(components, n)
-    _leave_combs(components, n, width)
+    _leave_combs(components, n, runs, n_runs, width)
     largest = _largest(components, n)
     _leave_dashes(components, n, largest)
     tallest = 0
@@ -111,19 +112,35 @@ def _is_corner(components, n, largest):
 
 
 @inlined
-def _leave_combs(components, n, width):
-    """Make what is a comb's cell around a digit, a line with a tick at each end, FOREIGN."""
+def _leave_combs(components, n, runs, n_runs, width):
+    """Make what is a comb's cell around a digit FOREIGN."""
     for c in range(n):
         box = components[c]
-        across, down = box[RIGHT] - box[LEFT], box[BOTTOM] - box[TOP]
-        if box[STATE] == PIECE and across >= COMB * width and box[AREA] < COMB_HOLLOW * across * down:
+        across = box[RIGHT] - box[LEFT]
+        if box[STATE] == PIECE and across >= COMB * width and _is_comb(runs, n_runs, c, box):
             for d in range(n):
                 other = components[d]
-                is_between = box[LEFT] < other[LEFT] and other[RIGHT] < box[RIGHT]
-                is_above = other[TOP] < box[TOP] < other[BOTTOM] < box[BOTTOM]
+                is_between = box[LEFT] < other[LEFT] and other[RIGHT] < box[RIGHT] and other[BOTTOM] < box[BOTTOM]
                 size = max(other[RIGHT] - other[LEFT], other[BOTTOM] - other[TOP])
-                if is_between and is_above and other[STATE] == PIECE and size >= IN_CORNER * across:
+                if is_between and other[STATE] == PIECE and size >= IN_CORNER * across:
                     box[STATE] = FOREIGN
+
+
+@inlined
+def _is_comb(runs, n_runs, component, box):
+    """Return whether a component, which has that box, lies along its left, lower and right side and in both corners."""
+    along = ALONG_COMB * (box[RIGHT] - box[LEFT])
+    near = max(2.0, CORNER_OF_COMB * (box[RIGHT] - box[LEFT]))
+    is_at_left, is_at_right = False, False
+    for run in range(n_runs):
+        if runs[run, 3] == component:
+            row, start, end = runs[run, 0], runs[run, 1], runs[run, 2]
+            if row < box[BOTTOM] - along and start < box[RIGHT] - along and end > box[LEFT] + along:
+                return False
+            if row >= box[BOTTOM] - near:
+                is_at_left |= start < box[LEFT] + near
+                is_at_right |= end > box[RIGHT] - near
+    return is_at_left and is_at_right
 
 
 @inlined
@@ -141,14 +158,16 @@ def _leave_dashes(components, n, digit):
     if n_short < N_DASHES:
         return
     off = OFF_SIDE * max(bottom - top, right - left)
+    if _is_at_side(inner, top, left, bottom, right, off):
+        return
     n_above, n_below, n_left, n_right, n_at_sides = 0, 0, 0, 0, 0
     for c in range(n):
         box = components[c]
         if _is_short(box, longest):
-            n_above += box[BOTTOM] <= top + 2 * off
-            n_below += box[TOP] >= bottom - 2 * off
-            n_left += box[RIGHT] <= left + 2 * off
-            n_right += box[LEFT] >= right - 2 * off
+            n_above += box[TOP] + box[BOTTOM] < 2 * (top + off)
+            n_below += box[TOP] + box[BOTTOM] > 2 * (bottom - off)
+            n_left += box[LEFT] + box[RIGHT] < 2 * (left + off)
+            n_right += box[LEFT] + box[RIGHT] > 2 * (right - off)
             n_at_sides += _is_at_side(box, top, left, bottom, right, off)
     if n_at_sides < ON_SIDES * n_short or min(n_above, n_below, n_left, n_right) < N_PER_SIDE:
         return
@@ -163,10 +182,10 @@ def _is_short(box, longest):
 
 
 @inlined
-def _is_at_side(box, top, left, bottom, right, off):
-    """Return whether a piece lies along a side of a box."""
-    is_level = box[BOTTOM] <= top + 2 * off or box[TOP] >= bottom - 2 * off
-    return is_level or box[RIGHT] <= left + 2 * off or box[LEFT] >= right - 2 * off
+def _is_at_side(piece, top, left, bottom, right, off):
+    """Return whether the middle of a piece is at most `off` pixels from a side of the box."""
+    middle, centre = (piece[TOP] + piece[BOTTOM]) / 2, (piece[LEFT] + piece[RIGHT]) / 2
+    return min(middle - top, bottom - middle, centre - left, right - centre) < off
 
 
 @inlined
