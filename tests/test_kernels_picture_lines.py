@@ -6,14 +6,14 @@ import pytest
 from drawn_strokes import strokes, with_slack
 from vector_functions import compiled
 
-from fastmnist.kernels.picture.components import find_components, find_runs, paint
+from fastmnist.kernels.picture.components import STROKE, find_components, find_runs, paint
 from fastmnist.kernels.picture.frame import without_frame
 from fastmnist.kernels.picture.ink import judge
 from fastmnist.kernels.picture.lines import Axis, find_thin_runs, remove_lines, thickest_line
 from fastmnist.kernels.picture.place import place
 from fastmnist.kernels.picture.plane import lay_plane
 from fastmnist.kernels.picture.read import READ, read
-from fastmnist.kernels.picture.strokes import STROKE, choose_strokes
+from fastmnist.kernels.picture.strokes import choose_strokes
 from fastmnist.kernels.picture.work import AREA, make_work
 
 
@@ -89,6 +89,22 @@ FRAMES = {
 @pytest.mark.parametrize("digit", [SEVEN, FIVE], ids=["7", "5"])
 def test_what_is_left_of_a_frame_is_no_stroke(digit, frame, memory):
     np.testing.assert_array_equal(chosen(bars(*digit, *FRAMES[frame]), memory), bars(*digit))
+
+
+ONE = ((2, 98, 30, 36),)
+BESIDE = {
+    "a digit": ((40, 43, 70, 90), (60, 63, 70, 90), (40, 63, 70, 73), (40, 63, 87, 90)),
+    "a blot": ((40, 63, 70, 90),),
+    "a neighbour": ((40, 43, 80, 100), (60, 63, 80, 100), (40, 63, 80, 83)),
+    "a label": ((10, 12, 70, 82), (20, 22, 70, 82), (10, 22, 70, 72), (10, 22, 80, 82)),
+    "its flag": ((2, 5, 10, 28), (2, 14, 10, 13), (11, 14, 10, 28)),
+}
+
+
+@pytest.mark.parametrize("beside", BESIDE)
+def test_a_long_straight_stroke_is_a_pen_beside_a_digit_only(beside, memory):
+    is_pen = not chosen(bars(*ONE, *BESIDE[beside]), memory)[bars(*ONE) > 0].any()
+    assert is_pen == (beside == "a digit")
 
 
 def test_the_lower_part_of_a_broken_digit_is_no_comb(memory):

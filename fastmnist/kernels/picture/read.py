@@ -5,7 +5,17 @@ from typing import NamedTuple
 import numpy as np
 
 from fastmnist.kernels.jit import inlined, serial_kernel
-from fastmnist.kernels.picture.components import BOTTOM, LEFT, RIGHT, STATE, TOP, find_components, find_runs, paint
+from fastmnist.kernels.picture.components import (
+    BOTTOM,
+    LEFT,
+    RIGHT,
+    STATE,
+    STROKE,
+    TOP,
+    find_components,
+    find_runs,
+    paint,
+)
 from fastmnist.kernels.picture.frame import without_frame
 from fastmnist.kernels.picture.ink import core, find_ink, judge, share_at_border
 from fastmnist.kernels.picture.light import MIXED, compare_with_light, fit_light, under_even_light
@@ -13,7 +23,7 @@ from fastmnist.kernels.picture.lines import faintest, may_have_underline, thicke
 from fastmnist.kernels.picture.parts import choose_digit, place_digit, take_lines_out
 from fastmnist.kernels.picture.place import BOX
 from fastmnist.kernels.picture.shrink import block_size, shrink_by_blocks
-from fastmnist.kernels.picture.strokes import STROKE, looks_like_paper
+from fastmnist.kernels.picture.strokes import looks_like_paper
 from fastmnist.kernels.picture.work import whole_registers
 
 READ, NO_INK, ONLY_LINES, SEVERAL, UNFINISHED = range(5)  # what came of reading a picture

@@ -1,7 +1,8 @@
 """Which components of ink are the digit: not what lies at the border, not specks, and near each other."""
 
 from fastmnist.kernels.jit import inlined
-from fastmnist.kernels.picture.components import AREA, BOTTOM, INNER, LEFT, RIGHT, STATE, TOP
+from fastmnist.kernels.picture.components import AREA, BOTTOM, FOREIGN, INNER, LEFT, PIECE, RIGHT, STATE, STROKE, TOP
+from fastmnist.kernels.picture.surroundings import IN_CORNER, leave_combs, leave_dashes, leave_pens
 
 LINE = 8  # a component at the border that is longer than 8 times its breadth is a line
 INNER_SHARE = 0.4  # of its area: what lies at the border with less in the inner part is not a digit
@@ -16,16 +17,9 @@ FULL, FULL_BOX, FULL_OF_BOX = 0.35, 0.3, 0.6  # of the picture, of the picture, 
 # more of plain pictures get a second look. In pictures of fewer pixels, nothing could be read on it.
 SMALL_SHEET, BROAD, SHEET_SIDE = 0.03, 0.35, 64
 
-IN_CORNER = 0.3  # of a frame's corner: something this large inside its bounding box may be the digit
 BAR, LONGER = 6, 1.15  # times as long as broad, and as the digit: a frame's side; a 1 beside another digit is not
 HOLLOW = 0.2  # of its box: a frame, or a thin pen's 0
 LONG = 0.6  # of the picture's side: what is that long and touches the border may be a frame's side
-COMB = 0.5  # of the picture's width: a comb's cell is wider. It is a line with a tick at each end,
-ALONG_COMB, CORNER_OF_COMB = 0.15, 0.06  # of its box's size: its ink is that near to three sides, and to the corners
-DASH, N_DASHES, N_PER_SIDE = 0.5, 12, 2  # of the digit's size: so many pieces that short are a dashed box around it,
-ON_SIDES, OFF_SIDE = 0.8, 0.12  # if this share of them is at its sides, at most so far off, of its size
-
-FOREIGN, PIECE, STROKE = -1, 0, 1  # states of components
 
 
 @inlined
@@ -35,13 +29,14 @@ def choose_strokes(components, n, runs, n_runs, height, width):
     If it is 1, the components that make up the digit become STROKEs. `runs` (n_runs, 4) are those of the components.
     """
     _leave_margin(components, n, height, width)
+    leave_pens(components, n, runs, n_runs, height, width)
     largest = _largest(components, n)
     if _is_corner(components, n, largest):
         components[largest, STATE] = FOREIGN
         largest = _largest(components, n)
-    _leave_combs(components, n, runs, n_runs, width)
+    leave_combs(components, n, runs, n_runs, width)
     largest = _largest(components, n)
-    _leave_dashes(components, n, largest)
+    leave_dashes(components, n, largest)
     tallest = 0
     for c in range(n):
         box = components[c]
@@ -109,83 +104,6 @@ def _is_corner(components, n, largest):
         if c != largest and other[STATE] == PIECE and _is_within(other, box) and size >= IN_CORNER * max(across, down):
             return True
     return False
-
-
-@inlined
-def _leave_combs(components, n, runs, n_runs, width):
-    """Make what is a comb's cell around a digit FOREIGN."""
-    for c in range(n):
-        box = components[c]
-        across = box[RIGHT] - box[LEFT]
-        if box[STATE] == PIECE and across >= COMB * width and _is_comb(runs, n_runs, c, box):
-            for d in range(n):
-                other = components[d]
-                is_between = box[LEFT] < other[LEFT] and other[RIGHT] < box[RIGHT] and other[BOTTOM] < box[BOTTOM]
-                size = max(other[RIGHT] - other[LEFT], other[BOTTOM] - other[TOP])
-                if is_between and other[STATE] == PIECE and size >= IN_CORNER * across:
-                    box[STATE] = FOREIGN
-
-
-@inlined
-def _is_comb(runs, n_runs, component, box):
-    """Return whether a component, which has that box, lies along its left, lower and right side and in both corners."""
-    along = ALONG_COMB * (box[RIGHT] - box[LEFT])
-    near = max(2.0, CORNER_OF_COMB * (box[RIGHT] - box[LEFT]))
-    is_at_left, is_at_right = False, False
-    for run in range(n_runs):
-        if runs[run, 3] == component:
-            row, start, end = runs[run, 0], runs[run, 1], runs[run, 2]
-            if row < box[BOTTOM] - along and start < box[RIGHT] - along and end > box[LEFT] + along:
-                return False
-            if row >= box[BOTTOM] - near:
-                is_at_left |= start < box[LEFT] + near
-                is_at_right |= end > box[RIGHT] - near
-    return is_at_left and is_at_right
-
-
-@inlined
-def _leave_dashes(components, n, digit):
-    """Make a dashed or dotted box around the digit FOREIGN: many short pieces along the sides of a box around it."""
-    inner = components[digit]
-    longest = DASH * max(inner[RIGHT] - inner[LEFT], inner[BOTTOM] - inner[TOP])
-    top, left, bottom, right, n_short = inner[TOP], inner[LEFT], inner[BOTTOM], inner[RIGHT], 0
-    for c in range(n):
-        box = components[c]
-        if _is_short(box, longest):
-            top, left = min(top, box[TOP]), min(left, box[LEFT])
-            bottom, right = max(bottom, box[BOTTOM]), max(right, box[RIGHT])
-            n_short += 1
-    if n_short < N_DASHES:
-        return
-    off = OFF_SIDE * max(bottom - top, right - left)
-    if _is_at_side(inner, top, left, bottom, right, off):
-        return
-    n_above, n_below, n_left, n_right, n_at_sides = 0, 0, 0, 0, 0
-    for c in range(n):
-        box = components[c]
-        if _is_short(box, longest):
-            n_above += box[TOP] + box[BOTTOM] < 2 * (top + off)
-            n_below += box[TOP] + box[BOTTOM] > 2 * (bottom - off)
-            n_left += box[LEFT] + box[RIGHT] < 2 * (left + off)
-            n_right += box[LEFT] + box[RIGHT] > 2 * (right - off)
-            n_at_sides += _is_at_side(box, top, left, bottom, right, off)
-    if n_at_sides < ON_SIDES * n_short or min(n_above, n_below, n_left, n_right) < N_PER_SIDE:
-        return
-    for c in range(n):
-        if c != digit and _is_at_side(components[c], top, left, bottom, right, off):
-            components[c, STATE] = FOREIGN
-
-
-@inlined
-def _is_short(box, longest):
-    return box[STATE] == PIECE and max(box[RIGHT] - box[LEFT], box[BOTTOM] - box[TOP]) <= longest
-
-
-@inlined
-def _is_at_side(piece, top, left, bottom, right, off):
-    """Return whether the middle of a piece is at most `off` pixels from a side of the box."""
-    middle, centre = (piece[TOP] + piece[BOTTOM]) / 2, (piece[LEFT] + piece[RIGHT]) / 2
-    return min(middle - top, bottom - middle, centre - left, right - centre) < off
 
 
 @inlined

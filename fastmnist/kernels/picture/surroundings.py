@@ -1,0 +1,160 @@
+"""What lies around a digit or beside it: a pen, a comb's cell, a dashed or dotted box. Their components become FOREIGN.
+
+(Closed boxes are found in images/paper.py, lines across the picture in lines.py.)
+"""
+
+import math
+
+from fastmnist.kernels.jit import inlined
+from fastmnist.kernels.picture.components import AREA, BOTTOM, FOREIGN, LEFT, PIECE, RIGHT, STATE, TOP
+
+IN_CORNER = 0.3  # of the size of a frame's corner, or of a comb: something this large within it may be the digit
+
+# A pen is straight, and this near to the border, in shares of the picture's side; its area is less than that of this
+# many squares of its length. Beside it, at least so far off, is a digit, in shares of its length too, and of its box.
+NEAR_BORDER, SLENDER = 0.04, 0.12
+APART, SMALLEST, LARGEST, FULLEST = 0.06, 0.2, 0.5, 0.6
+
+COMB = 0.5  # of the picture's width: a comb's cell is wider. It is a line with a tick at each end,
+ALONG_COMB, CORNER_OF_COMB = 0.15, 0.06  # of its box's size: its ink is that near to three sides, and to the corners
+
+DASH, N_DASHES, N_PER_SIDE = 0.5, 12, 2  # of the digit's size: so many pieces that short are a dashed box around it,
+ON_SIDES, OFF_SIDE = 0.8, 0.12  # if this share of them is at its sides, at most so far off, of its size
+
+
+@inlined
+def leave_pens(components, n, runs, n_runs, height, width):
+    """Make a pen that lies beside the digit FOREIGN.
+
+    (A 1 is straight too, and may reach the border: what is beside that is not as large, solid, or cut by the border.)
+    """
+    near = NEAR_BORDER * min(height, width)
+    for c in range(n):
+        box = components[c]
+        across, down = box[RIGHT] - box[LEFT], box[BOTTOM] - box[TOP]
+        length = math.sqrt(across * across + down * down)
+        is_slender = box[AREA] < SLENDER * length * length
+        if box[STATE] == PIECE and is_slender and _to_border(box, height, width) <= near:
+            for falls in (1, -1):
+                if _is_straight(runs, n_runs, c, box, length, falls):
+                    for d in range(n):
+                        other = components[d]
+                        is_whole = other[STATE] == PIECE and _to_border(other, height, width) > near
+                        if is_whole and _is_digit_beside(other, box, length, falls):
+                            box[STATE] = FOREIGN
+
+
+@inlined
+def _to_border(box, height, width):
+    return min(box[LEFT], box[TOP], width - box[RIGHT], height - box[BOTTOM])
+
+
+@inlined
+def _is_straight(runs, n_runs, component, box, length, falls):
+    """Return whether a component lies along a diagonal of its box, which falls (1) or rises (-1) to the right."""
+    farthest = 1.25 * box[AREA] / length + 2
+    for run in range(n_runs):
+        if runs[run, 3] == component:
+            row, start, end = runs[run, 0], runs[run, 1], runs[run, 2]
+            one, other = _from_diagonal(box, falls, start, row), _from_diagonal(box, falls, end, row)
+            if max(abs(one), abs(other)) > farthest * length:
+                return False
+    return True
+
+
+@inlined
+def _from_diagonal(box, falls, x, y):
+    """Return how far a point is from a diagonal of a box, times the diagonal's length, with the side as its sign."""
+    start = box[TOP] if falls > 0 else box[BOTTOM]
+    return (x - box[LEFT]) * (box[BOTTOM] - box[TOP]) * falls - (y - start) * (box[RIGHT] - box[LEFT])
+
+
+@inlined
+def _is_digit_beside(piece, pen, length, falls):
+    """Return whether a piece lies on one side of a pen, apart from it, and may be a digit."""
+    across, down = piece[RIGHT] - piece[LEFT], piece[BOTTOM] - piece[TOP]
+    if not SMALLEST * length <= max(across, down) <= LARGEST * length or piece[AREA] > FULLEST * across * down:
+        return False
+    nearest, farthest = math.inf, -math.inf
+    for x in (piece[LEFT], piece[RIGHT]):
+        for y in (piece[TOP], piece[BOTTOM]):
+            distance = _from_diagonal(pen, falls, x, y) / length
+            nearest, farthest = min(nearest, distance), max(farthest, distance)
+    return nearest > APART * length or farthest < -APART * length
+
+
+@inlined
+def leave_combs(components, n, runs, n_runs, width):
+    """Make what is a comb's cell around a digit FOREIGN."""
+    for c in range(n):
+        box = components[c]
+        across = box[RIGHT] - box[LEFT]
+        if box[STATE] == PIECE and across >= COMB * width and _is_comb(runs, n_runs, c, box):
+            for d in range(n):
+                other = components[d]
+                is_between = box[LEFT] < other[LEFT] and other[RIGHT] < box[RIGHT] and other[BOTTOM] < box[BOTTOM]
+                size = max(other[RIGHT] - other[LEFT], other[BOTTOM] - other[TOP])
+                if is_between and other[STATE] == PIECE and size >= IN_CORNER * across:
+                    box[STATE] = FOREIGN
+
+
+@inlined
+def _is_comb(runs, n_runs, component, box):
+    """Return whether a component, which has that box, lies along its left, lower and right side and in both corners."""
+    along = ALONG_COMB * (box[RIGHT] - box[LEFT])
+    near = max(2.0, CORNER_OF_COMB * (box[RIGHT] - box[LEFT]))
+    is_at_left, is_at_right = False, False
+    for run in range(n_runs):
+        if runs[run, 3] == component:
+            row, start, end = runs[run, 0], runs[run, 1], runs[run, 2]
+            if row < box[BOTTOM] - along and start < box[RIGHT] - along and end > box[LEFT] + along:
+                return False
+            if row >= box[BOTTOM] - near:
+                is_at_left |= start < box[LEFT] + near
+                is_at_right |= end > box[RIGHT] - near
+    return is_at_left and is_at_right
+
+
+@inlined
+def leave_dashes(components, n, digit):
+    """Make a dashed or dotted box around the digit FOREIGN: many short pieces along the sides of a box around it."""
+    inner = components[digit]
+    longest = DASH * max(inner[RIGHT] - inner[LEFT], inner[BOTTOM] - inner[TOP])
+    top, left, bottom, right, n_short = inner[TOP], inner[LEFT], inner[BOTTOM], inner[RIGHT], 0
+    for c in range(n):
+        box = components[c]
+        if _is_short(box, longest):
+            top, left = min(top, box[TOP]), min(left, box[LEFT])
+            bottom, right = max(bottom, box[BOTTOM]), max(right, box[RIGHT])
+            n_short += 1
+    if n_short < N_DASHES:
+        return
+    off = OFF_SIDE * max(bottom - top, right - left)
+    if _is_at_side(inner, top, left, bottom, right, off):
+        return
+    n_above, n_below, n_left, n_right, n_at_sides = 0, 0, 0, 0, 0
+    for c in range(n):
+        box = components[c]
+        if _is_short(box, longest):
+            n_above += box[TOP] + box[BOTTOM] < 2 * (top + off)
+            n_below += box[TOP] + box[BOTTOM] > 2 * (bottom - off)
+            n_left += box[LEFT] + box[RIGHT] < 2 * (left + off)
+            n_right += box[LEFT] + box[RIGHT] > 2 * (right - off)
+            n_at_sides += _is_at_side(box, top, left, bottom, right, off)
+    if n_at_sides < ON_SIDES * n_short or min(n_above, n_below, n_left, n_right) < N_PER_SIDE:
+        return
+    for c in range(n):
+        if c != digit and _is_at_side(components[c], top, left, bottom, right, off):
+            components[c, STATE] = FOREIGN
+
+
+@inlined
+def _is_short(box, longest):
+    return box[STATE] == PIECE and max(box[RIGHT] - box[LEFT], box[BOTTOM] - box[TOP]) <= longest
+
+
+@inlined
+def _is_at_side(piece, top, left, bottom, right, off):
+    """Return whether the middle of a piece is at most `off` pixels from a side of the box."""
+    middle, centre = (piece[TOP] + piece[BOTTOM]) / 2, (piece[LEFT] + piece[RIGHT]) / 2
+    return min(middle - top, bottom - middle, centre - left, right - centre) < off
