@@ -236,11 +236,17 @@ def test_a_box_with_round_corners_is_taken_away(label, corner, digits):
 
 
 @pytest.mark.parametrize("label", range(0, 10, 2))
-def test_a_sheet_that_is_seen_askew_is_cut_out(label, digits):
+@pytest.mark.parametrize(
+    "seen",
+    [((95, 80), (205, 85), (230, 225), (70, 215)), ((110, 75), (205, 75), (240, 215), (70, 220))],
+    ids=["from below", "from far below"],
+)
+def test_a_sheet_that_is_seen_askew_is_cut_out(seen, label, digits):
     picture = np.pad(written(digit_of(digits, label, 80), side=150, paper=220), 75, constant_values=90)
     corners = np.array([[75, 75], [225, 75], [225, 225], [75, 225]], np.float32)
-    seen = np.array([[95, 80], [205, 85], [230, 225], [70, 215]], np.float32)
-    picture = cv2.warpPerspective(picture, cv2.getPerspectiveTransform(corners, seen), (300, 300), borderValue=90.0)
+    picture = cv2.warpPerspective(
+        picture, cv2.getPerspectiveTransform(corners, np.array(seen, np.float32)), (300, 300), borderValue=90.0
+    )
     digit = read_digit(as_picture(picture))
     assert digit.is_part
     assert not digit.reading.may_stand_on_paper

@@ -29,6 +29,7 @@ BOX = 0.92  # a box, which is seen whole, this one; the hull of an 8 has less
 FOUR_CORNERED = (
     0.87  # of the hull: the largest quadrilateral in that of a whole sheet; in a thick 0's it has 0.7 to 0.78
 )
+ASKEW = 0.6  # of the smallest rectangle around it: what that of a sheet seen askew has at least
 AT_EDGE = 4  # pixels: what is so near to the picture's edge may be cut by it
 SOLID = 0.95  # of the hull: what a sheet with its holes filled has; a shadow with a digit across its edge has less
 BOUNDED = 0.85  # of the hull's edge: next to another shade. Lines across the page bound less
@@ -194,9 +195,9 @@ def _has_shape_of_sheet(sheet: _Sheet) -> bool:
     share = sheet.area / _rectangle(sheet.corners)
     corners, size = sheet.corners[:, 0], np.array(sheet.hull.shape[::-1])
     is_cut = bool(((corners < AT_EDGE) | (corners >= size - AT_EDGE)).any())
-    return share >= (RECTANGULAR if is_cut else BOX) or (
-        share >= RECTANGULAR and _quadrilateral(corners) >= FOUR_CORNERED * sheet.area
-    )
+    if share >= (RECTANGULAR if is_cut else BOX):
+        return True
+    return share >= ASKEW and not is_cut and _quadrilateral(corners) >= FOUR_CORNERED * sheet.area
 
 
 def _quadrilateral(corners: npt.NDArray[np.int32]) -> float:
