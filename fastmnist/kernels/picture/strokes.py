@@ -30,12 +30,11 @@ def choose_strokes(components, n, runs, n_runs, height, width):
     """
     _leave_margin(components, n, height, width)
     leave_pens(components, n, runs, n_runs, height, width)
+    leave_combs(components, n, runs, n_runs, width)
     largest = _largest(components, n)
     if _is_corner(components, n, largest):
         components[largest, STATE] = FOREIGN
         largest = _largest(components, n)
-    leave_combs(components, n, runs, n_runs, width)
-    largest = _largest(components, n)
     leave_dashes(components, n, largest)
     tallest = 0
     for c in range(n):
