@@ -124,17 +124,6 @@ def test_a_dashed_or_dotted_box_is_taken_away(label, inset, thickness, dash, dis
 
 
 @pytest.mark.parametrize("label", range(10))
-@pytest.mark.parametrize("ends", [((200, -9), (200, 170)), ((215, 4), (160, 150)), ((150, -9), (230, 190))])
-@pytest.mark.parametrize("thickness", [6, 12])
-@pytest.mark.parametrize("grey", [30, 110])
-def test_a_pen_beside_the_digit_is_taken_away(label, ends, thickness, grey, digits):
-    picture = np.pad(written(digit_of(digits, label, 50), side=160), ((0, 0), (0, 80)), constant_values=230)
-    plain = as_picture(picture)
-    cv2.line(picture, *ends, grey, thickness, cv2.LINE_AA)
-    assert difference(normalize(as_picture(picture)), normalize(plain)) < 6
-
-
-@pytest.mark.parametrize("label", range(10))
 @pytest.mark.parametrize("seed", range(3))
 def test_specks_beside_a_digit_are_no_dotted_box_that_takes_a_stroke(label, seed, digits):
     picture = written(digit_of(digits, label))

@@ -91,22 +91,6 @@ def test_what_is_left_of_a_frame_is_no_stroke(digit, frame, memory):
     np.testing.assert_array_equal(chosen(bars(*digit, *FRAMES[frame]), memory), bars(*digit))
 
 
-ONE = ((2, 98, 30, 36),)
-BESIDE = {
-    "a digit": ((40, 43, 70, 90), (60, 63, 70, 90), (40, 63, 70, 73), (40, 63, 87, 90)),
-    "a blot": ((40, 63, 70, 90),),
-    "a neighbour": ((40, 43, 80, 100), (60, 63, 80, 100), (40, 63, 80, 83)),
-    "a label": ((10, 12, 70, 82), (20, 22, 70, 82), (10, 22, 70, 72), (10, 22, 80, 82)),
-    "its flag": ((2, 5, 10, 28), (2, 14, 10, 13), (11, 14, 10, 28)),
-}
-
-
-@pytest.mark.parametrize("beside", BESIDE)
-def test_a_long_straight_stroke_is_a_pen_beside_a_digit_only(beside, memory):
-    is_pen = not chosen(bars(*ONE, *BESIDE[beside]), memory)[bars(*ONE) > 0].any()
-    assert is_pen == (beside == "a digit")
-
-
 def test_the_lower_part_of_a_broken_digit_is_no_comb(memory):
     bowl = np.zeros((100, 100), np.uint8)
     cv2.ellipse(bowl, (50, 50), (34, 40), 0, -40, 220, 1, 5)

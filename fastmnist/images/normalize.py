@@ -14,9 +14,10 @@ import numpy.typing as npt
 
 from fastmnist.errors import DataError
 from fastmnist.images.decode import opencv
-from fastmnist.images.paper import Paper, find_paper
+from fastmnist.images.paper import Paper, find_paper, find_small_paper
 from fastmnist.kernels.picture import read as reader
 from fastmnist.kernels.picture.read import Reading
+from fastmnist.kernels.picture.strokes import SHEET_SIDE
 from fastmnist.kernels.picture.work import AREA, Work, make_work
 from fastmnist.shapes import IMAGE_SHAPE, N_PIXELS
 
@@ -153,10 +154,10 @@ def _read(
 
 def _find_small_paper(digit: Digit) -> Paper | None:
     """Return the paper in the part of a picture around what was read, if that is so thick that it may be a sheet."""
-    if digit.reading.code != reader.READ or digit.reading.stroke < THICK:
+    if digit.reading.code != reader.READ or digit.reading.stroke < THICK or min(digit.part.shape) < SHEET_SIDE:
         return None
     part, top, left = _around(digit)
-    paper = find_paper(part)
+    paper = find_small_paper(part)
     return None if paper is None else paper._replace(top=paper.top + top, left=paper.left + left)
 
 

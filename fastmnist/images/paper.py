@@ -26,9 +26,8 @@ LEAST_AREA = 0.12  # of the picture: smaller pieces are holes of digits
 MOST_AREA = 0.985  # of the picture: larger ones are the whole picture
 RECTANGULAR = 0.82  # of the smallest rectangle around it: a sheet cut by the picture's edges has this area or more,
 BOX = 0.92  # a box, which is seen whole, this one; the hull of an 8 has less
-FOUR_CORNERED = (
-    0.87  # of the hull: the largest quadrilateral in that of a whole sheet; in a thick 0's it has 0.7 to 0.78
-)
+# Of the hull: what the largest quadrilateral in that of a whole sheet has; in that of a thick 0 it has 0.7 to 0.78
+FOUR_CORNERED = 0.87
 ASKEW = 0.6  # of the smallest rectangle around it: what that of a sheet seen askew has at least
 AT_EDGE = 4  # pixels: what is so near to the picture's edge may be cut by it
 SOLID = 0.95  # of the hull: what a sheet with its holes filled has; a shadow with a digit across its edge has less
@@ -85,6 +84,11 @@ def find_paper(picture: Grey) -> Paper | None:
     return _find(picture, _PAPER_OF_DIGIT)
 
 
+def find_small_paper(part: Grey) -> Paper | None:
+    """Return what `find_paper` does, of a part of a picture that may show a small sheet, or a thick digit."""
+    return _find(part, _SMALL_PAPER)
+
+
 def find_sheet(picture: Grey) -> tuple[Paper, bool] | None:
     """Return the part of a picture that shows a sheet of numbers on a desk, and whether that is darker than a shadow.
 
@@ -110,10 +114,12 @@ class _Wanted(NamedTuple):
     margin: float  # of the picture's shorter side: soft edges that are left out
     least_desk: float  # of what is beyond it
     least_ratio: float  # of its width to its ink's, where its shape is a box's
+    least_rectangle: float  # of the smallest rectangle around it
 
 
-_PAPER_OF_DIGIT = _Wanted(least_digit=LEAST_DIGIT, margin=MARGIN, least_desk=0.0, least_ratio=NEVER_NARROWER)
-_SHEET_OF_NUMBERS = _Wanted(least_digit=LEAST_OF_NUMBER, margin=MARGIN_OF_NUMBERS, least_desk=DESK, least_ratio=WIDER)
+_PAPER_OF_DIGIT = _Wanted(LEAST_DIGIT, MARGIN, 0.0, NEVER_NARROWER, RECTANGULAR)
+_SMALL_PAPER = _PAPER_OF_DIGIT._replace(least_rectangle=BOX)  # a thick 0 may look like one
+_SHEET_OF_NUMBERS = _Wanted(LEAST_OF_NUMBER, MARGIN_OF_NUMBERS, DESK, WIDER, RECTANGULAR)
 
 
 def _find(picture: Grey, wanted: _Wanted) -> Paper | None:
@@ -190,12 +196,15 @@ def _rectangle(corners: npt.NDArray[np.int32]) -> float:
     return float(width * height)
 
 
-def _has_shape_of_sheet(sheet: _Sheet) -> bool:
-    """Return whether a hull is nearly a rectangle or, seen askew, a quadrilateral, or what the picture shows of one."""
+def _has_shape_of_sheet(sheet: _Sheet, least_rectangle: float) -> bool:
+    """Return whether a hull is nearly a rectangle or, seen askew, a quadrilateral, or what the picture shows of one.
+
+    `least_rectangle`: the share that one which is seen whole has of the smallest rectangle around it.
+    """
     share = sheet.area / _rectangle(sheet.corners)
     corners, size = sheet.corners[:, 0], np.array(sheet.hull.shape[::-1])
     is_cut = bool(((corners < AT_EDGE) | (corners >= size - AT_EDGE)).any())
-    if share >= (RECTANGULAR if is_cut else BOX):
+    if share >= (RECTANGULAR if is_cut else least_rectangle):
         return True
     return share >= ASKEW and not is_cut and _quadrilateral(corners) >= FOUR_CORNERED * sheet.area
 
@@ -218,7 +227,7 @@ def _ratio(sheet: _Sheet, shade: Grey, wanted: _Wanted) -> float:
     is_half = _n_edges(sheet) == 1 and bool(desk.any())  # this side of a shadow's edge
     if is_half and wanted.least_desk > 0:  # what the shadow leaves may show numbers too
         return 0
-    if not is_half and not _has_shape_of_sheet(sheet):
+    if not is_half and not _has_shape_of_sheet(sheet, wanted.least_rectangle):
         return 0
     most_cut = CUT_BY_SHADOW if is_half else CUT
     ink = _ink(sheet, most_cut, wanted) if _is_bounded(sheet, shade) else None

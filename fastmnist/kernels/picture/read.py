@@ -23,7 +23,7 @@ from fastmnist.kernels.picture.lines import faintest, may_have_underline, thicke
 from fastmnist.kernels.picture.parts import choose_digit, place_digit, take_lines_out
 from fastmnist.kernels.picture.place import BOX
 from fastmnist.kernels.picture.shrink import block_size, shrink_by_blocks
-from fastmnist.kernels.picture.strokes import looks_like_paper
+from fastmnist.kernels.picture.strokes import FULL_BOX, SHEET_SIDE, SMALL_SHEET, looks_like_paper
 from fastmnist.kernels.picture.work import whole_registers
 
 READ, NO_INK, ONLY_LINES, SEVERAL, UNFINISHED = range(5)  # what came of reading a picture
@@ -133,7 +133,8 @@ def _read(parts, picture, area, least_size, least_stroke, is_turned, work, image
     height, width = shrink_by_blocks(picture, down, across, work.grey, work.sums)
     height, width, frame_top, frame_left = without_frame(work.grey, height, width, work.spare)
     is_dark, unlike_paper = _even_light(work, height, width, is_turned)
-    is_small = min(picture.shape[0], picture.shape[1]) < LEAST_SIDE
+    shortest = min(picture.shape[0], picture.shape[1])
+    is_small, least_sheet = shortest < LEAST_SIDE, SMALL_SHEET if shortest >= SHEET_SIDE else FULL_BOX
     ink, at_border = find_ink(work, height, width, is_dark, is_small)
     strokes, n_lines, stroke = Strokes(0, 0, False, 0, 0, 0, 0), 0, 0.0
     code = READ if ink.is_found else NO_INK
@@ -156,7 +157,7 @@ def _read(parts, picture, area, least_size, least_stroke, is_turned, work, image
                 if not ink.is_found:
                     code = ONLY_LINES
                     break
-        strokes = _find_strokes(parts, work, height, width, ink)
+        strokes = _find_strokes(parts, work, height, width, ink, least_sheet)
         may_be_underlined = strokes.n_digits == 1 and strokes.right - strokes.left > WIDE * width
         if n_lines > 0 or is_small or not may_be_underlined:
             break
@@ -193,7 +194,7 @@ def _even_light(work, height, width, is_turned):
 
 
 @inlined
-def _find_strokes(parts, work, height, width, ink):
+def _find_strokes(parts, work, height, width, ink, least_sheet):
     """Find the digit's strokes in work.ink, and fill work.mask with 1 where they are and beside them."""
     components = work.components
     n_runs = find_runs(work.ink, height, width, core(ink), work.runs, work.parents)
@@ -209,7 +210,7 @@ def _find_strokes(parts, work, height, width, ink):
             top, left = min(top, box[TOP] - SOFT_EDGE), min(left, box[LEFT] - SOFT_EDGE)
             bottom, right = max(bottom, box[BOTTOM] + SOFT_EDGE), max(right, box[RIGHT] + SOFT_EDGE)
             n_pieces += 1
-    may_be_on_paper = looks_like_paper(components, n, height, width)
+    may_be_on_paper = looks_like_paper(components, n, height, width, least_sheet)
     if n_pieces > 1 and not may_be_on_paper:
         may_be_on_paper = _has_faint_piece(work, width, n_runs, n, int(ink.level + FAINT * ink.depth))
     return Strokes(

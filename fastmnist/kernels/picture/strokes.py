@@ -2,7 +2,7 @@
 
 from fastmnist.kernels.jit import inlined
 from fastmnist.kernels.picture.components import AREA, BOTTOM, FOREIGN, INNER, LEFT, PIECE, RIGHT, STATE, STROKE, TOP
-from fastmnist.kernels.picture.surroundings import IN_CORNER, leave_combs, leave_dashes, leave_pens
+from fastmnist.kernels.picture.surroundings import IN_CORNER, leave_combs, leave_dashes
 
 LINE = 8  # a component at the border that is longer than 8 times its breadth is a line
 INNER_SHARE = 0.4  # of its area: what lies at the border with less in the inner part is not a digit
@@ -14,8 +14,8 @@ ROW = 1.2  # and the row that they form is wider than that times the height, whe
 LEAST_BOX = 0.12  # of the picture: what lies within the box of a component that large may be a digit in a frame
 FULL, FULL_BOX, FULL_OF_BOX = 0.35, 0.3, 0.6  # of the picture, of the picture, of its box: a sheet rather than a stroke
 # A sheet may also be this small a part of the picture if it is this broad, as few digits are that fill their box: 0.3 %
-# more of plain pictures get a second look. In pictures of fewer pixels, nothing could be read on it.
-SMALL_SHEET, BROAD, SHEET_SIDE = 0.03, 0.35, 64
+# more of plain pictures get a second look. In pictures with a side of fewer pixels, little could be read on it.
+SMALL_SHEET, BROAD, SHEET_SIDE = 0.03, 0.35, 200
 
 BAR, LONGER = 6, 1.15  # times as long as broad, and as the digit: a frame's side; a 1 beside another digit is not
 HOLLOW = 0.2  # of its box: a frame, or a thin pen's 0
@@ -29,7 +29,6 @@ def choose_strokes(components, n, runs, n_runs, height, width):
     If it is 1, the components that make up the digit become STROKEs. `runs` (n_runs, 4) are those of the components.
     """
     _leave_margin(components, n, height, width)
-    leave_pens(components, n, runs, n_runs, height, width)
     leave_combs(components, n, runs, n_runs, width)
     largest = _largest(components, n)
     if _is_corner(components, n, largest):
@@ -190,7 +189,7 @@ def _is_near_stroke(components, n, piece, reach):
 
 
 @inlined
-def looks_like_paper(components, n, height, width):
+def looks_like_paper(components, n, height, width, least_sheet):
     """Return whether there is ink within the box of other ink, an area too large for a stroke, or what may be a frame.
 
     Then the digit may stand in a printed box, or on a sheet that is taken for ink.
@@ -205,8 +204,8 @@ def looks_like_paper(components, n, height, width):
             return True
         if box_area > FULL_BOX * area and box[AREA] < HOLLOW * box_area:
             return True
-        is_broad = min(height, width) >= SHEET_SIDE and min(across, down) > BROAD * max(across, down)
-        least_full = (SMALL_SHEET if is_broad else FULL_BOX) * area
+        is_broad = min(across, down) > BROAD * max(across, down)
+        least_full = (least_sheet if is_broad else FULL_BOX) * area
         if box[AREA] > FULL * area or (box_area > least_full and box[AREA] > FULL_OF_BOX * box_area):
             return True
         if box_area >= LEAST_BOX * area and _encloses(components, n, c):

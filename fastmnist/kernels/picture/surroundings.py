@@ -1,86 +1,19 @@
-"""What lies around a digit or beside it: a pen, a comb's cell, a dashed or dotted box. Their components become FOREIGN.
+"""What is printed around a digit: a comb's cell, a dashed or dotted box. Their components become FOREIGN.
 
 (Closed boxes are found in images/paper.py, lines across the picture in lines.py.)
 """
-
-import math
 
 from fastmnist.kernels.jit import inlined
 from fastmnist.kernels.picture.components import AREA, BOTTOM, FOREIGN, LEFT, PIECE, RIGHT, STATE, TOP
 
 IN_CORNER = 0.3  # of the size of a frame's corner, or of a comb: something this large within it may be the digit
 
-# A pen is straight, and this near to the border, in shares of the picture's side; its area is less than that of this
-# many squares of its length. Beside it, at least so far off, is a digit, in shares of its length too, and of its box.
-NEAR_BORDER, SLENDER = 0.04, 0.12
-APART, SMALLEST, LARGEST, FULLEST = 0.06, 0.2, 0.5, 0.6
-
 COMB = 0.5  # of the picture's width: a comb's cell is wider. It is a line with a tick at each end,
 ALONG_COMB, CORNER_OF_COMB = 0.15, 0.06  # of its box's size: its ink is that near to three sides, and to the corners
 
-DASH, N_DASHES, N_PER_SIDE = 0.5, 12, 2  # of the digit's size: so many pieces that short are a dashed box around it,
-ON_SIDES, OFF_SIDE = 0.8, 0.12  # if this share of them is at its sides, at most so far off, of its size
-
-
-@inlined
-def leave_pens(components, n, runs, n_runs, height, width):
-    """Make a pen that lies beside the digit FOREIGN.
-
-    (A 1 is straight too, and may reach the border: what is beside that is not as large, solid, or cut by the border.)
-    """
-    near = NEAR_BORDER * min(height, width)
-    for c in range(n):
-        box = components[c]
-        across, down = box[RIGHT] - box[LEFT], box[BOTTOM] - box[TOP]
-        length = math.sqrt(across * across + down * down)
-        is_slender = box[AREA] < SLENDER * length * length
-        if box[STATE] == PIECE and is_slender and _to_border(box, height, width) <= near:
-            for falls in (1, -1):
-                if _is_straight(runs, n_runs, c, box, length, falls):
-                    for d in range(n):
-                        other = components[d]
-                        is_whole = other[STATE] == PIECE and _to_border(other, height, width) > near
-                        if is_whole and _is_digit_beside(other, box, length, falls):
-                            box[STATE] = FOREIGN
-
-
-@inlined
-def _to_border(box, height, width):
-    return min(box[LEFT], box[TOP], width - box[RIGHT], height - box[BOTTOM])
-
-
-@inlined
-def _is_straight(runs, n_runs, component, box, length, falls):
-    """Return whether a component lies along a diagonal of its box, which falls (1) or rises (-1) to the right."""
-    farthest = 1.25 * box[AREA] / length + 2
-    for run in range(n_runs):
-        if runs[run, 3] == component:
-            row, start, end = runs[run, 0], runs[run, 1], runs[run, 2]
-            one, other = _from_diagonal(box, falls, start, row), _from_diagonal(box, falls, end, row)
-            if max(abs(one), abs(other)) > farthest * length:
-                return False
-    return True
-
-
-@inlined
-def _from_diagonal(box, falls, x, y):
-    """Return how far a point is from a diagonal of a box, times the diagonal's length, with the side as its sign."""
-    start = box[TOP] if falls > 0 else box[BOTTOM]
-    return (x - box[LEFT]) * (box[BOTTOM] - box[TOP]) * falls - (y - start) * (box[RIGHT] - box[LEFT])
-
-
-@inlined
-def _is_digit_beside(piece, pen, length, falls):
-    """Return whether a piece lies on one side of a pen, apart from it, and may be a digit."""
-    across, down = piece[RIGHT] - piece[LEFT], piece[BOTTOM] - piece[TOP]
-    if not SMALLEST * length <= max(across, down) <= LARGEST * length or piece[AREA] > FULLEST * across * down:
-        return False
-    nearest, farthest = math.inf, -math.inf
-    for x in (piece[LEFT], piece[RIGHT]):
-        for y in (piece[TOP], piece[BOTTOM]):
-            distance = _from_diagonal(pen, falls, x, y) / length
-            nearest, farthest = min(nearest, distance), max(farthest, distance)
-    return nearest > APART * length or farthest < -APART * length
+DASH, N_DASHES, N_PER_SIDE = 0.5, 12, 3  # of the digit's size: so many pieces that short are a dashed box around it,
+LEAST_DASH = 3  # pixels: less is noise
+ON_SIDES, OFF_SIDE = 0.9, 0.12  # if this share of them is at its sides, at most so far off, of its size
 
 
 @inlined
@@ -150,7 +83,8 @@ def leave_dashes(components, n, digit):
 
 @inlined
 def _is_short(box, longest):
-    return box[STATE] == PIECE and max(box[RIGHT] - box[LEFT], box[BOTTOM] - box[TOP]) <= longest
+    is_short = max(box[RIGHT] - box[LEFT], box[BOTTOM] - box[TOP]) <= longest
+    return box[STATE] == PIECE and is_short and box[AREA] >= LEAST_DASH
 
 
 @inlined
