@@ -185,7 +185,7 @@ def test_a_thick_digit_is_no_sheet(side, thicker, label, digits):
         assert box.is_dark == (paper > pen)
 
 
-@pytest.mark.parametrize("side", [90, 140, 300])
+@pytest.mark.parametrize("side", [200, 300])
 @pytest.mark.parametrize("corner", [25, 30])
 @pytest.mark.parametrize("hole", [(14, 5), (10, 7), (6, 12)])
 @pytest.mark.parametrize("angle", [0, 20])
@@ -201,7 +201,7 @@ def test_a_thick_zero_with_a_small_hole_is_no_sheet(angle, hole, corner, side):
     zero = cv2.warpAffine(zero, cv2.getRotationMatrix2D((middle, middle), angle, 1), zero.shape)
     for paper, pen in ((230, 40), (30, 220)):
         picture = as_picture(np.where(zero, pen, paper))
-        assert find_paper(picture) is None
+        assert find_paper(picture, may_be_small=True) is None
         assert read_digit(picture).reading.is_dark == (paper > pen)
 
 

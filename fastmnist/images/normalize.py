@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from fastmnist.errors import DataError
 from fastmnist.images.decode import opencv
-from fastmnist.images.paper import Paper, find_paper, find_small_paper
+from fastmnist.images.paper import Paper, find_paper
 from fastmnist.kernels.picture import read as reader
 from fastmnist.kernels.picture.read import Reading
 from fastmnist.kernels.picture.strokes import SHEET_SIDE
@@ -112,7 +112,8 @@ def read_digit(picture: Grey, ask: Ask | None = None) -> Digit:
         if coarse.reading.code == reader.READ:
             digit = coarse
     if digit.reading.may_stand_on_paper:
-        paper = find_paper(picture) or _find_small_paper(digit)
+        may_be_small = min(picture.shape) >= SHEET_SIDE
+        paper = find_paper(picture, may_be_small=may_be_small) or (_find_small_paper(digit) if may_be_small else None)
         if paper is not None:
             digit = _read(paper.picture, paper.top, paper.left, is_part=True)
     if digit.reading.is_small:
@@ -154,10 +155,10 @@ def _read(
 
 def _find_small_paper(digit: Digit) -> Paper | None:
     """Return the paper in the part of a picture around what was read, if that is so thick that it may be a sheet."""
-    if digit.reading.code != reader.READ or digit.reading.stroke < THICK or min(digit.part.shape) < SHEET_SIDE:
+    if digit.reading.code != reader.READ or digit.reading.stroke < THICK:
         return None
     part, top, left = _around(digit)
-    paper = find_small_paper(part)
+    paper = find_paper(part, may_be_small=True)
     return None if paper is None else paper._replace(top=paper.top + top, left=paper.left + left)
 
 

@@ -76,17 +76,12 @@ class Paper(NamedTuple):
     left: int
 
 
-def find_paper(picture: Grey) -> Paper | None:
+def find_paper(picture: Grey, *, may_be_small: bool = False) -> Paper | None:
     """Return the part of a picture, uint8 (height, width), that shows the paper around the digit, and nothing beyond.
 
-    None where no paper stands out.
+    None where no paper stands out. `may_be_small`: it may be so small a part that a thick 0 might be one, too.
     """
-    return _find(picture, _PAPER_OF_DIGIT)
-
-
-def find_small_paper(part: Grey) -> Paper | None:
-    """Return what `find_paper` does, of a part of a picture that may show a small sheet, or a thick digit."""
-    return _find(part, _SMALL_PAPER)
+    return _find(picture, _SMALL_PAPER if may_be_small else _PAPER_OF_DIGIT)
 
 
 def find_sheet(picture: Grey) -> tuple[Paper, bool] | None:
@@ -118,7 +113,7 @@ class _Wanted(NamedTuple):
 
 
 _PAPER_OF_DIGIT = _Wanted(LEAST_DIGIT, MARGIN, 0.0, NEVER_NARROWER, RECTANGULAR)
-_SMALL_PAPER = _PAPER_OF_DIGIT._replace(least_rectangle=BOX)  # a thick 0 may look like one
+_SMALL_PAPER = _PAPER_OF_DIGIT._replace(least_rectangle=BOX)
 _SHEET_OF_NUMBERS = _Wanted(LEAST_OF_NUMBER, MARGIN_OF_NUMBERS, DESK, WIDER, RECTANGULAR)
 
 
