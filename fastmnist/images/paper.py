@@ -109,12 +109,12 @@ class _Wanted(NamedTuple):
     margin: float  # of the picture's shorter side: soft edges that are left out
     least_desk: float  # of what is beyond it
     least_ratio: float  # of its width to its ink's, where its shape is a box's
-    least_rectangle: float  # of the smallest rectangle around it
+    may_be_small: bool  # a part of the picture so small that a thick 0 may look like it
 
 
-_PAPER_OF_DIGIT = _Wanted(LEAST_DIGIT, MARGIN, 0.0, NEVER_NARROWER, RECTANGULAR)
-_SMALL_PAPER = _PAPER_OF_DIGIT._replace(least_rectangle=BOX)
-_SHEET_OF_NUMBERS = _Wanted(LEAST_OF_NUMBER, MARGIN_OF_NUMBERS, DESK, WIDER, RECTANGULAR)
+_PAPER_OF_DIGIT = _Wanted(LEAST_DIGIT, MARGIN, 0.0, NEVER_NARROWER, may_be_small=False)
+_SMALL_PAPER = _PAPER_OF_DIGIT._replace(may_be_small=True)
+_SHEET_OF_NUMBERS = _Wanted(LEAST_OF_NUMBER, MARGIN_OF_NUMBERS, DESK, WIDER, may_be_small=False)
 
 
 def _find(picture: Grey, wanted: _Wanted) -> Paper | None:
@@ -191,17 +191,17 @@ def _rectangle(corners: npt.NDArray[np.int32]) -> float:
     return float(width * height)
 
 
-def _has_shape_of_sheet(sheet: _Sheet, least_rectangle: float) -> bool:
-    """Return whether a hull is nearly a rectangle or, seen askew, a quadrilateral, or what the picture shows of one.
+def _has_shape_of_sheet(sheet: _Sheet, may_be_small: bool) -> bool:
+    """Return whether a hull is nearly a rectangle or what the picture shows of one.
 
-    `least_rectangle`: the share that one which is seen whole has of the smallest rectangle around it.
+    One that `may_be_small` must be more so, or else a quadrilateral: a sheet that is seen askew.
     """
     share = sheet.area / _rectangle(sheet.corners)
     corners, size = sheet.corners[:, 0], np.array(sheet.hull.shape[::-1])
     is_cut = bool(((corners < AT_EDGE) | (corners >= size - AT_EDGE)).any())
-    if share >= (RECTANGULAR if is_cut else least_rectangle):
-        return True
-    return share >= ASKEW and not is_cut and _quadrilateral(corners) >= FOUR_CORNERED * sheet.area
+    if is_cut or not may_be_small:
+        return share >= RECTANGULAR
+    return share >= BOX or (share >= ASKEW and _quadrilateral(corners) >= FOUR_CORNERED * sheet.area)
 
 
 def _quadrilateral(corners: npt.NDArray[np.int32]) -> float:
@@ -222,7 +222,7 @@ def _ratio(sheet: _Sheet, shade: Grey, wanted: _Wanted) -> float:
     is_half = _n_edges(sheet) == 1 and bool(desk.any())  # this side of a shadow's edge
     if is_half and wanted.least_desk > 0:  # what the shadow leaves may show numbers too
         return 0
-    if not is_half and not _has_shape_of_sheet(sheet, wanted.least_rectangle):
+    if not is_half and not _has_shape_of_sheet(sheet, wanted.may_be_small):
         return 0
     most_cut = CUT_BY_SHADOW if is_half else CUT
     ink = _ink(sheet, most_cut, wanted) if _is_bounded(sheet, shade) else None

@@ -9,10 +9,11 @@ from fastmnist.kernels.picture.components import AREA, BOTTOM, FOREIGN, LEFT, PI
 IN_CORNER = 0.3  # of the size of a frame's corner, or of a comb: something this large within it may be the digit
 
 COMB = 0.5  # of the picture's width: a comb's cell is wider. It is a line with a tick at each end,
+TICK = 0.15  # of its width: how high these are, at least
 ALONG_COMB, CORNER_OF_COMB = 0.15, 0.06  # of its box's size: its ink is that near to three sides, and to the corners
 
 DASH, N_DASHES, N_PER_SIDE = 0.5, 12, 3  # of the digit's size: so many pieces that short are a dashed box around it,
-LEAST_DASH = 3  # pixels: less is noise
+LEAST_DASH, LIKE_DASHES = 3, 4  # pixels: less is noise; none has more than that many times their mean area
 ON_SIDES, OFF_SIDE = 0.9, 0.12  # if this share of them is at its sides, at most so far off, of its size
 
 
@@ -22,7 +23,8 @@ def leave_combs(components, n, runs, n_runs, width):
     for c in range(n):
         box = components[c]
         across = box[RIGHT] - box[LEFT]
-        if box[STATE] == PIECE and across >= COMB * width and _is_comb(runs, n_runs, c, box):
+        has_ticks = box[BOTTOM] - box[TOP] >= TICK * across
+        if box[STATE] == PIECE and has_ticks and across >= COMB * width and _is_comb(runs, n_runs, c, box):
             for d in range(n):
                 other = components[d]
                 is_between = box[LEFT] < other[LEFT] and other[RIGHT] < box[RIGHT] and other[BOTTOM] < box[BOTTOM]
@@ -33,10 +35,10 @@ def leave_combs(components, n, runs, n_runs, width):
 
 @inlined
 def _is_comb(runs, n_runs, component, box):
-    """Return whether a component, which has that box, lies along its left, lower and right side and in both corners."""
+    """Return whether a component, which has that box, lies along its left, lower and right side and in all corners."""
     along = ALONG_COMB * (box[RIGHT] - box[LEFT])
     near = max(2.0, CORNER_OF_COMB * (box[RIGHT] - box[LEFT]))
-    is_at_left, is_at_right = False, False
+    is_at_left, is_at_right, is_above_left, is_above_right = False, False, False, False
     for run in range(n_runs):
         if runs[run, 3] == component:
             row, start, end = runs[run, 0], runs[run, 1], runs[run, 2]
@@ -45,7 +47,10 @@ def _is_comb(runs, n_runs, component, box):
             if row >= box[BOTTOM] - near:
                 is_at_left |= start < box[LEFT] + near
                 is_at_right |= end > box[RIGHT] - near
-    return is_at_left and is_at_right
+            elif 2 * row < box[TOP] + box[BOTTOM]:
+                is_above_left |= start < box[LEFT] + along
+                is_above_right |= end > box[RIGHT] - along
+    return is_at_left and is_at_right and is_above_left and is_above_right
 
 
 @inlined
@@ -54,13 +59,16 @@ def leave_dashes(components, n, digit):
     inner = components[digit]
     longest = DASH * max(inner[RIGHT] - inner[LEFT], inner[BOTTOM] - inner[TOP])
     top, left, bottom, right, n_short = inner[TOP], inner[LEFT], inner[BOTTOM], inner[RIGHT], 0
+    total, largest = 0, 0
     for c in range(n):
         box = components[c]
         if _is_short(box, longest):
             top, left = min(top, box[TOP]), min(left, box[LEFT])
             bottom, right = max(bottom, box[BOTTOM]), max(right, box[RIGHT])
             n_short += 1
-    if n_short < N_DASHES:
+            total += box[AREA]
+            largest = max(largest, box[AREA])
+    if n_short < N_DASHES or largest * n_short > LIKE_DASHES * total:
         return
     off = OFF_SIDE * max(bottom - top, right - left)
     if _is_at_side(inner, top, left, bottom, right, off):
