@@ -78,7 +78,7 @@ FRAMES = {
     "a corner": ((12, 18, 5, 95), (12, 95, 90, 95)),
     "the other corner": ((88, 94, 5, 95), (5, 94, 5, 11)),
     "a comb's cell": ((88, 92, 5, 95), (50, 92, 5, 9), (50, 92, 91, 95)),
-    "low ticks": ((88, 92, 5, 95), (76, 92, 5, 9), (76, 92, 91, 95)),
+    "low ticks": ((88, 92, 5, 95), (72, 92, 5, 9), (72, 92, 91, 95)),
     "high ticks": ((88, 92, 5, 95), (10, 92, 5, 9), (10, 92, 91, 95)),
     "dashes": tuple((row, row + 3, first, first + 6) for row in (12, 85) for first in range(12, 85, 12))
     + tuple((first, first + 6, column, column + 3) for column in (12, 85) for first in range(24, 80, 12)),

@@ -9,7 +9,7 @@ from fastmnist.kernels.picture.components import AREA, BOTTOM, FOREIGN, LEFT, PI
 IN_CORNER = 0.3  # of the size of a frame's corner, or of a comb: something this large within it may be the digit
 
 COMB = 0.5  # of the picture's width: a comb's cell is wider. It is a line with a tick at each end,
-TICK = 0.15  # of its width: how high these are, at least
+TICK = 0.2  # of its width: how high these are, at least
 ALONG_COMB, CORNER_OF_COMB = 0.15, 0.06  # of its box's size: its ink is that near to three sides, and to the corners
 
 DASH, N_DASHES, N_PER_SIDE = 0.5, 12, 3  # of the digit's size: so many pieces that short are a dashed box around it,
