@@ -167,7 +167,7 @@ def glyphs_of(number: int, digits: Picture, labels: Labels) -> tuple[Picture, La
     drawn_row = row(digits, labels, rng)
     picture, figure_of = as_picture(drawn_row, rng)
     try:
-        inked = find_numbers(picture)
+        inked = find_numbers(picture, is_clean=True)
     except DataError:
         inked = None
     images, names = [np.empty((0, SIDE, SIDE), np.uint8)], [np.empty(0, np.uint8)]

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from fastmnist.errors import DataError
 from fastmnist.images.paper import find_sheet
 from fastmnist.numbers.boxes import IN_BOX, holds_several, sort_into
+from fastmnist.numbers.cells import Cell
 from fastmnist.numbers.cuts import Cuts, cut_between, with_seams
 from fastmnist.numbers.dashes import with_whole_lines
 from fastmnist.numbers.faint import with_faint_strokes
@@ -159,15 +160,16 @@ def _evidence(numbers: list[Number] | DataError) -> float:
     return evidence
 
 
-def find_numbers(picture: Grey) -> Inked | None:
+def find_numbers(picture: Grey, *, is_clean: bool = False) -> Inked | None:
     """Return where the numbers are in a grey picture (height, width), in any order; None where there is no ink.
 
-    Raises DataError as `read_numbers` does.
+    `is_clean`: it shows figures as deep as each other, and nothing else: no tables, combs or dashed lines are looked
+    for, nor faint ink. Raises DataError as `read_numbers` does.
     """
     page = find_ink(picture)
     if page is None:
         return None
-    page, parts = _with_parts(page)
+    page, parts = _with_parts(page, is_clean)
     large = [part for part in parts.all if part.height >= SMALL]
     if not large:
         return None
@@ -176,14 +178,14 @@ def find_numbers(picture: Grey) -> Inked | None:
         page = find_ink(picture, page.scale * height / LARGE)
         if page is None:
             return None
-        page, parts = _with_parts(page)
-    return _without_frames(page, parts)
+        page, parts = _with_parts(page, is_clean)
+    return _without_frames(page, parts, is_clean)
 
 
-def _with_parts(page: Page) -> tuple[Page, _Parts]:
+def _with_parts(page: Page, is_clean: bool) -> tuple[Page, _Parts]:
     """Return a page with dashed lines joined, and the pieces of its ink. Raises DataError where there are too many."""
     parts = _parts_of(page)
-    return _with(with_whole_lines(page.ink, parts.all), page, parts)
+    return (page, parts) if is_clean else _with(with_whole_lines(page.ink, parts.all), page, parts)
 
 
 def _with(ink: Grey, page: Page, parts: _Parts) -> tuple[Page, _Parts]:
@@ -202,19 +204,25 @@ def _parts_of(page: Page) -> _Parts:
     return parts
 
 
-def _without_frames(page: Page, found: _Parts) -> Inked | None:
+def _without_frames(page: Page, found: _Parts, is_clean: bool) -> Inked | None:
     """Return the numbers on a page, of which the pieces of ink were found; None where all are specks."""
     ink, rows = without_boxes(page.ink)
     page, found = _with(ink, page, found)
-    ink = without_rules(without_places(ink, found.map, found.all))
+    ink = without_rules(ink if is_clean else without_places(ink, found.map, found.all))
     page, found = _with(ink, page, found)
     if not found.all:
         return None
     height = digit_height(without_drawings(found.all))
     if height < SMALL:
         return None
-    ink = with_faint_strokes(without_lines(ink, found.map, found.all, height), height)
-    page, found = _with(ink, page, found)
+    if not is_clean:
+        ink = with_faint_strokes(without_lines(ink, found.map, found.all, height), height)
+        page, found = _with(ink, page, found)
+    return Inked(page, found.map, _numbers_of(found, rows))
+
+
+def _numbers_of(found: _Parts, rows: list[list[Cell]]) -> list[list[Segment]]:
+    """Return the numbers among pieces of ink, in rows of boxes and outside of them."""
     separators = set(find_separators(found.all))
     parts = without_margin([part for part in found.all if part not in separators], found.map)
     in_cells, outside = sort_into([cell for row in rows for cell in row], parts)
@@ -229,7 +237,7 @@ def _without_frames(page: Page, found: _Parts) -> Inked | None:
         of_digits = [line_of(some, IN_BOX * cell.height) for some, cell in zip(in_row, row, strict=True)]
         if any(of_digits):
             numbers.append([Segment(line, True) for line in of_digits])
-    return Inked(page, found.map, numbers)
+    return numbers
 
 
 def _ask_about(segment: Segment, inked: Inked, readers: Readers) -> _Asked | None:

@@ -25,10 +25,11 @@ FAR_HIGHER, MANY_OTHERS = 2, 2  # times the others' height, times as many as the
 
 LONG = 1.6  # times the digits' height: lines are longer than any stroke of a digit,
 THICK, THICKEST = 0.15, 4  # and thinner than that, or that many pixels
-MOSTLY = 0.65  # of a piece of ink: lines that are taken out of it are more
+FAR, MOSTLY = 5, 0.65  # of a piece of ink that is not that much longer, lines that are taken out are more than that
 AROUND = 2  # pixels of a line's soft edge
 
-WIDER, COMB_AREA = 1.5, 0.35  # times as high, of its box: a comb is wider, and has less ink
+WIDER, COMB_AREA = 1.2, 0.35  # times as high, of its box: a comb is wider, and has less ink
+LEVEL = 0.03  # of its length: its line is as good as level
 FULL = 0.7  # of its box: a tick is as good as straight and upright
 FEWEST = 3  # ticks, or outlines,
 TWO_LINES = 3  # times as high as the digits: what is higher may be a table
@@ -70,9 +71,8 @@ def without_drawings(parts: list[Part]) -> list[Part]:
 def without_lines(ink: Grey, labels: Labels, parts: list[Part], of_digits: float) -> Grey:
     """Return the ink without lines that are longer than any stroke of a digit, which is `of_digits` pixels high.
 
-    `labels`, `parts`: the map of its pieces, and these, at least one. Where a stroke crosses a line, it stays. A line
-    that is so far askew that much of it would be left, in pieces as long as a 1, stays whole, and so does what is drawn
-    around a single row of digits.
+    `labels`, `parts`: the map of its pieces, and these, at least one. Where a stroke crosses a line, it stays. What is
+    drawn around a single row of digits stays whole, and so do letters and digits that touch in a straight line.
     """
     length, thick = round(LONG * of_digits), max(THICKEST, round(THICK * of_digits))
     is_long = max(part.width for part in parts) > length, max(part.height for part in parts) > length
@@ -83,17 +83,15 @@ def without_lines(ink: Grey, labels: Labels, parts: list[Part], of_digits: float
         lines |= _lines_along(core, (1, length), (thick + 1, 1))
     if is_long[1]:
         lines |= _lines_along(core, (length, 1), (1, thick + 1))
-    if not lines.any():
-        return ink
     of_lines = np.bincount(labels[lines > 0], minlength=len(parts) + 1)
     whole = [
         part.label
         for part, is_around in zip(parts, are_around_others(parts), strict=True)
-        if 0 < of_lines[part.label] < MOSTLY * part.area or (is_around and part.height < TWO_LINES * of_digits)
+        if (is_around and part.height < TWO_LINES * of_digits)
+        or (max(part.width, part.height) < FAR * of_digits and of_lines[part.label] < MOSTLY * part.area)
     ]
-    if whole:
-        lines[np.isin(labels, whole)] = 0
-    return _without(ink, lines)
+    lines[np.isin(labels, whole)] = 0
+    return _without(ink, lines) if lines.any() else ink
 
 
 def _without(ink: Grey, gone: Grey) -> Grey:
@@ -131,9 +129,9 @@ def without_places(ink: Grey, labels: Labels, parts: list[Part]) -> Grey:
         window = slice(part.top, part.bottom), slice(part.left, part.right)
         is_own = labels[window] == part.label
         depths = is_own.sum(axis=0)
-        is_tick = _ticks_of(depths)
-        if is_tick.any():
-            gone[window] |= is_own & (is_tick | (depths <= 2 * np.median(depths)))
+        is_tick, is_base = _ticks_of(depths), depths <= 2 * np.median(depths)
+        if is_tick.any() and _is_level(is_own[:, is_base]):
+            gone[window] |= is_own & (is_tick | is_base)
     return _without(ink, gone) if gone.any() else ink
 
 
@@ -154,6 +152,12 @@ def _outlines_of_each(parts: list[Part]) -> list[int]:
     return alike if len(alike) >= FEWEST else []
 
 
+def _is_level(is_own: npt.NDArray[np.bool_]) -> bool:
+    """Return whether the columns of a line, (height, n), hardly rise or fall: it is printed, not written."""
+    rise = np.ptp(is_own.argmax(axis=0))
+    return bool(rise <= max(2, LEVEL * is_own.shape[1]))
+
+
 def _ticks_of(depths: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
     """Return which columns of a piece of ink, each with so many pixels, are ticks of a comb, if it is one."""
     thickness = float(np.median(depths))
@@ -162,7 +166,7 @@ def _ticks_of(depths: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
     is_narrow = ends - starts <= max(THICKEST, 3 * thickness)
     starts, ends = starts[is_narrow], ends[is_narrow]
     is_tick = np.zeros(len(depths), np.bool_)
-    if len(starts) < FEWEST or starts[0] > THICKEST or ends[-1] < len(depths) - THICKEST:
+    if len(starts) < 2 or starts[0] > THICKEST or ends[-1] < len(depths) - THICKEST:
         return is_tick
     ticks = [slice(start, end) for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
     if _are_even(starts.tolist(), [int(depths[tick].max()) for tick in ticks], ALIKE):
