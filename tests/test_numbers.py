@@ -1,7 +1,5 @@
 """Numbers in pictures: what is ink, which of it stands together, and what it says."""
 
-import threading
-
 import cv2
 import numpy as np
 import pytest
@@ -9,10 +7,6 @@ from drawn_numbers import ink_of, row, texts
 
 import fastmnist
 from experiments import rows
-from fastmnist.errors import DataError
-from fastmnist.images.files import read_file
-from fastmnist.inputs import pictures
-from fastmnist.kernels.numbers.contrast import close_page, fill_ink
 from fastmnist.model.model_file import GLYPHS
 from fastmnist.numbers import reading
 from fastmnist.numbers.cuts import cut
@@ -201,11 +195,6 @@ def test_the_length_chooses_among_the_ways(some, model):
     assert len(number.text) == 3
 
 
-def test_no_number_is_longer_than_its_cuts_however_long_it_is_said_to_be(some, model):
-    (number,) = model.read(row(some, "11"), length=10**20)[0].numbers
-    assert (number.text, number.confidence) == ("11", 0)
-
-
 def test_boxes_end_where_a_picture_that_was_read_smaller_ends(some, model):
     picture = np.full((1501, 2000), 255, np.uint8)
     digit = cv2.resize(row(some, "4", scale=6.0), None, fx=1.0, fy=1.0)
@@ -214,12 +203,6 @@ def test_boxes_end_where_a_picture_that_was_read_smaller_ends(some, model):
     picture[-len(digit) :, 900 : 900 + digit.shape[1]] = digit
     ((number,),) = [page.numbers for page in model.read(picture)]
     assert (number.text, number.box.bottom) == ("4", 1501)
-
-
-@pytest.mark.parametrize("length", [0, -1, (3, 2), (0, 4), (3,), "3", 2.5, (1.0, 4.0)])
-def test_an_impossible_length_is_an_error(length, some, model):
-    with pytest.raises(DataError, match=r"length .*, expected a number of digits"):
-        model.read(row(some, "1"), length=length)
 
 
 def test_what_is_no_digit_is_a_question_mark(some, model):
@@ -307,94 +290,10 @@ def test_colours_of_equal_grey_are_read(some, model):
     assert texts(model.read(picture)) == ["62"]
 
 
-def test_pictures_come_in_any_form(some, model, tmp_path):
-    picture = row(some, "314", scale=3.0)
-    cv2.imwrite(str(tmp_path / "a.png"), picture)
-    encoded = (tmp_path / "a.png").read_bytes()
-    cv2.imwritemulti(str(tmp_path / "b.tiff"), [picture, np.full((90, 90), 255, np.uint8), row(some, "7")])
-    pages = model.read([tmp_path / "a.png", encoded, picture, picture / 255, np.dstack([picture] * 3), str(tmp_path)])
-    assert [[number.text for number in page.numbers] for page in pages] == [["314"]] * 6 + [["314"], [], ["7"]]
-    assert [page.number for page in pages] == [0, 1, 2, 3, 4, 5, 6, 6, 6]
-    assert [page.page for page in pages] == [None] * 6 + [0, 1, 2]
-    assert [page.path.rpartition(b"/")[2] for page in pages[:3]] == [b"a.png", b"<bytes>", b"<array>"]
-    assert "b.tiff: no number found" in pages[7].error
-
-
-def test_paths_in_a_list_are_read_at_once(some, model, tmp_path, monkeypatch):
-    paths = [tmp_path / f"{text}.png" for text in ("31", "42")]
-    for path in paths:
-        cv2.imwrite(str(path), row(some, path.stem))
-    both = threading.Barrier(2, timeout=60)
-
-    def read_together(path):
-        both.wait()
-        return read_file(path)
-
-    monkeypatch.setattr(pictures, "read_file", read_together)
-    pages = model.read(paths, threads=2)
-    assert [number.text for page in pages for number in page.numbers] == ["31", "42"]
-
-
-@pytest.mark.parametrize("given", [5, None, [None], (path for path in "ab")])
-def test_what_is_no_image_is_an_error(given, model):
-    with pytest.raises(DataError, match="an image of type"):
-        model.read(given)
-
-
-def test_a_length_may_be_a_number_of_numpy(some, model):
-    assert texts(model.read(row(some, "314"), length=np.int64(3))) == ["314"]
-
-
 def test_a_line_of_too_many_pieces_is_an_error(some, model, monkeypatch):
     monkeypatch.setattr(reading, "MOST_OF_LINE", 3)
     (page,) = model.read(row(some, "3141"))
     assert page.error == "<array>: a line of more than 3 pieces of ink, expected numbers"
-
-
-@pytest.mark.parametrize("array", [np.zeros((2, 28, 28), np.uint8), np.zeros((0, 5), np.uint8), np.zeros(7, np.uint8)])
-def test_what_is_no_picture_is_an_error(array, model):
-    with pytest.raises(DataError, match=r"an array of shape .*, expected one picture"):
-        model.read(array)
-
-
-def test_what_is_no_picture_is_found_before_anything_is_read(model, monkeypatch):
-    monkeypatch.setattr(fastmnist.reading, "_item", None)
-    with pytest.raises(DataError, match="expected one picture"):
-        model.read([np.zeros((30, 30), np.uint8), np.zeros(7, np.uint8)])
-
-
-def test_threads_and_calls_at_once_change_nothing(digits, model, tmp_path):
-    for number, picture in enumerate(rows.draw("paper", rows.Digits(*digits), 30)):
-        (tmp_path / f"{number:02}.jpg").write_bytes(picture.rendering.content)
-    expected = model.read(tmp_path, threads=1)
-    found = {}
-    threads = [threading.Thread(target=lambda n=n: found.update({n: model.read(tmp_path, threads=n)})) for n in (2, 3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert found[2] == found[3] == expected
-
-
-def test_arrays_that_lie_otherwise_in_memory_are_read_by_the_same_kernels(some, model):
-    plain = row(some, "4051")
-    expected = texts(model.read(plain))
-    strided, fixed = np.repeat(plain, 2, axis=1)[:, ::2], plain.copy()
-    fixed.flags.writeable = False
-    n_compiled = [len(kernel.signatures) for kernel in (fill_ink, close_page)]
-    assert [texts([read]) for read in model.read([strided, fixed])] == [expected, expected]
-    assert [len(kernel.signatures) for kernel in (fill_ink, close_page)] == n_compiled
-
-
-def test_several_arrays_are_read_at_a_time(model, monkeypatch):
-    barrier, arrays = threading.Barrier(2, timeout=60), [np.full((20, 20), grey, np.uint8) for grey in (10, 20)]
-
-    def read(picture, number, _reader):
-        barrier.wait()  # until the other one is read too
-        return pictures.Item(b"%d" % picture[0, 0], number, ["nothing"])
-
-    monkeypatch.setattr(fastmnist.reading, "_item", read)
-    assert [page.path for page in model.read(arrays, threads=2)] == [b"10", b"20"]
 
 
 def test_a_network_that_asks_anything_is_only_asked_for_glyphs(some):

@@ -197,6 +197,7 @@ def test_missing_cells_have_ink_and_are_in_step():
     assert set(complete(cells, [frame], core)).difference(cells) == {
         Cell(0, 10, 50, 60), Cell(180, 10, 230, 60), Cell(480, 10, 530, 60),
     }  # fmt: skip
+    assert len(complete(cells, [frame, Cell(-8, 0, 538, 70)], core)) == 7  # another frame around it
     assert len(complete(cells, [frame._replace(bottom=200)], core)) == 5  # that of a table
 
 

@@ -77,9 +77,8 @@ def complete(cells: list[Cell], frames: list[Cell], core: Grey) -> list[Cell]:
     """
     completed = []
     for row in rows_of(cells, near=math.inf):
-        missing = [
-            cell for some in _gaps_in(row, frames) if all(_has_ink(core, cell) for cell in some) for cell in some
-        ]
+        gaps = [gap for gap in _gaps_in(row, frames) if all(_has_ink(core, cell) for cell in gap)]
+        missing = [cell for gap in gaps for cell in gap]
         completed += missing
         completed += [cell for cell in row if not any(_holds_middle(cell, other) for other in missing)]
     return completed
@@ -96,21 +95,18 @@ def _gaps_in(row: list[Cell], frames: list[Cell]) -> Iterator[list[Cell]]:
     for a, b in pairwise(alike):
         if n := _n_missing(b.left - a.left - step, step):
             yield [_between(a, b, k / (n + 1)) for k in range(1, n + 1)]
-    first, last = alike[0], alike[-1]
-    around = [frame for frame in frames if frame.height < HIGHEST * height and _holds_middle(frame, first)]
-    for frame in around:
-        n = _n_missing(first.left - frame.left, step)
-        yield [_moved(first, round(-k * step)) for k in range(n, 0, -1)]
-    around = [frame for frame in frames if frame.height < HIGHEST * height and _holds_middle(frame, last)]
-    for frame in around:
-        n = _n_missing(frame.right - last.right, step)
-        yield [_moved(last, round(k * step)) for k in range(1, n + 1)]
+    for end, side in ((alike[0], -1), (alike[-1], 1)):
+        around = [frame for frame in frames if frame.height < HIGHEST * height and _holds_middle(frame, end)]
+        if around:
+            frame = min(around, key=lambda frame: frame.width)  # another may stand around it
+            n = _n_missing(end.left - frame.left if side < 0 else frame.right - end.right, step)
+            yield [_moved(end, round(side * k * step)) for k in range(1, n + 1)]
 
 
 def _n_missing(space: float, step: float) -> int:
     """Return how many boxes fit into some space, 0 where they don't."""
     n = round(space / step)
-    return n if n <= MOST_MISSING and abs(space - n * step) <= IN_STEP * step else 0
+    return n if 0 < n <= MOST_MISSING and abs(space - n * step) <= IN_STEP * step else 0
 
 
 def _between(one: Cell, other: Cell, share: float) -> Cell:

@@ -75,7 +75,7 @@ def around(boxes: list[Box]) -> Box:
     return Box(min(lefts), min(tops), max(rights), max(bottoms))
 
 
-def in_order(numbers: list[Number]) -> list[Number]:
+def in_reading_order(numbers: list[Number]) -> list[Number]:
     """Return numbers from top to bottom, and those of a line from left to right, with their lines.
 
     A page that is askew is taken to be level first: by what the numbers beside each other rise or fall.

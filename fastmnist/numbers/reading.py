@@ -26,7 +26,7 @@ from fastmnist.numbers.lines import (
     without_margin,
     without_outlines,
 )
-from fastmnist.numbers.number import BLANK, UNKNOWN, Box, Digit, Number, around, in_order, moved
+from fastmnist.numbers.number import BLANK, UNKNOWN, Box, Digit, Number, around, in_reading_order, moved
 from fastmnist.numbers.page import Page, core_of, find_ink
 from fastmnist.numbers.rules import find_separators, without_drawings, without_lines, without_places, without_rules
 from fastmnist.numbers.ways import HIGHEST, MOST_OF_LINE, Answers, Ways, choose, find_ways, pieces, whole_glyphs
@@ -130,7 +130,7 @@ def _numbers_in(
     rarer = rarer_digits([digit.label == UNKNOWN for number in numbers for digit in number.digits])
     if rarer > 1:
         numbers = [_read(segments, class_names, length, rarer) for segments in asked]
-    return in_order(numbers)
+    return in_reading_order(numbers)
 
 
 def _is_at_edge(number: Number, sheet: Box, shape: tuple[int, ...]) -> bool:
@@ -185,10 +185,10 @@ def find_numbers(picture: Grey, *, is_clean: bool = False) -> Inked | None:
 def _with_parts(page: Page, is_clean: bool) -> tuple[Page, _Parts]:
     """Return a page with dashed lines joined, and the pieces of its ink. Raises DataError where there are too many."""
     parts = _parts_of(page)
-    return (page, parts) if is_clean else _with(with_whole_lines(page.ink, parts.all), page, parts)
+    return (page, parts) if is_clean else _with_ink(with_whole_lines(page.ink, parts.all), page, parts)
 
 
-def _with(ink: Grey, page: Page, parts: _Parts) -> tuple[Page, _Parts]:
+def _with_ink(ink: Grey, page: Page, parts: _Parts) -> tuple[Page, _Parts]:
     """Return a page with other ink, if that is other, and its pieces."""
     if ink is page.ink:
         return page, parts
@@ -207,9 +207,9 @@ def _parts_of(page: Page) -> _Parts:
 def _without_frames(page: Page, found: _Parts, is_clean: bool) -> Inked | None:
     """Return the numbers on a page, of which the pieces of ink were found; None where all are specks."""
     ink, rows = without_boxes(page.ink)
-    page, found = _with(ink, page, found)
+    page, found = _with_ink(ink, page, found)
     ink = without_rules(ink if is_clean else without_places(ink, found.map, found.all))
-    page, found = _with(ink, page, found)
+    page, found = _with_ink(ink, page, found)
     if not found.all:
         return None
     height = digit_height(without_drawings(found.all))
@@ -217,7 +217,7 @@ def _without_frames(page: Page, found: _Parts, is_clean: bool) -> Inked | None:
         return None
     if not is_clean:
         ink = with_faint_strokes(without_lines(ink, found.map, found.all, height), height)
-        page, found = _with(ink, page, found)
+        page, found = _with_ink(ink, page, found)
     return Inked(page, found.map, _numbers_of(found, rows))
 
 

@@ -14,7 +14,8 @@ ROW = 1.2  # and the row that they form is wider than that times the height, whe
 LEAST_BOX = 0.12  # of the picture: what lies within the box of a component that large may be a digit in a frame
 FULL, FULL_BOX, FULL_OF_BOX = 0.35, 0.3, 0.6  # of the picture, of the picture, of its box: a sheet rather than a stroke
 # A sheet may also be this small a part of the picture if it is this broad, as few digits are that fill their box: 0.3 %
-# more of plain pictures get a second look. In pictures with a side of fewer pixels, little could be read on it.
+# more of plain pictures get a second look. In pictures with a side of fewer pixels, little could be read on it. (Scans
+# that training is drawn from are smaller, and none of them has a sheet.)
 SMALL_SHEET, BROAD, SHEET_SIDE = 0.03, 0.35, 200
 
 BAR, LONGER = 6, 1.15  # times as long as broad, and as the digit: a frame's side; a 1 beside another digit is not
