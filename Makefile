@@ -88,11 +88,11 @@ model: install
 	$(BIN)/python -m experiments.training_set data/ build/training_set/
 	$(BIN)/python -m experiments.no_digits data/ build/no_digits-idx3-ubyte
 	$(BIN)/fastmnist train build/training_set/ --no-digit build/no_digits-idx3-ubyte --recipe best --epochs 300 \
-		--validation 6000 --float16 \
+		--validation 6000 --float16 --int8 \
 		--output fastmnist/model/shipped.safetensors
 	$(BIN)/python -m experiments.glyphs data/ build/glyphs/
 	$(BIN)/fastmnist train build/glyphs/ --no-digit build/glyphs/no-digits-idx3-ubyte --recipe best --epochs 28 \
-		--validation 4000 --float16 \
+		--validation 4000 --float16 --int8 \
 		--output fastmnist/model/glyphs.safetensors
 
 dist: install

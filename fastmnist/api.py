@@ -208,6 +208,7 @@ def train(
     checkpoint: AnyPath | None = None,
     resume: bool = False,
     float16: bool = False,
+    int8: bool = False,
     skip_unreadable: bool = False,
     threads: int | None = None,
     **settings: Any,
@@ -230,9 +231,10 @@ def train(
     `on_epoch` is called after each epoch.
 
     `checkpoint` is a file to write after each epoch; `resume` continues from it with the same data and settings, and
-    gives the same model. `float16` halves the size of the model file. `skip_unreadable` skips images that can't be
-    read. If the network ends up no better than chance, a warning is logged. Equal data and settings give equal models,
-    whatever `threads` is.
+    gives the same model. `float16` halves the size of the model file. With `int8`, the model predicts with integers:
+    two to three times as fast where layers are large, with the same answers on every processor. `skip_unreadable` skips
+    images that can't be read. If the network ends up no better than chance, a warning is logged. Equal data and
+    settings give equal models, whatever `threads` is.
 
     Raises DataError for unusable data, and TrainingError for unusable settings or a loss that is not finite.
     """
@@ -252,7 +254,7 @@ def train(
         for event in run.events():
             if on_epoch is not None and isinstance(event, loop.EpochDone):
                 on_epoch(event)
-        return _with_methods(run.model(float16=float16))
+        return _with_methods(run.model(float16=float16, int8=int8))
 
 
 def evaluate(

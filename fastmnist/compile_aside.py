@@ -22,19 +22,17 @@ if TYPE_CHECKING:
 PATIENCE = 60  # seconds, for what takes 10; then the kernel is compiled here
 
 
-def _classify(n_samples: int) -> None:
+def _classify(*, are_many: bool, by_integers: bool = False) -> None:
     import numpy as np
 
-    from fastmnist.model.network import Network
+    from fastmnist.model.integer_network import IntegerNetwork
+    from fastmnist.model.network import FEW, Network
     from fastmnist.shapes import N_PIXELS
 
-    Network((N_PIXELS, 1, 1)).predict(np.zeros((n_samples, N_PIXELS), np.uint8))
-
-
-def _classify_many() -> None:
-    from fastmnist.model.network import FEW
-
-    _classify(FEW + 1)
+    network = Network((N_PIXELS, 1, 1))
+    if by_integers:
+        network = IntegerNetwork(network, [1.0])
+    network.predict(np.zeros((FEW + 1 if are_many else 1, N_PIXELS), np.uint8))
 
 
 def _train() -> None:
@@ -56,8 +54,10 @@ KERNELS: dict[str, Callable[[], None]] = {
     "train_batches parallel": _train,
     "take_lines_out serial": lambda: _part("take_lines_out"),
     "place_digit serial": lambda: _part("place_digit"),
-    "classify parallel": _classify_many,
-    "classify serial": lambda: _classify(1),
+    "classify parallel": lambda: _classify(are_many=True),
+    "classify serial": lambda: _classify(are_many=False),
+    "classify_integers parallel": lambda: _classify(are_many=True, by_integers=True),
+    "classify_integers serial": lambda: _classify(are_many=False, by_integers=True),
     "choose_digit serial": lambda: _part("choose_digit"),
 }
 

@@ -37,6 +37,7 @@ def test_a_terminal_gets_a_short_table(table, tmp_path):
         "layers": "784-30-20-3",
         "parameters": f"{785 * 30 + 31 * 20 + 21 * 3:,}",
         "size": f"{(785 * 30 + 31 * 20 + 21 * 3) * 2 / 1e6:.2f} MB of float16",
+        "arithmetic": "float32",
         "recipe": "default, epochs: 20",
         "accuracy": "99.14 % on the test set, 90.00 % on the held-out set, 100.00 % during training",
         "classes": "2: a, b, and no digit",

@@ -19,6 +19,9 @@ from fastmnist.shapes import DIGITS
 MODELS = {
     "three classes": lambda: Model(random_network((784, 20, 3)), ["a", "b", "c"], "none"),
     "deep, with a temperature": lambda: Model(random_network((784, 30, 20, 10)), list(DIGITS), "auto", temperature=0.5),
+    "of integers": lambda: Model(
+        random_network((784, 60, 20, 10)), list(DIGITS), "auto", temperature=0.5, largest_activations=[2.0, 3.0]
+    ),
     "refuses": halves_model,
     "refuses, with a temperature": lambda: halves_model(temperature=2.5),
 }
@@ -43,6 +46,13 @@ def predictions(model, images):
     return result.indices, probabilities[:, : len(model.class_names)]
 
 
+def assert_alike(theirs, probabilities):
+    """Assert that they are equal but for a step here and there: sums in float32 may be rounded to the next one."""
+    differences = np.abs(theirs - probabilities).max(axis=1)
+    assert (differences < 1e-5).mean() > 0.97
+    assert differences.max() < 0.005
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("name", MODELS)
 def test_a_runtime_says_what_predict_says(name, shape, path, digits):
@@ -54,7 +64,7 @@ def test_a_runtime_says_what_predict_says(name, shape, path, digits):
     export_onnx(path, model, shape)
     their_labels, theirs = outputs(path, images.reshape(-1, *shape))
     np.testing.assert_array_equal(their_labels, labels)
-    np.testing.assert_allclose(theirs, probabilities, atol=1e-5)
+    assert_alike(theirs, probabilities)
     assert (their_labels.dtype, theirs.dtype) == (np.int64, np.float32)
 
 
@@ -63,7 +73,7 @@ def test_the_shipped_model_reads_10_000_digits_alike(path, model, digits):
     labels, probabilities = predictions(model, digits[0])
     their_labels, theirs = outputs(path, digits[0].reshape(-1, 784))
     np.testing.assert_array_equal(their_labels, labels)
-    np.testing.assert_allclose(theirs, probabilities, atol=1e-5)
+    assert_alike(theirs, probabilities)
 
 
 @pytest.mark.parametrize("n", [0, 1])

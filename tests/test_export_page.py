@@ -256,7 +256,9 @@ def test_the_image_and_the_hidden_units_shown_are_those_of_the_network(page, mod
     assert np.abs(image.ravel().astype(int) - shown).max() <= 1
     values, captions = image.ravel() / np.float32(255), page.locator("#hidden figcaption").all_inner_texts()
     for layer, caption in enumerate(captions):
-        values = np.maximum(0, values @ model.trained.weights(layer) + model.trained.biases(layer))
+        network, step = model.uncalibrated, model.uncalibrated.activation_steps[layer]
+        values = np.maximum(0, values @ network.weights(layer) + network.biases(layer))
+        values = np.minimum(255, np.rint(values / step)) * step
         n_active, n = (int(part.replace(",", "")) for part in re.findall(r"[\d,]+", caption)[1:])
         assert n == len(values)
         assert n_active == pytest.approx(np.count_nonzero(values), abs=2)  # greys may differ by 1
@@ -325,6 +327,33 @@ def test_a_model_of_pictures_as_they_are_sees_the_whole_paper(browser, tmp_path)
         image = np.array(page.evaluate("[...recognize(greysOf(strokes)).image]")).reshape(IMAGE_SHAPE)
         rows, columns = np.nonzero(image > 127)
         assert (rows.min(), rows.max(), set(columns)) == (6, 21, {6, 7})
+
+
+def test_a_page_of_integers_computes_with_them(browser, digits, tmp_path):
+    network = random_network((784, 40, 20, 10))
+    model = Model(network, list(DIGITS), "auto", temperature=0.3, largest_activations=[1.0, 0.5])  # many are limited
+    export_page(tmp_path / "page.html", model)
+    images = digits[0][:200]
+    with browsers.opened(browser, tmp_path / "page.html") as page:
+        actual = page.evaluate(
+            f"""(images) => {{
+                const greys = ({DECODE})(images), of = (i) => greys.subarray(784 * i, 784 * (i + 1));
+                return Array.from({{ length: 200 }}, (_, i) =>
+                    [...predict(layers, data.temperature, of(i)).probabilities]);
+            }}""",
+            coded(images),
+        )
+    expected = model.network.predict_probabilities(images.reshape(200, -1))[2]
+    differences = np.abs(np.array(actual) - expected).max(axis=1)
+    assert (differences < 1e-5).mean() > 0.95  # sums in another order may be rounded to the next step
+    assert differences.max() < 0.005
+
+
+def test_a_page_of_integers_is_a_quarter_as_large(tmp_path):
+    network = Network.random((784, 300, 10), 0, scale=0.1)
+    export_page(tmp_path / "page.html", Model(network, list(DIGITS), "auto", largest_activations=[1.0]))
+    n_bytes = 784 * 300 + 300 * 10 + 4 * 2 * (300 + 10)
+    assert n_bytes * 4 / 3 < (tmp_path / "page.html").stat().st_size < n_bytes * 4 / 3 + 40_000
 
 
 @pytest.mark.parametrize("stored_as", ["float32", "float16"])

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import os
 import pickle
 import tracemalloc
@@ -14,6 +15,7 @@ from safetensors.numpy import load_file, save_file
 
 from fastmnist.errors import ModelError, OutputError, TrainingError
 from fastmnist.model import model_file, tensor_file
+from fastmnist.model.integer_network import MOST_INPUTS, IntegerNetwork
 from fastmnist.model.model_file import Model, check_storable, find_model, load_model, round_to_float16, save_model
 from fastmnist.model.network import Network
 
@@ -518,6 +520,23 @@ def test_the_shipped_model_is_good_small_and_says_how_it_was_made():
     assert model.metadata["recipe"]["name"] == "best"
     assert model.metadata["stored_as"] == "float16"
     assert "temperature" in model.metadata
+    assert isinstance(model.network, IntegerNetwork)
+
+
+@pytest.mark.parametrize(
+    "value", [[], [1.0, 1.0], 1.0, "1.0", [True], ["1.0"], [0.0], [-1.0], [math.nan], [math.inf], [1e-9], [1e9]]
+)
+def test_activations_that_would_spoil_all_answers_are_refused(value, path):
+    rewrite(path, largest_activations=[2.0])
+    assert load_model(path).largest_activations == [2.0]
+    rewrite(path, largest_activations=value)
+    assert "largest_activations" in refused(path)
+
+
+def test_a_layer_too_large_for_integers_is_refused(tmp_path):
+    network = Network((784, 1, MOST_INPUTS + 1, 2))
+    save_model(tmp_path / "m", Model(network, ["a", "b"], "auto", largest_activations=[1.0, 1.0]))
+    assert "largest_activations" in refused(tmp_path / "m")
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf"), 1e-30, 1000.0, "1.0", None, True, [1.0]])

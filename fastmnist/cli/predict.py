@@ -78,7 +78,7 @@ def predict(
     start = time.perf_counter()
     with (
         quiet_libraries(),
-        compiled_aside(*_kernels_of_pictures(inputs), beside="read_with serial"),
+        compiled_aside(*_kernels_of_pictures(inputs, loaded.network.KERNEL), beside="read_with serial"),
         open_review(report, loaded, options.min_confidence) as review,
         opened_cluster(dask) as cluster,
         open_output(options, loaded, {"--preprocess": preprocess}, n_rows) as output,
@@ -105,7 +105,7 @@ def _check_report(report: str, options: RowOptions) -> None:
         raise click.UsageError("--report and -o name the same file: use two different names")
 
 
-def _kernels_of_pictures(inputs: tuple[str, ...]) -> list[str]:
+def _kernels_of_pictures(inputs: tuple[str, ...], classify: str) -> list[str]:
     """Return the kernels that pictures need besides the largest one, in the order in which they need them."""
     from fastmnist.model.network import FEW
 
@@ -117,7 +117,7 @@ def _kernels_of_pictures(inputs: tuple[str, ...]) -> list[str]:
         except (OSError, ValueError):  # a file, or what will have its own line
             n_files += 1
     build = "serial" if 0 < n_files <= FEW else "parallel"
-    return ["choose_digit serial", "place_digit serial", f"classify {build}", "take_lines_out serial"]
+    return ["choose_digit serial", "place_digit serial", f"{classify} {build}", "take_lines_out serial"]
 
 
 def _preprocess(wanted: str | None, of_model: str) -> str:

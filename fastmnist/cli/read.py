@@ -130,7 +130,7 @@ def read(
     n_pictures = count_for_bar(inputs, files_from, shard[1])
     with (
         quiet_libraries(),
-        compiled_aside("place_digit serial", "classify serial"),
+        compiled_aside("place_digit serial", f"{loaded.network.KERNEL} serial"),
         opened_cluster(dask) as cluster,
         open_target(output, rows, job, shard, resume=resume, part=part) as target,
         ProgressBar(n_pictures, "reading", "pictures", shown=n_pictures != 1 and not target.stream.isatty()) as bar,

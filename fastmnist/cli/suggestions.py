@@ -35,6 +35,7 @@ SAME = {
     "--validation-split": "--validation",
     "--fp16": "--float16",
     "--half": "--float16",
+    "--quantize": "--int8",
     "--pretrained": "--from",
     "--fine-tune": "--from",
     "--jobs": "--threads",

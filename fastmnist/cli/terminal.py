@@ -18,7 +18,7 @@ HINT = "hint: "  # and the line after it, which says what to do
 RENAMED = {"start": "from"}
 # ... and all of them. Anything else between backticks is left alone: it may be part of a path.
 ARGUMENTS = (
-    *("checkpoint", "class_names", "float16", "hidden", "initial_scale", "learning_rate", "momentum"),
+    *("checkpoint", "class_names", "float16", "hidden", "initial_scale", "int8", "learning_rate", "momentum"),
     *("no_digit", "preprocess", "resume", "skip_unreadable", "start", "validation"),
 )
 NARROW = 64  # columns: in a narrower terminal, position, times and rate leave no room for a bar

@@ -65,6 +65,12 @@ The recipes, their accuracy on MNIST and the time they take on two cores:
     is_flag=True,
     help="Store the weights as float16, which halves the file size. The reported accuracy is for the rounded weights.",
 )
+@click.option(
+    "--int8",
+    is_flag=True,
+    help="Predict with 8-bit integers: two to three times as fast where layers are large, with the same answers on "
+    "every processor. The reported accuracy is for the integers.",
+)
 @click.option("--history", type=click.Path(readable=False), help="CSV file to write: one row per epoch.")
 @click.option("--checkpoint", type=click.Path(readable=False), help="File to write after each epoch, for --resume.")
 @click.option(
@@ -90,6 +96,7 @@ def train(
     resume: bool,
     show_augmented: str | None,
     float16: bool,
+    int8: bool,
     skip_unreadable: bool,
     no_digit: str | None,
     **settings: Any,
@@ -117,7 +124,7 @@ def train(
         return
     run = TrainingRun(images, test_set, recipe, start=first, checkpoint=checkpoint, resume=resume)
     _show(run, history)
-    model = run.model(float16=float16)
+    model = run.model(float16=float16, int8=int8)
     if test_set is not None and run.evaluation is not None:
         say(f"test accuracy {100 * run.evaluation.accuracy:.2f} % on {len(test_set.labels):,} images")
     if not run.has_learnt and not is_named("output") and os.path.exists(output):

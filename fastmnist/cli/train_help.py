@@ -17,7 +17,7 @@ GROUPS = {
         "weight_decay", "label_smoothing", "average", "keep", "seed", "threads",
     ),
     "Augmentation": ("augment", "show_augmented"),
-    "Output": ("output", "float16", "history", "checkpoint", "resume", "quiet"),
+    "Output": ("output", "float16", "int8", "history", "checkpoint", "resume", "quiet"),
 }  # fmt: skip
 OTHER = "Other"
 NAME_WIDTH, COLUMN_WIDTH = 19, 10

@@ -24,6 +24,7 @@ def warmup() -> None:
     from fastmnist.inputs.batch import Batch, Predictions
     from fastmnist.kernels import dense_batches, products
     from fastmnist.kernels.cache import cache_folder
+    from fastmnist.model.integer_network import IntegerNetwork
     from fastmnist.model.network import FEW, Network
     from fastmnist.output.csv import CsvFormat
     from fastmnist.shapes import DIGITS, N_PIXELS
@@ -34,14 +35,16 @@ def warmup() -> None:
 
     start = time.perf_counter()
     network = Network((N_PIXELS, 1, 10))
+    by_integers = IntegerNetwork(network, [1.0])
     pixels, order = np.zeros((1, N_PIXELS), np.uint8), np.zeros(1, np.int64)
     trainer = Trainer(network, batch_size=1, momentum=0, max_samples=1, blocks=KeptRows)
     with compiled_aside(*KERNELS):
         _read_all_kinds()
-        network.predict(np.zeros((FEW + 1, N_PIXELS), np.uint8))  # which are shared between threads
+        for either in (network, by_integers):
+            either.predict(np.zeros((FEW + 1, N_PIXELS), np.uint8))  # which are shared between threads
+            either.predict(pixels)  # the serial build: pictures that could be turned ask for it
         predictions = Predictions(Batch([b""], range(1), range(1), pixels, {}), *network.predict(pixels))
         _read_a_number(network)
-        network.confidences(pixels, n_classes=10)  # the serial build: pictures that could be turned ask for it
         list(CsvFormat(DIGITS).rows(predictions))
         Augmenter(Augmentation(), 1).distort(pixels, order, 0, 0)
         trainer.blocks.of(pixels, order)

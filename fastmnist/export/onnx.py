@@ -11,6 +11,7 @@ import numpy as np
 
 from fastmnist.errors import AnyPath, OutputError, printable
 from fastmnist.extras import import_extra
+from fastmnist.model.integer_network import IntegerNetwork
 from fastmnist.model.model_file import Model
 from fastmnist.output.atomic import atomic_file
 from fastmnist.shapes import N_PIXELS
@@ -77,13 +78,19 @@ def _graph(onnx: Any, model: Model, n_axes: int) -> tuple[list[Any], list[Any]]:
         constants.append(onnx.numpy_helper.from_array(np.ascontiguousarray(value, dtype), name))
         return name
 
-    network, n_classes = model.trained, len(model.class_names)
+    network, n_classes = model.uncalibrated, len(model.class_names)
     current = "pixels" if n_axes == 1 else add("Flatten", ["pixels"], "flat")
     current = add("Cast", [current], "greys", to=onnx.TensorProto.FLOAT)
     current = add("Mul", [current, constant("scale", 1 / 255, np.float32)], "inputs")
     for layer in range(network.n_layers):
         if layer:
             current = add("Relu", [current], f"{2 * layer - 1}.relu")
+        if layer and isinstance(network, IntegerNetwork):  # activations are rounded as they are there
+            name = f"{2 * layer - 1}"
+            step = constant(f"{name}.step", network.activation_steps[layer - 1], np.float32)
+            current = add("Round", [add("Div", [current, step], f"{name}.in_steps")], f"{name}.rounded")
+            current = add("Min", [current, constant(f"{name}.most_steps", 255, np.float32)], f"{name}.limited")
+            current = add("Mul", [current, step], f"{name}.activations")
         weights = constant(f"{2 * layer}.weight", network.weights(layer).T, np.float32)
         biases = constant(f"{2 * layer}.bias", network.biases(layer), np.float32)
         current = add("Gemm", [current, weights, biases], f"{2 * layer}.linear", transB=1)

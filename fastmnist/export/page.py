@@ -14,6 +14,7 @@ import numpy as np
 from fastmnist.errors import AnyPath
 from fastmnist.images.normalize import FULL, PLAIN
 from fastmnist.kernels.picture import components, ink, place, read, strokes
+from fastmnist.model.integer_network import IntegerNetwork
 from fastmnist.model.model_file import Model
 from fastmnist.output.atomic import atomic_file
 from fastmnist.output.html import html_file
@@ -58,21 +59,33 @@ def _page(model: Model) -> bytes:
 
 def _data(model: Model) -> dict[str, Any]:
     """Return what the scripts need to know besides the weights."""
+    network = model.uncalibrated
     return {
         "limits": LIMITS,
         "outputs": [*model.class_names, *([NO_DIGIT] if model.can_refuse else [])],
         "layerSizes": model.trained.layer_sizes,
         "temperature": 1.0 if model.temperature is None else model.temperature,
-        "storedAs": model.stored_as,
+        "storedAs": "int8" if isinstance(network, IntegerNetwork) else model.stored_as,
+        "activationSteps": network.activation_steps if isinstance(network, IntegerNetwork) else [],
         "normalizes": model.preprocess != "none",
     }
 
 
 def _weights(model: Model) -> str:
-    """Return all parameters in base64, little-endian, as they are stored: each layer's weights, then its biases."""
-    network, dtype = model.trained, np.dtype(model.stored_as).newbyteorder("<")
-    parts = [part for layer in range(network.n_layers) for part in (network.weights(layer), network.biases(layer))]
-    return base64.b64encode(b"".join(part.astype(dtype).tobytes() for part in parts)).decode()
+    """Return all parameters in base64, little-endian, as they are stored: each layer's weights, then its biases.
+
+    Those of integers are all weights in steps, int8; then float32, layer by layer, the sizes of the steps and the
+    biases.
+    """
+    network = model.uncalibrated
+    if isinstance(network, IntegerNetwork):
+        sizes = zip(network.step_sizes, map(network.biases, range(network.n_layers)), strict=True)
+        parts = [*network.steps, *(part.astype("<f4") for layer in sizes for part in layer)]
+    else:
+        dtype = np.dtype(model.stored_as).newbyteorder("<")
+        layers = range(network.n_layers)
+        parts = [part.astype(dtype) for layer in layers for part in (network.weights(layer), network.biases(layer))]
+    return base64.b64encode(b"".join(part.tobytes() for part in parts)).decode()
 
 
 def _text(name: str) -> str:

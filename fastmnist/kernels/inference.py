@@ -67,11 +67,17 @@ def _classify(parameters, inputs, workspace, labels, confidences, logits, probab
         forward_block(parameters, inputs, first, last, activations)
         for sample in range(first, last):
             offset = layer.outputs * BLOCK + (sample - first) * layer.stride
-            for j in range(logits.shape[1]):
-                logits[sample, j] = item(activations, offset + j)
-            label = argmax(activations, offset, layer.n_out)
-            softmax_row(activations, offset, layer.n_out, activations, offset)
-            labels[sample] = label
-            confidences[sample] = item(activations, offset + label)
-            for j in range(probabilities.shape[1]):
-                probabilities[sample, j] = item(activations, offset + j)
+            answer(activations, offset, layer.n_out, sample, labels, confidences, logits, probabilities)
+
+
+@inlined
+def answer(row, offset, n_out, sample, labels, confidences, logits, probabilities):
+    """Fill in what is known of a sample by its logits, `n_out` elements of `row`, which become probabilities."""
+    for j in range(logits.shape[1]):
+        logits[sample, j] = item(row, offset + j)
+    label = argmax(row, offset, n_out)
+    softmax_row(row, offset, n_out, row, offset)
+    labels[sample] = label
+    confidences[sample] = item(row, offset + label)
+    for j in range(probabilities.shape[1]):
+        probabilities[sample, j] = item(row, offset + j)

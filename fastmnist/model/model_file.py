@@ -19,6 +19,7 @@ import numpy as np
 
 from fastmnist.errors import AnyPath, ModelError, TrainingError, printable
 from fastmnist.model.calibration import calibrated
+from fastmnist.model.integer_network import LEAST, MOST, MOST_INPUTS, IntegerNetwork
 from fastmnist.model.network import Float32, Network, Uint8
 from fastmnist.model.tensor_file import (
     MAX_OVERHEAD,
@@ -35,6 +36,7 @@ from fastmnist.shapes import N_PIXELS, PREPROCESS_MODES, is_class_name
 MAX_BYTES = 64 * 2**20
 MAX_LAYERS = 19
 MAX_NAMES = 32 * 2**10  # bytes of the class names in the header, half of it
+FACTS = ("class_names", "preprocess", "temperature", "stored_as", "largest_activations")  # of a file's metadata
 MAX_NAMES_SHOWN = 100  # characters of the class names in what Python shows of a model
 KIND = Kind("model", 2, MAX_BYTES, max_tensors=2 * MAX_LAYERS, types=("F32", "F16"))
 SHIPPED = Path(__file__).parent / "shipped.safetensors"
@@ -56,6 +58,8 @@ class Model:
     preprocess: how image files are brought into the form of the training images, one of PREPROCESS_MODES.
     temperature: what calibrates the confidences (calibration.py), None if it was never fitted.
     stored_as: the dtype of the parameters in the file, float32 or float16.
+    largest_activations: how large the activations of each hidden layer become, where predictions are computed with
+        integers (integer_network.py), else None.
     origin: how the model was made: versions, recipe, checksums, accuracies.
     """
 
@@ -64,6 +68,7 @@ class Model:
     preprocess: str
     temperature: float | None = None
     stored_as: str = "float32"
+    largest_activations: list[float] | None = None
     origin: dict[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
@@ -84,7 +89,15 @@ class Model:
     @cached_property
     def network(self) -> Network:
         """The network whose confidences are calibrated."""
+        if self.largest_activations is not None:
+            return IntegerNetwork(self.trained, self.largest_activations, self.temperature or 1.0)
         return self.trained if self.temperature is None else calibrated(self.trained, self.temperature)
+
+    @property
+    def uncalibrated(self) -> Network:
+        """The network that `network` would be without a temperature."""
+        largest = self.largest_activations
+        return self.trained if largest is None else IntegerNetwork(self.trained, largest)
 
     @property
     def can_refuse(self) -> bool:
@@ -140,6 +153,8 @@ class Model:
             facts["temperature_folded"] = False  # into the last layer of the file: it is not
         if self.stored_as != "float32":
             facts["stored_as"] = self.stored_as
+        if self.largest_activations is not None:
+            facts["largest_activations"] = self.largest_activations
         if self.can_refuse:
             facts["no_digit"] = True
         return {**self.origin, **facts}
@@ -242,10 +257,10 @@ def _load(path: Path) -> Model:
         raise UnsoundError("a temperature that is not a number from 0.05 to 20")
     if metadata.get("temperature_folded", False) is not False:
         raise UnsoundError("a temperature that is folded into the last layer, expected one that is not")
+    if not _are_activations(metadata.get("largest_activations"), network.layer_sizes[:-1]):
+        raise UnsoundError("largest_activations that are not a number for each hidden layer, or for layers too large")
     check_checksum(tensors, metadata)
-    facts = {
-        name: metadata[name] for name in ("class_names", "preprocess", "temperature", "stored_as") if name in metadata
-    }
+    facts = {name: metadata[name] for name in FACTS if name in metadata}
     rest = metadata.keys() - facts.keys() - {"temperature_folded", "no_digit"}
     return Model(network, origin={name: metadata[name] for name in rest}, **facts)
 
@@ -313,3 +328,15 @@ def _is_names(value: Any, n_classes: int) -> bool:
 def _is_temperature(value: Any) -> bool:
     """Tell whether `value` is a temperature as calibration.py fits them."""
     return isinstance(value, float) and 0.04 < value < 21  # a NaN is not
+
+
+def _are_activations(value: Any, n_inputs: Sequence[int]) -> bool:
+    """Tell whether `value` is what integer_network.py measures for layers of so many inputs, or None."""
+    if value is None:
+        return True
+    is_whole = isinstance(value, list) and len(value) == len(n_inputs) - 1
+    return is_whole and all(map(_is_activation, value)) and max(n_inputs) <= MOST_INPUTS
+
+
+def _is_activation(value: Any) -> bool:
+    return isinstance(value, float) and LEAST <= value <= MOST  # a NaN is not

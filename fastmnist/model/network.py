@@ -35,6 +35,8 @@ class Network:
     Networks can be copied and pickled; the copy has parameters of its own, also where it is loaded memory-mapped.
     """
 
+    KERNEL = "classify"  # predicts, by its name in the cache
+
     def __init__(self, layer_sizes: Sequence[int]) -> None:
         """Make a network with all parameters 0. Raises ValueError for impossible layer sizes."""
         self.layer_sizes = tuple(int(size) for size in layer_sizes)
@@ -129,14 +131,22 @@ class Network:
             np.empty((n_samples, n_logits), np.float32),
             np.empty((n_samples, n_probabilities), np.float32),
         )
+        self._run(n_parts, inputs, outputs)
+        return outputs
+
+    def _run(self, n_parts: int, inputs: Uint8 | Float32, outputs: tuple[NDArray[Any], ...]) -> None:
+        """Fill the outputs."""
         parameters = Parameters(self.layout, self.parameters, NO_VELOCITIES)
         workspace = inference.make_workspace(self.layers, n_parts)
-        arguments = parameters, pad_inputs(inputs), workspace, *outputs
-        if n_samples <= FEW:
-            inference.classify.in_one_part(*arguments)
-        else:
-            inference.classify.with_parts(n_parts, *arguments)
-        return outputs
+        run(inference.classify, n_parts, len(inputs), parameters, pad_inputs(inputs), workspace, *outputs)
+
+
+def run(kernel: jit.Kernel, n_parts: int, n_samples: int, *arguments: Any) -> None:
+    """Run a kernel that classifies `n_samples`."""
+    if n_samples <= FEW:
+        kernel.in_one_part(*arguments)
+    else:
+        kernel.with_parts(n_parts, *arguments)
 
 
 def _restored(layer_sizes: tuple[int, ...], parameters: Float32) -> Network:

@@ -14,6 +14,7 @@ from fastmnist.errors import AnyPath, DataError, TrainingError, counted, printab
 from fastmnist.evaluation import Evaluation, evaluate
 from fastmnist.inputs.arrays import Images
 from fastmnist.model.calibration import expecting_few_of_no_digit, fit_temperature
+from fastmnist.model.integer_network import IntegerNetwork, equalise
 from fastmnist.model.model_file import Model, check_storable, round_to_float16
 from fastmnist.output.atomic import check_writable
 from fastmnist.training.chance import why_no_better
@@ -194,12 +195,12 @@ class TrainingRun:
             "the same command with --resume"
         )
 
-    def model(self, *, float16: bool = False) -> Model:
+    def model(self, *, float16: bool = False, int8: bool = False) -> Model:
         """Return the trained model, tested once and calibrated on the images that were held out.
 
         It contains no dates, durations, paths or thread counts. With `float16`, its parameters are rounded before it is
-        tested. If the network is no better than chance, that is logged. Raises TrainingError if the parameters can't be
-        rounded.
+        tested; with `int8`, it is tested with integers. If the network is no better than chance, that is logged. Raises
+        TrainingError if the parameters can't be rounded.
         """
         network, images, start = self.training.network, self._images, self._start
         if start is not None:
@@ -209,6 +210,15 @@ class TrainingRun:
             network = expecting_few_of_no_digit(network, images.n_no_digit / len(self.training.labels))
         if float16:
             round_to_float16(network)
+        trained, largest = network, None
+        if int8:
+            largest = equalise(trained, images.pixels)
+            if float16:
+                round_to_float16(trained)  # again: tiny weights may have become smaller than it has
+            try:
+                network = IntegerNetwork(trained, largest)
+            except ValueError as error:
+                raise TrainingError(str(error), hint="train without `int8`, or with smaller layers") from None
         labelled = slice(images.n_no_digit, None)
         complaint = why_no_better(network, images.pixels[labelled], images.labels[labelled], images.class_names)
         if complaint is not None:
@@ -226,7 +236,14 @@ class TrainingRun:
             "history": _history(self.epochs),
         }
         stored_as = "float16" if float16 else "float32"
-        model = Model(network, images.class_names, images.preprocess, stored_as=stored_as, origin=origin)
+        model = Model(
+            trained,
+            images.class_names,
+            images.preprocess,
+            stored_as=stored_as,
+            largest_activations=largest,
+            origin=origin,
+        )
         if start is not None:
             model.temperature = start.temperature
         if self.training.recipe.validation:
