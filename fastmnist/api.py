@@ -250,11 +250,13 @@ def train(
         whole, test_set = training_sets(
             images, labels, test, how, start=first, no_digit=no_digit, skip_unreadable=skip_unreadable
         )
-        run = TrainingRun(whole, test_set, chosen, start=first, checkpoint=checkpoint, resume=resume)
+        run = TrainingRun(
+            whole, test_set, chosen, start=first, checkpoint=checkpoint, resume=resume, float16=float16, int8=int8
+        )
         for event in run.events():
             if on_epoch is not None and isinstance(event, loop.EpochDone):
                 on_epoch(event)
-        return _with_methods(run.model(float16=float16, int8=int8))
+        return _with_methods(run.model())
 
 
 def evaluate(

@@ -25,13 +25,13 @@ PATIENCE = 60  # seconds, for what takes 10; then the kernel is compiled here
 def _classify(*, are_many: bool, by_integers: bool = False) -> None:
     import numpy as np
 
-    from fastmnist.model.integer_network import IntegerNetwork
+    from fastmnist.model.integer_network import IntegerNetwork, Rounding
     from fastmnist.model.network import FEW, Network
     from fastmnist.shapes import N_PIXELS
 
     network = Network((N_PIXELS, 1, 1))
     if by_integers:
-        network = IntegerNetwork(network, [1.0])
+        network = IntegerNetwork(network, Rounding([[0]], [1.0]))
     network.predict(np.zeros((FEW + 1 if are_many else 1, N_PIXELS), np.uint8))
 
 

@@ -14,13 +14,18 @@ from fastmnist import __version__
 from fastmnist.api import Model
 from fastmnist.errors import OutputError
 from fastmnist.export.onnx import export_onnx
+from fastmnist.model.integer_network import Rounding
 from fastmnist.shapes import DIGITS
 
 MODELS = {
     "three classes": lambda: Model(random_network((784, 20, 3)), ["a", "b", "c"], "none"),
     "deep, with a temperature": lambda: Model(random_network((784, 30, 20, 10)), list(DIGITS), "auto", temperature=0.5),
     "of integers": lambda: Model(
-        random_network((784, 60, 20, 10)), list(DIGITS), "auto", temperature=0.5, largest_activations=[2.0, 3.0]
+        random_network((784, 60, 20, 10)),
+        list(DIGITS),
+        "auto",
+        0.5,
+        rounding=Rounding([[1] * 60, [-1, 0] * 10], [2.0, 3.0]),
     ),
     "refuses": halves_model,
     "refuses, with a temperature": lambda: halves_model(temperature=2.5),

@@ -17,6 +17,7 @@ from fastmnist.api import Model
 from fastmnist.errors import OutputError
 from fastmnist.export.page import export_page
 from fastmnist.images.normalize import normalize
+from fastmnist.model.integer_network import Rounding
 from fastmnist.model.network import Network
 from fastmnist.shapes import DIGITS, IMAGE_SHAPE, NO_DIGIT
 
@@ -331,7 +332,8 @@ def test_a_model_of_pictures_as_they_are_sees_the_whole_paper(browser, tmp_path)
 
 def test_a_page_of_integers_computes_with_them(browser, digits, tmp_path):
     network = random_network((784, 40, 20, 10))
-    model = Model(network, list(DIGITS), "auto", temperature=0.3, largest_activations=[1.0, 0.5])  # many are limited
+    rounding = Rounding([[0] * 40, [-1, 1] * 10], [1.0, 0.5])  # many activations are larger
+    model = Model(network, list(DIGITS), "auto", temperature=0.3, rounding=rounding)
     export_page(tmp_path / "page.html", model)
     images = digits[0][:200]
     with browsers.opened(browser, tmp_path / "page.html") as page:
@@ -351,7 +353,7 @@ def test_a_page_of_integers_computes_with_them(browser, digits, tmp_path):
 
 def test_a_page_of_integers_is_a_quarter_as_large(tmp_path):
     network = Network.random((784, 300, 10), 0, scale=0.1)
-    export_page(tmp_path / "page.html", Model(network, list(DIGITS), "auto", largest_activations=[1.0]))
+    export_page(tmp_path / "page.html", Model(network, list(DIGITS), "auto", rounding=Rounding([[0] * 300], [1.0])))
     n_bytes = 784 * 300 + 300 * 10 + 4 * 2 * (300 + 10)
     assert n_bytes * 4 / 3 < (tmp_path / "page.html").stat().st_size < n_bytes * 4 / 3 + 40_000
 

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 
 from fastmnist.errors import ModelError, OutputError, TrainingError
 from fastmnist.model import model_file, tensor_file
-from fastmnist.model.integer_network import MOST_INPUTS, IntegerNetwork
+from fastmnist.model.integer_network import MOST_UNITS, IntegerNetwork, Rounding
 from fastmnist.model.model_file import Model, check_storable, find_model, load_model, round_to_float16, save_model
 from fastmnist.model.network import Network
 
@@ -523,20 +523,30 @@ def test_the_shipped_model_is_good_small_and_says_how_it_was_made():
     assert isinstance(model.network, IntegerNetwork)
 
 
+SOUND = {"powers": ["1"], "largest": [2.0]}
+
+
 @pytest.mark.parametrize(
-    "value", [[], [1.0, 1.0], 1.0, "1.0", [True], ["1.0"], [0.0], [-1.0], [math.nan], [math.inf], [1e-9], [1e9]]
-)
-def test_activations_that_would_spoil_all_answers_are_refused(value, path):
-    rewrite(path, largest_activations=[2.0])
-    assert load_model(path).largest_activations == [2.0]
-    rewrite(path, largest_activations=value)
-    assert "largest_activations" in refused(path)
+    "value",
+    [
+        None, [], {}, {"powers": ["1"]}, {**SOUND, "more": 1},
+        *({**SOUND, "powers": powers} for powers in (1, [], "1 1", [1], [[1]], [""], ["1 1"], ["x"], ["1.0"], ["101"])),
+        *({**SOUND, "largest": largest} for largest in (2.0, [], ["2"], [2.0, 2.0], [0.0], [-1.0], [1e-9], [1e9], [2])),
+        *({**SOUND, "largest": [largest]} for largest in (math.nan, math.inf, None, True)),
+    ],
+)  # fmt: skip
+def test_a_rounding_that_would_spoil_all_answers_is_refused(value, path):
+    rewrite(path, int8=SOUND)
+    assert load_model(path).rounding == ([[1]], [2.0])
+    rewrite(path, int8=value)
+    assert "int8 in its metadata" in refused(path)
 
 
-def test_a_layer_too_large_for_integers_is_refused(tmp_path):
-    network = Network((784, 1, MOST_INPUTS + 1, 2))
-    save_model(tmp_path / "m", Model(network, ["a", "b"], "auto", largest_activations=[1.0, 1.0]))
-    assert "largest_activations" in refused(tmp_path / "m")
+def test_more_units_than_integers_are_for_are_refused(tmp_path):
+    n = MOST_UNITS + 1
+    model = Model(Network((784, n, 2)), ["a", "b"], "auto", rounding=Rounding([[0] * n], [1.0]))
+    save_model(tmp_path / "m", model)
+    assert "int8 in its metadata" in refused(tmp_path / "m")
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf"), 1e-30, 1000.0, "1.0", None, True, [1.0]])

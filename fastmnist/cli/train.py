@@ -122,9 +122,11 @@ def train(
     if show_augmented:
         _show_augmented(show_augmented, images.pixels[images.n_no_digit :], recipe)
         return
-    run = TrainingRun(images, test_set, recipe, start=first, checkpoint=checkpoint, resume=resume)
+    run = TrainingRun(
+        images, test_set, recipe, start=first, checkpoint=checkpoint, resume=resume, float16=float16, int8=int8
+    )
     _show(run, history)
-    model = run.model(float16=float16, int8=int8)
+    model = run.model()
     if test_set is not None and run.evaluation is not None:
         say(f"test accuracy {100 * run.evaluation.accuracy:.2f} % on {len(test_set.labels):,} images")
     if not run.has_learnt and not is_named("output") and os.path.exists(output):

@@ -24,7 +24,7 @@ def warmup() -> None:
     from fastmnist.inputs.batch import Batch, Predictions
     from fastmnist.kernels import dense_batches, products
     from fastmnist.kernels.cache import cache_folder
-    from fastmnist.model.integer_network import IntegerNetwork
+    from fastmnist.model.integer_network import IntegerNetwork, Rounding
     from fastmnist.model.network import FEW, Network
     from fastmnist.output.csv import CsvFormat
     from fastmnist.shapes import DIGITS, N_PIXELS
@@ -35,7 +35,7 @@ def warmup() -> None:
 
     start = time.perf_counter()
     network = Network((N_PIXELS, 1, 10))
-    by_integers = IntegerNetwork(network, [1.0])
+    by_integers = IntegerNetwork(network, Rounding([[0]], [1.0]))
     pixels, order = np.zeros((1, N_PIXELS), np.uint8), np.zeros(1, np.int64)
     trainer = Trainer(network, batch_size=1, momentum=0, max_samples=1, blocks=KeptRows)
     with compiled_aside(*KERNELS):

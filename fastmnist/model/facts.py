@@ -24,7 +24,7 @@ def facts_of(model: Model) -> list[tuple[str, str]]:
         ("layers", "-".join(map(str, sizes))),
         ("parameters", f"{n_parameters:,}"),
         ("size", f"{n_bytes / 1e6:.2f} MB of {model.stored_as}"),
-        ("arithmetic", "float32" if model.largest_activations is None else "8-bit integers"),
+        ("arithmetic", "float32" if model.rounding is None else "8-bit integers"),
         ("recipe", _recipe(model.origin.get("recipe"))),
         ("accuracy", _accuracies(model.origin)),
         ("classes", f"{len(model.class_names)}: {', '.join(model.class_names)}{besides}"),

@@ -1,13 +1,12 @@
 """A network that computes with integers: uint8 inputs and activations, int8 weights, int32 sums.
 
-Each output has a scale for its weights, each hidden layer one for its activations (Krishnamoorthi 2018, Quantizing deep
+Each output has a scale for its weights, each hidden unit one for its activations (Krishnamoorthi 2018, Quantizing deep
 convolutional networks for efficient inference, sections 2.1 and 3.1: after training, symmetric, per channel). Sums of
 integers are exact, so every processor gives the same answers, byte for byte.
 """
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +18,22 @@ from fastmnist.kernels.simd import LANES
 from fastmnist.model.network import Float32, Network, Uint8, run
 
 MOST_WEIGHT = 127  # of int8, with either sign
-MOST_INPUTS = (2**31 - 1) // (LARGEST * MOST_WEIGHT)  # of a layer: its sums are int32
+MOST_UNITS = 6_000  # in hidden layers: the header of a model file has a number for each; and sums must fit an int32
+MOST_POWER = 100  # of two: float32 has 126
 SAMPLE = 10_000  # images tell how large activations become
 CHUNK = 1_000  # of them at a time: 16 MB for 1,024 units and as much for what they are computed from
 LEAST, MOST = 1 / 16, 1e6  # activations: what is found is rounded up to sixteenths, whatever order sums were taken in
+
+
+class Rounding(NamedTuple):
+    """How activations become integers.
+
+    powers: for each hidden layer, for each unit, the power of two that its activations are divided by.
+    largest: for each hidden layer, how large they are then; that becomes 255, and so does what is larger.
+    """
+
+    powers: list[list[int]]
+    largest: list[float]
 
 
 class IntegerNetwork(Network):
@@ -37,23 +48,18 @@ class IntegerNetwork(Network):
 
     KERNEL = "classify_integers"
 
-    def __init__(self, network: Network, largest_activations: Sequence[float], temperature: float = 1.0) -> None:
-        """Make it, its logits divided by `temperature`.
-
-        `largest_activations`: for each hidden layer, the activation that becomes 255; larger ones become 255 too.
-        Raises ValueError for a layer of more than MOST_INPUTS inputs.
-        """
-        if max(network.layer_sizes[:-1]) > MOST_INPUTS:
-            raise ValueError(f"a layer of {max(network.layer_sizes[:-1]):,} inputs, expected at most {MOST_INPUTS:,}")
+    def __init__(self, network: Network, rounding: Rounding, temperature: float = 1.0) -> None:
+        """Make it, its logits divided by `temperature`. `network` has at most MOST_UNITS hidden units."""
         super().__init__(network.layer_sizes)
-        self._made_of = network, largest_activations, temperature
-        self.activation_steps = [largest / LARGEST for largest in largest_activations]
-        rounded = [_rounded(network.weights(layer)) for layer in range(self.n_layers)]
+        self._made_of = network, rounding, temperature
+        self.activation_steps = [largest / LARGEST for largest in rounding.largest]
+        self.parameters[:] = network.parameters
+        _divide_activations(self, rounding.powers)
+        rounded = [_rounded(self.weights(layer)) for layer in range(self.n_layers)]
         self.steps, self.step_sizes = [steps for steps, _ in rounded], [sizes for _, sizes in rounded]
         for layer, (steps, sizes) in enumerate(rounded):
             with np.errstate(over="ignore"):  # what is infinite then, predictions notice
                 self.weights(layer)[:] = steps * sizes
-            self.biases(layer)[:] = network.biases(layer)
         self._integer_layers = integer_inference.make_layers(self.layer_sizes)
         self._integers = self._packed(temperature)
 
@@ -83,6 +89,19 @@ class IntegerNetwork(Network):
         run(classify_integers, n_parts, len(inputs), self._integers, inputs, workspace, *outputs)
 
 
+def _divide_activations(network: Network, powers: list[list[int]]) -> None:
+    """Divide each hidden unit's activations by a power of two: what goes into it; what goes out is multiplied.
+
+    ReLU passes the factor on, so in float32 no answer changes.
+    """
+    for layer, of_units in enumerate(powers):
+        factors = np.ldexp(np.float32(1), np.array(of_units, np.int32))
+        with np.errstate(over="ignore"):
+            network.weights(layer)[:] /= factors
+            network.biases(layer)[:] /= factors
+            network.weights(layer + 1)[:] *= factors[:, np.newaxis]
+
+
 def _rounded(weights: Float32) -> tuple[NDArray[np.int8], Float32]:
     """Return weights (n_in, n_out) in steps, and the sizes of the steps: the largest of each output is 127 of them."""
     sizes = np.abs(weights).max(axis=0) / np.float32(MOST_WEIGHT)
@@ -90,27 +109,24 @@ def _rounded(weights: Float32) -> tuple[NDArray[np.int8], Float32]:
     return np.rint(weights / sizes).astype(np.int8), sizes
 
 
-def equalise(network: Network, pixels: Uint8) -> list[float]:
-    """Scale the hidden units of a network so that they become alike; return how large each layer's activations are.
+def rounding_for(network: Network, pixels: Uint8) -> Rounding:
+    """Return a rounding that makes all units' largest activations on images (n, n_in) alike, n at least 1.
 
-    What a unit's weights are divided by, those of its activation are multiplied by (Nagel et al. 2019, Data-free
-    quantization through weight equalization and bias correction, section 4.1). It is a power of two: in float32, no
-    answer changes. 10,000 of the images `pixels` (n, n_in), evenly spread, tell the largest activation of each unit.
-
-    In the shipped model, one unit in a hundred grows more than twice as large as all others, on images of no digit.
-    If larger activations than those of digits were limited instead, it would take 70 % of inverted images of no digit
-    for one, not 2 %.
+    Equalised as in Nagel et al. 2019, Data-free quantization through weight equalization and bias correction, section
+    4.1. 10,000 of the images, evenly spread, tell. In the shipped model, one unit in a hundred becomes more than twice
+    as large as all others, on images of no digit. If larger activations than those of digits were limited instead, it
+    would take 70 % of inverted images of no digit for one, not 2 %.
     """
-    largest = _largest_of_units(network, pixels)
-    for layer, of_units in enumerate(largest):
-        active = of_units[of_units > 0]
-        scales = np.ones_like(of_units)
-        scales[of_units > 0] = 2.0 ** np.rint(np.log2(active / np.median(active))) if len(active) else 1
-        network.weights(layer)[:] /= scales.astype(np.float32)
-        network.biases(layer)[:] /= scales.astype(np.float32)
-        network.weights(layer + 1)[:] *= scales.astype(np.float32)[:, np.newaxis]
-        of_units /= scales
-    return [min(max(1, math.ceil(of_units.max() / LEAST)) * LEAST, MOST) for of_units in largest]
+    powers, largest = [], []
+    for of_units in _largest_of_units(network, pixels):
+        is_active, of_layer = of_units > 0, np.zeros(len(of_units), np.int64)
+        if is_active.any():
+            exact = np.log2(of_units[is_active] / np.median(of_units[is_active]))
+            of_layer[is_active] = np.clip(np.rint(exact), -MOST_POWER, MOST_POWER)
+        powers.append(of_layer.tolist())
+        found = np.ldexp(of_units, -of_layer).max() / LEAST
+        largest.append(min(max(1, math.ceil(found)) * LEAST, MOST))
+    return Rounding(powers, largest)
 
 
 def _largest_of_units(network: Network, pixels: Uint8) -> list[NDArray[np.float64]]:

@@ -11,7 +11,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ import numpy as np
 
 from fastmnist.errors import AnyPath, ModelError, TrainingError, printable
 from fastmnist.model.calibration import calibrated
-from fastmnist.model.integer_network import LEAST, MOST, MOST_INPUTS, IntegerNetwork
+from fastmnist.model.integer_network import LEAST, MOST, MOST_POWER, MOST_UNITS, IntegerNetwork, Rounding
 from fastmnist.model.network import Float32, Network, Uint8
 from fastmnist.model.tensor_file import (
     MAX_OVERHEAD,
@@ -36,7 +36,7 @@ from fastmnist.shapes import N_PIXELS, PREPROCESS_MODES, is_class_name
 MAX_BYTES = 64 * 2**20
 MAX_LAYERS = 19
 MAX_NAMES = 32 * 2**10  # bytes of the class names in the header, half of it
-FACTS = ("class_names", "preprocess", "temperature", "stored_as", "largest_activations")  # of a file's metadata
+FACTS = ("class_names", "preprocess", "temperature", "stored_as")  # of a file's metadata
 MAX_NAMES_SHOWN = 100  # characters of the class names in what Python shows of a model
 KIND = Kind("model", 2, MAX_BYTES, max_tensors=2 * MAX_LAYERS, types=("F32", "F16"))
 SHIPPED = Path(__file__).parent / "shipped.safetensors"
@@ -58,8 +58,7 @@ class Model:
     preprocess: how image files are brought into the form of the training images, one of PREPROCESS_MODES.
     temperature: what calibrates the confidences (calibration.py), None if it was never fitted.
     stored_as: the dtype of the parameters in the file, float32 or float16.
-    largest_activations: how large the activations of each hidden layer become, where predictions are computed with
-        integers (integer_network.py), else None.
+    rounding: how predictions are computed with integers (integer_network.py), None where they are not.
     origin: how the model was made: versions, recipe, checksums, accuracies.
     """
 
@@ -68,7 +67,7 @@ class Model:
     preprocess: str
     temperature: float | None = None
     stored_as: str = "float32"
-    largest_activations: list[float] | None = None
+    rounding: Rounding | None = None
     origin: dict[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
@@ -89,15 +88,14 @@ class Model:
     @cached_property
     def network(self) -> Network:
         """The network whose confidences are calibrated."""
-        if self.largest_activations is not None:
-            return IntegerNetwork(self.trained, self.largest_activations, self.temperature or 1.0)
+        if self.rounding is not None:
+            return IntegerNetwork(self.trained, self.rounding, self.temperature or 1.0)
         return self.trained if self.temperature is None else calibrated(self.trained, self.temperature)
 
     @property
     def uncalibrated(self) -> Network:
         """The network that `network` would be without a temperature."""
-        largest = self.largest_activations
-        return self.trained if largest is None else IntegerNetwork(self.trained, largest)
+        return self.trained if self.rounding is None else IntegerNetwork(self.trained, self.rounding)
 
     @property
     def can_refuse(self) -> bool:
@@ -153,8 +151,9 @@ class Model:
             facts["temperature_folded"] = False  # into the last layer of the file: it is not
         if self.stored_as != "float32":
             facts["stored_as"] = self.stored_as
-        if self.largest_activations is not None:
-            facts["largest_activations"] = self.largest_activations
+        if self.rounding is not None:
+            powers = [" ".join(map(str, of_layer)) for of_layer in self.rounding.powers]  # a line of `info` each
+            facts["int8"] = {"powers": powers, "largest": self.rounding.largest}
         if self.can_refuse:
             facts["no_digit"] = True
         return {**self.origin, **facts}
@@ -190,8 +189,12 @@ def shipped_if_better(model: Model) -> Model | None:
     return shipped if (shipped.test_accuracy or 0.0) > model.test_accuracy else None
 
 
-def check_storable(layer_sizes: Sequence[int], class_names: Sequence[str] = ()) -> None:
+def check_storable(layer_sizes: Sequence[int], class_names: Sequence[str] = (), *, int8: bool = False) -> None:
     """Raise TrainingError for a model that would be too large to load: better before training than after."""
+    if int8 and (n_units := sum(layer_sizes[1:-1])) > MOST_UNITS:
+        raise TrainingError(
+            f"{n_units:,} hidden units, expected at most {MOST_UNITS:,} for integers", hint="leave out `int8`"
+        )
     size = len(json.dumps(json.dumps(list(class_names))))
     if size > MAX_NAMES:
         raise TrainingError(f"class names of {size:,} bytes, expected at most {MAX_NAMES:,}", hint="use shorter names")
@@ -257,12 +260,11 @@ def _load(path: Path) -> Model:
         raise UnsoundError("a temperature that is not a number from 0.05 to 20")
     if metadata.get("temperature_folded", False) is not False:
         raise UnsoundError("a temperature that is folded into the last layer, expected one that is not")
-    if not _are_activations(metadata.get("largest_activations"), network.layer_sizes[:-1]):
-        raise UnsoundError("largest_activations that are not a number for each hidden layer, or for layers too large")
+    rounding = _rounding_of(metadata["int8"], network.layer_sizes[1:-1]) if "int8" in metadata else None
     check_checksum(tensors, metadata)
     facts = {name: metadata[name] for name in FACTS if name in metadata}
-    rest = metadata.keys() - facts.keys() - {"temperature_folded", "no_digit"}
-    return Model(network, origin={name: metadata[name] for name in rest}, **facts)
+    rest = metadata.keys() - facts.keys() - {"temperature_folded", "no_digit", "int8"}
+    return Model(network, rounding=rounding, origin={name: metadata[name] for name in rest}, **facts)
 
 
 def _network_of(tensors: Tensors, metadata: dict[str, Any]) -> Network:
@@ -330,12 +332,20 @@ def _is_temperature(value: Any) -> bool:
     return isinstance(value, float) and 0.04 < value < 21  # a NaN is not
 
 
-def _are_activations(value: Any, n_inputs: Sequence[int]) -> bool:
-    """Tell whether `value` is what integer_network.py measures for layers of so many inputs, or None."""
-    if value is None:
-        return True
-    is_whole = isinstance(value, list) and len(value) == len(n_inputs) - 1
-    return is_whole and all(map(_is_activation, value)) and max(n_inputs) <= MOST_INPUTS
+def _rounding_of(value: Any, n_units: Sequence[int]) -> Rounding:
+    """Return what the metadata say of integers, for hidden layers of so many units. Raises UnsoundError."""
+    if not isinstance(value, dict) or value.keys() != set(Rounding._fields) or sum(n_units) > MOST_UNITS:
+        raise UnsoundError(f"int8 in its metadata is not powers and largest of up to {MOST_UNITS:,} units")
+    largest = value["largest"]
+    if not isinstance(largest, list) or len(largest) != len(n_units) or not all(map(_is_activation, largest)):
+        raise UnsoundError("int8 in its metadata has no largest activation for each hidden layer")
+    try:
+        powers = [list(map(int, of_layer.split())) for of_layer in value["powers"]]
+    except (AttributeError, TypeError, ValueError):
+        powers = []
+    if list(map(len, powers)) != list(n_units) or any(abs(power) > MOST_POWER for power in chain(*powers)):
+        raise UnsoundError("int8 in its metadata has no small power for each hidden unit")
+    return Rounding(powers, largest)
 
 
 def _is_activation(value: Any) -> bool:

@@ -14,7 +14,7 @@ from fastmnist.errors import AnyPath, DataError, TrainingError, counted, printab
 from fastmnist.evaluation import Evaluation, evaluate
 from fastmnist.inputs.arrays import Images
 from fastmnist.model.calibration import expecting_few_of_no_digit, fit_temperature
-from fastmnist.model.integer_network import IntegerNetwork, equalise
+from fastmnist.model.integer_network import IntegerNetwork, rounding_for
 from fastmnist.model.model_file import Model, check_storable, round_to_float16
 from fastmnist.output.atomic import check_writable
 from fastmnist.training.chance import why_no_better
@@ -125,8 +125,12 @@ class TrainingRun:
         start: Model | None = None,
         checkpoint: AnyPath | None = None,
         resume: bool = False,
+        float16: bool = False,
+        int8: bool = False,
     ) -> None:
         """Train on `images`; write a `checkpoint` after each epoch, and `resume` an interrupted run from it.
+
+        The model's parameters are rounded with `float16`; with `int8`, it predicts with integers.
 
         With `start`, fine-tune that model: the result has its hidden layers and its classes before any new ones, and
         can refuse if that model can, or if some of the images are of no digit.
@@ -155,7 +159,8 @@ class TrainingRun:
             can_refuse |= start.can_refuse
             test_set = None if test_set is None else with_classes_of(test_set, images.class_names)
         n_outputs = len(images.class_names) + can_refuse
-        check_storable((images.pixels.shape[1], *recipe.hidden, n_outputs), images.class_names)
+        check_storable((images.pixels.shape[1], *recipe.hidden, n_outputs), images.class_names, int8=int8)
+        self._float16, self._int8 = float16, int8
         self._images, self._test_set, self._checkpoint, self._start = images, test_set, checkpoint, start
         n_labelled = len(images.labels) - images.n_no_digit
         if images.n_no_digit and recipe.validation >= n_labelled:
@@ -195,12 +200,11 @@ class TrainingRun:
             "the same command with --resume"
         )
 
-    def model(self, *, float16: bool = False, int8: bool = False) -> Model:
-        """Return the trained model, tested once and calibrated on the images that were held out.
+    def model(self) -> Model:
+        """Return the trained model, tested once, as it predicts, and calibrated on the images that were held out.
 
-        It contains no dates, durations, paths or thread counts. With `float16`, its parameters are rounded before it is
-        tested; with `int8`, it is tested with integers. If the network is no better than chance, that is logged. Raises
-        TrainingError if the parameters can't be rounded.
+        It contains no dates, durations, paths or thread counts. If the network is no better than chance, that is
+        logged. Raises TrainingError if the parameters can't be rounded.
         """
         network, images, start = self.training.network, self._images, self._start
         if start is not None:
@@ -208,17 +212,13 @@ class TrainingRun:
             network = mean_with(network, start.trained, keep, can_refuse=start.can_refuse)
         if images.n_no_digit:
             network = expecting_few_of_no_digit(network, images.n_no_digit / len(self.training.labels))
-        if float16:
+        if self._float16:
             round_to_float16(network)
-        trained, largest = network, None
-        if int8:
-            largest = equalise(trained, images.pixels)
-            if float16:
-                round_to_float16(trained)  # again: tiny weights may have become smaller than it has
-            try:
-                network = IntegerNetwork(trained, largest)
-            except ValueError as error:
-                raise TrainingError(str(error), hint="train without `int8`, or with smaller layers") from None
+        trained, rounding = network, None
+        if self._int8:  # a few images for fine-tuning would not tell how to round
+            known = None if start is None else start.rounding
+            rounding = known or rounding_for(trained, images.pixels)
+            network = IntegerNetwork(trained, rounding)
         labelled = slice(images.n_no_digit, None)
         complaint = why_no_better(network, images.pixels[labelled], images.labels[labelled], images.class_names)
         if complaint is not None:
@@ -235,17 +235,9 @@ class TrainingRun:
             "test_accuracy": self.evaluation.accuracy if self.evaluation else None,
             "history": _history(self.epochs),
         }
-        stored_as = "float16" if float16 else "float32"
-        model = Model(
-            trained,
-            images.class_names,
-            images.preprocess,
-            stored_as=stored_as,
-            largest_activations=largest,
-            origin=origin,
-        )
-        if start is not None:
-            model.temperature = start.temperature
+        stored_as = "float16" if self._float16 else "float32"
+        temperature = None if start is None else start.temperature
+        model = Model(trained, images.class_names, images.preprocess, temperature, stored_as, rounding, origin)
         if self.training.recipe.validation:
             pixels, labels = self.training.held_out
             figures = evaluate(network, pixels, labels, can_refuse=self._can_refuse)
