@@ -165,9 +165,8 @@ def test_integers_of_units_that_are_alike_are_nearer(pixels):
     network, exact = unequal(), unequal().logits(pixels)
     largest = [float(np.ceil(activations.max())) for activations in hidden_activations(network, pixels)]
     as_it_was = np.abs(IntegerNetwork(network, unscaled(network, largest)).logits(pixels) - exact).mean()
-    assert (
-        np.abs(IntegerNetwork(network, rounding_for(network, pixels)).logits(pixels) - exact).mean() < 0.7 * as_it_was
-    )
+    alike = IntegerNetwork(network, rounding_for(network, pixels))
+    assert np.abs(alike.logits(pixels) - exact).mean() < 0.7 * as_it_was
 
 
 def test_a_hidden_layer_that_is_never_active_has_a_step_all_the_same(pixels):
