@@ -1,5 +1,7 @@
 """Peer: inference in ONNX Runtime, block by block."""
 
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,14 +22,14 @@ class Predictor:
 
     def prepare(self, weights: list[Floats], biases: list[Floats]) -> None:
         """Build the graph and load it."""
+        self._load(build_model(weights, biases).SerializeToString())
+
+    def _load(self, graph: bytes) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self.threads
-        model = build_model(weights, biases)
-        self.session = onnxruntime.InferenceSession(
-            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        self.session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
     def predict(self, pixels: Bytes) -> tuple[Bytes, Floats]:
         """Return every image's label and its probability."""
@@ -39,6 +41,20 @@ class Predictor:
             labels[batch] = probabilities.argmax(axis=1)
             confidences[batch] = probabilities.max(axis=1)
         return labels, confidences
+
+
+class QuantizedPredictor(Predictor):
+    """The same with int8 weights, a scale for each output, and uint8 activations, scaled anew for each batch."""
+
+    def prepare(self, weights: list[Floats], biases: list[Floats]) -> None:
+        """Build the graph, quantise it and load it."""
+        from onnxruntime.quantization import QuantType, quantize_dynamic
+
+        with tempfile.TemporaryDirectory() as folder:
+            exact, quantized = Path(folder) / "exact.onnx", Path(folder) / "quantized.onnx"
+            exact.write_bytes(build_model(weights, biases).SerializeToString())
+            quantize_dynamic(exact, quantized, per_channel=True, weight_type=QuantType.QInt8)
+            self._load(quantized.read_bytes())
 
 
 def build_model(weights: list[Floats], biases: list[Floats]) -> Any:
