@@ -11,7 +11,7 @@ def test_the_facts_are_named_printable_lines():
     model = Model(random_network(), list(DIGITS), "auto", origin={"recipe": {"name": "a\n\x1b"}})
     facts = dict(facts_of(model))
     assert list(facts) == [
-        "layers", "parameters", "size", "recipe", "accuracy", "classes", "temperature", "preprocess",
+        "layers", "parameters", "size", "arithmetic", "recipe", "accuracy", "classes", "temperature", "preprocess",
     ]  # fmt: skip
     assert facts["recipe"] == "a\\n\\x1b"
     assert facts["layers"] == "784-8-10"
