@@ -1,5 +1,6 @@
 """Peer: inference in ONNX Runtime, block by block."""
 
+import logging
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,7 @@ class QuantizedPredictor(Predictor):
         """Build the graph, quantise it and load it."""
         from onnxruntime.quantization import QuantType, quantize_dynamic
 
+        logging.disable(logging.WARNING)  # it recommends shape inference, which changes nothing here
         with tempfile.TemporaryDirectory() as folder:
             exact, quantized = Path(folder) / "exact.onnx", Path(folder) / "quantized.onnx"
             exact.write_bytes(build_model(weights, biases).SerializeToString())
