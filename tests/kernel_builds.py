@@ -52,6 +52,25 @@ def run_in_all_ways(kernel, arguments, outputs):
     return expected if len(expected) > 1 else expected[0]
 
 
+def classified(kernel, arguments, n_samples, n_logits, n_probabilities):
+    """Labels, confidences, logits and probabilities of all builds on 1 to 4 parts, which must give equal bytes.
+
+    `arguments(n_parts)` are those of the kernel before its outputs.
+    """
+    filled = []
+    for build, n_parts in WAYS:
+        outputs = (
+            np.full(n_samples, 77, np.uint8),
+            garbage(n_samples),
+            garbage(n_samples, n_logits),
+            garbage(n_samples, n_probabilities),
+        )
+        getattr(kernel, build)(*arguments(n_parts), *outputs, n_parts)
+        filled.append(outputs)
+    assert all(copy.tobytes() == one.tobytes() for way in filled for copy, one in zip(way, filled[0], strict=True))
+    return filled[0]
+
+
 def assert_sums_close(actual, expected, magnitudes, n_terms):
     """Assert that sums of `n_terms` products in float32 are as near as they must be.
 

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from kernel_builds import FOREIGN, WAYS, garbage, sparse_pixels
+from kernel_builds import FOREIGN, classified, garbage, sparse_pixels
 
 from fastmnist.kernels import integer_inference, reference
 from fastmnist.kernels.inference import BLOCK
@@ -55,21 +55,14 @@ class Plain:
 
 
 def run(plain, layer_sizes, inputs, n_logits, n_probabilities):
-    """Labels, confidences, logits and probabilities of all builds on 1 to 4 parts, which must give equal bytes."""
-    layers, n_samples = make_layers(layer_sizes), len(inputs)
-    filled = []
-    for build, n_parts in WAYS:
-        outputs = (
-            np.full(n_samples, 77, np.uint8),
-            garbage(n_samples),
-            garbage(n_samples, n_logits),
-            garbage(n_samples, n_probabilities),
-        )
-        workspace = make_workspace(layers, n_parts)
-        getattr(classify_integers, build)(plain.packed(layers), inputs, workspace, *outputs, n_parts)
-        filled.append(outputs)
-    assert all(copy.tobytes() == one.tobytes() for way in filled for copy, one in zip(way, filled[0], strict=True))
-    return filled[0]
+    """Labels, confidences, logits and probabilities of all builds on 1 to 4 parts."""
+    layers = make_layers(layer_sizes)
+    integers = plain.packed(layers)
+
+    def arguments(n_parts):
+        return integers, inputs, make_workspace(layers, n_parts)
+
+    return classified(classify_integers, arguments, len(inputs), n_logits, n_probabilities)
 
 
 def assert_equals_plain(layer_sizes, inputs):
