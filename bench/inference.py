@@ -52,7 +52,7 @@ class Case:
     confidences: float = CONFIDENCE_TOLERANCE
 
 
-# Integers of two roundings: 0.01 % of the test digits get another label than with float32, 0.1 % leaves room for both.
+# Our integers give 0.01 % of the test digits another label than float32 does; a peer's are rounded in another way.
 INTEGER_LABELS, INTEGER_CONFIDENCES = 1e-3, 0.2
 
 

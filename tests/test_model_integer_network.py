@@ -180,7 +180,7 @@ def test_only_so_many_images_are_looked_at(pixels):
 
 
 def test_training_for_integers_tests_and_calibrates_integers(run_cli, small_set, tmp_path):
-    options = ["--epochs", "2", "--hidden", "50", "--hidden", "30", "--validation", "100"]
+    options = ["--epochs", "2", "--hidden", "50,30", "--validation", "100"]
     run = run_cli("train", small_set, *options, "--int8")
     model = load_model(tmp_path / "model.safetensors")
     assert isinstance(model.network, IntegerNetwork)

@@ -15,7 +15,7 @@ from fastmnist.kernels import integer_inference
 from fastmnist.kernels.integer_inference import Integers, classify_integers
 from fastmnist.kernels.quads import LARGEST
 from fastmnist.kernels.simd import LANES
-from fastmnist.model.network import Float32, Network, Uint8, run
+from fastmnist.model.network import Float32, Network, Uint8, run_kernel
 
 MOST_WEIGHT = 127  # of int8, with either sign
 MOST_UNITS = 6_000  # in hidden layers: the header of a model file has a number for each; and sums must fit an int32
@@ -86,7 +86,7 @@ class IntegerNetwork(Network):
             super()._run(n_parts, inputs, outputs)
             return
         workspace = integer_inference.make_workspace(self._integer_layers, n_parts)
-        run(classify_integers, n_parts, len(inputs), self._integers, inputs, workspace, *outputs)
+        run_kernel(classify_integers, n_parts, len(inputs), self._integers, inputs, workspace, *outputs)
 
 
 def _divide_activations(network: Network, powers: list[list[int]]) -> None:
@@ -113,9 +113,9 @@ def rounding_for(network: Network, pixels: Uint8) -> Rounding:
     """Return a rounding that makes all units' largest activations on images (n, n_in) alike, n at least 1.
 
     Equalised as in Nagel et al. 2019, Data-free quantization through weight equalization and bias correction, section
-    4.1. 10,000 of the images, evenly spread, tell. In the shipped model, one unit in a hundred becomes more than twice
-    as large as all others, on images of no digit. If larger activations than those of digits were limited instead, it
-    would take 70 % of inverted images of no digit for one, not 2 %.
+    4.1. 10,000 of the images, evenly spread, tell. In the shipped model, a few units become four times as large as most
+    and more, on images of no digit. With one limit for a layer, above which 99 % of the images have nothing, it would
+    take 70 % of inverted images of no digit for one, not 2 %.
     """
     powers, largest = [], []
     for of_units in _largest_of_units(network, pixels):

@@ -36,7 +36,6 @@ from fastmnist.shapes import N_PIXELS, PREPROCESS_MODES, is_class_name
 MAX_BYTES = 64 * 2**20
 MAX_LAYERS = 19
 MAX_NAMES = 32 * 2**10  # bytes of the class names in the header, half of it
-FACTS = ("class_names", "preprocess", "temperature", "stored_as")  # of a file's metadata
 MAX_NAMES_SHOWN = 100  # characters of the class names in what Python shows of a model
 KIND = Kind("model", 2, MAX_BYTES, max_tensors=2 * MAX_LAYERS, types=("F32", "F16"))
 SHIPPED = Path(__file__).parent / "shipped.safetensors"
@@ -92,7 +91,7 @@ class Model:
             return IntegerNetwork(self.trained, self.rounding, self.temperature or 1.0)
         return self.trained if self.temperature is None else calibrated(self.trained, self.temperature)
 
-    @property
+    @cached_property
     def uncalibrated(self) -> Network:
         """The network that `network` would be without a temperature."""
         return self.trained if self.rounding is None else IntegerNetwork(self.trained, self.rounding)
@@ -262,7 +261,9 @@ def _load(path: Path) -> Model:
         raise UnsoundError("a temperature that is folded into the last layer, expected one that is not")
     rounding = _rounding_of(metadata["int8"], network.layer_sizes[1:-1]) if "int8" in metadata else None
     check_checksum(tensors, metadata)
-    facts = {name: metadata[name] for name in FACTS if name in metadata}
+    facts = {
+        name: metadata[name] for name in ("class_names", "preprocess", "temperature", "stored_as") if name in metadata
+    }
     rest = metadata.keys() - facts.keys() - {"temperature_folded", "no_digit", "int8"}
     return Model(network, rounding=rounding, origin={name: metadata[name] for name in rest}, **facts)
 

@@ -138,10 +138,10 @@ class Network:
         """Fill the outputs."""
         parameters = Parameters(self.layout, self.parameters, NO_VELOCITIES)
         workspace = inference.make_workspace(self.layers, n_parts)
-        run(inference.classify, n_parts, len(inputs), parameters, pad_inputs(inputs), workspace, *outputs)
+        run_kernel(inference.classify, n_parts, len(inputs), parameters, pad_inputs(inputs), workspace, *outputs)
 
 
-def run(kernel: jit.Kernel, n_parts: int, n_samples: int, *arguments: Any) -> None:
+def run_kernel(kernel: jit.Kernel, n_parts: int, n_samples: int, *arguments: Any) -> None:
     """Run a kernel that classifies `n_samples`."""
     if n_samples <= FEW:
         kernel.in_one_part(*arguments)
