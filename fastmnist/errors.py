@@ -73,3 +73,8 @@ def reason(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return printable(str(error)) or type(error).__name__
+
+
+def bug(error: BaseException) -> str:
+    """Return the line about an exception that nobody expected."""
+    return f"{type(error).__name__}: {printable(str(error))}: this is a bug in fastmnist"

@@ -189,6 +189,15 @@ def test_paper_with_transparent_corners_counts_as_paper(tmp_path):
     assert decode_image(written(tmp_path, encoded("png", np.dstack([paper] * 3 + [alpha]))))[:3, :3].min() == 255
 
 
+@pytest.mark.parametrize(("ink", "background"), [(0, 255), (255, 0), (40, 255)])
+def test_a_bold_digit_that_fills_most_of_its_picture_is_ink(tmp_path, ink, background):
+    alpha = np.zeros((30, 20), np.uint8)
+    alpha[2:28, 3:18] = 255  # two thirds
+    picture = np.dstack([np.full((30, 20, 3), ink, np.uint8), alpha])
+    expected = np.where(alpha > 0, ink, background)
+    np.testing.assert_array_equal(decode_image(written(tmp_path, encoded("png", picture))), expected)
+
+
 def test_an_alpha_channel_without_anything_visible_is_not_used(tmp_path):
     data = encoded("png", np.dstack([PICTURE] * 3 + [np.zeros_like(PICTURE)]))
     np.testing.assert_array_equal(decode_image(written(tmp_path, data)), PICTURE)

@@ -9,18 +9,20 @@ import cv2
 import numpy as np
 import pypdfium2
 import pytest
+from drawn_numbers import row
 from pillow_heif import HeifFile
 
 from fastmnist.errors import DataError, OutputError
 from fastmnist.images import pages as module
 from fastmnist.images import preprocess
 from fastmnist.images.decode import grey_of
-from fastmnist.images.pages import decode_pages, may_have_pages
+from fastmnist.images.pages import colours_of_page, decode_pages, may_have_pages
 from fastmnist.inputs.batch import Predictions
 from fastmnist.inputs.selection import Selection
 from fastmnist.inputs.stream import open_stream
 from fastmnist.output.csv import CsvFormat
 from fastmnist.output.jsonl import JsonlFormat
+from fastmnist.output.kaggle import KaggleFormat
 from fastmnist.output.part_file import part_file
 from fastmnist.shapes import DIGITS
 
@@ -54,7 +56,8 @@ def pdf(several):
     document = pypdfium2.PdfDocument.new()
     for picture in several:
         page = document.new_page(60, 60)
-        bitmap = pypdfium2.PdfBitmap.new_native(*picture.shape[::-1], pypdfium2.raw.FPDFBitmap_Gray)
+        form = pypdfium2.raw.FPDFBitmap_Gray if picture.ndim == 2 else pypdfium2.raw.FPDFBitmap_BGR
+        bitmap = pypdfium2.PdfBitmap.new_native(*picture.shape[1::-1], form)
         bitmap.to_numpy()[:] = picture
         image = pypdfium2.PdfImage.new(document)
         image.set_bitmap(bitmap)
@@ -69,7 +72,7 @@ def pdf(several):
 def heic(several):
     file = HeifFile()
     for picture in several:
-        file.add_frombytes("L", picture.shape[::-1], picture.tobytes())
+        file.add_frombytes("L" if picture.ndim == 2 else "RGB", picture.shape[1::-1], picture.tobytes())
     content = io.BytesIO()
     file.save(content, quality=95)
     return content.getvalue()
@@ -143,6 +146,92 @@ def test_a_page_with_pixels_of_another_type_says_so():
     read = list(decode_pages(data, b"name"))
     assert str(read[1]) == "name: page 1: float32 pixels, expected uint8 or uint16; convert it"
     np.testing.assert_array_equal(read[2], last)
+
+
+@pytest.mark.parametrize("kind", ["tiff", "pdf", "heic"])
+@pytest.mark.parametrize("n", [1, 2])
+def test_a_page_whose_ink_has_only_another_colour_is_read(kind, n, some, model):
+    grey = row(some, "7", scale=6.0)
+    picture = np.where((grey < 128)[..., None], (0, 168, 0), (96, 42, 211)).astype(np.uint8)
+    assert np.ptp(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)) < 6
+    data = KINDS[kind]([*[np.full_like(picture, 255)] * (n - 1), picture])
+    assert model.read(data)[-1].numbers[0].text == "7"
+    assert preprocess.to_digits(data, "auto", b"name")[-1].shape == (28, 28)
+    assert colours_of_page(animation(".gif", pictures(2)), 1) is None
+
+
+def test_a_first_page_that_cannot_be_read_costs_its_own_row():
+    first, *others = pictures(3)
+    data = cv2.imencodemulti(".tiff", [first.astype(np.float32), *others])[1].tobytes()
+    read = list(decode_pages(data, b"name"))
+    assert str(read[0]).startswith("name: float32 pixels, expected uint8 or uint16")
+    for page, expected in zip(read[1:], others, strict=True):
+        np.testing.assert_array_equal(page, expected)
+    with pytest.raises(DataError, match="float32 pixels"):
+        list(decode_pages(tiff([first.astype(np.float32)]), b"name"))
+
+
+def big_tiff(several, order):
+    """Pages as a BigTIFF file, not compressed; see bigtiff.org."""
+    data = bytearray((b"II" if order == "<" else b"MM") + struct.pack(f"{order}HHHQ", 43, 8, 0, 16))
+    for number, picture in enumerate(several):
+        height, width = picture.shape
+        directory, n_entries = len(data), 8
+        strip = directory + 8 + 20 * n_entries + 8
+        following = 0 if number + 1 == len(several) else strip + picture.size
+        shorts = {256: width, 257: height, 258: 8, 259: 1, 262: 1, 278: height}
+        values = {**{tag: (3, f"{order}H6x", value) for tag, value in shorts.items()},
+                  273: (16, f"{order}Q", strip), 279: (16, f"{order}Q", picture.size)}  # fmt: skip
+        data += struct.pack(f"{order}Q", n_entries)
+        for tag, (kind, form, value) in sorted(values.items()):
+            data += struct.pack(f"{order}HHQ", tag, kind, 1) + struct.pack(form, value)
+        data += struct.pack(f"{order}Q", following) + picture.tobytes()
+    return bytes(data)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_bigtiff_has_pages_too(order):
+    given = pictures(3)
+    read = list(decode_pages(big_tiff(given, order), b"name"))
+    assert len(read) == 3
+    for page, expected in zip(read, given, strict=True):
+        np.testing.assert_array_equal(page, expected)
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".avif", ".webp"])
+def test_frames_of_a_damaged_animation_are_errors(suffix):
+    rng = np.random.default_rng(0)
+    data = animation(suffix, [rng.integers(0, 256, (60, 60), np.uint8) for _ in range(3)])
+    n_lost = 0
+    for place in rng.integers(len(data) // 3, len(data) - 8, 30):
+        damaged = data[:place] + bytes(255 - value for value in data[place : place + 8]) + data[place + 8 :]
+        try:
+            pages = list(decode_pages(damaged, b"name"))
+        except DataError:  # of the file: its first frame can't be read
+            continue
+        assert len(pages) == 3
+        n_lost += sum(isinstance(page, DataError) for page in pages)
+    assert n_lost > 0 or suffix == ".webp"
+
+
+def test_pages_are_bounded_together(monkeypatch):
+    monkeypatch.setattr(module, "MOST_PIXELS", 2 * 60 * 60)
+    *read, last = decode_pages(tiff(pictures(5)), b"name")
+    assert [page.shape for page in read] == [(60, 60)] * 3
+    assert str(last) == "name: page 3 comes after 0 megapixels, the most that is read of a file; split it"
+
+
+def test_pages_of_pdf_are_closed_while_no_other_thread_is_in_the_library(monkeypatch):
+    is_locked = []
+    close = pypdfium2.PdfPage.close
+
+    def watched(page, *arguments):
+        is_locked.append(module._pdfium.locked())
+        return close(page, *arguments)
+
+    monkeypatch.setattr(pypdfium2.PdfPage, "close", watched)
+    assert len(list(decode_pages(pdf(pictures(3)), b"name"))) == 3
+    assert is_locked == [True] * 3
 
 
 def test_a_file_without_any_page_is_an_error(monkeypatch):
@@ -246,7 +335,7 @@ def write_rows(out, folder, row_format, *, resume=False, interrupted=False):
     return n_known
 
 
-@pytest.mark.parametrize("make", [CsvFormat, JsonlFormat])
+@pytest.mark.parametrize("make", [CsvFormat, JsonlFormat, KaggleFormat])
 def test_a_part_that_ends_between_pages_is_resumed_to_the_same_file(make, folder, tmp_path_factory):
     out = tmp_path_factory.mktemp("out") / "out"
     part = out.with_name("out.part")
@@ -261,7 +350,7 @@ def test_a_part_that_ends_between_pages_is_resumed_to_the_same_file(make, folder
         part.write_bytes(b"".join(lines[: n_header + n_kept]) + b"cut")
         n_known = write_rows(out, folder, make(DIGITS), resume=True)
         assert out.read_bytes() == expected
-        is_in_file = n_kept > 0 and PAGES[n_kept - 1][1] != ""
+        is_in_file = n_kept > 0 and (PAGES[n_kept - 1][1] != "" or make is KaggleFormat)
         start = next((row for row, page in enumerate(PAGES) if is_in_file and page[0] == PAGES[n_kept - 1][0]), n_kept)
         assert n_known == start  # what ends with a page is read again
 
@@ -282,3 +371,11 @@ def test_files_but_no_image_is_exit_1(tmp_path, run_cli, small_model):
     run = run_cli("predict", "--model", small_model, "in")
     assert (run.code, run.stdout.count(b"\n")) == (1, 1)
     assert "ignored 1 file without an image suffix" in run.stderr
+
+
+def test_links_to_folders_alone_are_exit_1(tmp_path, run_cli, small_model):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "0").symlink_to(tmp_path)
+    run = run_cli("predict", "--model", small_model, "in")
+    assert (run.code, run.stdout.count(b"\n")) == (1, 1)
+    assert "ignored 1 symbolic link to a folder" in run.stderr

@@ -20,6 +20,19 @@ def test_no_number_is_longer_than_its_cuts_however_long_it_is_said_to_be(some, m
     assert (number.text, number.confidence) == ("11", 0)
 
 
+def test_a_fault_of_ours_costs_its_own_page(some, model, monkeypatch):
+    def read_numbers(picture, *arguments):
+        assert picture.shape != (9, 9)
+        return find(picture, *arguments)
+
+    find = reading.read_numbers
+    monkeypatch.setattr(reading, "read_numbers", read_numbers)
+    pages = model.read([row(some, "11"), np.zeros((9, 9), np.uint8), row(some, "7")])
+    assert [texts([page]) for page in (pages[0], pages[2])] == [["11"], ["7"]]
+    assert pages[1].error.startswith("<array>: AssertionError: ")
+    assert pages[1].error.endswith(": this is a bug in fastmnist")
+
+
 @pytest.mark.parametrize("length", [0, -1, (3, 2), (0, 4), (3,), "3", 2.5, (1.0, 4.0)])
 def test_an_impossible_length_is_an_error(length, some, model):
     with pytest.raises(DataError, match=r"length .*, expected a number of digits"):

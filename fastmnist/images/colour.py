@@ -14,15 +14,17 @@ THUMBNAIL = 64  # pixels a side: enough to tell along which direction the colour
 
 def contrast_in(data: bytes) -> Grey | None:
     """Return the greys, uint8 (height, width), in which the colours of a picture file differ most; None without any."""
-    colours = decode_colours(data)
-    return None if colours is None else strongest_contrast(colours)
+    return strongest_contrast(decode_colours(data))
 
 
-def strongest_contrast(picture: npt.NDArray[np.uint8]) -> Grey | None:
+def strongest_contrast(picture: npt.NDArray[np.uint8] | None) -> Grey | None:
     """Return a picture of three channels, uint8 (height, width, 3), in the greys in which it differs most.
 
-    These are its colours' first principal component, over the full range. None where the colours hardly differ.
+    These are its colours' first principal component, over the full range. None where the colours hardly differ, and
+    for no picture.
     """
+    if picture is None:
+        return None
     cv2 = opencv()
     height, width = (min(side, THUMBNAIL) for side in picture.shape[:2])
     colours = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA).reshape(-1, 3).astype(np.float64)

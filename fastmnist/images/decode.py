@@ -15,6 +15,7 @@ from fastmnist.images import apng
 from fastmnist.kernels.opaque import is_opaque
 
 MAX_PIXELS = 50_000_000
+MOST_INK, ONE_GREY = 0.8, 8  # of a picture cut to a bold digit: the digit's share, and less than so many levels apart
 DIVISORS = (1, 2, 4, 8)  # of the sides of a JPEG picture, by which it can be reduced while it is decoded
 _ORIENTATION_TAG = 0x0112
 
@@ -175,14 +176,16 @@ def _to_8_bits(picture: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]) -> npt.N
 def _over_background(grey: npt.NDArray[np.uint8], alpha: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """Composite a picture over white if its ink is dark, otherwise over black.
 
-    If most of it is transparent, the visible part is the ink; otherwise it is mostly paper, and the rest is filled to
-    match. A fully transparent picture has an unused alpha channel, as many bitmaps do.
+    If most of it is transparent, the visible part is the ink, and so is a somewhat larger part of a single grey;
+    otherwise it is mostly paper, and the rest is filled to match. A fully transparent picture has an unused alpha
+    channel, as many bitmaps do.
     """
     visible = float(alpha.mean()) / 255
     if visible in (0, 1):
         return grey
     is_dark = np.average(grey, weights=alpha) < 127.5
-    background = 255 if is_dark == (visible < 0.5) else 0
+    is_ink = visible < 0.5 or (visible < MOST_INK and np.ptp(grey[alpha > 127]) < ONE_GREY)
+    background = 255 if is_dark == is_ink else 0
     weights = alpha.astype(np.float32) / 255
     return np.rint(background + (grey.astype(np.float32) - background) * weights).astype(np.uint8)
 

@@ -4,11 +4,12 @@ Pages come one after the other, so that memory holds one; an animation, whose fr
 a whole, within the bound of one picture.
 """
 
+import contextlib
 import math
 import struct
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,12 +17,22 @@ import numpy.typing as npt
 from fastmnist.errors import DataError, printable
 from fastmnist.extras import import_extra
 from fastmnist.images import apng, gif
-from fastmnist.images.decode import MAX_PIXELS, decode_picture, decode_transparent, grey_of, opencv, to_grey
+from fastmnist.images.decode import (
+    MAX_PIXELS,
+    decode_colours,
+    decode_picture,
+    decode_transparent,
+    grey_of,
+    opencv,
+    to_grey,
+)
 
 Grey = npt.NDArray[np.uint8]
 
 PDF_SCALE = 200 / 72  # 200 dots per inch
+MOST_PIXELS = 20_000_000_000  # of all pages: some 2,000 scans at 300 dots per inch; a minute or two of decoding
 MOST_PAGES = 65_535  # TIFF numbers pages with 16 bits; a chain of empty ones takes 6 bytes each, and a row each
+ROWS = 64  # laid over others at a time: NumPy takes 120 bytes for a pixel, 6 GB for 50 megapixels
 _HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
 _pdfium = threading.Lock()  # PDFium is not made for threads
 
@@ -39,16 +50,44 @@ def may_have_pages(data: bytes) -> bool:
 def decode_pages(data: bytes, name: bytes) -> Iterator[Grey | DataError]:
     """Yield the pictures that `data` encodes, in grey: uint8 (height, width), or why a page can't be read.
 
-    `name` is for the messages. Raises DataError where there is no whole picture at all.
+    `name` is for the messages. What comes after MOST_PIXELS is one error. Raises DataError where there is no whole
+    picture at all.
+    """
+    n_pixels = 0
+    for page, picture in enumerate(_pages(data, name)):
+        if n_pixels > MOST_PIXELS:
+            most = f"{MOST_PIXELS // 1_000_000:,} megapixels"
+            yield DataError(f"{_of_page(name, page)} comes after {most}, the most that is read of a file; split it")
+            return
+        yield picture
+        n_pixels += 0 if isinstance(picture, DataError) else picture.size
+
+
+def colours_of_page(data: bytes, page: int) -> Grey | None:
+    """Return the colours of a page, uint8 (height, width, 3), None where it has none; those of a frame are not told.
+
+    Of a file, some of whose pages `decode_pages` has yielded.
     """
     if data[:4] == b"%PDF":
-        yield from _pdf_pages(data, name)
-    elif _is_heic(data):
-        yield from _heic_pages(data, name)
-    elif _n_frames(data) > 1:
-        yield from _frames(data, name)
-    else:
-        yield from _tiff_pages(data, name)
+        return _pdf_colours(data, page)
+    if _is_heic(data):
+        return _colours(np.asarray(import_extra("pillow_heif", "heic", "", DataError).open_heif(data)[page]))
+    if _n_frames(data) > 1:
+        return None
+    return decode_colours(data if page == 0 else bytes(_alone(data, _directories(data)[page])))
+
+
+def _colours(picture: Grey) -> Grey | None:
+    return np.ascontiguousarray(picture[..., :3]) if picture.ndim == 3 else None
+
+
+def _pages(data: bytes, name: bytes) -> Iterator[Grey | DataError]:
+    """Return all the pages of a file."""
+    if data[:4] == b"%PDF":
+        return _pdf_pages(data, name)
+    if _is_heic(data):
+        return _heic_pages(data, name)
+    return _frames(data, name) if _n_frames(data) > 1 else _tiff_pages(data, name)
 
 
 def _is_heic(data: bytes) -> bool:
@@ -67,20 +106,47 @@ def _n_frames(data: bytes) -> int:
     return int.from_bytes(data[start : start + 4], "big") if start > 11 else 0
 
 
+class _Form(NamedTuple):
+    """How a TIFF file is written, TIFF 6.0 (section 2) or BigTIFF: formats as those of `struct`."""
+
+    n_entries: str
+    place: str  # of a directory
+    first: int  # where the place of the first one is
+    entry: int  # bytes of an entry
+
+
+def _form_of(data: bytes) -> _Form:
+    order = "<" if data[:2] == b"II" else ">"
+    is_big = data[2:4] in (b"+\0", b"\0+")
+    return _Form(order + "Q", order + "Q", 8, 20) if is_big else _Form(order + "H", order + "I", 4, 12)
+
+
 def _tiff_pages(data: bytes, name: bytes) -> Iterator[Grey | DataError]:
     """Yield the pages of a TIFF file: the first as any picture, the others as long as there are any."""
     directories = _directories(data)
     _check_number(len(directories), name)
-    yield decode_picture(data, name)
-    order, later = _order(data), directories[1:]
+    later = directories[1:]
+    try:
+        yield decode_picture(data, name)
+    except DataError as error:
+        if not later:
+            raise
+        yield error
     alone = bytearray(data if later else b"")
-    encoded = np.frombuffer(alone, np.uint8)
     for page, directory in enumerate(later, 1):
-        # OpenCV follows the pages from the first one on, 0.1 s for each of 1,000. Here each is the only one.
-        struct.pack_into(f"{order}I", alone, 4, directory)
-        if (link := _link(data, directory)) + 4 <= len(data):
-            struct.pack_into(f"{order}I", alone, link, 0)
-        yield _tiff_page(encoded, name, page)
+        yield _tiff_page(np.frombuffer(_alone(data, directory, alone), np.uint8), name, page)
+
+
+def _alone(data: bytes, directory: int, alone: bytearray | None = None) -> bytearray:
+    """Return a TIFF file whose only page is that of a directory; `alone` is what this has returned before, or a copy.
+
+    OpenCV follows the pages from the first one on, 0.1 s for each of 1,000.
+    """
+    form, alone = _form_of(data), alone or bytearray(data)
+    struct.pack_into(form.place, alone, form.first, directory)
+    if (link := _link(data, directory, form)) + struct.calcsize(form.place) <= len(data):
+        struct.pack_into(form.place, alone, link, 0)
+    return alone
 
 
 def _tiff_page(encoded: Grey, name: bytes, page: int) -> Grey | DataError:
@@ -95,32 +161,31 @@ def _tiff_page(encoded: Grey, name: bytes, page: int) -> Grey | DataError:
     return _unreadable(name, page) if picture is None else picture
 
 
-def _order(data: bytes) -> str:
-    """Return the byte order of a TIFF file."""
-    return "<" if data[:2] == b"II" else ">"
-
-
 def _directories(data: bytes) -> list[int]:
-    """Return where the directories of a TIFF file's pages are, each of which tells the next (TIFF 6.0, section 2).
+    """Return where the directories of a TIFF file's pages are, each of which tells the next.
 
-    Of more than MOST_PAGES, one too many. BigTIFF has other numbers and is read as one page.
+    Of more than MOST_PAGES, one too many.
     """
-    order = _order(data)
+    form = _form_of(data)
     seen: dict[int, None] = {}  # for its order
-    if data[2:4] not in (b"*\0", b"\0*"):
-        return []
-    (place,) = struct.unpack_from(f"{order}I", data, 4) if len(data) >= 8 else (0,)
-    while place and place not in seen and place + 2 <= len(data) and len(seen) <= MOST_PAGES:
+    place = _place_at(data, form.first, form)
+    last = len(data) - struct.calcsize(form.n_entries)
+    while 0 < place <= last and place not in seen and len(seen) <= MOST_PAGES:
         seen[place] = None
-        link = _link(data, place)
-        (place,) = struct.unpack_from(f"{order}I", data, link) if link + 4 <= len(data) else (0,)
+        place = _place_at(data, _link(data, place, form), form)
     return list(seen)
 
 
-def _link(data: bytes, directory: int) -> int:
-    """Return where a directory says where the next one is: after its number of entries, and these, of 12 bytes."""
-    (n_entries,) = struct.unpack_from(f"{_order(data)}H", data, directory)
-    return directory + 2 + 12 * int(n_entries)
+def _place_at(data: bytes, where: int, form: _Form) -> int:
+    """Return the place that is written somewhere in a TIFF file, 0 where the file ends before."""
+    is_there = where + struct.calcsize(form.place) <= len(data)
+    return int(struct.unpack_from(form.place, data, where)[0]) if is_there else 0
+
+
+def _link(data: bytes, directory: int, form: _Form) -> int:
+    """Return where a directory says where the next one is: after its number of entries, and these."""
+    (n_entries,) = struct.unpack_from(form.n_entries, data, directory)
+    return directory + struct.calcsize(form.n_entries) + form.entry * int(n_entries)
 
 
 def _frames(data: bytes, name: bytes) -> Iterator[Grey | DataError]:
@@ -143,11 +208,12 @@ def _frames(data: bytes, name: bytes) -> Iterator[Grey | DataError]:
     except cv2.error:
         is_read, pictures = False, []
     if not is_read:
-        yield first
-        return
+        pictures = [first]
     for frame, picture in enumerate(pictures):
         grey = grey_of(picture, _of_page(name, frame))
         yield _unreadable(name, frame) if grey is None else grey
+    for frame in range(len(pictures), n):
+        yield _unreadable(name, frame)
 
 
 def _png_frames(data: bytes, name: bytes, shape: tuple[int, ...]) -> Iterator[Grey | DataError]:
@@ -155,14 +221,14 @@ def _png_frames(data: bytes, name: bytes, shape: tuple[int, ...]) -> Iterator[Gr
     canvas, number = np.zeros((*shape, 4), np.uint8), -1
     for number, frame in enumerate(apng.frames(data)):
         picture = decode_transparent(frame.file)
-        if picture is None or not (
-            0 < frame.top + len(picture) <= shape[0] and frame.left + picture.shape[1] <= shape[1]
-        ):
+        if picture is None or frame.top + len(picture) > shape[0] or frame.left + picture.shape[1] > shape[1]:
             yield _unreadable(name, number)
             continue
         before = canvas.copy() if frame.dispose == apng.PREVIOUS else canvas
         part = canvas[frame.top : frame.top + len(picture), frame.left : frame.left + picture.shape[1]]
-        part[:] = _over(picture, part) if frame.blend == apng.OVER else picture
+        for top in range(0, len(part), ROWS):
+            rows = slice(top, top + ROWS)
+            part[rows] = _over(picture[rows], part[rows]) if frame.blend == apng.OVER else picture[rows]
         grey = grey_of(canvas, _of_page(name, number))
         yield _unreadable(name, number) if grey is None else grey
         if frame.dispose == apng.BACKGROUND:
@@ -204,13 +270,32 @@ def _pdf_pages(data: bytes, name: bytes) -> Iterator[Grey | DataError]:
 def _pdf_page(pdfium: Any, document: Any, number: int, name: bytes) -> Grey | DataError:
     with _pdfium:
         try:
-            page = document[number]
-            width, height = page.get_size()
-            scale = min(PDF_SCALE, math.sqrt(MAX_PIXELS / max(1.0, width * height)))
-            picture = page.render(scale=scale, grayscale=True).to_numpy()
+            picture = _rendered(document, number, in_grey=True)
         except (pdfium.PdfiumError, ValueError, MemoryError):
             return _unreadable(name, number)
-    return np.ascontiguousarray(picture.reshape(picture.shape[:2]))
+    return picture.reshape(picture.shape[:2])
+
+
+def _rendered(document: Any, number: int, *, in_grey: bool) -> Grey:
+    """Return a page of an open document, with nothing left open that would be closed later, in any thread."""
+    with contextlib.ExitStack() as opened:
+        page = document[number]
+        opened.callback(page.close)
+        width, height = page.get_size()
+        scale = min(PDF_SCALE, math.sqrt(MAX_PIXELS / max(1.0, width * height)))
+        bitmap = page.render(scale=scale, grayscale=in_grey)
+        opened.callback(bitmap.close)
+        return np.array(bitmap.to_numpy())
+
+
+def _pdf_colours(data: bytes, page: int) -> Grey | None:
+    pdfium = import_extra("pypdfium2", "pdf", "", DataError)
+    with _pdfium:
+        document = pdfium.PdfDocument(data)
+        try:
+            return _colours(_rendered(document, page, in_grey=False))
+        finally:
+            document.close()
 
 
 def _heic_pages(data: bytes, name: bytes) -> Iterator[Grey | DataError]:
@@ -220,7 +305,10 @@ def _heic_pages(data: bytes, name: bytes) -> Iterator[Grey | DataError]:
         file = heif.open_heif(data, convert_hdr_to_8bit=True)
         sizes = [image.size for image in file]
     except Exception:  # whatever libheif's binding raises for a damaged file
-        raise DataError(f"{printable(name)}: no HEIC picture that can be read (damaged or cut short)") from None
+        raise DataError(
+            f"{printable(name)}: no HEIC picture that can be read (damaged or cut short); replace the file"
+        ) from None
+    _check_number(len(sizes), name)
     for number, (image, (width, height)) in enumerate(zip(file, sizes, strict=True)):
         if width * height > MAX_PIXELS:
             yield _unreadable(name, number)
@@ -244,4 +332,5 @@ def _of_page(name: bytes, page: int) -> str:
 
 
 def _unreadable(name: bytes, page: int) -> DataError:
-    return DataError(f"{_of_page(name, page)} can't be read (damaged or too large); replace the file")
+    most = f"{MAX_PIXELS // 1_000_000} megapixels"
+    return DataError(f"{_of_page(name, page)} can't be read (damaged, or of more than {most}); replace the file")

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from fastmnist.images.decode import decode_colours, decode_opaque, decode_pictur
 from fastmnist.images.files import TOGETHER_BYTES, File, file_of, read_each
 from fastmnist.images.mnist_form import in_mnist_form
 from fastmnist.images.normalize import LARGEST, Ask, NoInkError, normalize, normalize_plain, shrunk
-from fastmnist.images.pages import decode_pages, may_have_pages
+from fastmnist.images.pages import colours_of_page, decode_pages, may_have_pages
 from fastmnist.images.reduced import divisors
 from fastmnist.shapes import SIDE
 
@@ -161,11 +162,11 @@ def to_digits(data: bytes, preprocess: str, name: bytes, ask: Ask | None = None)
     if not may_have_pages(data):
         return [file_to_digit(file_of(data), preprocess, name, ask)]
     pages: list[Page] = []
-    for page in decode_pages(data, name):
+    for number, page in enumerate(decode_pages(data, name)):
         try:
             if isinstance(page, DataError):
                 raise page
-            pages.append(to_digit(page, preprocess, name, ask))
+            pages.append(in_colour_to_digit(page, partial(colours_of_page, data, number), preprocess, name, ask))
         except DataError as error:
             pages.append(str(error))
     if not pages:
@@ -214,8 +215,7 @@ def in_colour_to_digit(
     try:
         return to_digit(picture, preprocess, name, ask)
     except NoInkError:
-        in_colour = colours()
-        contrast = None if in_colour is None else strongest_contrast(in_colour)
+        contrast = strongest_contrast(colours())
         if contrast is None:
             raise
         return to_digit(contrast, preprocess, name, ask)

@@ -3,6 +3,7 @@
 Digits by themselves come as batches of images; see stream.py.
 """
 
+import logging
 from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import partial
 from typing import Generic, NamedTuple, TypeVar
@@ -10,16 +11,18 @@ from typing import Generic, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from fastmnist.errors import DataError, printable
-from fastmnist.images.colour import contrast_in
+from fastmnist.errors import DataError, FastmnistError, bug, printable
+from fastmnist.images.colour import contrast_in, strongest_contrast
 from fastmnist.images.decode import decode_picture
 from fastmnist.images.files import read_file
-from fastmnist.images.pages import decode_pages, may_have_pages
+from fastmnist.images.pages import colours_of_page, decode_pages, may_have_pages
 from fastmnist.inputs.paths import Ignored, Input, Kind, find_inputs
 from fastmnist.inputs.selection import Selection
 from fastmnist.inputs.stdin import open_stdin
 from fastmnist.inputs.workers import in_order, open_pool
 from fastmnist.remote.fetch import Fetcher, Fetching
+
+_log = logging.getLogger(__name__)
 
 Grey = npt.NDArray[np.uint8]
 Made = TypeVar("Made")
@@ -101,17 +104,29 @@ def read_pages(data: bytes, name: bytes, read: Read[Made]) -> Iterator[Made | st
     if not may_have_pages(data):
         yield read_page(decode_picture(data, name), lambda: contrast_in(data), name, read)
         return
-    n_pages = 0
-    for page in decode_pages(data, name):
-        n_pages += 1
-        yield str(page) if isinstance(page, DataError) else read_page(page, lambda: None, name, read)
-    if not n_pages:
+    number = -1
+    for number, page in enumerate(decode_pages(data, name)):
+        contrast = partial(_contrast_in_page, data, number)
+        yield str(page) if isinstance(page, DataError) else read_page(page, contrast, name, read)
+    if number < 0:
         raise DataError(f"{printable(name)}: no page that can be read (damaged or cut short); replace the file")
 
 
+def _contrast_in_page(data: bytes, number: int) -> Grey | None:
+    return strongest_contrast(colours_of_page(data, number))
+
+
 def read_page(page: Grey, in_colour: Callable[[], Grey | None], name: bytes, read: Read[Made]) -> Made | str:
-    """Return what is made of a page, or a message that begins with `name`."""
+    """Return what is made of a page, or a message that begins with `name`.
+
+    An exception that nobody expected is a message too, and logged with its traceback: the other pictures are read.
+    """
     try:
         return read(page, in_colour)
     except DataError as error:
         return f"{printable(name)}: {error}"
+    except (FastmnistError, MemoryError):
+        raise
+    except Exception as error:
+        _log.debug("", exc_info=True)
+        return f"{printable(name)}: {bug(error)}"
