@@ -9,7 +9,7 @@ import click
 
 from fastmnist.cli.options import FOLDER_HELP, report_option
 from fastmnist.cli.terminal import on_terminal, say
-from fastmnist.errors import printable
+from fastmnist.errors import DataError, printable
 from fastmnist.shapes import NO_DIGIT, SIDE
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ def show_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--dump-preprocessed", "dump", type=click.Path(readable=False), metavar="FOLDER",
-            help="Write the images as the model sees them to PNG files named by row and file, and for each picture a "
-            f"second file that shows how it was read: which part, which strokes, and the digit. {FOLDER_HELP}",
+            help="Write the images as the model sees them to PNG files named by row and file, and for each picture "
+            f"on disk a second file that shows how it was read: the part, the strokes and the digit. {FOLDER_HELP}",
         ),
         click.option(
             "--show", "n_shown", type=click.IntRange(0), default=0, metavar="N",
@@ -55,9 +55,11 @@ class Preview:
 
         The folder must be new or empty unless it `may_have_files`.
         """
+        from fastmnist.inputs.again import Again
         from fastmnist.output.png import make_folder
 
         self._model, self._preprocess, self._dump = model, preprocess, dump
+        self._again = Again()
         self._n_left = n_shown
         if n_shown and not on_terminal():
             say("--show draws only on a terminal; for PNG files use --dump-preprocessed FOLDER")
@@ -86,11 +88,16 @@ class Preview:
 
     def _explain(self, batch: "Batch", row: int) -> "Explanation | None":
         """Return how a row was read, None for what is no picture file."""
-        from fastmnist.images.explain import explain_file
+        from fastmnist.images.explain import explain_page
 
-        if isinstance(batch.indices, range) or not os.path.isfile(batch.paths[row]):
+        path = batch.paths[row]
+        if isinstance(batch.indices, range) or not os.path.isfile(path):
             return None
-        return explain_file(batch.paths[row], batch.indices[row], self._preprocess, self._model.confidences)
+        try:
+            data, picture = self._again.picture(path, batch.indices[row])
+        except DataError:  # it is gone
+            return None
+        return explain_page(data, picture, batch.indices[row] or 0, path, self._preprocess, self._model.confidences)
 
     def _write(self, batch: "Batch", row: int) -> None:
         from fastmnist.images.explain import as_png

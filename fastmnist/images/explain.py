@@ -1,18 +1,17 @@
 """Explains how a picture was read: in a line of text, and as a picture of what was used and what was left out."""
 
-from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from fastmnist.errors import DataError, counted
-from fastmnist.images.colour import contrast_in
-from fastmnist.images.decode import decode_picture, opencv
-from fastmnist.images.files import file_of, read_file
+from fastmnist.images.colour import strongest_contrast
+from fastmnist.images.decode import decode_colours, decode_picture, opencv
+from fastmnist.images.files import file_of
 from fastmnist.images.mnist_form import in_mnist_form
 from fastmnist.images.normalize import LARGEST, Ask, Digit, NoInkError, first_look, read_again, read_digit
-from fastmnist.images.pages import decode_pages, may_have_pages
+from fastmnist.images.pages import colours_of_page, may_have_pages
 from fastmnist.images.reduced import divisors
 from fastmnist.kernels.picture.read import Reading
 from fastmnist.shapes import IMAGE_SHAPE
@@ -28,36 +27,35 @@ class Explanation(NamedTuple):
     picture: npt.NDArray[np.uint8]
 
 
-def explain_file(path: bytes, page: int | None, preprocess: str, ask: Ask | None = None) -> Explanation | None:
-    """Return how a page of a file was brought into MNIST's form, None where it can't be read or is left as it is.
+def explain_page(
+    data: bytes, picture: npt.NDArray[np.uint8], page: int, name: bytes, preprocess: str, ask: Ask | None = None
+) -> Explanation | None:
+    """Return how a page of a picture file was brought into MNIST's form, None where it can't be or is left as it is.
 
-    `page`: its index, None for a file of one.
+    data: the file's content. picture: the page's greys (height, width); `page` is its index, 0 in a file of one.
+    `name` is the file's.
     """
+    if preprocess == "none" or (
+        preprocess == "auto" and picture.shape == IMAGE_SHAPE and in_mnist_form(picture[np.newaxis])[0]
+    ):
+        return None
+    first, last = divisors(file_of(data).jpeg_shape)
     try:
-        data = read_file(path)
-        first, last = divisors(file_of(data).jpeg_shape)
-        if may_have_pages(data):
-            picture = next(islice(decode_pages(data, path), page or 0, None), None)
-        else:
-            picture = decode_picture(data, path)
-        if not isinstance(picture, np.ndarray) or preprocess == "none":
-            return None
-        if preprocess == "auto" and picture.shape == IMAGE_SHAPE and in_mnist_form(picture[np.newaxis])[0]:
-            return None
-        digit = first_look(decode_picture(data, path, first) if first > 1 else picture)  # as it was read
+        digit = first_look(decode_picture(data, name, first) if first > 1 else picture)  # as it was read
         if not digit.reading.is_plain:
-            digit = _read_closely(decode_picture(data, path, last) if last > 1 else picture, data, ask)
+            digit = _read_closely(decode_picture(data, name, last) if last > 1 else picture, data, page, ask)
         return _explanation(digit, picture.shape)
     except DataError:
         return None
 
 
-def _read_closely(grey: npt.NDArray[np.uint8], data: bytes, ask: Ask | None) -> Digit:
-    """Return the digit in the greys of a file; where they show no ink, that in its colours. Raises DataError."""
+def _read_closely(grey: npt.NDArray[np.uint8], data: bytes, page: int, ask: Ask | None) -> Digit:
+    """Return the digit in the greys of a page; where they show no ink, that in its colours. Raises DataError."""
     try:
         return read_digit(grey, ask)
     except NoInkError:
-        contrast = None if may_have_pages(data) else contrast_in(data)
+        colours = colours_of_page(data, page) if may_have_pages(data) else decode_colours(data)
+        contrast = strongest_contrast(colours)
         if contrast is None:
             raise
         return read_digit(contrast, ask)
