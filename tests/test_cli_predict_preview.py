@@ -38,6 +38,15 @@ def test_what_the_model_sees_is_written_as_png_named_by_row_and_file(run_cli, pi
     assert again.errors == ["fastmnist: error: seen: not empty, expected a new folder for pictures; name another one"]
 
 
+def test_pictures_are_not_written_where_they_would_be_read(run_cli, pictures, small_model, tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "pictures")
+    for folder in ("pictures/seen", "link/seen", "pictures"):
+        run = run_cli("predict", "pictures", "--model", small_model, "--dump-preprocessed", folder)
+        assert (run.code, run.stdout) == (2, b"")
+        assert f"--dump-preprocessed {folder} lies in pictures" in run.stderr
+    assert sorted(os.listdir(tmp_path / "pictures")) == ["a.png", "b.png", "c d.png"]
+
+
 def test_resumed_runs_and_shards_share_a_folder(run_cli, start_cli, pictures, digits, small_model, tmp_path):
     write_images(tmp_path / "idx", digits[0][:3])
     inputs = ["pictures", "idx", "pictures"]

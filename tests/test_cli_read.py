@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import zipfile
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from conftest import cli_command, cli_environment, contents
 from drawn_numbers import boxed, row
+from test_images_pages import heic, pdf
 
 from fastmnist.inputs.idx import write_images
 
@@ -112,6 +114,7 @@ def test_review_is_a_column(run_cli, pictures):
         (["x", "--length", "six"], "expected N or N-M"),
         (["x", "--length", "1001"], "as in 6 or 1-4, of 1 to 1,000 digits"),
         (["-", "--draw", "out"], "--draw reads each picture a second time, which stdin does not allow"),
+        ([".", "--draw", "out"], "--draw out lies in ., and what is in there is read: name a folder elsewhere"),
         (["x", "--digits", "--format", "jsonl"], "leave out --digits"),
         (["x", "--resume"], "--resume needs -o FILE"),
     ],
@@ -179,6 +182,26 @@ def test_drawings_show_what_was_read(run_cli, pictures, tmp_path):
     again = run_cli("read", "p", "--draw", "drawn", "--model", "shipped")
     assert (again.code, again.stdout) == (1, b"")
     assert "not empty" in again.errors[0]
+
+
+def test_pages_of_files_that_have_one_are_drawn(run_cli, pictures, tmp_path):
+    picture = cv2.imread(str(pictures / "a.png"), cv2.IMREAD_GRAYSCALE)
+    (tmp_path / "one.heic").write_bytes(heic([picture]))
+    (tmp_path / "one.pdf").write_bytes(pdf([picture]))
+    run = run_cli("read", "one.heic", "one.pdf", "--draw", "drawn", "--model", "shipped")
+    assert [row["page"] for row in cells(run)] == ["", ""]
+    assert sorted(os.listdir(tmp_path / "drawn")) == ["0000001-one.heic.png", "0000002-one.pdf.png"]
+
+
+def test_the_last_line_counts_the_errors_of_an_earlier_run(run_cli, pictures, tmp_path):
+    command = ["read", "p", "-o", "out", "--model", "shipped"]
+    job = _job_of(tmp_path, command)
+    run = run_cli(*command)
+    (n_errors,) = re.findall(r"(\d+) errors?, ", run.stderr)
+    lines = (tmp_path / "out").read_bytes().splitlines(keepends=True)
+    (tmp_path / "out.part").write_bytes(b"".join(lines[:-1]))
+    (tmp_path / "out.part.json").write_bytes(job)
+    assert re.findall(r"(\d+) errors?, ", run_cli(*command, "--resume").stderr) == [n_errors]
 
 
 def test_shards_draw_into_one_folder(run_cli, pictures, tmp_path):

@@ -1,11 +1,13 @@
 """The inputs of a command: paths on its command line, and those of a list."""
 
+import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import click
 
 from fastmnist.cli.terminal import on_terminal
+from fastmnist.errors import printable
 
 
 def inputs_argument(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -41,6 +43,20 @@ def all_inputs(name: str, inputs: tuple[str, ...], files_from: str | None, null:
     if inputs.count("-") + (files_from == "-") > 1:
         raise click.UsageError("stdin can be read only once: give - once")
     return inputs if files_from is None else chain(inputs, read_list(files_from, b"\0" if null else b"\n"))
+
+
+def check_apart(folder: str | None, option: str, inputs: tuple[str, ...]) -> None:
+    """Raise UsageError if the folder for an option's pictures lies in an input: they would be read as well."""
+    if folder is None:
+        return
+    place = os.path.realpath(folder)
+    for given in filter(os.path.isdir, inputs):
+        top = os.path.realpath(given)
+        if os.path.commonpath([top, place]) == top:
+            raise click.UsageError(
+                f"{option} {printable(folder)} lies in {printable(given)}, and what is in there is read: name a folder "
+                "elsewhere"
+            )
 
 
 def count_for_bar(inputs: tuple[str, ...], files_from: str | None, n_shards: int) -> int | None:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from fastmnist.cli.cluster import dask_option, opened_cluster
-from fastmnist.cli.inputs import all_inputs, count_for_bar, inputs_argument, list_options
+from fastmnist.cli.inputs import all_inputs, check_apart, count_for_bar, inputs_argument, list_options
 from fastmnist.cli.options import (
     is_part_of_job,
     model_option,
@@ -62,6 +62,7 @@ def predict(
     check_options(options)
     if report is not None:
         _check_report(report, options)
+    check_apart(dump, "--dump-preprocessed", inputs)
     if dask is not None and (n_shown or dump or report):
         raise click.UsageError("--show, --dump-preprocessed and --report show what this process reads: omit --dask")
     from fastmnist.cli.quiet import quiet_libraries

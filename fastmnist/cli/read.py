@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fastmnist.cli.cluster import dask_option, opened_cluster
-from fastmnist.cli.inputs import all_inputs, count_for_bar, inputs_argument, list_options
+from fastmnist.cli.inputs import all_inputs, check_apart, count_for_bar, inputs_argument, list_options
 from fastmnist.cli.options import (
     FOLDER_HELP,
     is_part_of_job,
@@ -112,6 +112,7 @@ def read(
         raise click.UsageError("--format jsonl already includes each number's digits: leave out --digits")
     if draw is not None and "-" in inputs:
         raise click.UsageError("--draw reads each picture a second time, which stdin does not allow: name a file")
+    check_apart(draw, "--draw", inputs)
     from fastmnist.cli.quiet import quiet_libraries
     from fastmnist.compile_aside import compiled_aside
 
@@ -141,9 +142,10 @@ def read(
             for row in rows.rows_of(page):
                 target.stream.write(row)
             bar.at(counts.n_pictures)
+    if target.part:
+        counts.n_errors += target.part.n_failed  # of rows that an earlier run has written
     say(counts.summary(time.perf_counter() - start))
-    n_failed_before = target.part.n_failed if target.part else 0
-    return 1 if counts.n_errors or n_failed_before or target.selection.found_nothing else 0
+    return 1 if counts.n_errors or target.selection.found_nothing else 0
 
 
 class _Counts:
