@@ -94,7 +94,8 @@ class PartFile:
     def _skip_file(self, key: bytes, path: bytes, number: int) -> bool:
         """Return whether all rows of a file are there: one that begins with `key`, or one for each of its pages.
 
-        How many pages there are is not known here: where the part ends with a page, the file is read again.
+        For Kaggle both begin alike. How many pages there are is not known here: where the part ends with a page, the
+        file is read again.
         """
         start, n_known, n_failed = self._end, self.n_known, self.n_failed
         page = 0
@@ -102,10 +103,9 @@ class PartFile:
             end = self._end
             (page_key,) = self._format.keys([path], [page], [number])
             row = self._read_row(1 + page_key.count(b"\n"))
-            is_page = row is not None and row.startswith(page_key) and page_key != key
-            if not is_page:
+            if row is None or not row.startswith(page_key):
                 break
-            self._count(row or b"", page_key)
+            self._count(row, page_key)
             page += 1
         self._rewind(end)
         if page == 0:
