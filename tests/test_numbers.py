@@ -7,11 +7,14 @@ from drawn_numbers import ink_of, row, texts
 
 import fastmnist
 from experiments import rows
+from fastmnist.errors import DataError
+from fastmnist.images.paper import Paper
 from fastmnist.model.model_file import GLYPHS
 from fastmnist.numbers import reading
 from fastmnist.numbers.cuts import cut
 from fastmnist.numbers.glyphs import place_glyph, to_mnist_form
 from fastmnist.numbers.lines import connected_parts, find_lines, without_margin
+from fastmnist.numbers.number import Box, Digit, Number
 from fastmnist.numbers.page import core_of, find_ink
 from fastmnist.numbers.reading import Readers, find_numbers, read_numbers, ways_of
 from fastmnist.numbers.ways import HIGHEST, Answers, Ways, choose
@@ -293,7 +296,20 @@ def test_colours_of_equal_grey_are_read(some, model):
 def test_a_line_of_too_many_pieces_is_an_error(some, model, monkeypatch):
     monkeypatch.setattr(reading, "MOST_OF_LINE", 3)
     (page,) = model.read(row(some, "3141"))
-    assert page.error == "<array>: a line of more than 3 pieces of ink, expected numbers"
+    assert page.error == "<array>: a line with more than 3 places to cut it, expected numbers"
+
+
+def test_a_sheet_that_cannot_be_read_leaves_the_reading_of_the_whole(some, monkeypatch):
+    """Of letters all around, which are less than no evidence."""
+    unknown = Number("?", 0.9, [Digit("?", 0.9, Box(0, 0, 9, 9))], Box(0, 0, 9, 9), 0)
+    picture = row(some, "3141")
+
+    def numbers_in(read, *_arguments):
+        return [unknown] if read is picture else DataError("9,999 pieces of ink")
+
+    monkeypatch.setattr(reading, "_numbers_in", numbers_in)
+    monkeypatch.setattr(reading, "find_sheet", lambda read: (Paper(read[9:-9, 9:-9], 9, 9), False))
+    assert read_numbers(picture, None, "0123456789") == [unknown]
 
 
 def test_a_network_that_asks_anything_is_only_asked_for_glyphs(some):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from drawn_numbers import row, texts
 
+from fastmnist.numbers import faint
 from fastmnist.numbers.faint import with_faint_strokes
 from fastmnist.numbers.page import find_ink
 
@@ -49,3 +50,11 @@ def test_what_is_faint_and_no_stroke_of_a_number_stays_as_it_is(some):
     raised = with_faint_strokes(changed, height)
     assert raised[125:165, [100, 60]].min() == 255
     np.testing.assert_array_equal(np.where(changed != unchanged, unchanged, raised), unchanged)
+
+
+def test_a_pattern_of_many_faint_strokes_stays_as_it_is(some, monkeypatch):
+    ink = find_ink(row(some, "4057", margin=60)).ink.copy()
+    ink[120:160, 60:64] = ink[120:160, 70:74] = ink[120:160, 80:84] = 90
+    assert with_faint_strokes(ink, 40.0) is not ink
+    monkeypatch.setattr(faint, "MOST_PARTS", 2)
+    assert with_faint_strokes(ink, 40.0) is ink

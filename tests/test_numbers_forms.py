@@ -279,3 +279,23 @@ def test_a_piece_within_a_zero_is_no_reason_to_drop_it():
     cv2.line(core, (40, 35), (40, 60), 1, 3)  # within the first one
     parts = connected_parts(core)[1]
     assert without_outlines(parts) == parts
+
+
+@pytest.mark.parametrize("length", [(4, 4), (3, 5)])
+def test_boxes_of_as_many_digits_as_told_keep_their_confidence(length, some, model):
+    (page,) = model.read(boxed(some, "4017"))
+    (told,) = model.read(boxed(some, "4017"), length=length)
+    assert told == page
+    assert page.numbers[0].text == "4017"
+    assert page.numbers[0].confidence > 0.5
+
+
+@pytest.mark.parametrize("length", [3, 5, (5, 9)])
+def test_boxes_of_another_number_of_digits_than_told_are_read_with_confidence_0(length, some, model):
+    (page,) = model.read(boxed(some, "4017"), length=length)
+    assert [(number.text, number.confidence) for number in page.numbers] == [("4017", 0.0)]
+
+
+def test_boxes_that_begin_at_the_same_place_have_no_step():
+    leaning = [Cell(0, 0, 20, 100), Cell(0, 20, 20, 120)]
+    assert complete(leaning, [Cell(-2, -2, 60, 122)], np.ones((130, 70), np.uint8)) == leaning

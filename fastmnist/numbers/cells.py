@@ -88,7 +88,7 @@ def _gaps_in(row: list[Cell], frames: list[Cell]) -> Iterator[list[Cell]]:
     """Yield where in a row one or a few boxes are missing, side by side."""
     width, height = median(cell.width for cell in row), median(cell.height for cell in row)
     alike = [cell for cell in row if abs(cell.width - width) <= ALIKE * width]
-    steps = [b.left - a.left for a, b in pairwise(alike) if b.left - a.right < NEAR * height]
+    steps = [b.left - a.left for a, b in pairwise(alike) if a.left < b.left < a.right + NEAR * height]
     if not steps or width > WIDEST * height:
         return
     step = median(steps)

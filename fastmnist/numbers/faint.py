@@ -1,12 +1,13 @@
 """Digits in fainter ink than the rest, as of a pencil beside a pen: made as deep as the others."""
 
 import math
+from bisect import bisect_left, bisect_right
 
 import numpy as np
 import numpy.typing as npt
 
 from fastmnist.images.decode import opencv
-from fastmnist.numbers.lines import Part, are_neighbours, connected_parts
+from fastmnist.numbers.lines import MOST_PARTS, WIDE_GAP, Part, are_neighbours, connected_parts
 from fastmnist.numbers.page import core_of
 
 Grey = npt.NDArray[np.uint8]
@@ -33,10 +34,16 @@ def with_faint_strokes(ink: Grey, of_digits: float) -> Grey:
     labels, parts = connected_parts(is_ink.view(np.uint8))
     n_core = np.bincount(labels[core > 0], minlength=len(parts) + 1)
     parts = [part for part in parts if LOWEST * of_digits <= part.height <= HIGHEST * of_digits]
+    if len(parts) > MOST_PARTS:  # a pattern
+        return ink
+    parts.sort(key=lambda part: part.left)
+    lefts, reach = [part.left for part in parts], WIDE_GAP * of_digits
+    widest = max((part.width for part in parts), default=0)
     faint = [part for part in parts if n_core[part.label] < CORE * part.area and _may_be_digit(part, of_digits)]
     raised = ink
     for part in faint:
-        if any(other is not part and _are_of_one_number(part, other, of_digits) for other in parts):
+        near = parts[bisect_left(lefts, part.left - reach - widest) : bisect_right(lefts, part.right + reach)]
+        if any(other is not part and _are_of_one_number(part, other, of_digits) for other in near):
             raised = ink.copy() if raised is ink else raised
             _raise(raised, labels, part)
     return raised

@@ -42,7 +42,7 @@ def without_boxes(ink: Grey) -> tuple[Grey, list[list[Cell]]]:
         if len(cells) <= LOOPS and height < OF_FRAME * around.height:
             continue  # the loop of a 9
         found += cells
-        cv2.drawContours(inside, contours, outer, 0, cv2.FILLED)
+        cv2.drawContours(inside, [contours[outer]], 0, 0, cv2.FILLED)
         _mark_inside(inside, holes)
         x, y = contours[outer][0][0]
         frames[labels[y, x]] = around

@@ -14,6 +14,7 @@ Grey = npt.NDArray[np.uint8]
 
 INSET = 1 / 12  # of the picture's shorter side: the inner part of a picture begins there
 INNER_SHARE = 0.4  # of its area: what touches the border with less of it in the inner part is no digit
+MOST_PARTS = 3000  # pieces of ink on a page: more are a photograph, or noise
 SPECK = 0.02  # of a digit's height squared: less area is a speck
 LOW = 0.4  # of a digit's height: what is lower is a mark, such as a point or a dash, unless its box is as large as
 BROAD = 0.27  # of a digit's height squared: that of a flat 2 is

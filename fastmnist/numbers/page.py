@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from fastmnist.images.decode import opencv
 from fastmnist.kernels.numbers.contrast import close_page, fill_ink
+from fastmnist.kernels.picture.ink import DIM, MIN_CONTRAST, MIN_SIGNAL
 from fastmnist.kernels.picture.work import MARGINS, SLACK
 
 Grey = npt.NDArray[np.uint8]
@@ -19,10 +20,8 @@ LOOK = 120  # pixels of the longest side are enough to tell whether the ink is d
 # paper, narrower ones are filled by thick strokes.
 AROUND = 0.5
 WINDOW, MOST_WINDOW = 0.4, 81  # of the shorter side, and in pixels: what is narrower is ink, what is wider is paper
-DIM = 64  # grey levels: contrast is relative to no less, or the noise of a black picture would be ink
 GAINS = np.float32(255) / np.maximum(np.arange(256), DIM).astype(np.float32)  # of contrast, by the paper's grey
 HOLLOW = 0.5  # of the ink: with more of it in strokes as wide as the window a page is read smaller
-MIN_CONTRAST, MIN_SIGNAL = 0.08 * 255, 6.0  # of ink: at least, and in standard deviations of the noise
 FAINT = 3.0  # standard deviations of the noise: less is paper
 DEEP = 0.5  # of the ink's depth: the core of a stroke has more
 
@@ -116,6 +115,6 @@ def _is_hollow(small: Grey, narrow: float) -> bool:
 def _closed(dark: Grey, window: float) -> Grey:
     """Return a picture without what is darker than its surroundings and narrower than a window, at least 3 pixels."""
     n = dark.size
-    paper, padded = np.empty(n + SLACK, np.uint8), np.empty(2 * MARGINS * n + SLACK, np.uint8)
+    paper, padded = np.empty(n + SLACK, np.uint8), np.empty(2 * MARGINS * n + 2 * SLACK, np.uint8)
     close_page(dark, max(3, round(window)) // 2, paper, padded)
     return paper[:n].reshape(dark.shape)

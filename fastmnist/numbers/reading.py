@@ -16,6 +16,7 @@ from fastmnist.numbers.dashes import with_whole_lines
 from fastmnist.numbers.faint import with_faint_strokes
 from fastmnist.numbers.frames import without_boxes
 from fastmnist.numbers.lines import (
+    MOST_PARTS,
     Line,
     Part,
     connected_parts,
@@ -52,7 +53,6 @@ SURE = 0.99  # probability of a digit: a part with more is not cut
 # Times what a sheet says: a picture as a whole that says less than that says it of the sheet's edges, or of the desk.
 MUCH_MORE = 1.5
 NEAR_EDGE, LENGTHWISE = 0.03, 2  # of a sheet's shorter side; times as long as wide: a stroke along a sheet's edge
-MOST_PARTS = 3000  # pieces of ink: more are a photograph, or noise
 
 
 class _Parts(NamedTuple):
@@ -107,8 +107,8 @@ def read_numbers(
             height, width = sheet.picture.shape
             of_sheet = Box(sheet.left, sheet.top, sheet.left + width, sheet.top + height)
             whole = [number for number in whole if not _is_at_edge(number, of_sheet, picture.shape)]
-        if _evidence(on_sheet) * (MUCH_MORE if is_dark else 1) > _evidence(whole):
-            assert not isinstance(on_sheet, DataError)  # noqa: S101  # that is no evidence
+        is_more = _evidence(on_sheet) * (MUCH_MORE if is_dark else 1) > _evidence(whole)
+        if is_more and not isinstance(on_sheet, DataError):
             return [moved(number, sheet.left, sheet.top) for number in on_sheet]
     if isinstance(whole, DataError):
         raise whole
@@ -260,6 +260,8 @@ def _read(
         text += "".join(digit.label for digit in read[0])
         digits += read[0]
         confidence *= read[1]
+    if length is not None and not length[0] <= len(digits) <= length[1]:  # of boxes; others have 0 by now
+        confidence = 0.0
     return Number(text, confidence, digits, around([digit.box for digit in digits]), 0)
 
 
@@ -324,7 +326,7 @@ def ways_of(line: Line, inked: Inked, readers: Readers) -> tuple[Cuts, Ways, Ans
 def _check_length(n_cuts: int) -> None:
     """Raise DataError for a line of too many cuts."""
     if n_cuts > MOST_OF_LINE:
-        raise DataError(f"a line of more than {MOST_OF_LINE:,} pieces of ink, expected numbers")
+        raise DataError(f"a line with more than {MOST_OF_LINE:,} places to cut it, expected numbers")
 
 
 def _arcs_between(ways: Ways, first: npt.NDArray[np.int32], end: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
