@@ -123,7 +123,8 @@ def add_ways_of_text(starts, ends, scores, counts, text, table):
     """Return the logarithm of the sum of the scores of all ways that read a text.
 
     text: int64 (m,), the classes of its glyphs.
-    scores: float64 (n, n_classes), of each arc where it reads each class; arcs that read none have it in column 0.
+    scores: float64 (n, n_classes + 1), of each arc where it reads each class or, last, no digit; arcs that read none
+        have it in column 0.
     table: float64 (n_cuts, m + 1), scratch.
     """
     n_cuts = len(table)

@@ -20,7 +20,7 @@ def find_likeliest_text(starts, ends, scores, counts, least, most, prefixes, kep
     """Fill `text` (n_cuts,) int64 with the classes of the likeliest text of `least` to `most` glyphs.
 
     Returns its length, 0 if none of the prefixes that were kept became such a text. scores: as in `add_ways_of_text`.
-    Scratch: prefixes (m, 6) int32, found (m,) int32 and found_sums (m,) float64, for m = BEAM * n_classes * n_cuts;
+    Scratch: prefixes (m, 6) int32, found (m,) int32, found_sums (m,) float64, for m = BEAM * (n_classes + 1) * n_cuts;
     kept (n_cuts, BEAM) int32 and sums (n_cuts, BEAM) float64.
     """
     _begin(prefixes, 0, -1, -1, 0)

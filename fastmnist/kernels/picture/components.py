@@ -11,7 +11,7 @@ INSET = 12  # the inner part of a picture begins 1/12 from its border
 # Columns of `components`: bounding box (right and bottom exclusive), area, area in the inner part, and a state that
 # other modules set.
 LEFT, TOP, RIGHT, BOTTOM, AREA, INNER, STATE = range(7)
-FOREIGN, PIECE, STROKE = -1, 0, 1  # states
+FOREIGN, PIECE, STROKE, NEW_STROKE = -1, 0, 1, 2  # states, the last while strokes are gathered
 
 
 @inlined

@@ -1,7 +1,19 @@
 """Which components of ink are the digit: not what lies at the border, not specks, and near each other."""
 
 from fastmnist.kernels.jit import inlined
-from fastmnist.kernels.picture.components import AREA, BOTTOM, FOREIGN, INNER, LEFT, PIECE, RIGHT, STATE, STROKE, TOP
+from fastmnist.kernels.picture.components import (
+    AREA,
+    BOTTOM,
+    FOREIGN,
+    INNER,
+    LEFT,
+    NEW_STROKE,
+    PIECE,
+    RIGHT,
+    STATE,
+    STROKE,
+    TOP,
+)
 from fastmnist.kernels.picture.surroundings import IN_CORNER, leave_combs, leave_dashes
 
 LINE = 8  # a component at the border that is longer than 8 times its breadth is a line
@@ -150,14 +162,16 @@ def _gather(components, n, largest):
         if components[c, STATE] == PIECE and c != largest and _is_frame_part(components[c], box):
             components[c, STATE] = FOREIGN
     reach = REACH * max(box[RIGHT] - box[LEFT], box[BOTTOM] - box[TOP])
-    box[STATE] = STROKE
-    has_grown = True
-    while has_grown:
-        has_grown = False
+    box[STATE] = NEW_STROKE
+    found = largest
+    while found >= 0:
+        stroke, found = components[found], -1
+        stroke[STATE] = STROKE
         for c in range(n):
-            if components[c, STATE] == PIECE and _is_near_stroke(components, n, c, reach):
-                components[c, STATE] = STROKE
-                has_grown = True
+            if components[c, STATE] == PIECE and _is_near(components[c], stroke, reach):
+                components[c, STATE] = NEW_STROKE
+            if components[c, STATE] == NEW_STROKE:
+                found = c
 
 
 @inlined
@@ -177,16 +191,10 @@ def _is_frame_part(piece, digit):
 
 
 @inlined
-def _is_near_stroke(components, n, piece, reach):
-    box = components[piece]
-    for c in range(n):
-        other = components[c]
-        if other[STATE] == STROKE:
-            across = max(0, max(box[LEFT], other[LEFT]) - min(box[RIGHT], other[RIGHT]))
-            down = max(0, max(box[TOP], other[TOP]) - min(box[BOTTOM], other[BOTTOM]))
-            if across * across + down * down <= reach * reach:
-                return True
-    return False
+def _is_near(box, other, reach):
+    across = max(0, max(box[LEFT], other[LEFT]) - min(box[RIGHT], other[RIGHT]))
+    down = max(0, max(box[TOP], other[TOP]) - min(box[BOTTOM], other[BOTTOM]))
+    return across * across + down * down <= reach * reach
 
 
 @inlined
