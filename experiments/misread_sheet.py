@@ -14,7 +14,7 @@ import numpy.typing as npt
 COLUMNS = 10
 SCALE = 3  # of the digits
 CAPTION = 18  # pixels below each
-NAME = re.compile(r"\d+-true-(?P<truth>.+)-read-(?P<guess>.+)\.png")
+NAME = re.compile(r"\d+.*-true-(?P<truth>.+)-read-(?P<guess>.+)\.png")
 
 
 def main() -> None:

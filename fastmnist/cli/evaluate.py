@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from fastmnist.errors import counted, printable
 from fastmnist.shapes import NO_DIGIT, SIDE
 
 if TYPE_CHECKING:
+    from fastmnist.datasets.labelled import LabelledImages
     from fastmnist.evaluation import Evaluation
     from fastmnist.model.network import Uint8
 
@@ -55,7 +55,7 @@ def evaluate(data: str, model: str | None, as_json: bool, errors: str | None, re
         images = open_dataset(data).load("test", loaded.class_names, loaded.preprocess, threads=n_threads())
     result = evaluate_labelled(loaded, images, data)
     if errors is not None:
-        n_written = write_misclassified(errors, images.pixels, images.labels, result.predictions, loaded.class_names)
+        n_written = write_misclassified(errors, images, result.predictions)
         say(f"{n_written:,} misclassified images written to {printable(errors)}")
     if report is not None:
         write_report(report, loaded, images, result, data)
@@ -65,22 +65,20 @@ def evaluate(data: str, model: str | None, as_json: bool, errors: str | None, re
     return 1 if result.n_errors else 0
 
 
-def write_misclassified(
-    folder: str, pixels: "Uint8", labels: "Uint8", predictions: "Uint8", class_names: list[str]
-) -> int:
+def write_misclassified(folder: str, images: "LabelledImages", predictions: "Uint8") -> int:
     """Write each image whose prediction is not its label as INDEX-true-NAME-read-NAME.png; return how many.
 
-    pixels (n, 784), labels (n,), predictions (n,). Characters in names that file systems may not like become `_`; NAME
-    is no_digit for an image that was taken for none.
-    Raises OutputError when a file can't be written.
+    predictions: (n,). An image with a name of its own has it after INDEX. NAME is no_digit for an image that was taken
+    for none. Raises OutputError when a file can't be written.
     """
-    from fastmnist.output.png import write_png
+    from fastmnist.output.png import safe_name, write_png
 
-    names = [re.sub(r"[^\w.-]", "_", name) for name in [*class_names, NO_DIGIT]]
-    misclassified = (predictions != labels).nonzero()[0]
+    classes = [safe_name(name) for name in [*images.class_names, NO_DIGIT]]
+    misclassified = (predictions != images.labels).nonzero()[0].tolist()
     for index in misclassified:
-        name = f"{index:05d}-true-{names[labels[index]]}-read-{names[predictions[index]]}.png"
-        write_png(os.path.join(folder, name), pixels[index].reshape(SIDE, SIDE))
+        own = f"-{safe_name(os.path.basename(images.names[index]))}" if images.names else ""
+        name = f"{index:05d}{own}-true-{classes[images.labels[index]]}-read-{classes[predictions[index]]}.png"
+        write_png(os.path.join(folder, name), images.pixels[index].reshape(SIDE, SIDE))
     return len(misclassified)
 
 

@@ -34,8 +34,15 @@ def make_folder(folder: AnyPath, *, may_have_files: bool = False) -> None:
 
 def picture_path(folder: str, number: int, path: bytes, page: int | None) -> str:
     """Return where in `folder` a picture goes, without its suffix: by its number from 1, its name and its page."""
-    name = re.sub(r"[^\w.-]", "_", os.path.basename(printable(path))).encode()[-MOST_BYTES:].decode(errors="ignore")
-    return os.path.join(folder, f"{number + 1:07d}-{name}" + ("" if page is None else f"-{page}"))
+    return os.path.join(
+        folder,
+        f"{number + 1:07d}-{safe_name(os.path.basename(printable(path)))}" + ("" if page is None else f"-{page}"),
+    )
+
+
+def safe_name(name: str) -> str:
+    """Return a name as a part of a file's name: at most its end, and what file systems may not like becomes `_`."""
+    return re.sub(r"[^\w.-]", "_", name).encode()[-MOST_BYTES:].decode(errors="ignore")
 
 
 def write_into_folder(path: str, content: bytes, option: str) -> None:
