@@ -69,7 +69,7 @@ class Model(model_file.Model):
     ) -> Iterator[Result]:
         """Yield what `predict` returns, for up to 4,096 images at a time, in constant memory and in input order.
 
-        `paths` may be anything that `predict` accepts, in any mix and number. With a `cluster` (see
+        `paths` are paths of anything that `predict` accepts, in any mix and number. With a `cluster` (see
         `fastmnist.open_cluster`), its workers read them with their own threads; raises ClusterError if that fails.
         """
         given = [paths] if isinstance(paths, str | bytes | os.PathLike) else paths
@@ -174,7 +174,8 @@ def load(path: AnyPath | None = None) -> Model:
     """
     if path is None:
         path = os.environ.get("FASTMNIST_MODEL") or "shipped"
-    return _with_methods(load_model(find_model(os.fsdecode(path))[0]))
+    file = path if isinstance(path, os.PathLike) else find_model(os.fsdecode(path))[0]  # Path("shipped") is a file
+    return _with_methods(load_model(file))
 
 
 def convert(path: AnyPath, *, mean: float, std: float, class_names: Sequence[str] | None = None) -> Model:

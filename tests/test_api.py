@@ -8,6 +8,7 @@ import pickle
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -242,6 +243,8 @@ def test_load_takes_the_environments_model_else_the_shipped_one(monkeypatch, sma
     assert fastmnist.load("shipped").trained.layer_sizes == (784, 1024, 512, 11)
     with pytest.raises(fastmnist.ModelError, match="not a valid"):
         fastmnist.load(tmp_path / "model.safetensors")
+    (tmp_path / "shipped").write_bytes(small_model.read_bytes())
+    assert fastmnist.load(Path("shipped")).trained.layer_sizes == (784, 8, 10)
 
 
 # In a process of a user's own

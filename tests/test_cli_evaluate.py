@@ -170,3 +170,14 @@ def test_info_of_no_file_is_that_of_the_model_in_use(run_cli, small_model):
     found = run_cli("info", env={"FASTMNIST_MODEL": str(small_model)})
     assert found.stdout == named.stdout
     assert "($FASTMNIST_MODEL)" in found.stderr
+
+
+def test_shipped_is_a_word_and_a_file_of_that_name_is_a_path(run_cli, small_model, tmp_path):
+    shutil.copy(small_model, tmp_path / "shipped")
+    packaged, own = run_cli("info", "shipped").stdout, run_cli("info", small_model).stdout
+    assert packaged != own
+    assert run_cli("info", "./shipped").stdout == own
+    for command in (["info"], ["doctor"]):
+        run = run_cli(*command, env={"FASTMNIST_MODEL": "shipped"})
+        assert "shipped with fastmnist" in run.stderr + run.stdout.decode()
+    assert run_cli("info", env={"FASTMNIST_MODEL": "shipped"}).stdout == packaged

@@ -161,15 +161,16 @@ class Model:
 def find_model(option: str | None) -> tuple[Path, str]:
     """Return the model file to use and where it comes from.
 
-    The order: `option`, where "shipped" is the model that ships with fastmnist, $FASTMNIST_MODEL, ./model.safetensors,
-    the shipped one.
+    The order: `option`, $FASTMNIST_MODEL, ./model.safetensors, the model that ships with fastmnist. The first two may
+    name that one, "shipped".
     """
-    if option is not None and option != "shipped":
-        return Path(option), "--model"
-    if option == "shipped":
+    given, origin = option, "--model"
+    if given is None:
+        given, origin = os.environ.get("FASTMNIST_MODEL") or None, "$FASTMNIST_MODEL"
+    if given == "shipped":
         return SHIPPED, WITH_PACKAGE
-    if os.environ.get("FASTMNIST_MODEL"):
-        return Path(os.environ["FASTMNIST_MODEL"]), "$FASTMNIST_MODEL"
+    if given is not None:
+        return Path(given), origin
     if Path(LOCAL).exists():
         return Path(LOCAL), "in this folder"
     return SHIPPED, WITH_PACKAGE
