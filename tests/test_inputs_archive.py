@@ -65,6 +65,12 @@ def test_a_zip_file_is_read_as_the_folder_that_was_zipped(method, here):
     assert sorted(os.listdir(here)) == ["folder", "set.zip"]
 
 
+def test_names_that_begin_with_a_dot_and_a_slash_are_not_hidden(here):
+    (here / "set.zip").write_bytes(zip_bytes({"./a/1.png": png(1), "././2.png": png(2), "./.b/3.png": png(3)}))
+    assert errors_of("set.zip") == [(b"set.zip/2.png", None), (b"set.zip/a/1.png", None)]
+    assert errors_of("set.zip/a") == [(b"set.zip/a/1.png", None)]
+
+
 def test_what_is_in_a_zip_file_can_be_named_itself(here):
     (here / "set.zip").write_bytes(zip_bytes({"a/1.png": png(1), "a/2.png": png(2), "a0.png": png(3), "x.txt": png(4)}))
     for given, expected in (

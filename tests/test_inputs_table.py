@@ -236,6 +236,9 @@ def test_what_is_not_a_regular_file_is_refused_without_blocking(tmp_path):
 def test_a_table_is_known_by_its_name(tmp_path):
     (tmp_path / "folder.csv").mkdir()
     assert [is_table(name) for name in ("a.csv", b"a.CSV", "b/a.csv.gz", "a.Csv.GZ")] == [True] * 4
+    assert is_table("https://host/a.csv?signature=x.png")
+    assert not is_table("https://host/a.png?name=a.csv")
+    assert not is_table("s3://bucket/a.csv?version=1")  # a key may have any character
     assert [is_table(name) for name in ("csv", "a.png", "a.csv.png", tmp_path / "folder.csv")] == [False] * 4
 
 

@@ -133,7 +133,10 @@ def _named(infos: list[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
 
 
 def _name(info: zipfile.ZipInfo) -> bytes:
-    return info.filename.encode("utf-8", "surrogateescape")
+    name = info.filename.encode("utf-8", "surrogateescape")
+    while name.startswith(b"./"):  # as some programs write it
+        name = name[2:]
+    return name
 
 
 def split_path(path: bytes) -> tuple[bytes, bytes] | None:

@@ -1,17 +1,17 @@
 """EMNIST's files store their images transposed: they are recognised by name and turned upright."""
 
 import math
-import os
 
 import numpy as np
 import numpy.typing as npt
 
 from fastmnist.errors import AnyPath, printable
+from fastmnist.remote.address import file_name
 
 
 def is_emnist(path: AnyPath) -> bool:
     """Tell whether a file's name says that it is EMNIST's: emnist-digits-train-images-idx3-ubyte, say."""
-    return "emnist" in os.path.basename(os.fsdecode(path)).lower()
+    return "emnist" in file_name(path).lower()
 
 
 def upright(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

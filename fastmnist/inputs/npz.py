@@ -16,6 +16,7 @@ from fastmnist.errors import AnyPath, DataError, printable
 from fastmnist.inputs.archive import Archive
 from fastmnist.inputs.files import length_of, open_regular
 from fastmnist.inputs.npy import SAMPLE, NpyReader, scale_of, to_uint8
+from fastmnist.remote.address import file_name
 
 Half = Literal["train", "test"]
 
@@ -71,7 +72,7 @@ class NpyImages:
 def is_numpy_file(path: AnyPath) -> bool:
     """Tell whether `path` is named like a file of NumPy arrays, .npy or .npz in any case, and is not a folder."""
     path = split_key(path)[0]
-    return os.fsdecode(path).lower().endswith((".npy", ".npz")) and not os.path.isdir(path)
+    return file_name(path).lower().endswith((".npy", ".npz")) and not os.path.isdir(path)
 
 
 def split_key(path: AnyPath) -> tuple[AnyPath, str | None]:
@@ -209,7 +210,7 @@ def _keys(path: AnyPath) -> list[str]:
 
 def is_npz(path: AnyPath) -> bool:
     """Tell whether `path` is named like an .npz file, in any case."""
-    return os.fsdecode(path).lower().endswith(".npz")
+    return file_name(path).lower().endswith(".npz")
 
 
 def _name(path: AnyPath, key: str | None) -> str:

@@ -6,7 +6,6 @@ files. The Parquet file is decoded by arro3-io, the extra `parquet`, after parqu
 
 import io
 import logging
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -26,6 +25,7 @@ from fastmnist.inputs import parquet_pages
 from fastmnist.inputs.files import open_regular
 from fastmnist.inputs.levels import SAMPLE, levels_of
 from fastmnist.inputs.workers import Workers
+from fastmnist.remote.address import file_name
 from fastmnist.shapes import IMAGE_SHAPE, N_PIXELS
 
 _log = logging.getLogger(__name__)
@@ -104,7 +104,7 @@ class _File(io.BufferedReader):
 
 def is_parquet(path: AnyPath, magic: bytes) -> bool:
     """Tell whether a file that begins with `magic` is a Parquet file, or is named like one."""
-    return magic == MAGIC or os.fsencode(path).lower().endswith(b".parquet")
+    return magic == MAGIC or file_name(path).lower().endswith(".parquet")
 
 
 def open_parquet(path: AnyPath) -> ParquetImages:

@@ -71,8 +71,8 @@ class Ignored:
 
     @property
     def n_files(self) -> int:
-        """How many files were ignored."""
-        return self.other_files + self.idx_files
+        """How many files, and folders behind links, were ignored."""
+        return self.other_files + self.folder_links + self.idx_files
 
     def notes(self) -> Iterator[str]:
         """Yield a line for each kind that was met."""

@@ -3,6 +3,7 @@
 import os
 
 from fastmnist.errors import AnyPath, DataError, printable
+from fastmnist.remote.address import file_name
 
 _SUFFIXES = (".pkl", ".pickle", ".pkl.gz", ".pickle.gz", ".pt", ".pth")
 _PROTOCOLS = range(2, 6)  # a pickle begins with 0x80 and its protocol (PEP 3154); older ones begin like any text
@@ -11,7 +12,7 @@ _PROTOCOLS = range(2, 6)  # a pickle begins with 0x80 and its protocol (PEP 3154
 def is_pickle(path: AnyPath, magic: bytes) -> bool:
     """Tell whether a file whose content, plain or gzip, begins with `magic` is a pickle, or is named like one."""
     begins_so = magic[:1] == b"\x80" and magic[1:2] != b"" and magic[1] in _PROTOCOLS
-    return begins_so or os.fsdecode(path).lower().endswith(_SUFFIXES)
+    return begins_so or file_name(path).lower().endswith(_SUFFIXES)
 
 
 def refusal(path: AnyPath) -> DataError:

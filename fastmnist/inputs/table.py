@@ -19,6 +19,7 @@ import numpy.typing as npt
 from fastmnist.errors import AnyPath, DataError, counted, printable, reason
 from fastmnist.inputs.files import READ_ERRORS, ByteStream, expanded, length_of, open_regular
 from fastmnist.inputs.levels import SAMPLE
+from fastmnist.remote.address import file_name
 from fastmnist.shapes import N_PIXELS
 
 _CERTAIN = (".csv", ".csv.gz")  # names of tables,
@@ -152,7 +153,7 @@ class Table:
 
 def is_table(path: AnyPath) -> bool:
     """Tell whether `path` is a table: named .csv (.gz) in any case, or .txt or .tsv and so begun; not a folder."""
-    name = os.fsdecode(path).lower()
+    name = file_name(path).lower()
     return not os.path.isdir(path) and (name.endswith(_CERTAIN) or (name.endswith(_POSSIBLE) and _begins_so(path)))
 
 

@@ -17,6 +17,7 @@ SETTLE_SECONDS = 0.025  # threads just started or woken may share a core for so 
 PLAINLY_FASTER = 0.8  # of the processor's time: if threads take less than this, one is not tried. It would take as
 # long as all of them together, a little less where they contend for the interpreter lock
 BATCH_SECONDS = 0.5  # rows appear this often, however large the pictures
+FIRST_ROWS = 32  # of the first batch: each row may be a photo, or a scan of many pages
 BATCH_ROWS = 1024  # at most: while a batch is read the last one is labelled, and the job's last waits for nothing else
 AHEAD = 8  # tasks for each thread that may wait for those before them
 
@@ -89,7 +90,7 @@ class Workers:
         self._pace = Pace(threads)
         self._threads = threads  # of the last slice
         self._seconds = 0.0  # worked since that number changed
-        self._seconds_per_row = 0.001  # to begin with
+        self._seconds_per_row = BATCH_SECONDS / FIRST_ROWS  # to begin with
         self._n_probes_left = 2
 
     def __enter__(self) -> "Workers":

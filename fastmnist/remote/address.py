@@ -8,6 +8,7 @@ from fastmnist.errors import AnyPath, DataError, RemoteError, printable
 # What fsspec would read from this machine: the file's path says the same, and is checked as a path.
 _LOCAL = ("file", "local")
 _ADDRESS = re.compile(rb"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
+_WEB = re.compile(rb"https?://", re.IGNORECASE)
 _CREDENTIALS = re.compile(rb"[a-z0-9+.-]+://[^/?#]*@", re.IGNORECASE)
 
 
@@ -42,5 +43,13 @@ def is_web(address: AnyPath) -> bool:
 
 def name_in(address: bytes) -> bytes:
     """Return what an address calls its file, without a query: a.png of https://host/a.png?key=1."""
-    path = address.partition(b"?")[0] if is_web(address) else address
-    return path.rpartition(b"/")[2]
+    protocol_of(address)  # raises
+    return os.fsencode(file_name(address))
+
+
+def file_name(path: AnyPath) -> str:
+    """Return what a path or an address, which may be impossible, calls its file."""
+    name = os.fsencode(path)
+    if _WEB.match(name):
+        name = name.partition(b"?")[0]
+    return os.fsdecode(name.rpartition(b"/")[2])
