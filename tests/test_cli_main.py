@@ -6,10 +6,11 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, cli_command, cli_environment
+from conftest import ROOT, cli_command, cli_environment, random_network
 
 from fastmnist import __version__
 from fastmnist.cli import main
+from fastmnist.model.model_file import Model, save_model
 
 COMMANDS = ["", "download", "train", "predict", "evaluate", "info", "warmup", "doctor", "export", "convert"]
 
@@ -132,6 +133,21 @@ def test_a_fault_of_ours_is_a_line_that_says_so(tmp_path):
         "fastmnist: error: RuntimeError: two\\nlines: this is a bug in fastmnist",
         "hint: run 'fastmnist --debug ...' to see where",
     ]
+
+
+def test_what_the_encoding_of_stdout_lacks_is_escaped(run_cli, tmp_path):
+    save_model(tmp_path / "greek", Model(random_network((784, 8, 2)), ["\u0431", "\u0434"], "auto"))
+    run = run_cli("doctor", "--model", "greek", env={"PYTHONIOENCODING": "latin-1"})
+    assert "this is a bug" not in run.stderr
+    assert rb"classes \u0431, \u0434" in run.stdout
+
+
+@pytest.mark.parametrize("threads", ["0", "-2", "many", ""])
+def test_an_impossible_number_of_threads_for_numba_is_a_usage_error(threads, run_cli):
+    run = run_cli("doctor", env={"NUMBA_NUM_THREADS": threads})
+    assert (run.code, run.stdout) == (2, b"")
+    assert f"NUMBA_NUM_THREADS is {threads!r}, expected a whole number, at least 1" in run.stderr
+    assert run_cli("doctor", env={"NUMBA_NUM_THREADS": "1"}).code == 0
 
 
 @pytest.mark.parametrize("command", [["--help"], ["--version"], ["info", "MODEL"]])

@@ -3,7 +3,9 @@
 import atexit
 import contextlib
 import importlib
+import io
 import os
+import re
 import signal
 import sys
 import threading
@@ -16,7 +18,7 @@ import click
 
 from fastmnist.cli.suggestions import UnknownCommandError, hint_for, without_hint
 from fastmnist.cli.terminal import HINT, clear_line, complain, complain_of, showing_logs
-from fastmnist.errors import FastmnistError, OutputError, printable, reason
+from fastmnist.errors import FastmnistError, OutputError, bug, printable, reason
 from fastmnist.threads import set_up_program
 from fastmnist.version import __version__
 
@@ -92,6 +94,9 @@ class Commands(click.Group):
 @click.pass_context
 def cli(context: click.Context, debug: bool) -> None:
     """Run the command that was named."""
+    threads = os.environ.get("NUMBA_NUM_THREADS", "1")
+    if not re.fullmatch(r"\s*0*[1-9]\d*\s*", threads, re.ASCII):  # Numba would fail where it is imported
+        raise click.UsageError(f"NUMBA_NUM_THREADS is {threads!r}, expected a whole number, at least 1")
     context.obj = {"debug": debug}
 
 
@@ -119,6 +124,8 @@ def main() -> None:
     warnings.showwarning = _show_warning
     sys.unraisablehook = _show_unraisable
     set_up_program()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr does with what its encoding lacks
     # We multiply nothing large with NumPy; where OpenBLAS can't start its threads, it raises SIGINT.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
@@ -152,8 +159,7 @@ def _code_for(error: BaseException, *, debug: bool) -> int:
         return _quiet_stdout(_fail(f"{_subject(error)}{reason(error)}", debug))
     if isinstance(error, FastmnistError):
         return _fail(error.cause, debug, error.hint)
-    text = f"{type(error).__name__}: {printable(str(error))}"
-    return _fail(f"{text}: this is a bug in fastmnist", debug, "run 'fastmnist --debug ...' to see where")
+    return _fail(bug(error), debug, "run 'fastmnist --debug ...' to see where")
 
 
 def _run() -> int:
@@ -173,7 +179,7 @@ def _run() -> int:
         return _show_usage(click.UsageError(told, error.ctx))
     except click.exceptions.Exit as error:  # --help and --version
         if sys.stdout is None:
-            raise OutputError("stdout is closed, expected somewhere to write the text") from None
+            raise OutputError("stdout is closed, so the text has nowhere to go") from None
         return error.exit_code
     return result if isinstance(result, int) else 0
 
