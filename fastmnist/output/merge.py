@@ -275,7 +275,8 @@ def _repetition(parts: list[_Part], digest: bytes) -> DataError:
     first, second = (parts[turn % len(parts)] for turn in list(found)[:2])
     row = printable(found[min(found)].key)
     return second.refusal(
-        f"has the row {row!r}, which is also in {first.name}, expected each row once", hint="run all shards again"
+        f"has the row {row!r}, which is also in {first.name}, expected each row once",
+        hint="run all shards again; if an input was named twice, name it once",
     )
 
 
