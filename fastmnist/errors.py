@@ -1,7 +1,10 @@
 """Errors the user can fix, each a one-line message."""
 
+import logging
 import os
 import re
+
+_log = logging.getLogger(__name__)
 
 AnyPath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
@@ -78,3 +81,17 @@ def reason(error: BaseException) -> str:
 def bug(error: BaseException) -> str:
     """Return the line about an exception that nobody expected."""
     return f"{type(error).__name__}: {printable(str(error))}: this is a bug in fastmnist"
+
+
+def data_error(error: Exception, name: AnyPath) -> DataError:
+    """Return what went wrong with one picture, `name`, as an error that costs its row alone.
+
+    A bug is logged with its traceback, for debugging. Raises what is not about the picture: another FastmnistError, or
+    a lack of memory.
+    """
+    if isinstance(error, DataError):
+        return type(error)(f"{printable(name)}: {error}")
+    if isinstance(error, FastmnistError | MemoryError):
+        raise error
+    _log.debug("%s", printable(name), exc_info=error)
+    return DataError(f"{printable(name)}: {bug(error)}")

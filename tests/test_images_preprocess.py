@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from fastmnist.errors import DataError
+from fastmnist.errors import DataError, RemoteError
+from fastmnist.images import preprocess
 from fastmnist.images.mnist_form import in_mnist_form
 from fastmnist.images.preprocess import colours_to_digit, read_digits, read_squares, to_digit
 from fastmnist.inputs.idx import read_images
@@ -171,3 +172,20 @@ def test_the_colours_of_empty_paper_are_no_ink(tmp_path):
     images = np.zeros((1, 28, 28), np.uint8)
     found = read_digits([path.encode()], "auto", images)
     assert "no ink found" in found.errors[0]
+
+
+def test_a_fault_of_ours_is_an_error_of_its_picture_and_what_is_none_of_it_is_raised(monkeypatch):
+    picture = np.zeros((9, 9), np.uint8)
+
+    def failing(error):
+        def normalize(_picture, _ask):
+            raise error
+
+        monkeypatch.setattr(preprocess, "normalize", normalize)
+        return to_digit(picture, "auto", b"a.png")
+
+    with pytest.raises(DataError, match=r"a\.png: ZeroDivisionError: by 0: this is a bug in fastmnist"):
+        failing(ZeroDivisionError("by 0"))
+    for error in (MemoryError(), RemoteError("no answer")):
+        with pytest.raises(type(error)):
+            failing(error)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fastmnist.errors import AnyPath, DataError, printable
+from fastmnist.errors import AnyPath, DataError, data_error, printable
 from fastmnist.images.colour import strongest_contrast
 from fastmnist.images.decode import decode_colours, decode_opaque, decode_picture, opencv, to_grey
 from fastmnist.images.files import TOGETHER_BYTES, File, file_of, read_each
@@ -242,5 +242,5 @@ def to_digit(picture: Images, preprocess: str, name: bytes, ask: Ask | None = No
         return picture
     try:
         return normalize(picture, ask)
-    except DataError as error:
-        raise type(error)(f"{printable(name)}: {error}") from None
+    except Exception as error:  # noqa: BLE001, RUF100
+        raise data_error(error, name) from None

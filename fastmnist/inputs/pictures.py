@@ -3,7 +3,6 @@
 Digits by themselves come as batches of images; see stream.py.
 """
 
-import logging
 from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import partial
 from typing import Generic, NamedTuple, TypeVar
@@ -11,7 +10,7 @@ from typing import Generic, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from fastmnist.errors import DataError, FastmnistError, bug, printable
+from fastmnist.errors import DataError, data_error, printable
 from fastmnist.images.colour import contrast_in, strongest_contrast
 from fastmnist.images.decode import decode_picture
 from fastmnist.images.files import read_file
@@ -21,8 +20,6 @@ from fastmnist.inputs.selection import Selection
 from fastmnist.inputs.stdin import open_stdin
 from fastmnist.inputs.workers import in_order, open_pool
 from fastmnist.remote.fetch import Fetcher, Fetching
-
-_log = logging.getLogger(__name__)
 
 Grey = npt.NDArray[np.uint8]
 Made = TypeVar("Made")
@@ -119,14 +116,9 @@ def _contrast_in_page(data: bytes, number: int) -> Grey | None:
 def read_page(page: Grey, in_colour: Callable[[], Grey | None], name: bytes, read: Read[Made]) -> Made | str:
     """Return what is made of a page, or a message that begins with `name`.
 
-    An exception that nobody expected is a message too, and logged with its traceback: the other pictures are read.
+    An exception that nobody expected is a message too: the other pictures are read.
     """
     try:
         return read(page, in_colour)
-    except DataError as error:
-        return f"{printable(name)}: {error}"
-    except (FastmnistError, MemoryError):
-        raise
-    except Exception as error:
-        _log.debug("", exc_info=True)
-        return f"{printable(name)}: {bug(error)}"
+    except Exception as error:  # noqa: BLE001, RUF100
+        return str(data_error(error, name))
