@@ -205,6 +205,38 @@ def test_a_thick_zero_with_a_small_hole_is_no_sheet(angle, hole, corner, side):
         assert read_digit(picture).reading.is_dark == (paper > pen)
 
 
+def on_sign(digits, label, n_corners, colours):
+    """A digit on a round sign, or one of so many corners."""
+    desk, paper, pen = colours
+    picture = written(digit_of(digits, label, 80), side=240, paper=paper, pen=pen)
+    turns = np.linspace(0, 2 * np.pi, n_corners, endpoint=False) + 0.1
+    corners = np.rint(120 + 90 * np.column_stack([np.cos(turns), np.sin(turns)])).astype(np.int32)
+    sign = cv2.fillConvexPoly(np.zeros(picture.shape, np.uint8), corners, 1)
+    return as_picture(np.where(sign, picture, desk))
+
+
+@pytest.mark.parametrize("n_corners", [6, 60])
+@pytest.mark.parametrize("colours", [(40, 235, 30), (60, 220, 90), (230, 50, 210)])
+def test_a_digit_on_a_round_sign_is_read_if_the_network_is_sure_of_it(n_corners, colours, digits, model):
+    signs = [on_sign(digits, label, n_corners, colours) for label in range(10)]
+    is_right = model.predict(signs).labels == np.array(list("0123456789"))
+    assert is_right.sum() >= 9  # the 5 is like a 6 or 8
+    for sign in signs:
+        alone = read_digit(sign)
+        assert not alone.is_part  # no network, so it may be a thick 0
+        np.testing.assert_array_equal(
+            read_digit(sign, lambda images: np.zeros(len(images), np.float32)).image, alone.image
+        )
+
+
+def test_what_fills_a_thick_zero_is_not_read(digits, model):
+    for thicker in (5, 11, 17):
+        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (thicker, thicker))
+        zero = cv2.dilate(np.pad(digit_of(digits, 0, 90), 12), disc)
+        (label,) = model.predict([as_picture(written(zero, side=200))]).labels
+        assert label == "0"
+
+
 @pytest.mark.parametrize("label", range(10))
 @pytest.mark.parametrize("corner", [4, 12, 20])
 def test_a_box_with_round_corners_is_taken_away(label, corner, digits):

@@ -98,3 +98,31 @@ def test_pieces_hang_together_where_steps_lead_to_all():
     assert hang_together(parts, 7)
     assert not hang_together(parts, 6)
     assert not hang_together([*parts, Part(9, 0, 43, 40, 50, 280)], 7)
+
+
+def page_lines(*boxes):
+    """The lines of boxes (left, top, width, height) on a page."""
+    core = np.zeros((400, 400), np.uint8)
+    for left, top, width, height in boxes:
+        core[top : top + height, left : left + width] = 1
+    return [[part[1:5] for part in line.parts] for line in find_lines(connected_parts(core)[1])]
+
+
+ROWS = [(20 + 50 * place, 20 + 70 * row, 22, HEIGHT) for row in range(3) for place in range(3)]
+
+
+@pytest.mark.parametrize("bracket", [(170, 10, 12, 200), (2, 15, 6, 190)])
+def test_a_bracket_beside_several_lines_joins_none_and_is_no_number(bracket):
+    assert page_lines(*ROWS) == page_lines(*ROWS, bracket)
+    assert len(page_lines(*ROWS)) == 3
+
+
+def test_a_large_digit_beside_several_lines_is_a_line_of_its_own():
+    lines = page_lines(*ROWS, (190, 20, 90, 180))
+    assert [(190, 20, 280, 200)] in lines
+    assert len(lines) == 4
+
+
+def test_a_tall_digit_of_a_line_stays_in_it():
+    (line,) = page_lines(*ROWS[:3], (170, 10, 30, 120))
+    assert len(line) == 4

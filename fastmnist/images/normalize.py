@@ -51,6 +51,9 @@ PER_PIECE = 0.2  # for each piece but one
 FIRST_LOOK = 0.05  # more for the polarity that the light tells
 
 
+SURE = 0.97  # that the network must be of what is on round paper: of the hole of a thick 0 it rarely is
+
+
 class NoInkError(DataError):
     """Nothing stands out from the paper."""
 
@@ -116,6 +119,8 @@ def read_digit(picture: Grey, ask: Ask | None = None) -> Digit:
         paper = find_paper(picture, may_be_small=may_be_small) or (_find_small_paper(digit) if may_be_small else None)
         if paper is not None:
             digit = _read(paper.picture, paper.top, paper.left, is_part=True)
+        elif ask is not None:
+            digit = _on_round_paper(picture, digit, ask)
     if digit.reading.is_small:
         digit = _enlarged(digit)
     if digit.reading.may_be_turned:
@@ -151,6 +156,16 @@ def _read(
     image = np.empty((1, N_PIXELS), np.uint8)
     reading = reader.read(part[np.newaxis], *scale, is_turned, _memory.work, image, np.empty(1, np.bool_))
     return Digit(image.reshape(IMAGE_SHAPE), reading, top, left, part, is_part, is_turned, scale)
+
+
+def _on_round_paper(picture: Grey, digit: Digit, ask: Ask) -> Digit:
+    """Return what is on round paper in a picture if the network is sure of it, else the digit, as of a thick 0."""
+    paper = find_paper(picture, may_be_small=True, may_be_round=True)
+    if paper is None:
+        return digit
+    inside = _read(paper.picture, paper.top, paper.left, is_part=True)
+    is_read = inside.reading.code == reader.READ
+    return inside if is_read and ask(inside.image[np.newaxis])[0] >= SURE else digit
 
 
 def _find_small_paper(digit: Digit) -> Paper | None:

@@ -28,6 +28,12 @@ RECTANGULAR = 0.82  # of the smallest rectangle around it: a sheet cut by the pi
 BOX = 0.92  # a box, which is seen whole, this one; the hull of an 8 has less
 # Of the hull: what the largest quadrilateral in that of a whole sheet has; in that of a thick 0 it has 0.7 to 0.78
 FOUR_CORNERED = 0.87
+# Of the smallest rectangle around it, and the longer side by the shorter: a disc, an oval or a hexagon,
+ROUND, NOT_LONG = (0.7, 0.9), 1.35
+OF_ROUND = (
+    1.6,
+    0.25,
+)  # whose width is so many times the ink's, and of its shorter side: the ink in it; few holes of a 0 are
 ASKEW = 0.6  # of the smallest rectangle around it: what that of a sheet seen askew has at least
 AT_EDGE = 4  # pixels: what is so near to the picture's edge may be cut by it
 SOLID = 0.95  # of the hull: what a sheet with its holes filled has; a shadow with a digit across its edge has less
@@ -76,12 +82,13 @@ class Paper(NamedTuple):
     left: int
 
 
-def find_paper(picture: Grey, *, may_be_small: bool = False) -> Paper | None:
+def find_paper(picture: Grey, *, may_be_small: bool = False, may_be_round: bool = False) -> Paper | None:
     """Return the part of a picture, uint8 (height, width), that shows the paper around the digit, and nothing beyond.
 
     None where no paper stands out. `may_be_small`: it may be so small a part that a thick 0 might be one, too.
+    `may_be_round`: it may be a disc, an oval or a hexagon, as a thick 0 with a narrow hole is.
     """
-    return _find(picture, _SMALL_PAPER if may_be_small else _PAPER_OF_DIGIT)
+    return _find(picture, _PAPER_OF_DIGIT._replace(may_be_small=may_be_small, may_be_round=may_be_round))
 
 
 def find_sheet(picture: Grey) -> tuple[Paper, bool] | None:
@@ -110,11 +117,11 @@ class _Wanted(NamedTuple):
     least_desk: float  # of what is beyond it
     least_ratio: float  # of its width to its ink's, where its shape is a box's
     may_be_small: bool  # a part of the picture so small that a thick 0 may look like it
+    may_be_round: bool
 
 
-_PAPER_OF_DIGIT = _Wanted(LEAST_DIGIT, MARGIN, 0.0, NEVER_NARROWER, may_be_small=False)
-_SMALL_PAPER = _PAPER_OF_DIGIT._replace(may_be_small=True)
-_SHEET_OF_NUMBERS = _Wanted(LEAST_OF_NUMBER, MARGIN_OF_NUMBERS, DESK, WIDER, may_be_small=False)
+_PAPER_OF_DIGIT = _Wanted(LEAST_DIGIT, MARGIN, 0.0, NEVER_NARROWER, may_be_small=False, may_be_round=False)
+_SHEET_OF_NUMBERS = _Wanted(LEAST_OF_NUMBER, MARGIN_OF_NUMBERS, DESK, WIDER, may_be_small=False, may_be_round=True)
 
 
 def _find(picture: Grey, wanted: _Wanted) -> Paper | None:
@@ -204,6 +211,13 @@ def _has_shape_of_sheet(sheet: _Sheet, may_be_small: bool) -> bool:
     return share >= BOX or (share >= ASKEW and _quadrilateral(corners) >= FOUR_CORNERED * sheet.area)
 
 
+def _is_round(sheet: _Sheet) -> bool:
+    """Return whether a hull is nearly a disc, an oval or a hexagon: a sign, a ball, a button."""
+    _, (width, height), _ = opencv().minAreaRect(sheet.corners)
+    is_fitting = ROUND[0] <= sheet.area / (width * height) < ROUND[1]
+    return bool(is_fitting and max(width, height) <= NOT_LONG * min(width, height))
+
+
 def _quadrilateral(corners: npt.NDArray[np.int32]) -> float:
     """Return the area of the largest quadrilateral with its corners among those of a hull, (n, 2).
 
@@ -217,18 +231,23 @@ def _quadrilateral(corners: npt.NDArray[np.int32]) -> float:
 def _ratio(sheet: _Sheet, shade: Grey, wanted: _Wanted) -> float:
     """Return how wide the paper is in widths of the ink on it; 0 unless it is bounded and has a digit inside."""
     desk = _desk(sheet, shade)
-    if np.count_nonzero(desk) < wanted.least_desk * np.count_nonzero(sheet.hull == 0):
+    n_desk, n_beyond = np.count_nonzero(desk), np.count_nonzero(sheet.hull == 0)
+    if n_desk < wanted.least_desk * n_beyond:
         return 0
-    is_half = _n_edges(sheet) == 1 and bool(desk.any())  # this side of a shadow's edge
+    is_half = _n_edges(sheet) == 1 and n_desk > 0  # this side of a shadow's edge
     if is_half and wanted.least_desk > 0:  # what the shadow leaves may show numbers too
         return 0
-    if not is_half and not _has_shape_of_sheet(sheet, wanted.may_be_small):
-        return 0
+    is_round = not is_half and not _has_shape_of_sheet(sheet, wanted.may_be_small)
+    if is_round:
+        if not wanted.may_be_round or not _is_round(sheet) or n_desk < DESK * n_beyond:
+            return 0
+        wanted = wanted._replace(least_digit=max(wanted.least_digit, OF_ROUND[1]))
     most_cut = CUT_BY_SHADOW if is_half else CUT
     ink = _ink(sheet, most_cut, wanted) if _is_bounded(sheet, shade) else None
     if ink is None or _strokes_beyond(sheet, shade, desk) > BEYOND * np.count_nonzero(ink):
         return 0
-    return _ratio_of_widths(sheet, ink, wanted.least_ratio)
+    ratio = _ratio_of_widths(sheet, ink, wanted.least_ratio)
+    return 0 if is_round and ratio < OF_ROUND[0] else ratio
 
 
 def _ink(sheet: _Sheet, most_cut: float, wanted: _Wanted) -> npt.NDArray[np.bool_] | None:

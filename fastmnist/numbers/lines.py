@@ -26,6 +26,7 @@ IN_OUTLINE, HIGHER = 0.28, 1.3  # of its height: digits in it have that much; ti
 STACKED, NEAR_ABOVE = 0.25, 0.3  # of the narrower one's width, of the higher one's height: parts of one digit
 PIECE = 0.7  # of a digit's height: parts lower than that, together no higher than WHOLE, are one digit if they are
 NEAR_PIECE, NEAR_HALF, WHOLE = 0.17, 0.1, 1.1  # less than that apart vertically, one being a mark; neither being one
+TALL, NARROW = 2.5, 0.2  # times a digit's height: what may join lines; of its own height: a bracket or fold is narrower
 NEAR_MARK = 0.5  # of a digit's height: a mark nearer than that may be a stroke of a digit
 
 
@@ -132,13 +133,29 @@ def find_lines(parts: list[Part]) -> list[Line]:
         return []
     height = digit_height(parts)
     parts = [part for part in parts if part.width < LONG * height or part.area > THIN * part.width * height]
+    parts, bridges = _without_bridges(parts, height)
     digits, marks = _digits_and_marks(parts, height)
-    lines = []
+    lines = [Line([bridge], bridge.height) for bridge in bridges if bridge.width >= NARROW * bridge.height]
     for group in _chains([whole for whole, _ in digits]):
         strokes = [stroke for n in group for stroke in digits[n][1]]
         line = Line(sorted(strokes, key=_middle), digit_height([digits[n][0] for n in group]))
         lines.append(_with_marks(line, marks))
     return lines
+
+
+def _without_bridges(parts: list[Part], height: float) -> tuple[list[Part], list[Part]]:
+    """Return parts without those that would join lines, and those: much higher than digits, beside digits of two lines.
+
+    They are brackets, folds or axes, or a large digit beside small print.
+    """
+    tall = [part for part in parts if part.height > TALL * height]
+    digits = [part for part in parts if PIECE * height <= part.height < TALL * height] if tall else []
+    bridges = []
+    for part in tall:
+        beside = [digit for digit in digits if _are_beside(part, digit)]
+        if beside and max(digit.top for digit in beside) >= min(digit.bottom for digit in beside):
+            bridges.append(part)
+    return [part for part in parts if part not in bridges] if bridges else parts, bridges
 
 
 def _digits_and_marks(parts: list[Part], height: float) -> tuple[list[tuple[Part, list[Part]]], list[Part]]:

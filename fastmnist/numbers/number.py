@@ -90,7 +90,11 @@ def in_reading_order(numbers: list[Number]) -> list[Number]:
     ordered: list[Number] = []
     line = 0
     while len(rest):
-        is_beside = (tops[rest[0]] <= middles[rest]) & (middles[rest] < bottoms[rest[0]])
+        top, middle, bottom = tops[rest[0]], middles[rest[0]], bottoms[rest[0]]
+        # A small number that stands higher than those of its line begins it, too.
+        is_beside = ((top <= middles[rest]) & (middles[rest] < bottom)) | (
+            (tops[rest] <= middle) & (middle < bottoms[rest])
+        )
         row = rest[is_beside]
         ordered += [numbers[n]._replace(line=line) for n in row[np.argsort(x[row], kind="stable")].tolist()]
         rest, line = rest[~is_beside], line + 1
