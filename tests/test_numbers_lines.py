@@ -123,6 +123,14 @@ def test_a_large_digit_beside_several_lines_is_a_line_of_its_own():
     assert len(lines) == 4
 
 
+@pytest.mark.parametrize("width", [60, 12])
+def test_large_digits_beside_several_lines_are_one_number_with_its_ones(width):
+    large = [(170, 20, width, 180), (240, 25, 20, 170)]
+    lines = page_lines(*ROWS, *large)
+    assert [(left, top, left + across, top + down) for left, top, across, down in large] in lines
+    assert len(lines) == 4
+
+
 def test_a_tall_digit_of_a_line_stays_in_it():
     (line,) = page_lines(*ROWS[:3], (170, 10, 30, 120))
     assert len(line) == 4

@@ -135,7 +135,7 @@ def find_lines(parts: list[Part]) -> list[Line]:
     parts = [part for part in parts if part.width < LONG * height or part.area > THIN * part.width * height]
     parts, bridges = _without_bridges(parts, height)
     digits, marks = _digits_and_marks(parts, height)
-    lines = [Line([bridge], bridge.height) for bridge in bridges if bridge.width >= NARROW * bridge.height]
+    lines = _lines_of_bridges(bridges)
     for group in _chains([whole for whole, _ in digits]):
         strokes = [stroke for n in group for stroke in digits[n][1]]
         line = Line(sorted(strokes, key=_middle), digit_height([digits[n][0] for n in group]))
@@ -146,16 +146,31 @@ def find_lines(parts: list[Part]) -> list[Line]:
 def _without_bridges(parts: list[Part], height: float) -> tuple[list[Part], list[Part]]:
     """Return parts without those that would join lines, and those: much higher than digits, beside digits of two lines.
 
-    They are brackets, folds or axes, or a large digit beside small print.
+    They are brackets, folds or axes, or large digits beside small print.
     """
     tall = [part for part in parts if part.height > TALL * height]
-    digits = [part for part in parts if PIECE * height <= part.height < TALL * height] if tall else []
-    bridges = []
+    digits = [part for part in parts if PIECE * height <= part.height <= TALL * height]
+    if not tall or not digits:
+        return parts, []
+    _, _, tops, _, bottoms, _ = np.array(digits, np.int64).T
+    bridges = {}
     for part in tall:
-        beside = [digit for digit in digits if _are_beside(part, digit)]
-        if beside and max(digit.top for digit in beside) >= min(digit.bottom for digit in beside):
-            bridges.append(part)
-    return [part for part in parts if part not in bridges] if bridges else parts, bridges
+        overlaps = np.minimum(bottoms, part.bottom) - np.maximum(tops, part.top)
+        beside = overlaps > OVERLAP * (bottoms - tops)
+        if beside.any() and tops[beside].max() >= bottoms[beside].min():
+            bridges[part.label] = part
+    return [part for part in parts if part.label not in bridges], list(bridges.values())
+
+
+def _lines_of_bridges(bridges: list[Part]) -> list[Line]:
+    """Return the numbers among bridges: all but a narrow one that stands alone, which is a bracket or a fold."""
+    bridges = sorted(bridges, key=lambda part: part.left)
+    groups = [[bridges[n] for n in group] for group in _chains(bridges)]
+    return [
+        Line(sorted(group, key=_middle), digit_height(group))
+        for group in groups
+        if len(group) > 1 or group[0].width >= NARROW * group[0].height
+    ]
 
 
 def _digits_and_marks(parts: list[Part], height: float) -> tuple[list[tuple[Part, list[Part]]], list[Part]]:
