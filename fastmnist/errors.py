@@ -83,7 +83,7 @@ def bug(error: BaseException) -> str:
     return f"{type(error).__name__}: {printable(str(error))}: this is a bug in fastmnist"
 
 
-def data_error(error: Exception, name: AnyPath) -> DataError:
+def as_data_error(error: Exception, name: AnyPath) -> DataError:
     """Return what went wrong with one picture, `name`, as an error that costs its row alone.
 
     A bug is logged with its traceback, for debugging. Raises what is not about the picture: another FastmnistError, or

@@ -6,7 +6,7 @@ import pytest
 
 from fastmnist.errors import DataError
 from fastmnist.images.explain import BOX, HEIGHT, KEPT, explain, explain_page
-from fastmnist.inputs.again import Again
+from fastmnist.inputs.reopen import Reopener
 
 
 def drawn(digit, side=140, margin=30):
@@ -14,7 +14,7 @@ def drawn(digit, side=140, margin=30):
 
 
 def explain_file(path, page, preprocess):
-    return explain_page(*Again().picture(path, page), page or 0, path, preprocess)
+    return explain_page(*Reopener().picture(path, page), page or 0, path, preprocess)
 
 
 @pytest.fixture

@@ -55,11 +55,11 @@ class Preview:
 
         The folder must be new or empty unless it `may_have_files`.
         """
-        from fastmnist.inputs.again import Again
+        from fastmnist.inputs.reopen import Reopener
         from fastmnist.output.png import make_folder
 
         self._model, self._preprocess, self._dump = model, preprocess, dump
-        self._again = Again()
+        self._reopener = Reopener()
         self._n_left = n_shown
         if n_shown and not on_terminal():
             say("--show draws only on a terminal; for PNG files use --dump-preprocessed FOLDER")
@@ -94,7 +94,7 @@ class Preview:
         if isinstance(batch.indices, range) or not os.path.isfile(path):
             return None
         try:
-            data, picture = self._again.picture(path, batch.indices[row])
+            data, picture = self._reopener.picture(path, batch.indices[row])
         except DataError:  # it is gone
             return None
         return explain_page(data, picture, batch.indices[row] or 0, path, self._preprocess, self._model.confidences)

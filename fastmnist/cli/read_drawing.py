@@ -14,10 +14,10 @@ class Drawing:
 
     def __init__(self, folder: str, *, may_have_files: bool) -> None:
         """Make the folder, which must be new or empty unless it `may_have_files`. Raises OutputError."""
-        from fastmnist.inputs.again import Again
+        from fastmnist.inputs.reopen import Reopener
         from fastmnist.output.png import make_folder
 
-        self._folder, self._again = folder, Again()
+        self._folder, self._reopener = folder, Reopener()
         make_folder(folder, may_have_files=may_have_files)
 
     def add(self, page: "PageRead") -> None:
@@ -29,7 +29,7 @@ class Drawing:
         if not page.numbers:
             return
         try:
-            grey = self._again.picture(page.path, page.page)[1]
+            grey = self._reopener.picture(page.path, page.page)[1]
         except DataError as error:
             complain(f"not drawn: {error}")
             return

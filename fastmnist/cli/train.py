@@ -56,7 +56,7 @@ The recipes, their accuracy on MNIST and the time they take on two cores:
                    "[default: default; with --from: tune]")  # fmt: skip
 @recipe_options
 @class_names_option("the class folders, in byte order; 0 to 9 for IDX files")
-@preprocess_option("auto; none for IDX files that are not in MNIST's form")
+@preprocess_option("auto; none for IDX files that are not in MNIST's form; with --from, that model's")
 @threads_option
 @click.option("-o", "--output", type=click.Path(readable=False), default="model.safetensors", show_default=True,
               help="Model file to write.")  # fmt: skip

@@ -3,18 +3,13 @@
 import numpy as np
 import numpy.typing as npt
 
-from fastmnist.images.decode import decode_colours, opencv
+from fastmnist.images.decode import opencv
 
 Grey = npt.NDArray[np.uint8]
 
 LEAST_SPREAD = 40.0  # levels between the ends: less may be the noise of colours in a JPEG
 ROWS = 64  # that are done at a time: NumPy makes float32 of all three channels, 600 MB for 50 megapixels
 THUMBNAIL = 64  # pixels a side: enough to tell along which direction the colours differ most
-
-
-def contrast_in(data: bytes) -> Grey | None:
-    """Return the greys, uint8 (height, width), in which the colours of a picture file differ most; None without any."""
-    return strongest_contrast(decode_colours(data))
 
 
 def strongest_contrast(picture: npt.NDArray[np.uint8] | None) -> Grey | None:

@@ -6,12 +6,11 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmnist.errors import DataError, counted
-from fastmnist.images.colour import strongest_contrast
-from fastmnist.images.decode import decode_colours, decode_picture, opencv
+from fastmnist.images.decode import decode_picture, opencv
 from fastmnist.images.files import file_of
 from fastmnist.images.mnist_form import in_mnist_form
 from fastmnist.images.normalize import LARGEST, Ask, Digit, NoInkError, first_look, read_again, read_digit
-from fastmnist.images.pages import colours_of_page, may_have_pages
+from fastmnist.images.pages import contrast_in
 from fastmnist.images.reduced import divisors
 from fastmnist.kernels.picture.read import Reading
 from fastmnist.shapes import IMAGE_SHAPE
@@ -54,8 +53,7 @@ def _read_closely(grey: npt.NDArray[np.uint8], data: bytes, page: int, ask: Ask 
     try:
         return read_digit(grey, ask)
     except NoInkError:
-        colours = colours_of_page(data, page) if may_have_pages(data) else decode_colours(data)
-        contrast = strongest_contrast(colours)
+        contrast = contrast_in(data, page)
         if contrast is None:
             raise
         return read_digit(contrast, ask)

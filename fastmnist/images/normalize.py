@@ -49,9 +49,7 @@ PER_BORDER = 0.4  # for ink all along the border,
 PER_WIDTH = 0.1  # for each pixel of the strokes' width in the 20x20 box,
 PER_PIECE = 0.2  # for each piece but one
 FIRST_LOOK = 0.05  # more for the polarity that the light tells
-
-
-SURE = 0.97  # that the network must be of what is on round paper: of the hole of a thick 0 it rarely is
+SURE = 0.97  # the confidence in what is on round paper, at least; that in the hole of a thick 0 is rarely as high
 
 
 class NoInkError(DataError):

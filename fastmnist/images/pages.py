@@ -17,6 +17,7 @@ import numpy.typing as npt
 from fastmnist.errors import DataError, printable
 from fastmnist.extras import import_extra
 from fastmnist.images import apng, gif
+from fastmnist.images.colour import strongest_contrast
 from fastmnist.images.decode import (
     MAX_PIXELS,
     decode_colours,
@@ -63,15 +64,20 @@ def decode_pages(data: bytes, name: bytes) -> Iterator[Grey | DataError]:
         n_pixels += 0 if isinstance(picture, DataError) else picture.size
 
 
-def colours_of_page(data: bytes, page: int) -> Grey | None:
-    """Return the colours of a page, uint8 (height, width, 3), None where it has none; those of a frame are not told.
+def contrast_in(data: bytes, page: int) -> Grey | None:
+    """Return the greys, uint8 (height, width), in which the colours of a page differ most, None without any.
 
-    Of a file, some of whose pages `decode_pages` has yielded.
+    The page can be read, and is 0 in a file of one picture.
     """
+    return strongest_contrast(colours_of_page(data, page))
+
+
+def colours_of_page(data: bytes, page: int) -> Grey | None:
+    """Return the colours of such a page, uint8 (height, width, 3), None where it has none, and for a frame."""
     if data[:4] == b"%PDF":
         return _pdf_colours(data, page)
     if _is_heic(data):
-        return _colours(np.asarray(import_extra("pillow_heif", "heic", "", DataError).open_heif(data)[page]))
+        return _colours(np.asarray(_open_heic(data, b"")[page]))
     if _n_frames(data) > 1:
         return None
     return decode_colours(data if page == 0 else bytes(_alone(data, _directories(data)[page])))
@@ -298,12 +304,18 @@ def _pdf_colours(data: bytes, page: int) -> Grey | None:
             document.close()
 
 
+def _open_heic(data: bytes, name: bytes) -> Any:
+    heif = import_extra("pillow_heif", "heic", f"{printable(name)}: a HEIC picture", DataError)
+    return heif.open_heif(data, convert_hdr_to_8bit=True)
+
+
 def _heic_pages(data: bytes, name: bytes) -> Iterator[Grey | DataError]:
     """Yield the pictures of a HEIC file, upright."""
-    heif = import_extra("pillow_heif", "heic", f"{printable(name)}: a HEIC picture", DataError)
     try:
-        file = heif.open_heif(data, convert_hdr_to_8bit=True)
+        file = _open_heic(data, name)
         sizes = [image.size for image in file]
+    except DataError:  # no such extra
+        raise
     except Exception:  # whatever libheif's binding raises for a damaged file
         raise DataError(
             f"{printable(name)}: no HEIC picture that can be read (damaged or cut short); replace the file"

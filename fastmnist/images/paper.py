@@ -1,9 +1,10 @@
 """The paper around a digit: a sheet that lies on a desk, or the inside of a form's printed box.
 
-Either is the largest piece of one shade, nearly rectangular, bounded by another shade, with ink inside that does not
-reach the boundary. Shades are separated by Otsu's thresholds, so this works before anything is known about the light,
-the polarity or the ink; it decides from shapes alone. Of 1,000 pictures each (experiments/scenes.py), 99 % of digits in
-boxes are read correctly with it and 68 % without, of those on sheets 99 and 46 %.
+Either is the largest piece of one shade, nearly rectangular (or, if need be, round), bounded by another shade, with ink
+inside that does not reach the boundary. Shades are separated by Otsu's thresholds, so this works before anything is
+known about the light, the polarity or the ink; it decides from shapes alone. Of 1,000 pictures each
+(experiments/scenes.py), 99 % of digits in boxes are read correctly with it and 68 % without, of those on sheets 99 and
+46 %.
 """
 
 import math
@@ -28,12 +29,10 @@ RECTANGULAR = 0.82  # of the smallest rectangle around it: a sheet cut by the pi
 BOX = 0.92  # a box, which is seen whole, this one; the hull of an 8 has less
 # Of the hull: what the largest quadrilateral in that of a whole sheet has; in that of a thick 0 it has 0.7 to 0.78
 FOUR_CORNERED = 0.87
-# Of the smallest rectangle around it, and the longer side by the shorter: a disc, an oval or a hexagon,
+# Of the smallest rectangle around it, and the longer side by the shorter: round paper, a disc, an oval or a hexagon
 ROUND, NOT_LONG = (0.7, 0.9), 1.35
-OF_ROUND = (
-    1.6,
-    0.25,
-)  # whose width is so many times the ink's, and of its shorter side: the ink in it; few holes of a 0 are
+DIGIT_ON_ROUND = 0.25  # of its shorter side: a digit on it is as large at least,
+ROUND_TO_INK = 1.6  # and it is so many times as wide as the ink: few holes of a 0 leave as much around them
 ASKEW = 0.6  # of the smallest rectangle around it: what that of a sheet seen askew has at least
 AT_EDGE = 4  # pixels: what is so near to the picture's edge may be cut by it
 SOLID = 0.95  # of the hull: what a sheet with its holes filled has; a shadow with a digit across its edge has less
@@ -241,13 +240,13 @@ def _ratio(sheet: _Sheet, shade: Grey, wanted: _Wanted) -> float:
     if is_round:
         if not wanted.may_be_round or not _is_round(sheet) or n_desk < DESK * n_beyond:
             return 0
-        wanted = wanted._replace(least_digit=max(wanted.least_digit, OF_ROUND[1]))
+        wanted = wanted._replace(least_digit=max(wanted.least_digit, DIGIT_ON_ROUND))
     most_cut = CUT_BY_SHADOW if is_half else CUT
     ink = _ink(sheet, most_cut, wanted) if _is_bounded(sheet, shade) else None
     if ink is None or _strokes_beyond(sheet, shade, desk) > BEYOND * np.count_nonzero(ink):
         return 0
     ratio = _ratio_of_widths(sheet, ink, wanted.least_ratio)
-    return 0 if is_round and ratio < OF_ROUND[0] else ratio
+    return 0 if is_round and ratio < ROUND_TO_INK else ratio
 
 
 def _ink(sheet: _Sheet, most_cut: float, wanted: _Wanted) -> npt.NDArray[np.bool_] | None:

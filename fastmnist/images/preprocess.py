@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fastmnist.errors import AnyPath, DataError, data_error, printable
+from fastmnist.errors import AnyPath, DataError, as_data_error, printable
 from fastmnist.images.colour import strongest_contrast
 from fastmnist.images.decode import decode_colours, decode_opaque, decode_picture, opencv, to_grey
 from fastmnist.images.files import TOGETHER_BYTES, File, file_of, read_each
@@ -243,4 +243,4 @@ def to_digit(picture: Images, preprocess: str, name: bytes, ask: Ask | None = No
     try:
         return normalize(picture, ask)
     except Exception as error:  # noqa: BLE001, RUF100
-        raise data_error(error, name) from None
+        raise as_data_error(error, name) from None

@@ -10,11 +10,10 @@ from typing import Generic, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from fastmnist.errors import DataError, data_error, printable
-from fastmnist.images.colour import contrast_in, strongest_contrast
+from fastmnist.errors import DataError, as_data_error, printable
 from fastmnist.images.decode import decode_picture
 from fastmnist.images.files import read_file
-from fastmnist.images.pages import colours_of_page, decode_pages, may_have_pages
+from fastmnist.images.pages import contrast_in, decode_pages, may_have_pages
 from fastmnist.inputs.paths import Ignored, Input, Kind, find_inputs
 from fastmnist.inputs.selection import Selection
 from fastmnist.inputs.stdin import open_stdin
@@ -99,18 +98,14 @@ def read_pages(data: bytes, name: bytes, read: Read[Made]) -> Iterator[Made | st
     Raises DataError where there is no page at all.
     """
     if not may_have_pages(data):
-        yield read_page(decode_picture(data, name), lambda: contrast_in(data), name, read)
+        yield read_page(decode_picture(data, name), partial(contrast_in, data, 0), name, read)
         return
     number = -1
     for number, page in enumerate(decode_pages(data, name)):
-        contrast = partial(_contrast_in_page, data, number)
+        contrast = partial(contrast_in, data, number)
         yield str(page) if isinstance(page, DataError) else read_page(page, contrast, name, read)
     if number < 0:
         raise DataError(f"{printable(name)}: no page that can be read (damaged or cut short); replace the file")
-
-
-def _contrast_in_page(data: bytes, number: int) -> Grey | None:
-    return strongest_contrast(colours_of_page(data, number))
 
 
 def read_page(page: Grey, in_colour: Callable[[], Grey | None], name: bytes, read: Read[Made]) -> Made | str:
@@ -121,4 +116,4 @@ def read_page(page: Grey, in_colour: Callable[[], Grey | None], name: bytes, rea
     try:
         return read(page, in_colour)
     except Exception as error:  # noqa: BLE001, RUF100
-        return str(data_error(error, name))
+        return str(as_data_error(error, name))

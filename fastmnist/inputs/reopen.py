@@ -16,7 +16,7 @@ from fastmnist.remote.fetch import Fetcher
 Grey = npt.NDArray[np.uint8]
 
 
-class Again:
+class Reopener:
     """Opens files and addresses again. The pages of a file, asked for in order, are each decoded once."""
 
     def __init__(self) -> None:
