@@ -105,8 +105,8 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):
     def fit(self, X: ArrayLike, y: ArrayLike) -> "DigitClassifier":
         """Train on features X (n_samples, n_features) and labels y (n_samples,), and return self.
 
-        Raises ValueError for data that no classifier can use, DataError for more than 256 classes, TrainingError for
-        unusable parameters or a loss that is not finite.
+        Raises ValueError for data or a `random_state` that no classifier can use, DataError for more than 256 classes,
+        TrainingError for other unusable parameters or a loss that is not finite.
         """
         features, targets = validate_data(self, X, y)
         check_classification_targets(targets)

@@ -375,6 +375,12 @@ def test_a_path_with_a_nul_is_an_error_of_its_own(model, tmp_path):
         fastmnist.train("a\0")
 
 
+def test_text_that_is_no_path_is_an_error_of_ours(model, tmp_path):
+    for name in ("\ud800.png", ["a.png", "\ud800.png"]):
+        with pytest.raises(fastmnist.DataError, match="surrogates not allowed, expected a path"):
+            model.predict(name)
+
+
 def test_all_errors_can_be_named():
     assert issubclass(fastmnist.RemoteError, fastmnist.FastmnistError)
     assert issubclass(fastmnist.MissingExtraError, (fastmnist.FastmnistError, ImportError))

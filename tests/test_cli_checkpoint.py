@@ -51,9 +51,6 @@ def test_a_run_stopped_in_any_way_and_resumed_gives_the_bytes_of_an_uninterrupte
 
 def test_a_checkpoint_is_not_overwritten_unless_resumed(run_cli, small_set, tmp_path):
     short = ("train", small_set, "--epochs", "2", "--checkpoint", "c.safetensors")
-    missing = run_cli(*short, "--resume")
-    assert (missing.code, len(missing.errors)) == (1, 1)
-    assert missing.errors[0].endswith("c.safetensors: no such file, expected a checkpoint")
     assert run_cli(*short).code == 0
     before = sha256(tmp_path / "c.safetensors")
     refused = run_cli(*short)
@@ -63,6 +60,16 @@ def test_a_checkpoint_is_not_overwritten_unless_resumed(run_cli, small_set, tmp_
     assert (other.code, len(other.errors)) == (1, 1)
     assert "c.safetensors: made with seed 0, expected seed 5" in other.errors[0]
     assert sha256(tmp_path / "c.safetensors") == before
+
+
+def test_resume_is_right_the_first_time_too(run_cli, small_set, tmp_path):
+    arguments = ("train", small_set, "--epochs", "2", "--checkpoint", "c.safetensors")
+    first = run_cli(*arguments, "--resume", "-o", "first.safetensors")
+    assert (first.code, first.errors) == (0, [])
+    assert "c.safetensors: no checkpoint yet, starting from the first epoch" in first.stderr.splitlines()
+    os.unlink(tmp_path / "c.safetensors")
+    assert run_cli(*arguments, "-o", "plain.safetensors").code == 0
+    assert sha256(tmp_path / "first.safetensors") == sha256(tmp_path / "plain.safetensors")
 
 
 def test_resume_alone_is_wrong_usage(run_cli, small_set):

@@ -94,10 +94,13 @@ def test_other_columns_orders_and_spreadsheets_do_not_matter(pictures, corrected
     turned = [[*reversed(row), "note"] for row in [corrected[0], *reversed(corrected[1:])]]
     write("turned.csv", turned)
     write("semicolons.csv", corrected, ";")
+    write("tabs.csv", corrected, "\t")
+    decimals = [[path, f"{index}.0" if index else "", f"{label}.0", *_] for path, index, label, *_ in corrected[1:]]
+    write("pandas.csv", [corrected[0], *decimals])  # which has columns with gaps as floats
     (tmp_path / "marked.csv").write_bytes(b"\xef\xbb\xbf" + (tmp_path / "corrected.csv").read_bytes())
     (tmp_path / "packed.csv.gz").write_bytes(gzip.compress((tmp_path / "corrected.csv").read_bytes()))
     write("short.csv", [["path", "label"], ["in/03.png", pictures[1][3]]])
-    for name in ("turned.csv", "semicolons.csv", "marked.csv", "packed.csv.gz"):
+    for name in ("turned.csv", "semicolons.csv", "tabs.csv", "pandas.csv", "marked.csv", "packed.csv.gz"):
         assert loaded(name)[1] == expected(pictures), name
     assert loaded("short.csv")[1] == expected(pictures, slice(3, 4))
 

@@ -135,6 +135,28 @@ def test_a_fault_of_ours_is_a_line_that_says_so(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        ("MemoryError('of 3 GiB')", "not enough memory: of 3 GiB"),
+        ("ImportError('libx.so: cannot map', name='numba.core')", "numba.core can't be loaded: libx.so: cannot map"),
+    ],
+)
+def test_what_the_machine_lacks_is_no_bug_of_ours(error, told, tmp_path):
+    script = f"""if True:
+        import fastmnist.model.model_file
+        from fastmnist.cli.main import main
+        def load_model(path):
+            raise {error}
+        fastmnist.model.model_file.load_model = load_model
+        main()
+    """
+    run = subprocess.run([sys.executable, "-c", script, "info", "x"], cwd=tmp_path, capture_output=True, text=True)
+    cause, hint = run.stderr.splitlines()
+    assert (run.returncode, cause) == (1, f"fastmnist: error: {told}")
+    assert hint.startswith("hint: ")
+
+
 def test_what_the_encoding_of_stdout_lacks_is_escaped(run_cli, tmp_path):
     save_model(tmp_path / "greek", Model(random_network((784, 8, 2)), ["\u0431", "\u0434"], "auto"))
     run = run_cli("doctor", "--model", "greek", env={"PYTHONIOENCODING": "latin-1"})

@@ -232,6 +232,11 @@ def test_a_recipe_gives_what_no_parameter_says(few):
     assert classifier.network_.parameters.tobytes() == other.network_.parameters.tobytes()
 
 
+def test_what_is_no_recipe_is_refused(few):
+    with pytest.raises(TrainingError, match=r"recipe 3, expected one of seed, .*, or a Recipe"):
+        DigitClassifier(recipe=3).fit(*few)
+
+
 @pytest.mark.parametrize("sizes", [16, (16,), [16], np.array([16])], ids=repr)
 def test_hidden_layers_may_be_given_as_mlpclassifier_takes_them(sizes, few):
     assert clone(FAST).set_params(hidden_layer_sizes=sizes).fit(*few).network_.layer_sizes == (64, 16, 10)

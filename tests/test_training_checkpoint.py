@@ -157,8 +157,8 @@ def test_more_bytes_than_the_network_needs_are_refused_unread(path, some):
     assert "expected a checkpoint file of at most" in refused(path, some)
 
 
-def test_a_missing_checkpoint_says_how_to_begin(some, tmp_path):
-    assert "begin without `resume`" in refused(tmp_path / "none.safetensors", some)
+def test_a_checkpoint_that_does_not_exist_has_no_epochs_and_a_folder_is_refused(some, tmp_path):
+    assert load_checkpoint(tmp_path / "none.safetensors", Training(*some, RECIPE)) == []
     assert "not a regular file" in refused(tmp_path, some)
 
 

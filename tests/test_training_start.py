@@ -1,6 +1,8 @@
 """Training a model further: where it begins, which classes it has, how much it forgets."""
 
 import json
+import logging
+import os
 
 import cv2
 import numpy as np
@@ -158,3 +160,16 @@ def test_corrections_flow_back(own, run_cli, tmp_path):
     info = json.loads(run_cli("info", "model.safetensors").stdout)
     assert info["recipe"]["name"] == "tune"
     assert load_model(tmp_path / "model.safetensors").class_names == DIGITS
+
+
+def test_new_classes_are_named(own, start, caplog):
+    (own / "x").mkdir()
+    os.rename(own / "7" / min(os.listdir(own / "7")), own / "x" / "1.png")
+    with caplog.at_level(logging.INFO, "fastmnist"):
+        model = fastmnist.train(own, start=start, recipe="tune", epochs=1)
+    assert model.class_names == [*DIGITS, "x"]
+    assert "new classes: x" in caplog.messages
+    caplog.clear()
+    with caplog.at_level(logging.INFO, "fastmnist"):
+        fastmnist.train(own, start=model, recipe="tune", epochs=1)
+    assert not any("new classes" in message for message in caplog.messages)

@@ -2,6 +2,7 @@
 
 import click
 
+from fastmnist.cli.inputs import check_not_replaced
 from fastmnist.cli.options import class_names_option, quiet_option
 from fastmnist.cli.terminal import say
 from fastmnist.errors import printable
@@ -32,6 +33,7 @@ def convert(path: str, output: str, mean: float | None, std: float | None, class
             "--mean and --std are required, expected the values given to transforms.Normalize, as in --mean 0.1307 "
             "--std 0.3081; without Normalize use --mean 0 --std 1"
         )
+    check_not_replaced({"-o": output}, [path])
     model = api.convert(path, mean=mean, std=std, class_names=class_names)
     layers = ", ".join(printable(name) for name in model.origin["converted"]["layers"])
     say(f"layers {layers}: {'-'.join(map(str, model.trained.layer_sizes))}")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fastmnist.cli.options import model_option, open_model, quiet_option, report_option, threads_option
+from fastmnist.cli.inputs import check_not_replaced
+from fastmnist.cli.options import model_file, model_option, open_model, quiet_option, report_option, threads_option
 from fastmnist.cli.terminal import painted, put, results_on_terminal, say
 from fastmnist.errors import counted, printable
 from fastmnist.shapes import NO_DIGIT, SIDE
@@ -46,6 +47,7 @@ def evaluate(data: str, model: str | None, as_json: bool, errors: str | None, re
     from fastmnist.output.atomic import check_writable
     from fastmnist.output.png import make_folder
 
+    check_not_replaced({"--report": report}, [data, model_file(model)])
     if errors is not None:
         make_folder(errors)
     if report is not None:

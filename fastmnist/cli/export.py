@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fastmnist.cli.options import is_named, named_model, quiet_option
+from fastmnist.cli.inputs import check_not_replaced
+from fastmnist.cli.options import is_named, model_file, named_model, quiet_option
 from fastmnist.cli.terminal import say
 from fastmnist.errors import printable
 
@@ -40,6 +41,7 @@ def export(model: str | None, output: str, input_shape: str) -> None:
         )
     if suffix != ".onnx" and is_named("input_shape"):
         raise click.UsageError("--input-shape applies only to .onnx files: leave it out")
+    check_not_replaced({"-o": output}, [model_file(model)])
     EXPORTERS[suffix](named_model(model), output, input_shape)
     say(f"saved {printable(output)}")
 

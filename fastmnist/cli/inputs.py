@@ -1,13 +1,13 @@
-"""The inputs of a command: paths on its command line, and those of a list."""
+"""The inputs of a command: paths on its command line, and those of a list. No output may take the place of one."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import click
 
 from fastmnist.cli.terminal import on_terminal
-from fastmnist.errors import printable
+from fastmnist.errors import AnyPath, printable
 
 
 def inputs_argument(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -57,6 +57,36 @@ def check_apart(folder: str | None, option: str, inputs: tuple[str, ...]) -> Non
                 f"{option} {printable(folder)} lies in {printable(given)}, and what is in there is read: name a folder "
                 "elsewhere"
             )
+
+
+def check_not_replaced(outputs: Mapping[str, str | None], inputs: Iterable[AnyPath | None]) -> None:
+    """Raise UsageError if one of a command's outputs, by option, would replace an input or another output.
+
+    None stands for what the user did not ask for. What a list or a folder holds is not looked at.
+    """
+    read = {place for path in inputs if (place := _place(path)) is not None}
+    written: dict[str, str] = {}
+    for option, path in outputs.items():
+        place = _place(path)
+        if path is None or place is None:
+            continue
+        if place in read:
+            raise click.UsageError(f"{option} {printable(path)} would replace an input: use another name")
+        if place in written:
+            raise click.UsageError(f"{written[place]} and {option} name the same file: use two different names")
+        written[place] = option
+
+
+def _place(path: AnyPath | None) -> str | None:
+    """Return what two names of one file or address have in common; None for a stream or a device."""
+    from fastmnist.output.atomic import is_direct
+    from fastmnist.remote.address import is_address
+
+    if path is None or path == "-":
+        return None
+    if is_address(path):
+        return os.fsdecode(path)
+    return None if is_direct(path) else os.fsdecode(os.path.realpath(path))
 
 
 def count_for_bar(inputs: tuple[str, ...], files_from: str | None, n_shards: int) -> int | None:

@@ -159,6 +159,11 @@ def _code_for(error: BaseException, *, debug: bool) -> int:
         return _quiet_stdout(_fail(f"{_subject(error)}{reason(error)}", debug))
     if isinstance(error, FastmnistError):
         return _fail(error.cause, debug, error.hint)
+    if isinstance(error, MemoryError):
+        return _fail(f"not enough memory: {reason(error)}", debug, "allow more, or name fewer inputs at once")
+    if isinstance(error, ImportError) and not (error.name or "fastmnist").startswith("fastmnist"):
+        hint = "reinstall it; if memory is limited, as by `ulimit -v`, allow more"
+        return _fail(f"{error.name} can't be loaded: {reason(error)}", debug, hint)
     return _fail(bug(error), debug, "run 'fastmnist --debug ...' to see where")
 
 

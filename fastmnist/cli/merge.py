@@ -3,7 +3,7 @@
 import click
 
 from fastmnist.cli.options import quiet_option
-from fastmnist.cli.row_output import open_stream
+from fastmnist.cli.row_output import file_or_stdout, open_stream
 from fastmnist.cli.terminal import say
 from fastmnist.errors import DataError, counted
 
@@ -13,7 +13,7 @@ OTHER_FILES = 64  # that a process has open, at most: its streams, its libraries
 @click.command()
 @click.argument("parts", nargs=-1, required=True, metavar="PART...", type=click.Path(readable=False))
 @click.option(
-    "-o", "--output", metavar="FILE", type=click.Path(readable=False),
+    "-o", "--output", metavar="FILE", type=click.Path(readable=False), callback=file_or_stdout,
     help="File to write, all or nothing.  [default: stdout]",
 )  # fmt: skip
 @quiet_option
@@ -21,7 +21,8 @@ def merge(parts: tuple[str, ...], output: str | None) -> None:
     """Merge the rows of all shards of a job, in the order of the whole run.
 
     PART... are the files that `predict` or `read` wrote with --shard 1/N to N/N, in that order. Nothing is written if
-    they can't all be shards of one job, that is, if their counts or columns do not match or two have the same row.
+    they can't all be shards of one job, that is, if their counts or columns do not match or two have the same row. Of
+    pictures, the last line on stderr tells how many parts there were: whether those are all can't be seen in them.
     """
     from fastmnist.output.merge import merge as merge_parts
 

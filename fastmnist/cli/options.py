@@ -12,6 +12,8 @@ from fastmnist.errors import printable
 from fastmnist.shapes import MAX_CLASSES, PREPROCESS_MODES, is_class_name, is_no_digit
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from fastmnist.api import Model
 
 # Of pictures that a command writes; see `is_part_of_job`.
@@ -88,6 +90,13 @@ def preprocess_option(default: str) -> Callable[[Callable[..., Any]], Callable[.
     return click.option(
         "--preprocess", type=click.Choice(PREPROCESS_MODES), help=f"{PREPROCESS_HELP}  [default: {default}]"
     )
+
+
+def model_file(option: str | None) -> "Path":
+    """Return the file of the model to use, which may not exist."""
+    from fastmnist.model.model_file import find_model
+
+    return find_model(option)[0]
 
 
 def open_model(option: str | None) -> "Model":

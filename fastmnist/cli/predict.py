@@ -8,9 +8,17 @@ from typing import Any
 import click
 
 from fastmnist.cli.cluster import dask_option, opened_cluster
-from fastmnist.cli.inputs import all_inputs, check_apart, count_for_bar, inputs_argument, list_options
+from fastmnist.cli.inputs import (
+    all_inputs,
+    check_apart,
+    check_not_replaced,
+    count_for_bar,
+    inputs_argument,
+    list_options,
+)
 from fastmnist.cli.options import (
     is_part_of_job,
+    model_file,
     model_option,
     open_model,
     preprocess_option,
@@ -60,8 +68,9 @@ def predict(
     """
     options = RowOptions(**row_settings)
     check_options(options)
-    if report is not None:
-        _check_report(report, options)
+    if report is not None and options.resume:
+        raise click.UsageError("--report needs all rows, and --resume reads only those that are missing: leave one out")
+    check_not_replaced({"--report": report, "-o": options.output}, [*inputs, files_from, model_file(model)])
     check_apart(dump, "--dump-preprocessed", inputs)
     if dask is not None and (n_shown or dump or report):
         raise click.UsageError("--show, --dump-preprocessed and --report show what this process reads: omit --dask")
@@ -96,14 +105,6 @@ def predict(
             review(predictions)
     say(output.summary(time.perf_counter() - start))
     return 1 if output.n_errors or output.selection.found_nothing else 0
-
-
-def _check_report(report: str, options: RowOptions) -> None:
-    """Raise a usage error for options that do not go with --report."""
-    if options.resume:
-        raise click.UsageError("--report needs all rows, and --resume reads only those that are missing: leave one out")
-    if options.output is not None and os.path.realpath(report) == os.path.realpath(options.output):
-        raise click.UsageError("--report and -o name the same file: use two different names")
 
 
 def _kernels_of_pictures(inputs: tuple[str, ...], classify: str) -> list[str]:

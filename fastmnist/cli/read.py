@@ -8,10 +8,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fastmnist.cli.cluster import dask_option, opened_cluster
-from fastmnist.cli.inputs import all_inputs, check_apart, count_for_bar, inputs_argument, list_options
+from fastmnist.cli.inputs import (
+    all_inputs,
+    check_apart,
+    check_not_replaced,
+    count_for_bar,
+    inputs_argument,
+    list_options,
+)
 from fastmnist.cli.options import (
     FOLDER_HELP,
     is_part_of_job,
+    model_file,
     model_option,
     open_model,
     quiet_option,
@@ -112,6 +120,7 @@ def read(
         raise click.UsageError("--format jsonl already includes each number's digits: leave out --digits")
     if draw is not None and "-" in inputs:
         raise click.UsageError("--draw reads each picture a second time, which stdin does not allow: name a file")
+    check_not_replaced({"-o": output}, [*inputs, files_from, model_file(model)])
     check_apart(draw, "--draw", inputs)
     from fastmnist.cli.quiet import quiet_libraries
     from fastmnist.compile_aside import compiled_aside

@@ -48,6 +48,11 @@ class RowOptions:
     resume: bool
 
 
+def file_or_stdout(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    """Return the file to write, None for stdout, which - names too."""
+    return None if value == "-" else value
+
+
 def job_options(what: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Add --output, --part, --shard and --resume, for rows of `what`."""
 
@@ -63,7 +68,7 @@ def job_options(what: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]
                 help="Where to keep rows until they are uploaded to an address.  [default: the user's cache folder]",
             ),
             click.option(
-                "-o", "--output", metavar="FILE", type=click.Path(readable=False),
+                "-o", "--output", metavar="FILE", type=click.Path(readable=False), callback=file_or_stdout,
                 help="File or address (s3://...) to write, all or nothing.  [default: stdout]",
             ),
         ):  # fmt: skip

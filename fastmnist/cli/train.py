@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fastmnist.cli.inputs import check_not_replaced
 from fastmnist.cli.options import (
     class_names_option,
     is_named,
@@ -76,7 +77,8 @@ The recipes, their accuracy on MNIST and the time they take on two cores:
 @click.option(
     "--resume",
     is_flag=True,
-    help="Resume from --checkpoint with the same data and settings; the result is as if it had never been interrupted.",
+    help="Resume from --checkpoint, if it exists, with the same data and settings; the result is as if training had "
+    "never been interrupted.",
 )
 @click.option(
     "--skip-unreadable", is_flag=True, help="Skip images that can't be read, naming each one, instead of stopping."
@@ -111,6 +113,7 @@ def train(
 
     if resume and checkpoint is None:
         raise click.UsageError("--resume needs --checkpoint FILE, the file to resume from")
+    _check_outputs([data, no_digit], start, output, {"--history": history, "--checkpoint": checkpoint}, show_augmented)
     first = None if start is None else load_model(find_model(start)[0])
     recipe = recipe_with(recipe_name, goes_on=start is not None, **settings)
     check_writable(show_augmented or output)
@@ -136,6 +139,19 @@ def train(
         )
     save_model(output, model)
     say(f"saved {printable(output)}")
+
+
+def _check_outputs(
+    inputs: list[str | None], start: str | None, output: str, others: dict[str, str | None], show_augmented: str | None
+) -> None:
+    """Raise UsageError if what is written would replace what is read. A model may be replaced by a fine-tuned one."""
+    from fastmnist.model.model_file import find_model
+
+    if show_augmented is not None:
+        check_not_replaced({"--show-augmented": show_augmented}, inputs)
+        return
+    check_not_replaced({**others, "-o": output}, inputs)
+    check_not_replaced(others, [None if start is None else find_model(start)[0]])
 
 
 def _show(run: "TrainingRun", history_path: str | None) -> None:

@@ -4,6 +4,7 @@ import codecs
 import csv
 import io
 import logging
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -24,6 +25,7 @@ _HEADER_BYTES = 4096
 _PART_BYTES, _MOST_PARTS = 1 << 20, 256  # 256 MB at most
 MOST_LABELS = 3_000_000  # each takes some 300 bytes until its image is read
 MOST_DIGITS = 18  # of a position in a file
+_WHOLE = re.compile(r"(\d+)\.0+", re.ASCII)  # as pandas writes a column of whole numbers with gaps
 
 
 class _Key(NamedTuple):
@@ -111,7 +113,7 @@ class Corrected(Dataset):
             if not {"path", "label"} <= set(rows.fieldnames or ()):
                 raise DataError(f"{printable(self.path)}: a header without path and label, expected both; correct it")
             for row in rows:
-                index, label = (row.get("index") or "").strip(), (row["label"] or "").strip()
+                index, label = _whole(row.get("index")), _whole(row["label"])
                 is_number = index.isdecimal() and len(index) <= MOST_DIGITS
                 if not row["path"] or "\0" in row["path"] or not (is_number or not index):
                     raise DataError(
@@ -153,9 +155,16 @@ def _content(path: AnyPath) -> bytes:
     return b"".join(parts).removeprefix(codecs.BOM_UTF8)
 
 
+def _whole(cell: str | None) -> str:
+    """Return a cell without the blanks around it, and a whole number without its decimals: 7 for 7.0."""
+    text = (cell or "").strip()
+    found = _WHOLE.fullmatch(text)
+    return found[1] if found else text
+
+
 def _delimiter(header: str) -> str:
-    """Return what is between a header's cells: some spreadsheets write semicolons."""
-    return ";" if ";" in header and "," not in header else ","
+    """Return what is between a header's cells: some spreadsheets write semicolons or tabs."""
+    return next((mark for mark in ",;\t" if mark in header), ",")
 
 
 def _name(key: _Key) -> str:

@@ -130,8 +130,11 @@ def _read_each(images: list[Any], preprocess: str, threads: int, ask: Ask | None
 
 
 def as_file(path: Any) -> bytes:
-    """Return a path as bytes; `-` is a file of that name, not stdin."""
-    name = os.fsencode(path)
+    """Return a path as bytes; `-` is a file of that name, not stdin. Raises DataError for text that is no path."""
+    try:
+        name = os.fsencode(path)
+    except UnicodeEncodeError as error:
+        raise DataError(f"{path!r}: {error.reason}, expected a path") from error
     return b"./-" if name == b"-" else name
 
 

@@ -1,5 +1,6 @@
 """Lists of paths, as `find` writes them: one a line, or each ended by a NUL."""
 
+import codecs
 import io
 import sys
 from collections.abc import Iterator
@@ -18,20 +19,30 @@ def read_list(path: str, separator: bytes) -> Iterator[bytes]:
     """
     if path != "-":
         with open_regular(path) as file:
-            yield from _split(file, separator, printable(path))
+            yield from _paths(file, separator, printable(path))
     elif sys.stdin is None:
         raise DataError("<stdin>: closed, expected a list of paths")
     else:
-        yield from _split(io.FileIO(0, closefd=False), separator, "<stdin>")
+        yield from _paths(io.FileIO(0, closefd=False), separator, "<stdin>")
+
+
+def _paths(stream: RawStream, separator: bytes, name: str) -> Iterator[bytes]:
+    """Yield the paths of a list. If its first line ends as Windows ends lines, all do."""
+    line_end = b""
+    for number, path in enumerate(_split(stream, separator, name)):
+        if number == 0 and separator == b"\n":
+            path = path.removeprefix(codecs.BOM_UTF8)
+            line_end = b"\r" if path.endswith(b"\r") else b""
+        yield from _checked(path.removesuffix(line_end), name)
 
 
 def _split(stream: RawStream, separator: bytes, name: str) -> Iterator[bytes]:
+    """Yield what is between the separators, as it is; a piece that is too long ends the list."""
     rest = b""
     try:
         while block := stream.read(_BLOCK_BYTES):
             *paths, rest = (rest + block).split(separator)
-            for path in paths:
-                yield from _checked(path, name)
+            yield from paths
             if len(block) >= MAX_PATH_BYTES and not block.strip(separator):
                 raise DataError(
                     f"{name}: {MAX_PATH_BYTES:,} empty paths in a row, expected a list of paths; check the list"
@@ -40,7 +51,7 @@ def _split(stream: RawStream, separator: bytes, name: str) -> Iterator[bytes]:
                 break
     except OSError as error:
         raise DataError(f"{name}: {reason(error)}, expected a list of paths") from error
-    yield from _checked(rest, name)
+    yield rest
 
 
 def _checked(path: bytes, name: str) -> Iterator[bytes]:

@@ -62,11 +62,12 @@ def is_direct(path: AnyPath) -> bool:
 
 def target_of(path: AnyPath) -> bytes:
     """Return the file behind the symbolic links of `path`. Raises OSError for a folder, or a name with a NUL."""
+    name = os.fsencode(path)
     try:
-        target = os.path.realpath(os.fsencode(path))
+        target = os.path.realpath(name)
     except ValueError:
         raise FileNotFoundError(None, "a name with a NUL") from None
-    if os.path.isdir(target):
+    if os.path.isdir(target) or name.endswith(b"/"):
         raise IsADirectoryError(None, "it is a folder")
     return target
 

@@ -43,12 +43,14 @@ def save_checkpoint(path: AnyPath, training: Training, epochs: Sequence[EpochDon
 
 
 def load_checkpoint(path: AnyPath, training: Training) -> list[EpochDone]:
-    """Bring a fresh `training` to the state of a checkpoint; return its epochs so far.
+    """Bring a fresh `training` to the state of a checkpoint; return its epochs so far: none where there is no file.
 
     Raises TrainingError, naming the file and what to do, for anything that is not a whole, sound checkpoint of a run
     on the same data with the same settings.
     """
     advice = "start over without `resume`, with another `checkpoint`"
+    if not os.path.lexists(path):
+        return []
     with reading(path, TrainingError, "a checkpoint", missing="begin without `resume`", advice=advice):
         return _load(Path(os.fsdecode(path)), training)
 

@@ -197,6 +197,8 @@ def recipe_with(
         if recipe not in RECIPES:
             raise TrainingError(f"recipe {recipe!r}, expected one of {', '.join(RECIPES)}")
         recipe = RECIPES[recipe]
+    if not isinstance(recipe, Recipe):
+        raise TrainingError(f"recipe {recipe!r}, expected one of {', '.join(RECIPES)}, or a Recipe")
     if isinstance(augment, Mapping):
         augment = _replaced(recipe.augment, augment)
     given = {name: value for name, value in {**settings, "augment": augment}.items() if value is not None}

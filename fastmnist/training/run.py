@@ -174,9 +174,11 @@ class TrainingRun:
             None if start is None else start.trained,
             start_can_refuse=start is not None and start.can_refuse,
         )
-        self.epochs: list[EpochDone] = (
-            load_checkpoint(checkpoint, self.training) if resume and checkpoint is not None else []
-        )
+        self.epochs: list[EpochDone] = []
+        if resume and checkpoint is not None:
+            self.epochs = load_checkpoint(checkpoint, self.training)
+            if not self.epochs:
+                _log.info(f"{printable(checkpoint)}: no checkpoint yet, starting from the first epoch")
         self._n_kept = len(self.epochs)  # epochs in the checkpoint: the last one may not have been saved
         self.evaluation: Evaluation | None = None
         self.has_learnt = True

@@ -1,5 +1,6 @@
 """Fine-tuning a model: the network to start from, its classes, and the mean of the weights before and after."""
 
+import logging
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,6 +10,8 @@ from fastmnist.datasets.labelled import LabelledImages, class_names_of
 from fastmnist.model.network import Network
 from fastmnist.shapes import MAX_CLASSES
 
+_log = logging.getLogger(__name__)
+
 
 def with_classes_of(images: LabelledImages, class_names: Sequence[str], *, can_refuse: bool = False) -> LabelledImages:
     """Return images whose classes are `class_names`, in that order, followed by those that are new.
@@ -16,6 +19,8 @@ def with_classes_of(images: LabelledImages, class_names: Sequence[str], *, can_r
     Raises DataError if these are too many; "no digit" counts as one if the images or the model need it.
     """
     new = [name for name in images.class_names if name not in class_names]
+    if new:
+        _log.info(f"new classes: {', '.join(new)}")
     most = MAX_CLASSES - (can_refuse or images.n_no_digit > 0)
     names = class_names_of(set(), [*class_names, *new], most)
     positions = [names.index(name) for name in images.class_names]
