@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from fastmnist.images.decode import opencv
+
 Grey = npt.NDArray[np.uint8]
 
 BESIDE = 0.7  # of their height: boxes of a row overlap as much from top to bottom,
@@ -38,6 +40,12 @@ class Cell(NamedTuple):
     def height(self) -> int:
         """Its height in pixels."""
         return self.bottom - self.top
+
+
+def cell_of(contour: npt.NDArray[np.int32]) -> Cell:
+    """Return the box of a contour."""
+    left, top, width, height = opencv().boundingRect(contour)
+    return Cell(left, top, left + width, top + height)
 
 
 def rows_of(cells: list[Cell], near: float = NEAR) -> list[list[Cell]]:

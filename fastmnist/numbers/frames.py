@@ -4,7 +4,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmnist.images.decode import opencv
-from fastmnist.numbers.cells import Cell, complete, innermost, rows_of
+from fastmnist.numbers.cells import Cell, cell_of, complete, innermost, rows_of
+from fastmnist.numbers.displays import figures_like_boxes
 from fastmnist.numbers.page import core_of
 
 Grey = npt.NDArray[np.uint8]
@@ -20,7 +21,8 @@ INSET = 2  # pixels of a box's soft edge
 def without_boxes(ink: Grey) -> tuple[Grey, list[list[Cell]]]:
     """Return the ink without printed boxes, and the rows of their insides, from left to right.
 
-    A box is ink around a hole that is as good as rectangular; a digit that touches the box stays.
+    A box is ink around a hole that is as good as rectangular; a digit that touches the box stays, and so does a figure
+    that only looks like a box.
     """
     cv2 = opencv()
     is_ink = (ink > FAINT * 255).astype(np.uint8)
@@ -29,13 +31,15 @@ def without_boxes(ink: Grey) -> tuple[Grey, list[list[Cell]]]:
     for contour, (_, _, _, outer) in zip(contours, nesting[0] if len(contours) else [], strict=True):
         if outer >= 0 and _is_box(hull := cv2.convexHull(contour)):
             hulls.setdefault(int(outer), []).append(hull)
+    for figure in figures_like_boxes(ink, is_ink, contours, nesting[0][:, 3], hulls) if hulls else ():
+        del hulls[figure]
     if not hulls:
         return ink, []
     found: list[Cell] = []
     inside, frames, labels = np.zeros_like(is_ink), {}, cv2.connectedComponents(is_ink)[1]
-    for outer in sorted(hulls, key=lambda outer: -_area(_cell(contours[outer]))):  # a box may stand in a larger one
-        holes, around = hulls[outer], _cell(contours[outer])
-        cells = [_cell(hull) for hull in holes]
+    for outer in sorted(hulls, key=lambda outer: -_area(cell_of(contours[outer]))):  # a box may stand in a larger one
+        holes, around = hulls[outer], cell_of(contours[outer])
+        cells = [cell_of(hull) for hull in holes]
         if len(rows_of(cells)) > 1 and _n_sides(around, ink.shape) > 2:
             continue  # squared paper
         height = max(cell.bottom for cell in cells) - min(cell.top for cell in cells)
@@ -83,12 +87,6 @@ def _corners(cell: Cell) -> npt.NDArray[np.int32]:
 
 def _area(cell: Cell) -> int:
     return cell.width * cell.height
-
-
-def _cell(contour: npt.NDArray[np.int32]) -> Cell:
-    """Return the box of a contour."""
-    left, top, width, height = opencv().boundingRect(contour)
-    return Cell(left, top, left + width, top + height)
 
 
 def _n_sides(cell: Cell, shape: tuple[int, ...]) -> int:
