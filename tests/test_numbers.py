@@ -272,7 +272,7 @@ def test_many_specks_are_no_page(model):
     rng = np.random.default_rng(0)
     page = np.full((1500, 1500), 255, np.uint8)
     for y, x in rng.integers(0, 1495, (20_000, 2)):
-        page[y : y + 2, x : x + 2] = 0
+        page[y : y + 4, x : x + 4] = 0
     (read,) = model.read(page)
     assert read.error.endswith("pieces of ink, expected a page of numbers with at most 3,000")
 

@@ -252,3 +252,23 @@ def test_what_fits_no_glyph_in_a_box_is_one_unknown(model):
     (page,) = model.read(picture)
     assert [(number.text, number.confidence) for number in page.numbers] == [("?11", 0)]
     assert page.numbers[0].digits[0].box == (44, 65, 117, 78)
+
+
+def in_black_and_white(picture, how):
+    """A picture as scanners and fax machines send it: each pixel black or white."""
+    if how == "dither":
+        thresholds = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]]) * 15 + 12
+        height, width = picture.shape
+        around = np.tile(thresholds, (height // 4 + 1, width // 4 + 1))[:height, :width]
+        return np.where(0.85 * picture > around, 255, 0).astype(np.uint8)
+    draws = np.random.default_rng(0).random(picture.shape)
+    return np.where(draws < 0.02, 0, np.where(draws > 0.98, 255, np.where(picture > 150, 255, 0))).astype(np.uint8)
+
+
+@pytest.mark.parametrize("how", ["salt and pepper", "dither"])
+def test_specks_of_a_scan_in_black_and_white_are_no_ink(how, some, model):
+    page = np.full((400, 640), 255, np.uint8)
+    for line, text in enumerate(("417902", "3358")):
+        picture = row(some, text, scale=3)
+        page[10 + 190 * line :][: picture.shape[0], 20 : 20 + picture.shape[1]] = picture
+    assert texts(model.read([in_black_and_white(page, how)])) == ["417902", "3358"]

@@ -30,6 +30,7 @@ from fastmnist.numbers.lines import (
 from fastmnist.numbers.number import BLANK, UNKNOWN, Box, Digit, Number, around, in_reading_order, moved
 from fastmnist.numbers.page import Page, core_of, find_ink
 from fastmnist.numbers.rules import find_separators, without_drawings, without_lines, without_places, without_rules
+from fastmnist.numbers.specks import without_specks
 from fastmnist.numbers.ways import HIGHEST, MOST_OF_LINE, Answers, Ways, choose, find_ways, pieces, whole_glyphs
 from fastmnist.numbers.words import rarer_digits
 
@@ -183,22 +184,23 @@ def find_numbers(picture: Grey, *, is_clean: bool = False) -> Inked | None:
 
 
 def _with_parts(page: Page, is_clean: bool) -> tuple[Page, _Parts]:
-    """Return a page with dashed lines joined, and the pieces of its ink. Raises DataError where there are too many."""
-    parts = _parts_of(page)
-    return (page, parts) if is_clean else _with_ink(with_whole_lines(page.ink, parts.all), page, parts)
+    """Return a page, specks away and dashed lines joined, and its pieces. Raises DataError where there are too many."""
+    parts = _Parts(*connected_parts(core_of(page.ink)))
+    if is_clean:
+        return page, _checked(parts)
+    page, parts = _with_ink(without_specks(page.ink, parts.all), page, parts)
+    return _with_ink(with_whole_lines(page.ink, _checked(parts).all), page, parts)
 
 
 def _with_ink(ink: Grey, page: Page, parts: _Parts) -> tuple[Page, _Parts]:
     """Return a page with other ink, if that is other, and its pieces."""
     if ink is page.ink:
         return page, parts
-    page = page._replace(ink=ink)
-    return page, _parts_of(page)
+    return page._replace(ink=ink), _checked(_Parts(*connected_parts(core_of(ink))))
 
 
-def _parts_of(page: Page) -> _Parts:
+def _checked(parts: _Parts) -> _Parts:
     """Return the pieces of a page's ink. Raises DataError where there are too many."""
-    parts = _Parts(*connected_parts(core_of(page.ink)))
     if len(parts.all) > MOST_PARTS:
         raise DataError(f"{len(parts.all):,} pieces of ink, expected a page of numbers with at most {MOST_PARTS:,}")
     return parts
