@@ -233,9 +233,9 @@ def train(
 
     `checkpoint` is a file to write after each epoch; `resume` continues from it, if it exists, with the same data and
     settings, and gives the same model. `float16` halves the size of the model file. With `int8`, the model predicts
-    with integers, with the same answers on every processor: 2 to 3.5 times as fast where it has AVX-512 VNNI, a little
-    faster elsewhere. `skip_unreadable` skips images that can't be read. If the network ends up no better than chance, a
-    warning is logged. Equal data and settings give equal models, whatever `threads` is.
+    with integers, with the same answers on every processor: 2 to 3.5 times as fast where it has AVX-512 VNNI, more with
+    AMX, a little faster elsewhere. `skip_unreadable` skips images that can't be read. If the network ends up no better
+    than chance, a warning is logged. Equal data and settings give equal models, whatever `threads` is.
 
     Raises DataError for unusable data, and TrainingError for unusable settings or a loss that is not finite.
     """

@@ -1,12 +1,13 @@
 """From uint8 inputs to labels by integers, in one pass, against plain NumPy: each logit is the same number."""
 
+import sys
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from kernel_builds import FOREIGN, classified, garbage, sparse_pixels
 
-from fastmnist.kernels import integer_inference, reference
+from fastmnist.kernels import amx, integer_inference, reference
 from fastmnist.kernels.inference import BLOCK
 from fastmnist.kernels.integer_inference import Integers, classify_integers, make_layers, make_workspace, packed
 from fastmnist.kernels.simd import LANES
@@ -62,7 +63,15 @@ def run(plain, layer_sizes, inputs, n_logits, n_probabilities):
     def arguments(n_parts):
         return integers, inputs, make_workspace(layers, n_parts)
 
-    return classified(classify_integers, arguments, len(inputs), n_logits, n_probabilities)
+    def without_tiles(n_parts):
+        return integers, inputs, make_workspace(layers, n_parts)._replace(tiles=np.zeros(64, np.uint8))
+
+    found, other = (
+        classified(classify_integers, way, len(inputs), n_logits, n_probabilities) for way in (arguments, without_tiles)
+    )
+    for one, the_same in zip(found, other, strict=True):
+        assert one.tobytes() == the_same.tobytes()
+    return found
 
 
 def assert_equals_plain(layer_sizes, inputs):
@@ -82,7 +91,12 @@ def test_each_logit_is_that_of_plain_numpy(layer_sizes):
     assert_equals_plain(layer_sizes, sparse_pixels(np.random.default_rng(7), 33, layer_sizes[0]))
 
 
-@pytest.mark.parametrize("n_samples", [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK + 33])
+def test_tiles_are_used_where_linux_gives_leave():
+    allowed = bool(amx.configuration()[0])
+    assert allowed == amx.COMPILED or not sys.platform.startswith("linux")
+
+
+@pytest.mark.parametrize("n_samples", [0, 1, 15, 16, 17, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK + 33])
 def test_any_number_of_samples(n_samples):
     assert_equals_plain((100, 17, 10), sparse_pixels(np.random.default_rng(n_samples), n_samples, 100))
 
@@ -107,8 +121,9 @@ def test_working_memory_may_have_been_used_before():
 def test_a_part_of_the_weights_is_where_the_kernel_looks_for_it():
     weights = np.arange(6 * 20, dtype=np.int8).reshape(6, 20)
     (layer,) = make_layers((6, 20))
-    quads = integer_inference.packed(weights).view(np.int8).reshape(2, layer.n_registers * LANES, 4)
+    quads = integer_inference.packed(weights).view(np.int8).reshape(layer.n_quads, -1, 4)
     for position in range(6):
         assert (quads[position // 4, :20, position % 4] == weights[position]).all()
     assert (quads[1, :, 2:] == 0).all()
+    assert (quads[2:] == 0).all()
     assert (quads[:, 20:] == 0).all()

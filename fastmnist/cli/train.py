@@ -70,7 +70,7 @@ The recipes, their accuracy on MNIST and the time they take on two cores:
     "--int8",
     is_flag=True,
     help="Predict with 8-bit integers, with the same answers on every processor: 2 to 3.5 times as fast where it has "
-    "AVX-512 VNNI, a little faster elsewhere. The reported accuracy is for the integers.",
+    "AVX-512 VNNI, more with AMX, a little faster elsewhere. The reported accuracy is for the integers.",
 )
 @click.option("--history", type=click.Path(readable=False), help="CSV file to write: one row per epoch.")
 @click.option("--checkpoint", type=click.Path(readable=False), help="File to write after each epoch, for --resume.")

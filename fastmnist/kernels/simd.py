@@ -23,6 +23,7 @@ FLOAT = ir.FloatType()
 INT32, INT64 = ir.IntType(32), ir.IntType(64)
 REGISTER = ir.VectorType(FLOAT, LANES)
 CACHE_LINE = 64  # bytes
+OUTSIDE = "a kernel reaches outside of an array"
 ALIGNMENT = 4  # bytes: rows need not begin on a cache line, only on a float32
 
 
@@ -287,7 +288,7 @@ def larger(builder, x, y):
 def check_bounds(array, first, last):
     """Raise IndexError unless the elements from `first` to `last` are in the array; for the checked build."""
     if first < 0 or last > array.size:
-        raise IndexError("a kernel reaches outside of an array")
+        raise IndexError(OUTSIDE)
 
 
 if CHECKED:
