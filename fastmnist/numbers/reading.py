@@ -29,6 +29,7 @@ from fastmnist.numbers.lines import (
 )
 from fastmnist.numbers.number import BLANK, UNKNOWN, Box, Digit, Number, around, in_reading_order, moved
 from fastmnist.numbers.page import Page, core_of, find_ink
+from fastmnist.numbers.plates import without_plates
 from fastmnist.numbers.rules import find_separators, without_drawings, without_lines, without_places, without_rules
 from fastmnist.numbers.specks import without_specks
 from fastmnist.numbers.ways import HIGHEST, MOST_OF_LINE, Answers, Ways, choose, find_ways, pieces, whole_glyphs
@@ -53,6 +54,7 @@ SMALL, LARGE = 6, 96  # pixels: digits are not lower than that, and are shrunk i
 SURE = 0.99  # probability of a digit: a part with more is not cut
 # Times what a sheet says: a picture as a whole that says less than that says it of the sheet's edges, or of the desk.
 MUCH_MORE = 1.5
+ONE_MORE = 0.5  # sure digit
 NEAR_EDGE, LENGTHWISE = 0.03, 2  # of a sheet's shorter side; times as long as wide: a stroke along a sheet's edge
 
 
@@ -97,8 +99,24 @@ def read_numbers(
     there are more pieces of ink than a page of numbers, or a line, has.
 
     Where the picture shows a sheet of paper that lies on something else, the sheet is read by itself too, and the
-    reading with more sure digits counts. On what is darker than a shadow the whole picture must have MUCH_MORE.
+    reading with more sure digits counts. On what is darker than a shadow the whole picture must have MUCH_MORE. Where
+    it shows plates, it is also read with these turned into paper, which must tell ONE_MORE.
     """
+    best = _with_sheet(picture, readers, class_names, length)
+    turned = without_plates(picture)
+    if turned is not None:
+        of_plates = _numbers_in(turned, readers, class_names, length)
+        if _evidence(of_plates) > _evidence(best) + ONE_MORE:
+            best = of_plates
+    if isinstance(best, DataError):
+        raise best
+    return best
+
+
+def _with_sheet(
+    picture: Grey, readers: Readers, class_names: Sequence[str], length: tuple[int, int] | None
+) -> list[Number] | DataError:
+    """Return the numbers in a picture, or on the sheet that it shows, or why it is none of numbers."""
     whole = _numbers_in(picture, readers, class_names, length)
     found = find_sheet(picture)
     if found is not None:
@@ -111,8 +129,6 @@ def read_numbers(
         is_more = _evidence(on_sheet) * (MUCH_MORE if is_dark else 1) > _evidence(whole)
         if is_more and not isinstance(on_sheet, DataError):
             return [moved(number, sheet.left, sheet.top) for number in on_sheet]
-    if isinstance(whole, DataError):
-        raise whole
     return whole
 
 
