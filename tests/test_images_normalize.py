@@ -207,3 +207,24 @@ def test_any_picture_is_normalized_or_refused(picture):
     assert image.shape == (28, 28)
     assert image.dtype == np.uint8
     assert image.max() == 255
+
+
+# Corners of digits in a square of 100, as someone draws them with the pencil of a paint program.
+PENCILLED = {
+    "2": [(15, 30), (30, 8), (60, 5), (80, 25), (70, 50), (10, 95), (90, 97)],
+    "6": [(75, 3), (40, 25), (18, 65), (30, 95), (65, 97), (82, 75), (60, 55), (22, 70)],
+    "9": [(85, 12), (50, 3), (18, 20), (22, 45), (55, 48), (84, 14), (80, 50), (66, 98)],
+    "0": [(50, 3), (20, 25), (15, 65), (45, 97), (80, 75), (85, 30), (50, 3)],
+}
+
+
+@pytest.mark.parametrize("is_dark", [True, False], ids=["dark", "light"])
+@pytest.mark.parametrize("side", [60, 90, 130, 200, 300])
+def test_lines_of_one_pixel_do_not_fall_to_pieces(side, is_dark, model):
+    pictures = []
+    for points in PENCILLED.values():
+        canvas = np.full((2 * side, 2 * side), 250, np.uint8)
+        corners = np.rint(np.array(points) * side / 100 + side / 2).astype(np.int32)
+        cv2.polylines(canvas, [corners], False, 20, 1, cv2.LINE_8)
+        pictures.append(canvas if is_dark else 255 - canvas)
+    assert model.predict(pictures).labels.tolist() == list(PENCILLED)

@@ -42,6 +42,7 @@ PLAIN = Scale(100 * 100, 40, 5)
 COARSE = Scale(56 * 56, 32, 0)
 LARGEST = 640  # pixels: larger pictures are shrunk first, lossless for digits larger than 1/32 of the picture
 MARGIN = 0.5  # of its size, around a small digit or sheet
+THIN = 1.3  # times as deep: the ink of strokes that are narrower than what becomes one pixel
 THICK = 4.0  # pixels of the 20x20 box: the strokes of what may be a sheet; those of 94 % of digits are thinner
 
 # What distinguishes strokes from the paper between them: the network's confidence, minus this much
@@ -106,6 +107,8 @@ def read_digit(picture: Grey, ask: Ask | None = None) -> Digit:
     picture = digit.part
     if not digit.reading.is_plain:
         digit = _read(picture)
+        if ask is not None and _may_be_thin(digit):
+            digit = _thickened(digit)
     if digit.reading.is_plain:
         return digit
     if digit.reading.code == reader.NO_INK:
@@ -154,6 +157,31 @@ def _read(
     image = np.empty((1, N_PIXELS), np.uint8)
     reading = reader.read(part[np.newaxis], *scale, is_turned, _memory.work, image, np.empty(1, np.bool_))
     return Digit(image.reshape(IMAGE_SHAPE), reading, top, left, part, is_part, is_turned, scale)
+
+
+def _may_be_thin(digit: Digit) -> bool:
+    """Return whether strokes may be narrower than a pixel of the shrunk picture, where the ink is then less deep.
+
+    Such a line falls to pieces, as its slanted parts are half as deep as the others, and looks like several digits.
+    """
+    if max(digit.reading.down, digit.reading.across) == 1:
+        return False
+    if digit.reading.code == reader.SEVERAL:
+        return True
+    part = digit.part if digit.reading.is_dark else 255 - digit.part
+    height, width = part.shape
+    size = max(1, width // digit.reading.across), max(1, height // digit.reading.down)
+    small = np.asarray(opencv().resize(part, size, interpolation=opencv().INTER_AREA), np.uint8)
+    paper = float(np.median(small))
+    return paper - int(part.min()) > THIN * (paper - int(small.min()))
+
+
+def _thickened(digit: Digit) -> Digit:
+    """Return the digit read with strokes a pixel wider on either side, or as it was where nothing is read then."""
+    cv2 = opencv()
+    thicken = cv2.erode if digit.reading.is_dark else cv2.dilate
+    thick = _read(np.asarray(thicken(digit.part, np.ones((3, 3), np.uint8)), np.uint8))
+    return thick if thick.reading.code == reader.READ else digit
 
 
 def _on_round_paper(picture: Grey, digit: Digit, ask: Ask) -> Digit:
