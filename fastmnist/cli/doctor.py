@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PACKAGES = ("numpy", "numba", "llvmlite", "opencv-python-headless", "click", "platformdirs", "safetensors", "tqdm")
-CPU_FEATURES = ("sse4.2", "avx2", "fma", "avx512f", "avx512bw", "avx512vnni", "neon")  # what the kernels gain from
+# What the kernels gain from.
+CPU_FEATURES = ("sse4.2", "avx2", "fma", "avx512f", "avx512bw", "avx512vnni", "amx-int8", "neon")
 
 
 @click.command()
