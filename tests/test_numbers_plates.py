@@ -82,3 +82,11 @@ def test_soft_edges_leave_no_line_and_the_rest_of_the_page_is_not_touched(some):
     assert turned[55:70].min() >= PAPER - 5
     assert turned[:5].min() >= PAPER - 5
     assert turned[10:50, 40:200].min() <= 20
+
+
+@pytest.mark.parametrize("shade", [150, 180])
+def test_a_markers_stroke_across_a_number_is_paper(shade, some, model):
+    page = np.full((150, 460), PAPER, np.uint8)
+    cv2.line(page, (60, 75), (400, 75), shade, 76)  # with round ends
+    on(page, row(some, "20718", scale=2.5, margin=0), 20, 48, 70)
+    assert texts(model.read([page])) == ["20718"]

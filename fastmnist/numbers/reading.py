@@ -29,7 +29,7 @@ from fastmnist.numbers.lines import (
 )
 from fastmnist.numbers.number import BLANK, UNKNOWN, Box, Digit, Number, around, in_reading_order, moved
 from fastmnist.numbers.page import Page, core_of, find_ink
-from fastmnist.numbers.plates import without_plates
+from fastmnist.numbers.plates import CONTRAST, without_plates
 from fastmnist.numbers.rules import find_separators, without_drawings, without_lines, without_places, without_rules
 from fastmnist.numbers.specks import without_specks
 from fastmnist.numbers.ways import HIGHEST, MOST_OF_LINE, Answers, Ways, choose, find_ways, pieces, whole_glyphs
@@ -54,7 +54,7 @@ SMALL, LARGE = 6, 96  # pixels: digits are not lower than that, and are shrunk i
 SURE = 0.99  # probability of a digit: a part with more is not cut
 # Times what a sheet says: a picture as a whole that says less than that says it of the sheet's edges, or of the desk.
 MUCH_MORE = 1.5
-ONE_MORE = 0.5  # sure digit
+MORE = 0.25  # sure digits, at least
 NEAR_EDGE, LENGTHWISE = 0.03, 2  # of a sheet's shorter side; times as long as wide: a stroke along a sheet's edge
 
 
@@ -100,13 +100,13 @@ def read_numbers(
 
     Where the picture shows a sheet of paper that lies on something else, the sheet is read by itself too, and the
     reading with more sure digits counts. On what is darker than a shadow the whole picture must have MUCH_MORE. Where
-    it shows plates, it is also read with these turned into paper, which must tell ONE_MORE.
+    it shows plates, it is also read with these turned into paper, which must tell MORE.
     """
     best = _with_sheet(picture, readers, class_names, length)
     turned = without_plates(picture)
     if turned is not None:
         of_plates = _numbers_in(turned, readers, class_names, length)
-        if _evidence(of_plates) > _evidence(best) + ONE_MORE:
+        if _evidence(of_plates) > _evidence(best, turned) + MORE:
             best = of_plates
     if isinstance(best, DataError):
         raise best
@@ -168,13 +168,25 @@ def _is_at_edge(number: Number, sheet: Box, shape: tuple[int, ...]) -> bool:
     )
 
 
-def _evidence(numbers: list[Number] | DataError) -> float:
-    """Return how many digits were surely read, less how many glyphs are none."""
+def _evidence(numbers: list[Number] | DataError, turned: Grey | None = None) -> float:
+    """Return how many digits were surely read, less how many glyphs are none.
+
+    What is blank where plates are `turned` into paper is none either, but a plate's edge, unless all of a number is.
+    """
     evidence = 0.0
     for number in [] if isinstance(numbers, DataError) else numbers:
         n_unknown = sum(digit.label == UNKNOWN for digit in number.digits)
+        n_blank = sum(_is_blank(digit.box, turned) for digit in number.digits)
+        n_unknown += n_blank if n_blank < len(number.digits) else 0
         evidence += number.confidence * (len(number.digits) - 2 * n_unknown)
     return evidence
+
+
+def _is_blank(box: Box, picture: Grey | None) -> bool:
+    """Return whether nothing stands out in a part of a picture, False without one."""
+    if picture is None:
+        return False
+    return bool(np.ptp(picture[box.top : box.bottom, box.left : box.right]) < CONTRAST)
 
 
 def find_numbers(picture: Grey, *, is_clean: bool = False) -> Inked | None:
