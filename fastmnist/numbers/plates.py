@@ -102,21 +102,21 @@ def _plate(outline: npt.NDArray[np.int32], small: Grey, page: float) -> _Plate |
     grey = float(np.median(greys[hull > 0]))
     if page - grey < CONTRAST:
         return None
-    for share, is_ink in ((75, greys > (grey + page) / 2), (25, greys < grey - CONTRAST)):
-        ink = np.asarray(hull & is_ink, np.uint8)
-        if _is_ink(ink, int(np.count_nonzero(hull))):
-            return _Plate(top, left, hull, grey, float(np.percentile(greys[ink > 0], share)))
+    for deep, is_other in ((75, greys > (grey + page) / 2), (25, greys < grey - CONTRAST)):
+        marks = np.asarray(hull & is_other, np.uint8)
+        if _is_ink(marks, int(np.count_nonzero(hull))):
+            return _Plate(top, left, hull, grey, float(np.percentile(greys[marks > 0], deep)))
     return None
 
 
-def _is_ink(light: Grey, area: int) -> bool:
+def _is_ink(marks: Grey, area: int) -> bool:
     """Return whether what stands out of a plate, uint8 (height, width), is ink, and not the hole of a dark 0 or 8."""
-    if not LEAST_INK * area <= np.count_nonzero(light) <= MOST_INK * area:
+    if not LEAST_INK * area <= np.count_nonzero(marks) <= MOST_INK * area:
         return False
     cv2 = opencv()
-    labels, stats = cv2.connectedComponentsWithStats(light)[1:3]
+    labels, stats = cv2.connectedComponentsWithStats(marks)[1:3]
     pieces = [label for label in range(1, len(stats)) if stats[label, cv2.CC_STAT_HEIGHT] >= LEAST_PIECE]
-    height, width = light.shape
+    height, width = marks.shape
     if len(pieces) >= (MANY if width < SLIM * height else SEVERAL):
         return True
     if not pieces or width < SLIM * height or all(_is_hole(labels == label) for label in pieces):
@@ -153,7 +153,7 @@ def _turned(picture: Grey, plates: list[_Plate], page: float, shape: tuple[int, 
     for number, (top, left, hull, grey, ink) in enumerate(plates, 1):
         rows = slice(int(top * down), math.ceil((top + hull.shape[0]) * down))
         columns = slice(int(left * across), math.ceil((left + hull.shape[1]) * across))
-        table = np.clip(page - (np.arange(256) - grey) * (page / (ink - grey)), 0, page).astype(np.uint8)
+        table = np.clip(page - (np.arange(GREYS) - grey) * (page / (ink - grey)), 0, page).astype(np.uint8)
         of_plate = turned[rows, columns]
         of_plate[:] = np.where(plate_of[rows, columns] == number, table[of_plate], of_plate)
     return turned
