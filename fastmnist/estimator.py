@@ -29,7 +29,7 @@ except ImportError as error:
 class DigitClassifier(ClassifierMixin, BaseEstimator):
     """A fully connected network, trained the way fastmnist does it, with the interface of MLPClassifier.
 
-    `fit` takes any number of real features on any scale, which it rescales based on the training data, and up to
+    `fit` takes up to 65,535 real features on any scale, which it rescales based on the training data, and up to
     256 classes with any labels. It always trains for `max_iter` epochs: the recipes' learning rates fall to 0, so the
     last epoch is the best. Equal data, equal parameters and an int as `random_state` give equal networks, whatever the
     number of threads.

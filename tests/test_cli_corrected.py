@@ -209,3 +209,14 @@ def test_pages_of_a_file_are_rows(digits, run_cli, small_model, tmp_path, monkey
     cv2.imwritemulti("pages.tiff", list(digits[0][:3]))
     assert run_cli("predict", "pages.tiff", "--model", small_model, "-o", "o.csv").code == 0
     assert set(loaded("o.csv")[1]) == {image.tobytes() for image in np.asarray(digits[0][:3])}
+
+
+def test_classes_that_are_decimals_keep_their_names(pictures, corrected, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = ["1.0", "1.5", "2.0"]
+    for number, row in enumerate(corrected[1:]):
+        row[2] = names[number % 3]
+    write("decimals.csv", corrected)
+    assert open_dataset("decimals.csv").load("train").class_names == names
+    write("two.csv", [row for row in corrected if row[2] != "1.5"])
+    assert open_dataset("two.csv").load("train", ["1.0", "2.0"]).class_names == ["1.0", "2.0"]

@@ -1,8 +1,10 @@
 """No command's output takes the place of what the same run reads, or of another output."""
 
 import os
+import zipfile
 
 import cv2
+import numpy as np
 import pytest
 from test_cli_train import sha256
 
@@ -17,6 +19,11 @@ REPLACES = [
     ("predict --files-from list -o list", "-o list would replace an input"),
     ("predict some.idx --report some.idx", "--report some.idx would replace an input"),
     ("predict some.idx -o x --report other/../x", "--report and -o name the same file"),
+    ("predict set.zip/in -o set.zip", "-o set.zip would replace an input"),
+    ("predict set.npz:x_test -o set.npz", "-o set.npz would replace an input"),
+    ("predict set.zip/in --report set.zip", "--report set.zip would replace an input"),
+    ("predict some.part -o some", "the .part file of -o some.part would replace an input"),
+    ("predict some.idx -o memory://x/out.csv --part some.idx", "--part some.idx would replace an input"),
     ("read a.png -o a.png", "-o a.png would replace an input"),
     ("read a.png -o m --model m", "-o m would replace an input"),
     ("train table.csv -o table.csv --from m", "-o table.csv would replace an input"),
@@ -44,6 +51,10 @@ def place(tmp_path, digits, small_model):
     (tmp_path / "other").mkdir()
     (tmp_path / "list").write_text("a.png\n")
     write_images(tmp_path / "some.idx", digits[0][:3])
+    write_images(tmp_path / "some.part", digits[0][:3])
+    np.savez(tmp_path / "set.npz", x_test=digits[0][:3])
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        archive.write(tmp_path / "a.png", "in/a.png")
     (tmp_path / "table.csv").write_text("path,index,label\na.png,,7\nb.png,,7\n")
     for name in ("m", "m.html"):
         save_model(tmp_path / name, load_model(small_model))

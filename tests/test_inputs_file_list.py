@@ -30,6 +30,8 @@ def test_empty_paths_are_left_out_and_a_dash_is_a_file_of_that_name(tmp_path):
 def test_a_list_as_windows_writes_it_names_the_same_files(tmp_path):
     (tmp_path / "list").write_bytes(b"\xef\xbb\xbfa.png\r\n\r\n-\r\nb.png\r\n")
     assert list(read_list(str(tmp_path / "list"), b"\n")) == [b"a.png", b"./-", b"b.png"]
+    (tmp_path / "list").write_bytes(b"\xef\xbb\xbf\na.png\r\n\r\nb.png\r\n")
+    assert list(read_list(str(tmp_path / "list"), b"\n")) == [b"a.png", b"b.png"]
     (tmp_path / "list").write_bytes(b"\xef\xbb\xbfa\r\0b\r\0")  # as `find -print0` has them: names of that kind
     assert list(read_list(str(tmp_path / "list"), b"\0")) == [b"\xef\xbb\xbfa\r", b"b\r"]
 

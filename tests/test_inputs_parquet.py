@@ -332,6 +332,8 @@ def test_folders_are_found_as_hugging_face_lays_them_out(train, test, here, digi
     [
         (["train-00000-of-00002.parquet"], "1 Parquet files of one split"),
         (["train-00000-of-00001.parquet", "train.parquet"], "2 Parquet files of one split"),
+        (["train-00000-of-00002.parquet", "train.parquet"], "2 Parquet files of one split"),
+        (["train-00001-of-00002-a.parquet", "train-00001-of-00002-b.parquet"], "2 Parquet files of one split"),
         (["a/train.parquet", "b/train.parquet"], "2 data sets"),
     ],
 )

@@ -132,6 +132,8 @@ def zeros(**shapes):
         (zeros(norm__weight=20, norm__bias=20), "norm.weight (20,) is a normalisation"),
         (zeros(lstm__weight_ih_l0=(20, 20)), "lstm.weight_ih_l0 (20, 20) is neither the weight nor the bias of"),
         (zeros(x__bias=20), "x.bias (20,) is neither"),
+        (zeros(scale__bias=()), "scale.bias () is neither"),
+        (zeros(weight=(10, 784)), "weight has no layer's name before it"),
         ({"0.bias": np.zeros(19, np.float32)}, "0.bias (19,) is neither"),
         ({"0.bias": np.zeros((20, 1), np.float32)}, "0.bias (20, 1) is neither"),
         ({"\x1b[2J\n": np.zeros(2, np.float32)}, r"\x1b[2J\n (2,) is neither"),

@@ -68,3 +68,22 @@ def slim_boxes(some, text, side=(80, 50)):
 )
 def test_slim_boxes_are_no_digits_empty_or_struck_out(text, expected, some, model):
     assert [found.rstrip() for found in read(model, slim_boxes(some, text))] == expected
+
+
+def test_a_box_that_a_digit_touches_does_not_make_the_empty_ones_digits(digits, model):
+    picture = slim_boxes({}, "    ")
+    ink = 255 - cv2.resize(ink_of(digits[0][53]), (54, 66), interpolation=cv2.INTER_CUBIC)  # an 8 as wide as its box
+    part = picture[MARGIN + 7 : MARGIN + 73, MARGIN - 2 : MARGIN + 52]
+    np.minimum(part, ink, out=part)
+    assert "".join(read(model, picture)).strip() == "8"
+
+
+def test_a_page_of_boxes_and_bars_ends_soon_and_is_no_display(model):
+    page = np.full((1600, 1600), 255, np.uint8)
+    for left in range(10, 1560, 40):
+        cv2.rectangle(page, (left, 30), (left + 17, 930), 0, 1)
+        for x in range(left + 22, left + 36, 2):
+            for row in range(6):
+                page[30 + 115 * row : 143 + 115 * row, x] = 155
+    (read_page,) = model.read([page])
+    assert len(read_page.numbers) < 100

@@ -135,6 +135,8 @@ def test_a_call_takes_fewer_samples_of_more_inputs(n_in, expected):
 
 def test_batches_that_no_list_can_hold_are_refused():
     inputs = np.broadcast_to(np.float32(0), (70_000, 40_000))
+    with pytest.raises(TrainingError, match="65,536 inputs, expected at most 65,535"):
+        Training(np.zeros((2, 65_536), np.float32), np.zeros(2, np.uint8), SMALL)
     recipe = replace(SMALL, hidden=(1,), batch_size=65_536)
     with pytest.raises(TrainingError, match="batches of 65,536 x 40,000 inputs, expected at most 2,147,483,647 in all"):
         Training(inputs, np.zeros(70_000, np.uint8), recipe)

@@ -78,7 +78,12 @@ def check_not_replaced(outputs: Mapping[str, str | None], inputs: Iterable[AnyPa
 
 
 def _place(path: AnyPath | None) -> str | None:
-    """Return what two names of one file or address have in common; None for a stream or a device."""
+    """Return what two names of one file or address have in common; None for a stream or a device.
+
+    What is in a zip or .npz file has that file's.
+    """
+    from fastmnist.inputs.archive import split_path
+    from fastmnist.inputs.npz import split_key
     from fastmnist.output.atomic import is_direct
     from fastmnist.remote.address import is_address
 
@@ -86,7 +91,10 @@ def _place(path: AnyPath | None) -> str | None:
         return None
     if is_address(path):
         return os.fsdecode(path)
-    return None if is_direct(path) else os.fsdecode(os.path.realpath(path))
+    file = os.fsencode(split_key(path)[0])
+    if not os.path.lexists(file) and (found := split_path(file)):
+        file = found[0]
+    return None if is_direct(file) else os.fsdecode(os.path.realpath(file))
 
 
 def count_for_bar(inputs: tuple[str, ...], files_from: str | None, n_shards: int) -> int | None:

@@ -26,7 +26,7 @@ from fastmnist.cli.options import (
     threads_option,
 )
 from fastmnist.cli.predict_preview import Preview, open_review, show_options
-from fastmnist.cli.row_output import RowOptions, check_options, fit_for, open_output, row_options
+from fastmnist.cli.row_output import RowOptions, check_options, files_of_rows, fit_for, open_output, row_options
 from fastmnist.cli.terminal import say
 
 
@@ -70,7 +70,8 @@ def predict(
     check_options(options)
     if report is not None and options.resume:
         raise click.UsageError("--report needs all rows, and --resume reads only those that are missing: leave one out")
-    check_not_replaced({"--report": report, "-o": options.output}, [*inputs, files_from, model_file(model)])
+    written = {"--report": report, **files_of_rows(options.output, options.part)}
+    check_not_replaced(written, [*inputs, files_from, model_file(model)])
     check_apart(dump, "--dump-preprocessed", inputs)
     if dask is not None and (n_shown or dump or report):
         raise click.UsageError("--show, --dump-preprocessed and --report show what this process reads: omit --dask")

@@ -25,7 +25,7 @@ from fastmnist.cli.options import (
     quiet_option,
     threads_option,
 )
-from fastmnist.cli.row_output import check_output, job_options, min_confidence_option, open_target
+from fastmnist.cli.row_output import check_output, files_of_rows, job_options, min_confidence_option, open_target
 from fastmnist.cli.terminal import ProgressBar, complain_of, say
 from fastmnist.errors import counted
 
@@ -120,7 +120,7 @@ def read(
         raise click.UsageError("--format jsonl already includes each number's digits: leave out --digits")
     if draw is not None and "-" in inputs:
         raise click.UsageError("--draw reads each picture a second time, which stdin does not allow: name a file")
-    check_not_replaced({"-o": output}, [*inputs, files_from, model_file(model)])
+    check_not_replaced(files_of_rows(output, part), [*inputs, files_from, model_file(model)])
     check_apart(draw, "--draw", inputs)
     from fastmnist.cli.quiet import quiet_libraries
     from fastmnist.compile_aside import compiled_aside

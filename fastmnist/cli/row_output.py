@@ -226,6 +226,19 @@ def check_output(output: str | None, part: str | None, resume: bool) -> None:
         raise click.UsageError("--resume needs -o FILE, a regular file")
 
 
+def files_of_rows(output: str | None, part: str | None) -> dict[str, str | None]:
+    """Return the files that rows are written to, by what the user knows them as."""
+    from fastmnist.output.atomic import is_direct
+    from fastmnist.remote.address import is_address
+
+    files = {"-o": output, "--part": part}
+    for option, path in list(files.items()):
+        if path is not None and not is_address(path) and not is_direct(path):
+            suffixes = (".part", ".part.json") if option == "-o" else (".json",)
+            files |= {f"the {suffix} file of {option}": path + suffix for suffix in suffixes}
+    return files
+
+
 def check_options(options: RowOptions) -> None:
     """Raise UsageError for options that do not go together."""
     check_output(options.output, options.part, options.resume)

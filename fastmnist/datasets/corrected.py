@@ -5,7 +5,7 @@ import csv
 import io
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from fastmnist.errors import AnyPath, DataError, printable
 from fastmnist.inputs.stdin import NAME as STDIN
 from fastmnist.inputs.stream import open_stream
 from fastmnist.inputs.table import open_content
-from fastmnist.shapes import N_PIXELS
+from fastmnist.shapes import DIGITS, N_PIXELS
 
 _log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class Corrected(Dataset):
         Without `how.class_names` the classes are the digits, or, where other labels are among them, the labels in
         alphabetical order. Raises DataError for a row that names no image, or a label that is no class.
         """
-        label_of = self._labels()
+        label_of = _without_decimals(self._labels(), how.class_names or ())
         classes = class_names_of(set(label_of.values()), how.class_names)
         unknown = next((key for key, label in label_of.items() if label not in classes), None)
         if unknown is not None:
@@ -113,7 +113,7 @@ class Corrected(Dataset):
             if not {"path", "label"} <= set(rows.fieldnames or ()):
                 raise DataError(f"{printable(self.path)}: a header without path and label, expected both; correct it")
             for row in rows:
-                index, label = _whole(row.get("index")), _whole(row["label"])
+                index, label = _whole((row.get("index") or "").strip()), (row["label"] or "").strip()
                 is_number = index.isdecimal() and len(index) <= MOST_DIGITS
                 if not row["path"] or "\0" in row["path"] or not (is_number or not index):
                     raise DataError(
@@ -155,11 +155,18 @@ def _content(path: AnyPath) -> bytes:
     return b"".join(parts).removeprefix(codecs.BOM_UTF8)
 
 
-def _whole(cell: str | None) -> str:
-    """Return a cell without the blanks around it, and a whole number without its decimals: 7 for 7.0."""
-    text = (cell or "").strip()
+def _whole(text: str) -> str:
+    """Return a whole number without its decimals, 7 for 7.0, and any other text as it is."""
     found = _WHOLE.fullmatch(text)
     return found[1] if found else text
+
+
+def _without_decimals(label_of: dict[_Key, str], class_names: Sequence[str]) -> dict[_Key, str]:
+    """Return the labels as digits if all are digits with decimals, as pandas has them, and none is a class's name."""
+    whole = {key: _whole(label) for key, label in label_of.items()}
+    labels = set(label_of.values())
+    is_pandas = set(whole.values()) <= set(DIGITS) and labels.isdisjoint(class_names)
+    return whole if is_pandas else label_of
 
 
 def _delimiter(header: str) -> str:

@@ -19,13 +19,13 @@ from fastmnist.datasets.labelled import (
     numbered,
     preprocess_for,
 )
-from fastmnist.errors import AnyPath, DataError, printable
+from fastmnist.errors import AnyPath, DataError, counted, printable
 from fastmnist.inputs.parquet import Reader, open_parquet
 from fastmnist.inputs.workers import Workers
 from fastmnist.shapes import DIGITS, N_PIXELS
 
 # train-00000-of-00002.parquet, train.parquet; and 0000.parquet in a folder train/.
-_NAME = re.compile(r"(train|test)(-\d+-of-(?P<n_shards>\d+)(-[0-9a-f]+)?)?\.parquet", re.IGNORECASE)
+_NAME = re.compile(r"(train|test)(-(?P<shard>\d+)-of-(?P<n_shards>\d+)(-[0-9a-f]+)?)?\.parquet", re.IGNORECASE)
 _NUMBER = re.compile(r"\d+\.parquet")
 _SPLITS: tuple[Split, ...] = ("train", "test")
 
@@ -121,10 +121,12 @@ def _files(folder: Path) -> Iterator[Path]:
 
 def _check_shards(paths: list[Path]) -> None:
     """Raise DataError where the names of the files of a split tell that some are missing, or too many."""
-    match = _NAME.fullmatch(paths[0].name)
-    n_expected = int(match["n_shards"] or 1) if match else len(paths)
-    if len(paths) != n_expected:
+    matches = [match for path in paths if (match := _NAME.fullmatch(path.name))]
+    n_expected = int(matches[0]["n_shards"] or 1) if matches else len(paths)
+    shards = {(int(match["shard"] or 0), match["n_shards"]) for match in matches}
+    is_complete = not matches or shards == {(shard, matches[0]["n_shards"]) for shard in range(n_expected)}
+    if len(paths) != n_expected or not is_complete:
         raise DataError(
             f"{printable(paths[0].parent)}: {len(paths)} Parquet files of one split ({listed(paths)}), expected "
-            f"{n_expected} by their names; get the missing ones, or move any others away"
+            f"{counted(n_expected, 'shard')}, each once, by their names; get the missing ones, or move any others away"
         )

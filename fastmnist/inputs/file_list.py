@@ -27,13 +27,14 @@ def read_list(path: str, separator: bytes) -> Iterator[bytes]:
 
 
 def _paths(stream: RawStream, separator: bytes, name: str) -> Iterator[bytes]:
-    """Yield the paths of a list. If its first line ends as Windows ends lines, all do."""
-    line_end = b""
+    """Yield the paths of a list. If its first line that is not empty ends as Windows ends lines, all do."""
+    line_end: bytes | None = None if separator == b"\n" else b""
     for number, path in enumerate(_split(stream, separator, name)):
         if number == 0 and separator == b"\n":
             path = path.removeprefix(codecs.BOM_UTF8)
+        if line_end is None and path:
             line_end = b"\r" if path.endswith(b"\r") else b""
-        yield from _checked(path.removesuffix(line_end), name)
+        yield from _checked(path.removesuffix(line_end or b""), name)
 
 
 def _split(stream: RawStream, separator: bytes, name: str) -> Iterator[bytes]:

@@ -99,7 +99,9 @@ def _check_layers(shapes: dict[str, list[int]]) -> None:
     """Raise UnsoundError unless all tensors, of these shapes, are weights and biases of Linear layers."""
     for name, shape in shapes.items():
         module, _, kind = name.rpartition(".")
-        is_bias = kind == "bias" and shape == shapes.get(f"{module}.weight", [])[:1]
+        is_bias = kind == "bias" and bool(shape) and shape == shapes.get(f"{module}.weight", [])[:1]
+        if not module and kind in ("weight", "bias"):
+            raise UnsoundError(f"{printable(name)} has no layer's name before it, {_EXPECTED}")
         if is_bias or (kind == "weight" and len(shape) == 2):
             continue
         if kind == "weight" and len(shape) > 2:

@@ -17,6 +17,9 @@ SLIM = 0.8  # times as wide as high, at most: a digit's shape
 LOW_HOLE, HIGH_HOLE = 0.2, 0.5  # of the height: a digit's hole is no lower, and that of a box no less high
 HOLES = 2  # of an 8
 LEVEL = 0.12  # of their height: figures of one number begin and end as near to each other
+SIDE, ALONG = 0.25, 0.9  # of a box's sides: within so much of its size ink lies along so much of each of them
+LOWEST = 0.8  # of the lowest slim box's height: a lower piece is none that a digit touches
+MOST_NEAR = 300  # pieces around a figure: more are a pattern
 OVERLAP = 0.5  # of the narrower one's width: pieces of one figure, above each other, have more in common
 MOST, MOST_PIECES = 200, 20_000  # boxes, contours: more are a form's, or noise
 
@@ -51,7 +54,13 @@ def figures_like_boxes(
     if are_eights and any(_n_holes(ink, cell) < HOLES for cell in slim.values()):
         return set(slim)
     cells = [(number, cell_of(contours[number])) for number, outer in enumerate(outer_of) if outer < 0]
-    figures = np.array([c for number, c in cells if number not in hulls and not _is_box(c, holes_of[number])], np.int64)
+    least = LOWEST * min(cell.height for cell in slim.values())
+    whole = [
+        cell
+        for number, cell in cells
+        if number not in hulls and not (cell.height >= least and _is_box(cell, holes_of[number], is_ink))
+    ]
+    figures = np.array(whole, np.int64)
     figures = figures.reshape(-1, 4)
     found = set()
     in_order = sorted(slim, key=slim.__getitem__)
@@ -71,9 +80,15 @@ def _large_holes(contours: Sequence[Contour], outer_of: npt.NDArray[np.int32]) -
     return holes_of
 
 
-def _is_box(around: Cell, holes: list[Cell]) -> bool:
-    """Return whether a hole is as high as a box's."""
-    return any(hole.height >= HIGH_HOLE * around.height for hole in holes)
+def _is_box(around: Cell, holes: list[Cell], is_ink: Grey) -> bool:
+    """Return whether a hole is as high as a box's, or ink lies along all four sides: of a box that a digit touches."""
+    if any(hole.height >= HIGH_HOLE * around.height for hole in holes):
+        return True
+    part = is_ink[around.top : around.bottom, around.left : around.right]
+    across, down = max(1, round(SIDE * around.width)), max(1, round(SIDE * around.height))
+    upright = [part[:, :across].any(axis=1).mean(), part[:, -across:].any(axis=1).mean()]
+    level = [part[:down].any(axis=0).mean(), part[-down:].any(axis=0).mean()]
+    return bool(min(upright + level) >= ALONG)
 
 
 def _hold_ink(outer: Contour, holes: list[Contour], is_ink: Grey) -> bool:
@@ -107,9 +122,10 @@ def _has_level_neighbour(cell: Cell, others: npt.NDArray[np.int64]) -> bool:
     is_beside = (right <= cell.left) | (left >= cell.right)
     is_level = (top >= cell.top - most) & (bottom <= cell.bottom + most) & (bottom - top > most)
     near = others[is_near & is_beside & is_level]
-    for first, _, last, _ in near:
-        width = np.minimum(near[:, 2] - near[:, 0], last - first)
-        figure = near[np.minimum(near[:, 2], last) - np.maximum(near[:, 0], first) > OVERLAP * width]
-        if figure[:, 1].min() <= cell.top + most and figure[:, 3].max() >= cell.bottom - most:
-            return True
-    return False
+    if len(near) > MOST_NEAR:
+        return False
+    left, top, right, bottom = near.T
+    shared = np.minimum.outer(right, right) - np.maximum.outer(left, left)
+    is_one = shared > OVERLAP * np.minimum.outer(right - left, right - left)
+    reaches_top, reaches_bottom = top <= cell.top + most, bottom >= cell.bottom - most
+    return bool(((is_one & reaches_top).any(axis=1) & (is_one & reaches_bottom).any(axis=1)).any())

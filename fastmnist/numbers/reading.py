@@ -19,11 +19,11 @@ from fastmnist.numbers.lines import (
     MOST_PARTS,
     Line,
     Part,
-    connected_parts,
     digit_height,
     find_lines,
     is_mark,
     line_of,
+    measured_parts,
     without_margin,
     without_outlines,
 )
@@ -31,7 +31,7 @@ from fastmnist.numbers.number import BLANK, UNKNOWN, Box, Digit, Number, around,
 from fastmnist.numbers.page import Page, core_of, find_ink
 from fastmnist.numbers.plates import CONTRAST, without_plates
 from fastmnist.numbers.rules import find_separators, without_drawings, without_lines, without_places, without_rules
-from fastmnist.numbers.specks import without_specks
+from fastmnist.numbers.specks import are_specks, without_specks
 from fastmnist.numbers.ways import HIGHEST, MOST_OF_LINE, Answers, Ways, choose, find_ways, pieces, whole_glyphs
 from fastmnist.numbers.words import rarer_digits
 
@@ -213,25 +213,26 @@ def find_numbers(picture: Grey, *, is_clean: bool = False) -> Inked | None:
 
 def _with_parts(page: Page, is_clean: bool) -> tuple[Page, _Parts]:
     """Return a page, specks away and dashed lines joined, and its pieces. Raises DataError where there are too many."""
-    parts = _Parts(*connected_parts(core_of(page.ink)))
-    if is_clean:
-        return page, _checked(parts)
-    page, parts = _with_ink(without_specks(page.ink, parts.all), page, parts)
-    return _with_ink(with_whole_lines(page.ink, _checked(parts).all), page, parts)
+    labels, pieces = measured_parts(core_of(page.ink))
+    if not is_clean and are_specks(pieces):
+        page = page._replace(ink=without_specks(page.ink))
+        labels, pieces = measured_parts(core_of(page.ink))
+    parts = _parts_of(labels, pieces)
+    return (page, parts) if is_clean else _with_ink(with_whole_lines(page.ink, parts.all), page, parts)
 
 
 def _with_ink(ink: Grey, page: Page, parts: _Parts) -> tuple[Page, _Parts]:
     """Return a page with other ink, if that is other, and its pieces."""
     if ink is page.ink:
         return page, parts
-    return page._replace(ink=ink), _checked(_Parts(*connected_parts(core_of(ink))))
+    return page._replace(ink=ink), _parts_of(*measured_parts(core_of(ink)))
 
 
-def _checked(parts: _Parts) -> _Parts:
+def _parts_of(labels: npt.NDArray[np.int32], pieces: npt.NDArray[np.int32]) -> _Parts:
     """Return the pieces of a page's ink. Raises DataError where there are too many."""
-    if len(parts.all) > MOST_PARTS:
-        raise DataError(f"{len(parts.all):,} pieces of ink, expected a page of numbers with at most {MOST_PARTS:,}")
-    return parts
+    if len(pieces) > MOST_PARTS:
+        raise DataError(f"{len(pieces):,} pieces of ink, expected a page of numbers with at most {MOST_PARTS:,}")
+    return _Parts(labels, [Part(label, *piece) for label, piece in enumerate(pieces.tolist(), 1)])
 
 
 def _without_frames(page: Page, found: _Parts, is_clean: bool) -> Inked | None:

@@ -119,7 +119,8 @@ def _curve(history: dict[str, list[float]], what: str, shown: Callable[[float], 
 def _ticks(values: Sequence[float], least: float = 0) -> list[float]:
     """Return three to six round values, or some more, as far apart, around all of `values`."""
     low, high = min(values), max(values)
-    step = max((high - low) / 4, least) or 1e-3
+    step = max((high - low) / 4, least)
+    step = step if step > 1e-300 else 1e-3  # of equal values, or nearly so
     unit = 10.0 ** math.floor(math.log10(step))
     step = unit * next(factor for factor in (1, 2, 5, 10) if factor * unit >= step * (1 - 1e-9))
     first = math.floor(low / step + 1e-9)

@@ -26,6 +26,7 @@ MULTIPLICATIONS_PER_CALL = 20_000_000_000
 SAMPLES_PER_CALL = 2048  # the lists of their non-zero inputs fit a second-level cache or two
 INPUTS_PER_CALL = SAMPLES_PER_CALL * N_PIXELS  # the lists have room for all of them
 MAX_INPUTS = 2**31 - 1  # positions in the lists are int32
+MAX_FEATURES = 2**16 - 1  # of a sample: which input a place in the lists is of has 16 bits
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,8 @@ class Training:
         n_samples = len(pixels) - recipe.validation
         if n_samples < 1:
             raise too_many_held_out(recipe.validation, len(pixels))
+        if pixels.shape[1] > MAX_FEATURES:
+            raise TrainingError(f"{pixels.shape[1]:,} inputs, expected at most {MAX_FEATURES:,}")
         if recipe.augment and (pixels.dtype != np.uint8 or pixels.shape[1] != N_PIXELS):
             raise TrainingError(f"augmentation of {pixels.shape[1]} inputs: expected images of 28 x 28 pixels")
         self.pixels, self.labels, self.recipe = pixels[:n_samples], labels[:n_samples], recipe
