@@ -30,6 +30,7 @@ REPLACES = [
     ("train table.csv --history table.csv", "--history table.csv would replace an input"),
     ("train table.csv --checkpoint table.csv", "--checkpoint table.csv would replace an input"),
     ("train table.csv --show-augmented table.csv", "--show-augmented table.csv would replace an input"),
+    ("train table.csv --show-augmented s.png --history h", "--show-augmented trains nothing: leave out --history"),
     ("train table.csv --from m --history m", "--history m would replace an input"),
     ("train table.csv --no-digit some.idx -o some.idx", "-o some.idx would replace an input"),
     ("train table.csv -o x --history x", "--history and -o name the same file"),

@@ -129,9 +129,9 @@ def test_options_that_cannot_be_are_a_usage_error(arguments, message, run_cli):
 def test_the_length_is_obeyed(run_cli, pictures):
     for length in ("3", "1-4"):
         assert cells(run_cli("read", "p/a.png", "--length", length, "--model", "shipped"))[0]["text"] == "314"
-    assert len(cells(run_cli("read", "p/a.png", "--length", "2", "--model", "shipped"))[0]["text"]) == 2
-    (impossible,) = cells(run_cli("read", "p/a.png", "--length", "900", "--model", "shipped"))
-    assert (impossible["text"], impossible["confidence"]) == ("314", "0.000000")
+    for length in ("2", "900"):
+        (impossible,) = cells(run_cli("read", "p/a.png", "--length", length, "--model", "shipped"))
+        assert (impossible["text"], impossible["confidence"]) == ("314", "0.000000")
 
 
 def test_digits_by_themselves_are_for_predict(run_cli, tmp_path, digits):

@@ -205,7 +205,7 @@ def test_the_length_chooses_among_the_ways(some, model):
     assert texts(model.read(picture, length=4)) == ["1131"]
     assert texts(model.read(picture, length=(1, 9))) == ["1131"]
     (number,) = model.read(picture, length=3)[0].numbers
-    assert len(number.text) == 3
+    assert (number.text, number.confidence) == ("1131", 0)
 
 
 def test_boxes_end_where_a_picture_that_was_read_smaller_ends(some, model):
@@ -266,6 +266,12 @@ def test_what_shows_no_number_says_so(picture, model):
     (page,) = model.read(picture)
     assert page.numbers == []
     assert page.error.startswith("<array>: no number found")
+
+
+@pytest.mark.parametrize(("text", "length"), [("9", 6), ("23", 6), ("677", 6), ("23", (4, 9))])
+def test_a_number_is_not_made_longer_by_pieces_that_are_no_digits(text, length, some, model):
+    (page,) = model.read(row(some, text), length=length)
+    assert [(number.text, number.confidence) for number in page.numbers] == [(text, 0)]
 
 
 def test_many_specks_are_no_page(model):

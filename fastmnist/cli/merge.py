@@ -21,8 +21,8 @@ def merge(parts: tuple[str, ...], output: str | None) -> None:
     """Merge the rows of all shards of a job, in the order of the whole run.
 
     PART... are the files that `predict` or `read` wrote with --shard 1/N to N/N, in that order. Nothing is written if
-    they can't all be shards of one job, that is, if their counts or columns do not match or two have the same row. Of
-    pictures, the last line on stderr tells how many parts there were: whether those are all can't be seen in them.
+    they can't all be shards of one job, that is, if their counts or columns do not match or two have the same row. For
+    pictures, it can't tell whether the last shards are missing: check the number of parts in the last line on stderr.
     """
     from fastmnist.output.merge import merge as merge_parts
 

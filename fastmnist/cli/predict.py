@@ -62,9 +62,8 @@ def predict(
     Writes CSV, one row per image in input order: path, index (the position inside a file of many images), label,
     confidence. A file with several pages (TIFF, animations, PDF, HEIC) gives a row per page, with an index from 0.
     An image that can't be read still gets a row, with an empty label, and a line on stderr says why; so does one that
-    looks like no digit at all, if the model was trained to recognise those (the classes in `fastmnist info` then end
-    with "and no digit"). The exit code is then 1, as it is if there are files but no images. In JSON Lines, the key
-    `error` of such a row says why.
+    looks like no digit at all, if the model was trained to recognise those, as `fastmnist info` tells. The exit code is
+    then 1, as it is if there are files but no images. In JSON Lines, the key `error` of such a row says why.
     """
     options = RowOptions(**row_settings)
     check_options(options)

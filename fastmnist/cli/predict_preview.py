@@ -33,7 +33,7 @@ def show_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--dump-preprocessed", "dump", type=click.Path(readable=False), metavar="FOLDER",
             help="Write the images as the model sees them to PNG files named by row and file, and for each picture "
-            f"on disk a second file that shows how it was read: the part, the strokes and the digit. {FOLDER_HELP}",
+            f"that was normalised a second file that shows how: the part, the strokes and the digit. {FOLDER_HELP}",
         ),
         click.option(
             "--show", "n_shown", type=click.IntRange(0), default=0, metavar="N",

@@ -29,7 +29,7 @@ def warmup() -> None:
     from fastmnist.output.csv import CsvFormat
     from fastmnist.shapes import DIGITS, N_PIXELS
     from fastmnist.training.augmentation import Augmenter
-    from fastmnist.training.blocks import KeptRows
+    from fastmnist.training.blocks import KeptBlocks, KeptRows
     from fastmnist.training.recipes import Augmentation
     from fastmnist.training.trainer import Trainer
 
@@ -47,7 +47,8 @@ def warmup() -> None:
         _read_a_number(network)
         list(CsvFormat(DIGITS).rows(predictions))
         Augmenter(Augmentation(), 1).distort(pixels, order, 0, 0)
-        trainer.blocks.of(pixels, order)
+        for blocks in (trainer.blocks, KeptBlocks(N_PIXELS, 1, 1)):  # of shuffled samples, and of those in order
+            blocks.of(pixels, order)
         trainer.compile()
         for part in (dense_batches.forward_dense, dense_batches.step_dense, products.sparse_product):
             part.address()

@@ -32,7 +32,7 @@ from fastmnist.numbers.page import Page, core_of, find_ink
 from fastmnist.numbers.plates import CONTRAST, without_plates
 from fastmnist.numbers.rules import find_separators, without_drawings, without_lines, without_places, without_rules
 from fastmnist.numbers.specks import are_specks, without_specks
-from fastmnist.numbers.ways import HIGHEST, MOST_OF_LINE, Answers, Ways, choose, find_ways, pieces, whole_glyphs
+from fastmnist.numbers.ways import HIGHEST, MOST_OF_LINE, Answers, Chosen, Ways, choose, find_ways, pieces, whole_glyphs
 from fastmnist.numbers.words import rarer_digits
 
 Grey = npt.NDArray[np.uint8]
@@ -302,6 +302,10 @@ def _read_segment(
     """Return the digits of a segment, one or more, and how sure they are as a whole: 0 where no way has that length."""
     cuts, ways, answers, page, is_in_box = segment
     chosen = choose(ways, answers, length, rarer, is_in_box)
+    if chosen is not None and length is not None and not is_in_box and (n := _n_unknown(chosen, class_names)):
+        free = choose(ways, answers, None, rarer)
+        if free is not None and _n_unknown(free, class_names) < n:
+            chosen = None  # pieces of digits that are none make no number longer
     if chosen is None and is_in_box:  # what is in one box stays one glyph
         corners = *cuts.boxes[:, :2].min(axis=0).tolist(), *cuts.boxes[:, 2:].max(axis=0).tolist()
         return [Digit(UNKNOWN, 0.0, _box_of(corners, cuts, page))], 0.0
@@ -315,6 +319,11 @@ def _read_segment(
         box = _box_of(ways.glyphs[arc, 2:].tolist(), cuts, page)
         digits.append(Digit(label, float(probabilities[best] / probabilities.sum()), box))
     return digits, chosen.confidence
+
+
+def _n_unknown(chosen: Chosen, class_names: Sequence[str]) -> int:
+    """Return how many glyphs of a way are no digits."""
+    return sum(label >= len(class_names) for label in chosen.labels)
 
 
 def _box_of(corners: Sequence[int], cuts: Cuts, page: Page) -> Box:
