@@ -272,3 +272,36 @@ def test_specks_of_a_scan_in_black_and_white_are_no_ink(how, some, model):
         picture = row(some, text, scale=3)
         page[10 + 190 * line :][: picture.shape[0], 20 : 20 + picture.shape[1]] = picture
     assert texts(model.read([in_black_and_white(page, how)])) == ["417902", "3358"]
+
+
+def shaded_table(some, line, shade=None):
+    """A table of four rows and three columns of numbers, the first row on a shade; its picture and its texts."""
+    height, width = 56, 110
+    page = np.full((4 * height + 60, 3 * width + 60), 255, np.uint8)
+    if shade is not None:
+        page[30 : 30 + height, 30 : 30 + 3 * width] = shade
+    expected = []
+    for y in range(4):
+        for x in range(3):
+            expected.append("418"[x] + "3792"[y])
+            ink = row(some, expected[-1], margin=0, scale=1.4)
+            part = page[30 + y * height + 12 :, 30 + x * width + 30 :][: ink.shape[0], : ink.shape[1]]
+            np.minimum(part, ink, out=part)
+    for y in range(5):
+        cv2.line(page, (30, 30 + y * height), (30 + 3 * width, 30 + y * height), 0, line)
+    for x in range(4):
+        cv2.line(page, (30 + x * width, 30), (30 + x * width, 30 + 4 * height), 0, line)
+    return page, expected
+
+
+@pytest.mark.parametrize(("line", "shade"), [(3, None), (5, None), (7, None), (2, 225), (2, 205)])
+def test_tables_with_wide_lines_and_shaded_cells_lose_no_number(line, shade, some, model):
+    page, expected = shaded_table(some, line, shade)
+    assert texts(model.read([page])) == expected
+
+
+def test_ink_under_the_noise_of_dim_light_is_found(some, model):
+    ink = (255 - row(some, "40817", scale=3)).astype(np.float32) / 255
+    noise = np.random.default_rng(0).normal(0, 12, ink.shape)
+    page = np.clip(90 - 55 * ink + noise, 0, 255).astype(np.uint8)
+    assert texts(model.read([page])) == ["40817"]

@@ -108,7 +108,7 @@ def read_digit(picture: Grey, ask: Ask | None = None) -> Digit:
     if not digit.reading.is_plain:
         digit = _read(picture)
         if ask is not None and _may_be_thin(digit):
-            digit = _thickened(digit)
+            digit = _thickened(digit, ask)
     if digit.reading.is_plain:
         return digit
     if digit.reading.code == reader.NO_INK:
@@ -176,12 +176,17 @@ def _may_be_thin(digit: Digit) -> bool:
     return paper - int(part.min()) > THIN * (paper - int(small.min()))
 
 
-def _thickened(digit: Digit) -> Digit:
-    """Return the digit read with strokes a pixel wider on either side, or as it was where nothing is read then."""
+def _thickened(digit: Digit, ask: Ask) -> Digit:
+    """Return the digit read with strokes a pixel wider on either side, or as it was where nothing is read then.
+
+    Of what looks like several digits, which may grow together, the network must be sure.
+    """
     cv2 = opencv()
     thicken = cv2.erode if digit.reading.is_dark else cv2.dilate
     thick = _read(np.asarray(thicken(digit.part, np.ones((3, 3), np.uint8)), np.uint8))
-    return thick if thick.reading.code == reader.READ else digit
+    is_read = thick.reading.code == reader.READ
+    is_sure = is_read and (digit.reading.code != reader.SEVERAL or ask(thick.image[np.newaxis])[0] >= SURE)
+    return thick if is_sure else digit
 
 
 def _on_round_paper(picture: Grey, digit: Digit, ask: Ask) -> Digit:

@@ -16,6 +16,7 @@ Grey = npt.NDArray[np.uint8]
 LEAST = 12  # pieces of ink; most of them are dashes
 LONGEST = 2.0  # times the median size of all pieces: dashes are shorter
 SOFT_EDGES = 2  # pixels of a dash
+FULL = 0.6  # of the rectangle around it: a dash or dot fills more, a digit less
 THICK, GAP = 0.15, 0.35  # of a digit's height: lines are thinner, and their dashes not so far apart,
 THICKEST, LEAST_GAP = 4, 4  # in pixels, or less than that
 RUN = 1.0  # times a digit's height: lines are longer
@@ -36,6 +37,8 @@ def with_whole_lines(ink: Grey, parts: list[Part]) -> Grey:
     thick, gap, run = max(THICKEST, round(THICK * height)), max(LEAST_GAP, round(GAP * height)), round(RUN * height)
     if median(min(part.width, part.height) for part in parts) > thick:
         return ink
+    if median(part.area / (part.width * part.height) for part in parts) < FULL:
+        return ink  # of digits in a table whose lines are so wide that it is not taken for one
     labels, faint = connected_parts((ink > FAINT * 255).astype(np.uint8))  # a faint line in pieces is whole here
     is_dash = np.bincount(labels[core_of(ink) > 0], minlength=len(faint) + 1) > 0
     is_dash[1:] &= [max(part.width, part.height) <= longest + SOFT_EDGES for part in faint]

@@ -6,7 +6,7 @@ import numpy.typing as npt
 from fastmnist.images.decode import opencv
 from fastmnist.numbers.cells import Cell, cell_of, complete, innermost, rows_of
 from fastmnist.numbers.displays import figures_like_boxes
-from fastmnist.numbers.page import core_of
+from fastmnist.numbers.page import DEEP, core_of
 
 Grey = npt.NDArray[np.uint8]
 
@@ -18,8 +18,10 @@ ASKEW = 8.0  # degrees, at most
 INSET = 2  # pixels of a box's soft edge
 
 
-def without_boxes(ink: Grey) -> tuple[Grey, list[list[Cell]]]:
+def without_boxes(ink: Grey, *, may_be_shaded: bool = True) -> tuple[Grey, list[list[Cell]]]:
     """Return the ink without printed boxes, and the rows of their insides, from left to right.
+
+    Shades of boxes are taken away first, if there `may_be` any: they would hold the digits on them.
 
     A box is ink around a hole that is as good as rectangular; a digit that touches the box stays, and so does a figure
     that only looks like a box.
@@ -57,9 +59,27 @@ def without_boxes(ink: Grey) -> tuple[Grey, list[list[Cell]]]:
     _mark_inside(inside, missing)
     near = np.ones((2 * INSET + 1,) * 2, np.uint8)
     is_frame = np.isin(labels, [*frames, *_along(missing, labels)]) & (inside == 0)
+    if may_be_shaded and (lighter := _without_shade(ink, is_frame, max(map(_area, cells)))) is not None:
+        return without_boxes(lighter, may_be_shaded=False)
     others = cv2.dilate(((is_ink > 0) & ~is_frame).astype(np.uint8), near)
     gone = (cv2.dilate(is_frame.astype(np.uint8), near) > 0) & (is_frame | (others == 0))
     return np.where(gone, 0, ink).astype(np.uint8), rows_of(cells)
+
+
+def _without_shade(ink: Grey, is_frame: npt.NDArray[np.bool_], area: int) -> Grey | None:
+    """Return ink in which a light shade that belongs to boxes' frames is paper, None without one.
+
+    `area`: of the largest box's inside. A shade covers at least half of that.
+    """
+    near = opencv().dilate(core_of(ink), np.ones((2 * INSET + 1,) * 2, np.uint8))
+    is_shade = is_frame & (near == 0)
+    if np.count_nonzero(is_shade) <= OF_FRAME * area:
+        return None
+    level = int(np.percentile(ink[is_shade], 95)) + 4  # above its noise
+    if level > DEEP * 255:
+        return None
+    lighter = np.clip((np.arange(256) - level) * (255 / (255 - level)), 0, 255).astype(np.uint8)
+    return np.where(is_frame, lighter[ink], ink).astype(np.uint8)
 
 
 def _mark_inside(inside: Grey, holes: list[npt.NDArray[np.int32]]) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmnist.errors import DataError
+from fastmnist.images.decode import opencv
 from fastmnist.images.paper import find_sheet
 from fastmnist.numbers.boxes import IN_BOX, holds_several, sort_into
 from fastmnist.numbers.cells import Cell
@@ -54,6 +55,8 @@ SMALL, LARGE = 6, 96  # pixels: digits are not lower than that, and are shrunk i
 SURE = 0.99  # probability of a digit: a part with more is not cut
 # Times what a sheet says: a picture as a whole that says less than that says it of the sheet's edges, or of the desk.
 MUCH_MORE = 1.5
+A_LITTLE_MORE = 1.1  # times what the whole picture says: a sheet that says it by a hair has lost what crosses its edge
+CALM = 1.5  # pixels: sigma of what takes noise away
 MORE = 0.25  # sure digits, at least
 NEAR_EDGE, LENGTHWISE = 0.03, 2  # of a sheet's shorter side; times as long as wide: a stroke along a sheet's edge
 
@@ -126,7 +129,7 @@ def _with_sheet(
             height, width = sheet.picture.shape
             of_sheet = Box(sheet.left, sheet.top, sheet.left + width, sheet.top + height)
             whole = [number for number in whole if not _is_at_edge(number, of_sheet, picture.shape)]
-        is_more = _evidence(on_sheet) * (MUCH_MORE if is_dark else 1) > _evidence(whole)
+        is_more = _evidence(on_sheet) * (MUCH_MORE if is_dark else 1) > A_LITTLE_MORE * _evidence(whole)
         if is_more and not isinstance(on_sheet, DataError):
             return [moved(number, sheet.left, sheet.top) for number in on_sheet]
     return whole
@@ -196,6 +199,8 @@ def find_numbers(picture: Grey, *, is_clean: bool = False) -> Inked | None:
     for, nor faint ink. Raises DataError as `read_numbers` does.
     """
     page = find_ink(picture)
+    if page is None and not is_clean:  # in dim light the noise of single pixels may hide the ink
+        page = find_ink(np.asarray(opencv().GaussianBlur(picture, (0, 0), CALM), np.uint8))
     if page is None:
         return None
     page, parts = _with_parts(page, is_clean)
