@@ -220,3 +220,13 @@ def test_classes_that_are_decimals_keep_their_names(pictures, corrected, tmp_pat
     assert open_dataset("decimals.csv").load("train").class_names == names
     write("two.csv", [row for row in corrected if row[2] != "1.5"])
     assert open_dataset("two.csv").load("train", ["1.0", "2.0"]).class_names == ["1.0", "2.0"]
+
+
+def test_some_labels_may_have_decimals_where_the_classes_are_given(pictures, corrected, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for row in corrected[1::2]:
+        row[2] += ".0"
+    write("mixed.csv", corrected)
+    for names in (None, [str(digit) for digit in range(10)]):
+        images = open_dataset("mixed.csv").load("train", names)
+        assert {images.class_names[label] for label in images.labels} == {str(label) for label in pictures[1]}

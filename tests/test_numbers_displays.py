@@ -5,6 +5,9 @@ import numpy as np
 import pytest
 from drawn_numbers import ink_of
 
+from fastmnist.numbers.cells import Cell
+from fastmnist.numbers.displays import MOST_NEAR, _has_level_neighbour
+
 HEIGHT, STEP, MARGIN = 100, 90, 45  # pixels: of a figure, from one to the next, around all
 WIDTH, STROKE, GAP = HEIGHT // 2, 9, 5
 SLANT = 0.1
@@ -78,12 +81,8 @@ def test_a_box_that_a_digit_touches_does_not_make_the_empty_ones_digits(digits, 
     assert "".join(read(model, picture)).strip() == "8"
 
 
-def test_a_page_of_boxes_and_bars_ends_soon_and_is_no_display(model):
-    page = np.full((1600, 1600), 255, np.uint8)
-    for left in range(10, 1560, 40):
-        cv2.rectangle(page, (left, 30), (left + 17, 930), 0, 1)
-        for x in range(left + 22, left + 36, 2):
-            for row in range(6):
-                page[30 + 115 * row : 143 + 115 * row, x] = 155
-    (read_page,) = model.read([page])
-    assert len(read_page.numbers) < 100
+@pytest.mark.parametrize(("n_bars", "is_figure"), [(3, True), (MOST_NEAR, True), (MOST_NEAR + 1, False)])
+def test_what_stands_among_more_bars_than_a_number_has_is_no_figure(n_bars, is_figure):
+    around = Cell(1000, 0, 1050, 1000)
+    bars = np.array([(1100 + 2 * bar, 0, 1101 + 2 * bar, 1000) for bar in range(n_bars)])
+    assert _has_level_neighbour(around, bars) == is_figure

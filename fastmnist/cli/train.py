@@ -148,8 +148,8 @@ def _check_outputs(
     from fastmnist.model.model_file import find_model
 
     if show_augmented is not None:
-        for option in (option for option, path in others.items() if path is not None):
-            raise click.UsageError(f"--show-augmented trains nothing: leave out {option}")
+        if given := [option for option, path in others.items() if path is not None]:
+            raise click.UsageError(f"--show-augmented trains nothing: leave out {' and '.join(given)}")
         check_not_replaced({"--show-augmented": show_augmented}, inputs)
         return
     check_not_replaced({**others, "-o": output}, inputs)

@@ -162,11 +162,9 @@ def _whole(text: str) -> str:
 
 
 def _without_decimals(label_of: dict[_Key, str], class_names: Sequence[str]) -> dict[_Key, str]:
-    """Return the labels as digits if all are digits with decimals, as pandas has them, and none is a class's name."""
-    whole = {key: _whole(label) for key, label in label_of.items()}
-    labels = set(label_of.values())
-    is_pandas = set(whole.values()) <= set(DIGITS) and labels.isdisjoint(class_names)
-    return whole if is_pandas else label_of
+    """Return the labels with 7 for 7.0, as pandas has it, if all are digits or names of classes then."""
+    whole = {key: label if label in class_names else _whole(label) for key, label in label_of.items()}
+    return whole if set(whole.values()) <= {*DIGITS, *class_names} else label_of
 
 
 def _delimiter(header: str) -> str:

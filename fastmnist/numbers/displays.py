@@ -53,16 +53,14 @@ def figures_like_boxes(
     are_eights = len(slim) == len(hulls) and all(len(holes_of[outer]) == HOLES for outer in slim)
     if are_eights and any(_n_holes(ink, cell) < HOLES for cell in slim.values()):
         return set(slim)
-    cells = [(number, cell_of(contours[number])) for number, outer in enumerate(outer_of) if outer < 0]
     least = LOWEST * min(cell.height for cell in slim.values())
+    others = [(number, cell_of(contours[number])) for number, outer in enumerate(outer_of) if outer < 0]
     whole = [
         cell
-        for number, cell in cells
+        for number, cell in others
         if number not in hulls and not (cell.height >= least and _is_box(cell, holes_of[number], is_ink))
     ]
-    figures = np.array(whole, np.int64)
-    figures = figures.reshape(-1, 4)
-    found = set()
+    figures, found = np.array(whole, np.int64).reshape(-1, 4), set()
     in_order = sorted(slim, key=slim.__getitem__)
     for outer in [*in_order, *reversed(in_order)]:
         if outer not in found and _has_level_neighbour(slim[outer], figures):
