@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastmnist.errors import DataError, MissingExtraError
+from fastmnist.errors import DataError, MissingExtraError, TrainingError
 from fastmnist.model.network import Float32
 from fastmnist.shapes import MAX_CLASSES
 from fastmnist.training.features import Scaling
@@ -145,6 +145,10 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):
     def _recipe(self, n_samples: int) -> Recipe:
         """Return the settings of the training. Raises TrainingError."""
         recipe, hidden = recipe_with(self.recipe), self.hidden_layer_sizes
+        if recipe.keep:
+            raise TrainingError(f"recipe {recipe.name}: it is for fine-tuning a model, expected default, seed or best")
+        if isinstance(self.alpha, Real) and not self.alpha >= 0:
+            raise TrainingError(f"alpha {self.alpha}: expected a number of 0 or more")
         momentum = recipe.momentum if self.momentum is None else self.momentum
         nesterov = recipe.nesterov if self.nesterovs_momentum is None else self.nesterovs_momentum
         recipe = recipe_with(

@@ -57,7 +57,7 @@ def result_of(predictions: Predictions, class_names: list[str]) -> Result:
     refused = np.zeros(len(indices), np.bool_)
     refused[list(predictions.refusals)] = True
     paths = [os.fsdecode(path) for path in batch.paths]
-    return Result(indices, confidences, probabilities, errors, refused, paths, list(batch.indices), class_names)
+    return Result(indices, confidences, probabilities, errors, refused, paths, list(batch.indices), list(class_names))
 
 
 def joined(parts: list[Result], class_names: list[str]) -> Result:
@@ -73,5 +73,5 @@ def joined(parts: list[Result], class_names: list[str]) -> Result:
         np.concatenate([np.zeros(0, np.bool_), *(part.refused for part in parts)]),
         [path for part in parts for path in part.paths],
         [position for part in parts for position in part.positions],
-        class_names,
+        list(class_names),
     )

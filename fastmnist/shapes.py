@@ -9,13 +9,14 @@ MAX_CLASSES = 256  # labels are uint8
 # How image files are brought into MNIST's form. auto: those not yet in it; mnist: every image; none: no image.
 PREPROCESS_MODES = ("auto", "mnist", "none")
 DIGITS = tuple(str(digit) for digit in range(10))  # the class names of MNIST
+CLASS_NAME = "printable words that begin with a letter or digit and do not end in a space"
 NO_DIGIT = "no digit"  # what a model may say besides the names of its classes: it is none of them
 NO_DIGIT_SHARE = 0.15  # of the images that such a model expects: most people show it digits (see docs/accuracy.md)
 
 
 def is_class_name(name: object) -> bool:
-    """Return whether `name` can be a label in the output: printable, and no formula to a spreadsheet."""
-    return isinstance(name, str) and name.isprintable() and name[:1].isalnum()
+    """Return whether `name` can be a label in the output: a CLASS_NAME, hence no formula to a spreadsheet."""
+    return isinstance(name, str) and name.isprintable() and name[:1].isalnum() and not name[-1:].isspace()
 
 
 def is_no_digit(name: str) -> bool:

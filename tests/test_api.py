@@ -77,6 +77,12 @@ def test_an_image_that_cannot_be_read_is_a_row_with_an_error(model, seven, tmp_p
     assert without_ink.startswith("<array>: no ink found")
 
 
+def test_a_result_is_a_value_of_its_own(model, seven):
+    for images in (seven, [seven, seven]):
+        model.predict(images).class_names.reverse()
+    assert model.predict(seven).class_names == list("0123456789")
+
+
 def test_the_dtypes_are_those_it_names(model, seven):
     result = model.predict(seven)
     assert (result.indices.dtype, result.confidences.dtype, result.probabilities.dtype) == (
@@ -161,7 +167,9 @@ UNFIT = {
     "objects": (np.zeros((28, 28), object), "an array of dtype object"),
     "floats up to 255": (np.full((28, 28), 255.0), "an array of float64 from 255 to 255, expected values from 0 to 1"),
     "negative floats": (np.full((28, 28), -1.0), "an array of float64 from -1 to -1"),
-    "NaN": (np.full((28, 28), np.nan), "an array of float64 from nan to nan"),
+    "NaN": (np.full((28, 28), np.nan), "an array of float64 with NaN, expected"),
+    "a little above 1": (np.full((28, 28), np.float32(1.0000001)), "from 1.00000012 to 1.00000012, expected"),
+    "a masked array": (np.ma.zeros((28, 28), np.uint8), "a masked array, expected one without a mask"),
     "complex numbers": (np.zeros((28, 28), complex), "an array of dtype complex128"),
 }
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from test_cli_train import sha256
 
-from fastmnist.inputs.idx import write_images
+from fastmnist.inputs.idx import write_images, write_labels
 from fastmnist.model.model_file import load_model, save_model
 
 REPLACES = [
@@ -38,6 +38,15 @@ REPLACES = [
     ("train table.csv --history x --checkpoint x", "--history and --checkpoint name the same file"),
     ("evaluate table.csv --report table.csv", "--report table.csv would replace an input"),
     ("evaluate table.csv --model m --report m", "--report m would replace an input"),
+    ("predict folder -o folder/0.png", "-o folder/0.png would replace an input"),
+    ("predict folder -o x --report folder/0.png", "--report folder/0.png would replace an input"),
+    ("read folder -o folder/0.png", "-o folder/0.png would replace an input"),
+    ("train folder --history folder/t10k-labels-idx1-ubyte", "folder/t10k-labels-idx1-ubyte would replace an input"),
+    ("evaluate folder --report folder/t10k-labels-idx1-ubyte", "folder/t10k-labels-idx1-ubyte would replace an input"),
+    ("train table.csv --no-digit folder -o folder/0.png", "-o folder/0.png would replace an input"),
+    ("merge table.csv list -o table.csv", "-o table.csv would replace an input"),
+    ("train table.csv -o -", "only rows can go to stdout: name a file"),
+    ("evaluate table.csv --report -", "only rows can go to stdout: name a file"),
     ("export m.html -o m.html", "-o m.html would replace an input"),
     ("convert m --mean 0 --std 1 -o m", "-o m would replace an input"),
 ]
@@ -51,6 +60,9 @@ def place(tmp_path, digits, small_model):
     os.symlink("b.png", tmp_path / "link.png")
     (tmp_path / "other").mkdir()
     (tmp_path / "list").write_text("a.png\n")
+    (tmp_path / "folder").mkdir()
+    cv2.imwrite(os.fspath(tmp_path / "folder" / "0.png"), digits[0][0])
+    write_labels(tmp_path / "folder" / "t10k-labels-idx1-ubyte", digits[1][:3])
     write_images(tmp_path / "some.idx", digits[0][:3])
     write_images(tmp_path / "some.part", digits[0][:3])
     np.savez(tmp_path / "set.npz", x_test=digits[0][:3])
@@ -64,11 +76,11 @@ def place(tmp_path, digits, small_model):
 
 @pytest.mark.parametrize(("line", "told"), REPLACES)
 def test_what_would_be_lost_is_wrong_usage_before_any_work(line, told, place, run_cli):
-    files = {path.name: sha256(path) for path in place.iterdir() if path.is_file()}
+    files = {path: sha256(path) for path in place.rglob("*") if path.is_file()}
     run = run_cli(*line.split())
     assert (run.code, run.stdout) == (2, b"")
     assert told in run.stderr
-    assert {path.name: sha256(path) for path in place.iterdir() if path.is_file()} == files
+    assert {path: sha256(path) for path in place.rglob("*") if path.is_file()} == files
 
 
 @pytest.mark.parametrize("line", ["train table.csv --from m -o m --epochs 1", "predict a.png --model m -o /dev/null"])

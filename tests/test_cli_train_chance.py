@@ -71,10 +71,10 @@ class Says(Network):
         return self.labels, np.ones(len(self.labels), np.float32)
 
 
-def complaint(predicted, labels):
+def complaint(predicted, labels, **how):
     labels = np.array(labels, np.uint8)
     return why_no_better(
-        Says(np.array(predicted, np.uint8)), np.zeros((len(labels), 784), np.uint8), labels, "0123456789"
+        Says(np.array(predicted, np.uint8)), np.zeros((len(labels), 784), np.uint8), labels, "0123456789", **how
     )
 
 
@@ -88,6 +88,12 @@ def test_chance_is_the_commonest_class_within_its_noise():
     assert "90.0 % of the training images right, and 90.0 % of them are of one class" in complaint(uneven * 0, uneven)
     assert complaint(uneven, uneven) is None
     assert complaint([1], [1]) is not None
+    assert complaint([0, 1], [0, 1]) is None  # few images are enough if they are right
+    few = np.array([7] * 17 + [1] * 2 + [4])
+    assert complaint(few, few) is None
+    assert complaint(np.where(few == 4, 7, few), few) is None
+    assert complaint([7] * 19 + [4], few) is not None
+    assert complaint([7] * 17 + [1] * 1 + [7] * 2, few, has_start=True) is None  # better than it could have begun
 
 
 @pytest.fixture

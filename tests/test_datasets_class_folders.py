@@ -154,7 +154,7 @@ def test_an_empty_class_folder_is_refused_where_the_folders_are_the_classes(tmp_
     ]
 
 
-@pytest.mark.parametrize("name", [b"-e", b"=1+1", b"_", b"\xff", b"new\nline", b"a\x1b[2J"])
+@pytest.mark.parametrize("name", [b"-e", b"=1+1", b"_", b"\xff", b"new\nline", b"a\x1b[2J", b"a "])
 def test_a_folder_name_that_can_be_no_label_is_refused(tmp_path, name):
     make(tmp_path, "good/a.png", name + b"/a.png")
     assert "not a class name" in refusal(tmp_path)

@@ -147,7 +147,7 @@ def test_nothing_to_check_is_a_page_too(n, model, pixels):
 
 
 def test_names_are_nothing_but_text():
-    names = ['a"</script><script>alert(1)</script>,', "b</li>&"]
+    names = ['a://u:p@h?b=1 "</script><script>alert(1)</script>,', "b</li>&"]
     model = Model(random_network((784, 8, 2)), names, "auto")
     path = b"<script>alert(2)</script>\xff\r\n\"',.png"
     predictions = Predictions(
@@ -160,6 +160,7 @@ def test_names_are_nothing_but_text():
     assert len(list(tree.iter("script"))) == 2
     assert json.loads(by_id(tree, "data").text)["classes"] == names
     assert text_of(by_id(tree, "rows")[0].find("p")) == "<script>alert(2)</script>\\udcff\\r\\n\"',.png"
+    assert text_of(next(by_id(tree, "rows")[0].iter("b"))) == names[0]  # which the script takes for the label
     assert labels_in(tree) == ['"' + names[0].replace('"', '""') + '"']
     assert table_of(tree).startswith(b"path,index,label,confidence\n" + b'"<script>alert(2)</script>\xff\r\n""')
 

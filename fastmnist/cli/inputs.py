@@ -62,19 +62,32 @@ def check_apart(folder: str | None, option: str, inputs: tuple[str, ...]) -> Non
 def check_not_replaced(outputs: Mapping[str, str | None], inputs: Iterable[AnyPath | None]) -> None:
     """Raise UsageError if one of a command's outputs, by option, would replace an input or another output.
 
-    None stands for what the user did not ask for. What a list or a folder holds is not looked at.
+    None stands for what the user did not ask for. What a list holds is not looked at.
     """
     read = {place for path in inputs if (place := _place(path)) is not None}
     written: dict[str, str] = {}
     for option, path in outputs.items():
+        if path == "-":
+            raise click.UsageError(f"{option} - : only rows can go to stdout: name a file")
         place = _place(path)
         if path is None or place is None:
             continue
-        if place in read:
+        if place in read or _is_read_within(place, read):
             raise click.UsageError(f"{option} {printable(path)} would replace an input: use another name")
         if place in written:
             raise click.UsageError(f"{written[place]} and {option} name the same file: use two different names")
         written[place] = option
+
+
+def _is_read_within(place: str, read: set[str]) -> bool:
+    """Return whether an output is there already, and is a picture or holds data in one of the folders that are read."""
+    from fastmnist.inputs.idx import looks_like_idx
+    from fastmnist.inputs.paths import is_called_picture
+
+    if not os.path.isfile(place) or not any(place.startswith(os.path.join(folder, "")) for folder in read):
+        return False
+    is_data = place.endswith((".npy", ".npz", ".parquet")) or looks_like_idx(place)
+    return is_data or is_called_picture(os.fsencode(place))
 
 
 def _place(path: AnyPath | None) -> str | None:

@@ -2,6 +2,7 @@
 
 import click
 
+from fastmnist.cli.inputs import check_not_replaced
 from fastmnist.cli.options import quiet_option
 from fastmnist.cli.row_output import file_or_stdout, open_stream
 from fastmnist.cli.terminal import say
@@ -26,6 +27,7 @@ def merge(parts: tuple[str, ...], output: str | None) -> None:
     """
     from fastmnist.output.merge import merge as merge_parts
 
+    check_not_replaced({"-o": output}, parts)
     _allow_files(len(parts))
     with open_stream(output) as stream:
         n_rows = merge_parts(parts, stream)

@@ -9,7 +9,7 @@ from click.core import ParameterSource
 
 from fastmnist.cli.terminal import be_quiet, say
 from fastmnist.errors import printable
-from fastmnist.shapes import MAX_CLASSES, PREPROCESS_MODES, is_class_name, is_no_digit
+from fastmnist.shapes import CLASS_NAME, MAX_CLASSES, PREPROCESS_MODES, is_class_name, is_no_digit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -144,7 +144,7 @@ def _class_names(context: click.Context, option: click.Parameter, value: str | N
     names = value.split(",")
     for name in names:
         if not is_class_name(name):
-            message = f"{name!r}: expected printable words that begin with a letter or digit"
+            message = f"{name!r}: expected {CLASS_NAME}"
             raise click.BadParameter(message, context, option)
         if is_no_digit(name):
             message = f"{name!r}: expected real classes only; pass images that belong to none of them with --no-digit"

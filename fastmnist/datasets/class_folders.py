@@ -12,7 +12,7 @@ from fastmnist.errors import AnyPath, DataError, printable
 from fastmnist.inputs.archive import Archive
 from fastmnist.inputs.paths import Ignored, find_inputs, folders_in, pictures_in
 from fastmnist.inputs.stream import open_stream
-from fastmnist.shapes import MAX_CLASSES, N_PIXELS, is_class_name, is_no_digit
+from fastmnist.shapes import CLASS_NAME, MAX_CLASSES, N_PIXELS, is_class_name, is_no_digit
 
 _SPLIT_NAMES: dict[bytes, Split] = {b"train": "train", b"training": "train", b"test": "test", b"testing": "test"}
 _LISTED = 20  # class names in a message
@@ -133,8 +133,8 @@ def _own_names(folders: _Classes) -> list[str]:
     for name in names:
         if not is_class_name(name):
             raise DataError(
-                f"{printable(os.path.join(folders.top, os.fsencode(name)))}: not a class name, expected printable "
-                "words that begin with a letter or digit; rename the folder"
+                f"{printable(os.path.join(folders.top, os.fsencode(name)))}: not a class name, expected "
+                f"{CLASS_NAME}; rename the folder"
             )
         if is_no_digit(name):
             raise DataError(

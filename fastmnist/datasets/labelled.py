@@ -14,7 +14,7 @@ from fastmnist.images.preprocess import check_size, read_squares
 from fastmnist.inputs import emnist
 from fastmnist.inputs.levels import levels_of
 from fastmnist.inputs.workers import Workers
-from fastmnist.shapes import DIGITS, IMAGE_SHAPE, MAX_CLASSES, N_PIXELS, is_class_name, is_no_digit
+from fastmnist.shapes import CLASS_NAME, DIGITS, IMAGE_SHAPE, MAX_CLASSES, N_PIXELS, is_class_name, is_no_digit
 
 _log = logging.getLogger(__name__)
 
@@ -116,7 +116,7 @@ def class_names_of(labels: set[str], given: Sequence[str] | None, most: int = MA
     names = list(given if given is not None else DIGITS if labels <= set(DIGITS) else sorted(labels))
     for name in names:
         if not is_class_name(name):
-            raise DataError(f"class name {name!r}: expected printable words that begin with a letter or digit")
+            raise DataError(f"class name {name!r}: expected {CLASS_NAME}")
     for name in [*names, *sorted(labels)]:
         if is_no_digit(name):
             raise DataError(f"class name {name!r}: {NO_DIGIT_APART}")
@@ -132,7 +132,7 @@ def check_labels(labels: Uint8, n_classes: int, path: AnyPath) -> None:
         index, largest = int(outside.argmax()), int(labels.max())
         raise DataError(
             f"{printable(path)}: label {labels[index]} at index {index}, expected 0 to {n_classes - 1}",
-            hint="use the labels that belong to the images, or give the names of all "
+            hint="use the labels that belong to the images; to train on them, give the names of all "
             f"{largest + 1} classes, starting with label 0: `class_names` {_example(path, largest)}",
         )
 

@@ -63,15 +63,20 @@ def as_list(images: Images) -> list[Image]:
 
 def check_array(array: NDArray[Any]) -> None:
     """Raise DataError, saying what was found, unless the array holds images: its shape, its dtype, its values."""
+    if isinstance(array, np.ma.MaskedArray):
+        raise DataError("a masked array, expected one without a mask; use its filled()")
     if not (_holds_many(array) or _is_picture(array)):
         raise DataError(f"an array of shape {array.shape}, expected (n, 784), (n, 28, 28), (h, w) or (h, w, 3)")
     if array.dtype == np.uint8:
         return
     if array.dtype.kind != "f":
         raise DataError(f"an array of dtype {array.dtype}, expected uint8, or floats from 0 to 1")
-    if array.size and not (array.min() >= 0 and array.max() <= 1):  # a NaN is neither
+    if np.isnan(array).any():
+        raise DataError(f"an array of {array.dtype} with NaN, expected values from 0 to 1, or uint8")
+    if array.size and not (array.min() >= 0 and array.max() <= 1):
         raise DataError(
-            f"an array of {array.dtype} from {array.min():g} to {array.max():g}, expected values from 0 to 1, or uint8"
+            f"an array of {array.dtype} from {array.min():.9g} to {array.max():.9g}, expected values from 0 to 1, or "
+            "uint8"
         )
 
 

@@ -182,7 +182,7 @@ def _named(path: bytes, mode: int) -> Input:
 
 def _at_address(path: bytes) -> Input:
     """Return a file at an address as an input: if its name is a picture's, its content is not checked, to save time."""
-    magic = b"" if _is_called_picture(name_in(path)) else peek_magic(path)
+    magic = b"" if is_called_picture(name_in(path)) else peek_magic(path)
     if is_pickle(path, magic):
         return Input(path, error=str(refusal(path)))
     if is_idx_magic(magic):
@@ -192,7 +192,8 @@ def _at_address(path: bytes) -> Input:
     return Input(path, Kind.ZIP if magic in ZIP_MAGICS else Kind.REMOTE)
 
 
-def _is_called_picture(name: bytes) -> bool:
+def is_called_picture(name: bytes) -> bool:
+    """Return whether a file has the name of a picture."""
     return name.lower().rpartition(b".")[2] in IMAGE_SUFFIXES
 
 
@@ -238,7 +239,7 @@ def folders_in(path: bytes) -> list[bytes]:
 def _mode(path: bytes) -> int:
     """Return the `st_mode` of `path`, links followed, or 0 where there is none; of an address the kind alone."""
     if is_address(path):
-        is_folder_there = not _is_called_picture(name_in(path)) and is_remote_folder(path)
+        is_folder_there = not is_called_picture(name_in(path)) and is_remote_folder(path)
         return stat.S_IFDIR if is_folder_there else stat.S_IFREG
     try:
         return os.stat(path).st_mode

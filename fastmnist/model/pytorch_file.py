@@ -8,6 +8,7 @@ import math
 import os
 import re
 from collections.abc import Sequence
+from numbers import Real
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -52,8 +53,9 @@ def load_pytorch(path: AnyPath, *, mean: float, std: float, class_names: Sequenc
     Raises ModelError, naming the file, for anything that is not a valid file of Linear layers, and DataError for an
     impossible `mean` or `std`.
     """
-    if not (math.isfinite(mean) and math.isfinite(std) and std > 0):
-        raise DataError(f"mean {mean} and std {std}, expected finite numbers, std above 0")
+    are_numbers = isinstance(mean, Real) and isinstance(std, Real)
+    if not (are_numbers and math.isfinite(mean) and math.isfinite(std) and std > 0):
+        raise DataError(f"mean {mean!r} and std {std!r}, expected finite numbers, std above 0")
     missing = "save it from PyTorch with safetensors.torch.save_file"
     advice = "save the state_dict of a network of Linear layers with ReLU between them"
     with reading(path, ModelError, f"{_KIND} (.safetensors)", missing=missing, advice=advice):

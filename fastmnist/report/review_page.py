@@ -6,6 +6,7 @@ puts the corrected labels in their places and leaves all other bytes as they are
 
 import base64
 from collections.abc import Iterator
+from html import escape
 from typing import NamedTuple
 
 import numpy as np
@@ -128,7 +129,7 @@ class ReviewPage:
             order = np.argsort(-probabilities[: len(names)], kind="stable").tolist()
             order.remove(doubt.label)
             guesses = " ".join(
-                f"<span><b>{text(names[guess])}</b> {percent(float(probabilities[guess]))}</span>"
+                f"<span><b>{escape(names[guess])}</b> {percent(float(probabilities[guess]))}</span>"
                 for guess in [doubt.label, *order[: GUESSES - 1]]
             )
             cell = f'data-at="{starts[doubt.number] + doubt.label_at}" data-n="{len(self._cells[doubt.label])}"'

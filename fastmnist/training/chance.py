@@ -10,13 +10,17 @@ from fastmnist.model.network import Network, Uint8
 
 SAMPLE = 10_000  # images are enough to tell
 DEVIATIONS = 3.0  # standard deviations of chance: one in 700 is that far off
+HALF = 0.49  # of the other labels: whoever gets as many right has learnt something, however few there are
 
 
-def why_no_better(network: Network, pixels: Uint8, labels: Uint8, class_names: Sequence[str]) -> str | None:
+def why_no_better(
+    network: Network, pixels: Uint8, labels: Uint8, class_names: Sequence[str], *, has_start: bool = False
+) -> str | None:
     """Return a line that says that a network has learnt nothing from its training images, or None if it has.
 
     pixels (n, 784), labels (n,), n at least 1. It has learnt nothing if it gives all images the same label, or gets no
-    more of them right than the commonest label would, within the noise of that many images.
+    more of them right than the commonest label would, within the noise of that many images: of few, it need not get
+    right more than half of the rest. A network that `has_start`ed from a trained one did not begin with chance.
     """
     step = -(-len(labels) // SAMPLE)
     pixels, labels = np.ascontiguousarray(pixels[::step]), labels[::step]
@@ -27,8 +31,8 @@ def why_no_better(network: Network, pixels: Uint8, labels: Uint8, class_names: S
         return f"the network has learnt nothing: all training images are of class {name}; check the labels"
     predicted = network.predict(pixels)[0]
     accuracy = float(np.mean(predicted == labels))
-    noise = math.sqrt(share * (1 - share) / len(labels))
-    if accuracy > share + DEVIATIONS * noise and len(np.unique(predicted)) > 1:
+    noise = 0 if has_start else DEVIATIONS * math.sqrt(share * (1 - share) / len(labels))
+    if accuracy > share + min(noise, HALF * (1 - share)) and len(np.unique(predicted)) > 1:
         return None
     return (
         f"the network has learnt nothing: it gets {100 * accuracy:.1f} % of the training images right, and "

@@ -222,7 +222,9 @@ class TrainingRun:
             rounding = known or rounding_for(trained, images.pixels)
             network = IntegerNetwork(trained, rounding)
         labelled = slice(images.n_no_digit, None)
-        complaint = why_no_better(network, images.pixels[labelled], images.labels[labelled], images.class_names)
+        complaint = why_no_better(
+            network, images.pixels[labelled], images.labels[labelled], images.class_names, has_start=start is not None
+        )
         if complaint is not None:
             self.has_learnt = False
             _log.warning(complaint)
