@@ -38,7 +38,7 @@ from fastmnist.kernels.sgd import step_rows, without_decay
 from fastmnist.kernels.simd import LANES, MAX_REGISTERS, add, load, store, zeros
 from fastmnist.kernels.sparse import is_sparse, step_csc_gradient
 from fastmnist.kernels.tiles import TILE_REGISTERS, TILE_ROWS
-from fastmnist.kernels.wide_layers import DELTA, FORWARD, STEP, multiply_wide
+from fastmnist.kernels.wide_layers import multiply_wide
 from fastmnist.kernels.workspace import AT, WANTED, Batches, Training
 
 # A gradient reads columns of the first layer's delta again and again: for a batch, as many registers of them at a time
@@ -124,8 +124,7 @@ def backward(training, index, n_samples, part):
     n_sources = 1 if is_last else part.n_parts
     if workspace.wide_at[index] != 0:
         n_sources = 0
-        with_tiles(training, DELTA, index, n_samples, part)
-        with_tiles(training, STEP, index, n_samples, part)
+        with_tiles(training, True, index, n_samples, part)
     for number in range(n_sources):
         delta = delta_columns(training, index, number, part)
         add_to_delta(training, index, delta, below, n_samples, part)
@@ -139,11 +138,11 @@ def backward(training, index, n_samples, part):
 
 
 @inlined
-def with_tiles(training, what, index, n_samples, part):
-    """Do `what` for a wide layer in this part; see wide_layers.py."""
+def with_tiles(training, is_backward, index, n_samples, part):
+    """Do this part of a wide layer's forward pass or, from its delta, of what its `backward` does."""
     parameters, workspace, batch_size = training.parameters, training.workspace, training.batches.batch_size
     buffers = workspace.activations, workspace.deltas, workspace.amx_tiles, workspace.wide_memory
-    arguments = what, parameters, index, batch_size, n_samples, *buffers, training.scalars, part
+    arguments = is_backward, parameters, index, batch_size, n_samples, *buffers, training.scalars, part
     _multiply_wide(workspace.wide_at[index], arguments)
 
 
@@ -317,7 +316,7 @@ def forward(training, index, batch, n_samples, part):
         else:
             forward_csr(parameters, weights, batches.csr, sample, n_samples, cursors, out)
     elif training.workspace.wide_at[index] != 0:
-        with_tiles(training, FORWARD, index, n_samples, part)
+        with_tiles(training, False, index, n_samples, part)
     else:
         sparse_at = training.workspace.sparse_product[AT]
         forward_later(parameters, sparse_at, index, n_samples, batches.batch_size, activations, part)

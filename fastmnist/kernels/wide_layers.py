@@ -1,14 +1,15 @@
-"""Products of wide layers in training, in AMX's tiles of bfloat16: two to three times as fast as with AVX-512.
+"""Products of wide layers in training, in AMX's tiles of bfloat16: one and a half to two times as fast as AVX-512.
 
-A float32 is split into its first 8 bits and the next 8, x = high + low to within 2**-16 of x. A product is then
-high * high + high * low + low * high, summed in float32: three for one, by an instruction that does sixteen times as
-many as one of AVX-512 (Henry, Tang and Heinecke 2019, "Leveraging the bfloat16 artificial intelligence datatype for
-higher-precision computations"). Of 128 x 800 x 800 products, the largest error is 5e-6 of the largest sum; in float32
-it is 4e-7.
+A float32 is split into three parts of 8 bits each, x = high + middle + low. A product is then the sum of those of the
+parts, but for the smallest, by an instruction that does sixteen times as many as one of AVX-512 (Henry, Tang and
+Heinecke 2019, "Leveraging the bfloat16 artificial intelligence datatype for higher-precision computations"). The
+forward pass takes six of them, which is as exact as float32. Gradients take the three without low parts, each within
+2**-14 of the product: of 128 x 800 x 800 products, the largest error is 5e-6 of the largest sum. (Forward, that would
+be too much: in every second batch a unit near 0 would be active that should not be, or the other way round.)
 
 A tile holds 16 x 32 numbers as 16 x 16 pairs: numbers that are 16 apart along the sum share an element, so that two
-registers become one by shifts. The tile of their low parts follows. `depth` is how many such blocks of 32 a sum is
-long. It is taken in the same order for any number of parts.
+registers become one by shifts. The tiles of the other parts follow. `depth` is how many such blocks of 32 a sum is
+long. It is taken in the same order for any number of threads.
 
 The code is compiled separately, when a network with a wide layer is trained.
 """
@@ -51,10 +52,10 @@ from fastmnist.kernels.simd import (
     zeros,
 )
 
-FORWARD, DELTA, STEP = range(3)  # what to do with a layer
-
+N_PARTS = 3  # of a number,
+EXACT, NEAR = 3, 2  # of which so many are used
 TILE = ROWS * LANES  # elements of a tile,
-PAIR = 2 * TILE  # and of one with that of the low parts
+GROUP = N_PARTS * TILE  # and of those of all parts
 BLOCK = 32  # numbers; as many are the rows and the columns of four tiles of sums
 
 # In smaller batches, splitting the weights costs what the tiles save; smaller layers are few. The recipe `default` has
@@ -69,7 +70,8 @@ class Room(NamedTuple):
     memory: np.ndarray  # (n,)
     right: int  # a block of columns of the right operand
     sums: int  # (BLOCK, BLOCK)
-    turned: int  # a pair of tiles that is to be transposed
+    turned: int  # tiles that are to be transposed
+    n_parts: int  # of each number: EXACT or NEAR
 
 
 def are_wide(layers, batch_size):
@@ -88,7 +90,7 @@ def room_for(layers, batch_size):
     widest, batch = (
         -(-n // BLOCK) * BLOCK for n in (max(batch_size, *(max(layer[:2]) for layer in layers)), batch_size)
     )
-    return widest * (batch + BLOCK) + BLOCK * BLOCK + PAIR
+    return widest * (batch + BLOCK) * N_PARTS // 2 + BLOCK * BLOCK + GROUP
 
 
 @inlined
@@ -98,11 +100,11 @@ def blocks_for(n):
 
 
 @inlined
-def room_of(memory, widest):
-    """Return a part's room for operands up to `widest` on a side."""
-    turned = len(memory) - PAIR
+def room_of(memory, widest, n_parts):
+    """Return a part's room for operands up to `widest` on a side, and how many parts numbers are split into."""
+    turned = len(memory) - GROUP
     sums = turned - BLOCK * BLOCK
-    return Room(memory, sums - blocks_for(widest) * 2 * PAIR, sums, turned)
+    return Room(memory, sums - blocks_for(widest) * 2 * GROUP, sums, turned, n_parts)
 
 
 def _split(builder, register):
@@ -115,32 +117,32 @@ def _split(builder, register):
 
 @intrinsic
 def split_pairs(_typing, first, second):
-    """Return two registers: the pairs of the high parts of `first` and `second`, and those of the low parts."""
+    """Return N_PARTS registers: pairs of the high parts of `first` and `second`, of the middle and the low ones."""
 
     def generate(_context, builder, _signature, args):
         shift = ir.Constant(ir.VectorType(INT32, LANES), [16] * LANES)
-        result = ir.Constant(ir.ArrayType(REGISTER, 2), ir.Undefined)
-        registers = [builder.extract_value(vector, 0) for vector in args]
-        for index in range(2):
-            (lower, first_rest), (upper, second_rest) = (_split(builder, register) for register in registers)
+        result = ir.Constant(ir.ArrayType(REGISTER, N_PARTS), ir.Undefined)
+        first_rest, second_rest = (builder.extract_value(vector, 0) for vector in args)
+        for index in range(N_PARTS):
+            lower, first_rest = _split(builder, first_rest)
+            upper, second_rest = _split(builder, second_rest)
             pairs = builder.or_(builder.lshr(lower, shift), upper)
             result = builder.insert_value(result, builder.bitcast(pairs, REGISTER), index)
-            registers = [first_rest, second_rest]
         return result
 
-    return Vector(2 * LANES)(first, second), generate
+    return Vector(N_PARTS * LANES)(first, second), generate
 
 
 @inlined
-def store_pairs(first, second, memory, place):
-    """Split two registers into a row of a tile at `place` and that of the low parts."""
-    store_panels(memory, place, TILE, 2, split_pairs(first, second))
+def store_pairs(first, second, room, place):
+    """Split two registers into a row of a tile at `place`, and of those of the other parts."""
+    store_panels(room.memory, place, TILE, room.n_parts, split_pairs(first, second))
 
 
 @inlined
 def turn_tiles(room, place):
     """Write the transposes of the tiles in `room.turned` to `place`."""
-    for tile in range(0, PAIR, TILE):
+    for tile in range(0, room.n_parts * TILE, TILE):
         transpose(room.memory, room.turned + tile, LANES, room.memory, place + tile, LANES)
 
 
@@ -153,10 +155,10 @@ def split_rows(room, buffer, layer, batch_size, n_parts, n_samples):
         place, stride = register_at(buffer, layer, batch_size, n_parts, register)
         other, other_stride = register_at(buffer, layer, batch_size, n_parts, register + has_second)
         for sample in range(n_samples):
-            tile = (sample // ROWS * depth + register // 2) * PAIR
+            tile = (sample // ROWS * depth + register // 2) * GROUP
             first = load(buffer, place + sample * stride, LANES)
             second = load(buffer, other + sample * other_stride, LANES) if has_second else zeros(LANES)
-            store_pairs(first, second, room.memory, tile + sample % ROWS * LANES)
+            store_pairs(first, second, room, tile + sample % ROWS * LANES)
 
 
 @inlined
@@ -180,8 +182,8 @@ def split_columns(room, units, n_registers, n_samples):
                 second = zeros(LANES)
                 if sample + LANES < n_samples:
                     second = load(units.array, place + LANES * units.row_step, LANES)
-                store_pairs(first, second, room.memory, room.turned + row * LANES)
-            turn_tiles(room, (register * depth + block) * PAIR)
+                store_pairs(first, second, room, room.turned + row * LANES)
+            turn_tiles(room, (register * depth + block) * GROUP)
 
 
 @inlined
@@ -195,11 +197,11 @@ def split_right(room, matrix, n_registers, n_rows):
         first, second = min(upper, n_rows - 1) * matrix.row_step, min(upper + LANES, n_rows - 1) * matrix.row_step
         for register in range(n_registers):
             place = matrix.offset + register * LANES
-            tile = room.right + (row // LANES * 2 + register) * PAIR
+            tile = room.right + (row // LANES * 2 + register) * GROUP
             store_pairs(
                 load(matrix.array, place + first, LANES),
                 load(matrix.array, place + second, LANES),
-                room.memory,
+                room,
                 tile + row % LANES * LANES,
             )
 
@@ -214,8 +216,8 @@ def split_right_turned(room, matrix, n_registers, n_deep):
                 first, second = load(matrix.array, place, LANES), zeros(LANES)
                 if 2 * block + 1 < n_deep:
                     second = load(matrix.array, place + LANES, LANES)
-                store_pairs(first, second, room.memory, room.turned + row * LANES)
-            turn_tiles(room, room.right + (block * 2 + register) * PAIR)
+                store_pairs(first, second, room, room.turned + row * LANES)
+            turn_tiles(room, room.right + (block * 2 + register) * GROUP)
 
 
 @inlined
@@ -227,11 +229,15 @@ def multiply_block(room, row, depth):
     clear_tile(2)
     clear_tile(3)
     for block in range(depth):
-        left = (row // ROWS * depth + block) * PAIR
+        left = (row // ROWS * depth + block) * GROUP
         _add_products(memory, left, depth, right)
         _add_products(memory, left, depth, right + TILE)
         _add_products(memory, left + TILE, depth, right)
-        right += 2 * PAIR
+        if room.n_parts == EXACT:
+            _add_products(memory, left + TILE, depth, right + TILE)
+            _add_products(memory, left, depth, right + 2 * TILE)
+            _add_products(memory, left + 2 * TILE, depth, right)
+        right += 2 * GROUP
     store_tile(0, memory, room.sums, BLOCK)
     store_tile(1, memory, room.sums + LANES, BLOCK)
     store_tile(2, memory, room.sums + ROWS * BLOCK, BLOCK)
@@ -242,9 +248,9 @@ def multiply_block(room, row, depth):
 def _add_products(memory, left, depth, right):
     """Add to the four tiles of sums two tiles of the left operand times two of the right one."""
     load_tile(4, memory, left, LANES)
-    load_tile(5, memory, left + depth * PAIR, LANES)
+    load_tile(5, memory, left + depth * GROUP, LANES)
     load_tile(6, memory, right, LANES)
-    load_tile(7, memory, right + PAIR, LANES)
+    load_tile(7, memory, right + GROUP, LANES)
     add_bfloat16_products(0, 4, 6)
     add_bfloat16_products(1, 4, 7)
     add_bfloat16_products(2, 5, 6)
@@ -264,23 +270,23 @@ def add_columns(room, n_samples, depth, n_registers, out, column):
 
 
 @inlined
-def forward_wide(room, parameters, layer, n_samples, depth, out):
+def forward_wide(room, parameters, layer, n_samples, out):
     """Add the left operand, the outputs of the layer before, times the weights to columns of a layer's outputs."""
     for register in range(0, out.last - out.first, 2):
         n_registers = min(2, out.last - out.first - register)
         column = layer.weights + (out.first + register) * LANES
         split_right(room, Matrix(parameters.values, column, layer.stride, 1), n_registers, layer.n_in)
-        add_columns(room, n_samples, depth, n_registers, out.matrix, register * LANES)
+        add_columns(room, n_samples, blocks_for(layer.n_in), n_registers, out.matrix, register * LANES)
 
 
 @inlined
-def delta_wide(room, parameters, layer, n_samples, depth, below):
+def delta_wide(room, parameters, layer, n_samples, below):
     """Add the left operand, a layer's delta, times its weights' transpose to columns of the delta before it."""
     for register in range(0, below.last - below.first, 2):
         n_registers = min(2, below.last - below.first - register)
         row = layer.weights + (below.first + register) * LANES * layer.stride
         split_right_turned(room, Matrix(parameters.values, row, layer.stride, 1), n_registers, layer.n_registers)
-        add_columns(room, n_samples, depth, n_registers, below.matrix, register * LANES)
+        add_columns(room, n_samples, blocks_for(layer.n_out), n_registers, below.matrix, register * LANES)
 
 
 @inlined
@@ -316,33 +322,34 @@ def _of_multiply():
     tiles, memory = numba.typeof(np.zeros(1, np.uint8)), numba.typeof(np.zeros((1, 1), np.float32))
     numbers, buffer = (types.intp,) * 3, numba.typeof(floats)
     return types.void(
-        types.intp, parameters, *numbers, buffer, buffer, tiles, memory, scalars, numba.typeof(Part(0, 1))
+        types.boolean, parameters, *numbers, buffer, buffer, tiles, memory, scalars, numba.typeof(Part(0, 1))
     )
 
 
 @part(_of_multiply)
-def multiply_wide(what, parameters, index, batch_size, n_samples, activations, deltas, tiles, memory, scalars, part):
-    """Do what training_loop.py does with the layer `index` in one part.
+def multiply_wide(
+    is_backward, parameters, index, batch_size, n_samples, activations, deltas, tiles, memory, scalars, part
+):
+    """Do one part of what training_loop.py does with the layer `index`, n_samples of a batch.
 
-    That is FORWARD: fill its outputs, before ReLU; DELTA: add its share to the delta of the layer before; or STEP its
+    Forward: fill its outputs, before ReLU. Backward: add its share to the delta of the layer before, then step its
     weights. `tiles` is from amx.configuration; `memory` is (n_parts, room_for(...) or more).
     """
     layer, previous = layer_at(parameters.layout, index), layer_at(parameters.layout, index - 1)
-    room = room_of(memory[part.number], max(layer.n_in, layer.n_out, batch_size))
+    widest, n_parts = max(layer.n_in, layer.n_out, batch_size), NEAR if is_backward else EXACT
+    room = room_of(memory[part.number], widest, n_parts)
     begin(tiles)
-    if what == FORWARD:
-        split_rows(room, activations, previous, batch_size, part.n_parts, n_samples)
-        out, depth = columns_of(activations, layer, batch_size, part), blocks_for(layer.n_in)
-        fill_biases(parameters, layer, out, n_samples)
-        forward_wide(room, parameters, layer, n_samples, depth, out)
-    elif what == DELTA:
+    if is_backward:
         split_rows(room, deltas, layer, batch_size, part.n_parts, n_samples)
-        below, depth = columns_of(deltas, previous, batch_size, part), blocks_for(layer.n_out)
-        delta_wide(room, parameters, layer, n_samples, depth, below)
-    else:
+        delta_wide(room, parameters, layer, n_samples, columns_of(deltas, previous, batch_size, part))
         units = columns_of(activations, previous, batch_size, part)
         split_columns(room, units.matrix, units.last - units.first, n_samples)
         for number in range(part.n_parts):
             delta = columns_of(deltas, layer, batch_size, Part(number, part.n_parts))
             step_wide(room, parameters, layer, n_samples, units, delta, scalars)
+    else:
+        split_rows(room, activations, previous, batch_size, part.n_parts, n_samples)
+        out = columns_of(activations, layer, batch_size, part)
+        fill_biases(parameters, layer, out, n_samples)
+        forward_wide(room, parameters, layer, n_samples, out)
     end(tiles)
