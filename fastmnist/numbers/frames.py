@@ -1,5 +1,7 @@
 """Removes printed boxes from a page's ink, and finds their insides."""
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -14,6 +16,7 @@ FAINT = 0.12  # of the ink's depth: boxes are often printed in a lighter shade
 LEAST_CELL = 14  # pixels of a box's shorter side
 RECTANGULAR = 0.92  # of the smallest rectangle around it: the inside of a box fills more, that of a 0 less
 OF_FRAME, LOOPS = 0.5, 2  # of the height of the ink around them: the insides of boxes are higher, or more than that
+LINE = 0.12  # of a box's size: what is less wide is a line, and no shade
 ASKEW = 8.0  # degrees, at most
 INSET = 2  # pixels of a box's soft edge
 
@@ -69,11 +72,14 @@ def without_boxes(ink: Grey, *, may_be_shaded: bool = True) -> tuple[Grey, list[
 def _without_shade(ink: Grey, is_frame: npt.NDArray[np.bool_], area: int) -> Grey | None:
     """Return ink in which a light shade that belongs to boxes' frames is paper, None without one.
 
-    `area`: of the largest box's inside. A shade covers at least half of that.
+    `area`: of the largest box's inside. A shade covers at least half of that, not counting lines, of which a large grid
+    has as much.
     """
     near = opencv().dilate(core_of(ink), np.ones((2 * INSET + 1,) * 2, np.uint8))
     is_shade = is_frame & (near == 0)
-    if np.count_nonzero(is_shade) <= OF_FRAME * area:
+    wide = np.ones((round(LINE * math.sqrt(area)),) * 2, np.uint8)
+    is_wide = opencv().morphologyEx(is_shade.astype(np.uint8), opencv().MORPH_OPEN, wide)
+    if np.count_nonzero(is_wide) <= OF_FRAME * area:
         return None
     level = int(np.percentile(ink[is_shade], 95)) + 4  # above its noise
     if level > DEEP * 255:
