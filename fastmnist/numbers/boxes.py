@@ -30,9 +30,13 @@ def holds_several(cell: Cell, lines: list[Line]) -> bool:
         return False
     width, height = max(line.right - line.left for line in lines), max(line.height for line in lines)
     is_wide = width > WIDE_INK * max(height, IN_BOX * cell.height)
-    is_low = len(lines) > 1 and height < LOW_INK * cell.height
-    has_lines = is_low and not _is_broken_digit(list({part for line in lines for part in line.parts}), cell)
-    return is_wide or has_lines or cell.right - cell.left > WIDE_BOX * cell.height
+    return is_wide or holds_lines(cell, lines) or cell.right - cell.left > WIDE_BOX * cell.height
+
+
+def holds_lines(cell: Cell, lines: list[Line]) -> bool:
+    """Return whether what is in a box stands in several lines, and is not one digit in pieces."""
+    is_low = len(lines) > 1 and max(line.height for line in lines) < LOW_INK * cell.height
+    return is_low and not _is_broken_digit(list({part for line in lines for part in line.parts}), cell)
 
 
 def _is_broken_digit(parts: list[Part], cell: Cell) -> bool:

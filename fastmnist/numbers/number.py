@@ -1,5 +1,6 @@
 """A number in a picture: its text, its digits and where they are; and the order in which numbers are read."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 BESIDE = 0.35  # of the lower one's height: numbers that overlap as much stand beside each other
+NEAR_EDGE, LENGTHWISE = 0.03, 2  # of a sheet's shorter side; times as long as wide: a stroke along a sheet's edge
 UNKNOWN, BLANK = "?", " "  # a glyph that is no digit, and an empty box
 
 
@@ -69,20 +71,39 @@ def moved(number: Number, right: int, down: int) -> Number:
     return number._replace(digits=digits, box=moved_box(number.box))
 
 
+def is_at_edge(number: Number, sheet: Box, shape: tuple[int, ...]) -> bool:
+    """Return whether a number is a single stroke along one side of a sheet: that side itself, read as a 1.
+
+    `shape` is the picture's: its border is no side of the sheet.
+    """
+    if len(number.digits) > 1:
+        return False
+    left, top, right, bottom = number.box
+    near = NEAR_EDGE * min(sheet.right - sheet.left, sheet.bottom - sheet.top)
+    upright = [x for x in (sheet.left, sheet.right) if 0 < x < shape[1]]
+    level = [y for y in (sheet.top, sheet.bottom) if 0 < y < shape[0]]
+    is_upright = bottom - top >= LENGTHWISE * (right - left) and sheet.top <= top and bottom <= sheet.bottom
+    is_level = right - left >= LENGTHWISE * (bottom - top) and sheet.left <= left and right <= sheet.right
+    return (is_upright and any(x - near <= left and right <= x + near for x in upright)) or (
+        is_level and any(y - near <= top and bottom <= y + near for y in level)
+    )
+
+
 def around(boxes: list[Box]) -> Box:
     """Return the smallest box around some."""
     lefts, tops, rights, bottoms = zip(*boxes, strict=True)
     return Box(min(lefts), min(tops), max(rights), max(bottoms))
 
 
-def in_reading_order(numbers: list[Number]) -> list[Number]:
+def in_reading_order(numbers: list[Number], places: Sequence[Box | None]) -> list[Number]:
     """Return numbers from top to bottom, and those of a line from left to right, with their lines.
 
-    A page that is askew is taken to be level first: by what the numbers beside each other rise or fall.
+    `places`: the printed box of a number that has one to itself; a row of these is a line, wherever in them the numbers
+    stand. A page that is askew is taken to be level first: by what the numbers beside each other rise or fall.
     """
     if len(numbers) < 2:
         return numbers
-    boxes = np.array([number.box for number in numbers], np.float64)
+    boxes = np.array([place or number.box for number, place in zip(numbers, places, strict=True)], np.float64)
     x, y = (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2
     shift = _slope(boxes, x, y) * x
     tops, middles, bottoms = boxes[:, 1] - shift, y - shift, boxes[:, 3] - shift

@@ -10,7 +10,6 @@ import numpy.typing as npt
 from fastmnist.errors import DataError
 from fastmnist.images.decode import opencv
 from fastmnist.images.paper import find_sheet
-from fastmnist.numbers.boxes import IN_BOX, holds_several, sort_into
 from fastmnist.numbers.cells import Cell
 from fastmnist.numbers.cuts import Cuts, cut_between, with_seams
 from fastmnist.numbers.dashes import with_whole_lines
@@ -21,17 +20,15 @@ from fastmnist.numbers.lines import (
     Line,
     Part,
     digit_height,
-    find_lines,
     is_mark,
-    line_of,
     measured_parts,
     without_margin,
-    without_outlines,
 )
-from fastmnist.numbers.number import BLANK, UNKNOWN, Box, Digit, Number, around, in_reading_order, moved
+from fastmnist.numbers.number import BLANK, UNKNOWN, Box, Digit, Number, around, in_reading_order, is_at_edge, moved
 from fastmnist.numbers.page import Page, core_of, find_ink
 from fastmnist.numbers.plates import CONTRAST, without_plates
 from fastmnist.numbers.rules import find_separators, without_drawings, without_lines, without_places, without_rules
+from fastmnist.numbers.segments import Grid, Segment, segments_of
 from fastmnist.numbers.specks import are_specks, without_specks
 from fastmnist.numbers.ways import HIGHEST, MOST_OF_LINE, Answers, Chosen, Ways, choose, find_ways, pieces, whole_glyphs
 from fastmnist.numbers.words import rarer_digits
@@ -58,7 +55,7 @@ MUCH_MORE = 1.5
 A_LITTLE_MORE = 1.1  # times what the whole picture says: a sheet that says it by a hair has lost what crosses its edge
 CALM = 1.5  # pixels: sigma of what takes noise away
 MORE = 0.25  # sure digits, at least
-NEAR_EDGE, LENGTHWISE = 0.03, 2  # of a sheet's shorter side; times as long as wide: a stroke along a sheet's edge
+PAIR = 0.8  # confidence of what counts as two digits in a box
 
 
 class _Parts(NamedTuple):
@@ -66,13 +63,6 @@ class _Parts(NamedTuple):
 
     map: npt.NDArray[np.int32]
     all: list[Part]
-
-
-class Segment(NamedTuple):
-    """What stands in a printed box, or a number without boxes; no line where a box is empty."""
-
-    line: Line | None
-    is_in_box: bool
 
 
 class _Asked(NamedTuple):
@@ -86,11 +76,15 @@ class _Asked(NamedTuple):
 
 
 class Inked(NamedTuple):
-    """A page's ink without rules and boxes, its map of parts, and its numbers, as segments from left to right."""
+    """A page's ink without rules and boxes, its map of parts, and its numbers, as segments from left to right.
+
+    grids: boxes with other numbers, which the networks are to tell from two digits in each.
+    """
 
     page: Page
     part_of: npt.NDArray[np.int32]
     numbers: list[list[Segment]]
+    grids: list[Grid]
 
 
 def read_numbers(
@@ -128,7 +122,7 @@ def _with_sheet(
         if not isinstance(whole, DataError):
             height, width = sheet.picture.shape
             of_sheet = Box(sheet.left, sheet.top, sheet.left + width, sheet.top + height)
-            whole = [number for number in whole if not _is_at_edge(number, of_sheet, picture.shape)]
+            whole = [number for number in whole if not is_at_edge(number, of_sheet, picture.shape)]
         is_more = _evidence(on_sheet) * (MUCH_MORE if is_dark else 1) > A_LITTLE_MORE * _evidence(whole)
         if is_more and not isinstance(on_sheet, DataError):
             return [moved(number, sheet.left, sheet.top) for number in on_sheet]
@@ -143,32 +137,16 @@ def _numbers_in(
         inked = find_numbers(picture)
         if inked is None:
             return []
-        asked = [[_ask_about(segment, inked, readers) for segment in segments] for segments in inked.numbers]
+        found = inked.numbers + [n for grid in inked.grids for n in _of_grid(grid, inked, readers, class_names)]
+        asked = [[_ask_about(segment, inked, readers) for segment in segments] for segments in found]
     except DataError as error:
         return error
     numbers = [_read(segments, class_names, length) for segments in asked]
     rarer = rarer_digits([digit.label == UNKNOWN for number in numbers for digit in number.digits])
     if rarer > 1:
         numbers = [_read(segments, class_names, length, rarer) for segments in asked]
-    return in_reading_order(numbers)
-
-
-def _is_at_edge(number: Number, sheet: Box, shape: tuple[int, ...]) -> bool:
-    """Return whether a number is a single stroke along one side of a sheet: that side itself, read as a 1.
-
-    `shape` is the picture's: its border is no side of the sheet.
-    """
-    if len(number.digits) > 1:
-        return False
-    left, top, right, bottom = number.box
-    near = NEAR_EDGE * min(sheet.right - sheet.left, sheet.bottom - sheet.top)
-    upright = [x for x in (sheet.left, sheet.right) if 0 < x < shape[1]]
-    level = [y for y in (sheet.top, sheet.bottom) if 0 < y < shape[0]]
-    is_upright = bottom - top >= LENGTHWISE * (right - left) and sheet.top <= top and bottom <= sheet.bottom
-    is_level = right - left >= LENGTHWISE * (bottom - top) and sheet.left <= left and right <= sheet.right
-    return (is_upright and any(x - near <= left and right <= x + near for x in upright)) or (
-        is_level and any(y - near <= top and bottom <= y + near for y in level)
-    )
+    cells = [segments[0].cell for segments in found]
+    return in_reading_order(numbers, [cell and _in_picture(cell, inked.page) for cell in cells])
 
 
 def _evidence(numbers: list[Number] | DataError, turned: Grey | None = None) -> float:
@@ -254,26 +232,42 @@ def _without_frames(page: Page, found: _Parts, is_clean: bool) -> Inked | None:
     if not is_clean:
         ink = with_faint_strokes(without_lines(ink, found.map, found.all, height), height)
         page, found = _with_ink(ink, page, found)
-    return Inked(page, found.map, _numbers_of(found, rows))
+    numbers, grids = _numbers_of(found, rows)
+    if is_clean:
+        numbers, grids = numbers + [segments for grid in grids for segments in grid.in_rows], []
+    return Inked(page, found.map, numbers, grids)
 
 
-def _numbers_of(found: _Parts, rows: list[list[Cell]]) -> list[list[Segment]]:
-    """Return the numbers among pieces of ink, in rows of boxes and outside of them."""
+def _numbers_of(found: _Parts, rows: list[list[Cell]]) -> tuple[list[list[Segment]], list[Grid]]:
+    """Return the numbers among pieces of ink, in rows of boxes and outside of them, and grids to be asked about."""
     separators = set(find_separators(found.all))
-    parts = without_margin([part for part in found.all if part not in separators], found.map)
-    in_cells, outside = sort_into([cell for row in rows for cell in row], parts)
-    numbers = [[Segment(line, False)] for line in find_lines(without_outlines(outside))]
-    contents = iter(in_cells)
-    for row in rows:
-        in_row = [next(contents) for _ in row]
-        in_lines = [find_lines(without_outlines(some)) for some in in_row]
-        if any(holds_several(*both) for both in zip(row, in_lines, strict=True)):
-            numbers += [[Segment(line, False)] for of_cell in in_lines for line in of_cell]
-            continue
-        of_digits = [line_of(some, IN_BOX * cell.height) for some, cell in zip(in_row, row, strict=True)]
-        if any(of_digits):
-            numbers.append([Segment(line, True) for line in of_digits])
-    return numbers
+    return segments_of(without_margin([part for part in found.all if part not in separators], found.map), rows)
+
+
+def _of_grid(grid: Grid, inked: Inked, readers: Readers, class_names: Sequence[str]) -> list[list[Segment]]:
+    """Return the numbers in a grid of boxes: one in each box where enough of these hold two digits, or one a row.
+
+    What is sure to be two digits and can't be one glyph counts: no digit in pieces does, nor one that is very wide.
+    """
+    n_pairs, most = 0, len(grid.pairs)
+    for glyph, pair in grid.pairs:
+        if _is_pair(glyph, pair, inked, readers, class_names):
+            n_pairs += 1
+        else:
+            most -= 1
+        if n_pairs >= grid.needed:
+            return grid.in_boxes
+        if most < grid.needed:
+            break
+    return grid.in_rows
+
+
+def _is_pair(glyph: Segment, pair: Segment, inked: Inked, readers: Readers, class_names: Sequence[str]) -> bool:
+    """Return whether what is in a box is no digit as one glyph, and surely two as a number."""
+    if _read([_ask_about(glyph, inked, readers)], class_names, None).text != UNKNOWN:
+        return False
+    read = _read([_ask_about(pair, inked, readers)], class_names, None)
+    return len(read.digits) == 2 and UNKNOWN not in read.text and read.confidence > PAIR
 
 
 def _ask_about(segment: Segment, inked: Inked, readers: Readers) -> _Asked | None:
@@ -334,12 +328,17 @@ def _n_unknown(chosen: Chosen, class_names: Sequence[str]) -> int:
 def _box_of(corners: Sequence[int], cuts: Cuts, page: Page) -> Box:
     """Return where something is in the picture: its top, left, bottom and right in its line."""
     top, left, bottom, right = corners
+    return _in_picture(Cell(left + cuts.left, top + cuts.top, right + cuts.left, bottom + cuts.top), page)
+
+
+def _in_picture(cell: Cell, page: Page) -> Box:
+    """Return where in the picture something on a page is."""
     height, width = page.of_picture
     return Box(
-        math.floor(page.scale * (left + cuts.left)),
-        math.floor(page.scale * (top + cuts.top)),
-        min(width, math.ceil(page.scale * (right + cuts.left))),
-        min(height, math.ceil(page.scale * (bottom + cuts.top))),
+        math.floor(page.scale * cell.left),
+        math.floor(page.scale * cell.top),
+        min(width, math.ceil(page.scale * cell.right)),
+        min(height, math.ceil(page.scale * cell.bottom)),
     )
 
 
