@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from kernel_builds import FOREIGN, ROUNDING, WAYS, normal, sparse_pixels
 
-from fastmnist.kernels import amx, jit, reference, training_loop, wide_layers
+from fastmnist.kernels import jit, reference, training_loop
 from fastmnist.kernels.products import sparse_product
 from fastmnist.kernels.sparse import SPARSE_SHARE
 from fastmnist.kernels.workspace import AT
@@ -13,7 +13,6 @@ from fastmnist.training.blocks import Blocks
 from fastmnist.training.trainer import Trainer
 
 BATCH_SIZE = 32
-SPLIT = 3 * 2**-16  # of a product whose operands are the sums of two bfloat16 each: its relative error
 KERNEL = training_loop.train_batches
 # Around the ends of vectors and tiles, over 8 vectors (the widest of the sparse loops), and 1 to 3 hidden layers.
 LAYER_SIZES = [
@@ -117,9 +116,7 @@ def of_layer(network, layer):
     return weights[layer], biases[layer]
 
 
-def assert_trains_as_the_oracle(
-    train_in, network, inputs, labels, *, without_zeros=False, rounding=ROUNDING, **changes
-):
+def assert_trains_as_the_oracle(train_in, network, inputs, labels, *, without_zeros=False, **changes):
     """Run all builds, which must give equal bytes, and compare parameters and loss with the oracle's.
 
     A step moves a parameter by learning_rate * gradient, which is off by the roundings of the sums that it is made
@@ -138,11 +135,11 @@ def assert_trains_as_the_oracle(
     n_steps, n_terms = len(losses), sum(network.layer_sizes) + chosen["batch_size"]
     for layer in range(network.n_layers):
         for mine, theirs in ((actual.weights(layer), weights[layer]), (actual.biases(layer), biases[layer])):
-            tolerance = n_steps * n_terms * rounding * max(1, np.abs(theirs).max())
+            tolerance = n_steps * n_terms * ROUNDING * max(1, np.abs(theirs).max())
             assert np.abs(mine - theirs).max() <= tolerance
     sizes = np.diff([*range(0, len(inputs), chosen["batch_size"]), len(inputs)])
     expected = (np.array(losses) * sizes).sum()
-    assert sum(loss for loss, _ in figures) == pytest.approx(expected, rel=n_steps * n_terms * rounding, abs=1e-6)
+    assert sum(loss for loss, _ in figures) == pytest.approx(expected, rel=n_steps * n_terms * ROUNDING, abs=1e-6)
     assert_padding_is_zero(actual)
     return actual, figures
 
@@ -167,20 +164,6 @@ def test_three_batches_equal_the_oracle(layer_sizes, momentum, train_in):
 def test_batches_of_any_size_and_a_smaller_last_one(layer_sizes, n_samples, batch_size, train_in):
     example_of_size = example(layer_sizes, n_samples)
     assert_trains_as_the_oracle(train_in, *example_of_size, batch_size=batch_size, momentum=0.5)
-
-
-@pytest.mark.skipif(not amx.HAS_BFLOAT16 or not amx.configuration()[0], reason="a processor without these tiles")
-@pytest.mark.parametrize("layer_sizes", [(70, 20, 17, 5), (64, 33, 70, 50, 10), (100, 100, 64, 3)], ids=str)
-@pytest.mark.parametrize(("n_samples", "batch_size"), [(96, 32), (100, 40), (33, 64), (5, 2)])
-def test_wide_layers_train_as_the_oracle_does(layer_sizes, n_samples, batch_size, train_in, monkeypatch):
-    for limit in ("LEAST_SAMPLES", "LEAST_UNITS", "LEAST_WEIGHTS"):
-        monkeypatch.setattr(wide_layers, limit, 1)
-    samples = example(layer_sizes, n_samples)
-    changes = {"batch_size": batch_size, "momentum": 0.9, "nesterov": True}
-    wide, _ = assert_trains_as_the_oracle(train_in, *samples, rounding=SPLIT, **changes)
-    monkeypatch.setattr(wide_layers, "LEAST_SAMPLES", batch_size + 1)
-    narrow, _ = assert_trains_as_the_oracle(train_in, *samples, **changes)
-    assert wide.parameters.tobytes() != narrow.parameters.tobytes()  # or tiles were not used
 
 
 @pytest.mark.parametrize("weight_decay", [0.0, 0.3])

@@ -22,7 +22,7 @@ def warmup() -> None:
 
     from fastmnist.compile_aside import KERNELS, compiled_aside
     from fastmnist.inputs.batch import Batch, Predictions
-    from fastmnist.kernels import amx, dense_batches, products, wide_layers
+    from fastmnist.kernels import dense_batches, products
     from fastmnist.kernels.cache import cache_folder
     from fastmnist.model.integer_network import IntegerNetwork, Rounding
     from fastmnist.model.network import FEW, Network
@@ -52,8 +52,6 @@ def warmup() -> None:
         trainer.compile()
         for part in (dense_batches.forward_dense, dense_batches.step_dense, products.sparse_product):
             part.address()
-        if amx.HAS_BFLOAT16:
-            wide_layers.multiply_wide.address()
     place = cache_folder() or "this process only"
     say(f"kernels ready in {place}, {time.perf_counter() - start:.1f} s")
 

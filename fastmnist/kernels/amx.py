@@ -21,7 +21,6 @@ from fastmnist.kernels.simd import INT64, OUTSIDE, pointer_to
 
 ROWS, ROW_BYTES = 16, 64  # of a tile
 COMPILED = has("amx-int8") and has("amx-tile")
-HAS_BFLOAT16 = COMPILED and has("amx-bf16")
 
 _N_TILES, _PALETTE, _CONFIG_BYTES = 8, 1, 64
 _COLUMNS_AT, _ROWS_AT = 16, 48  # in a configuration: uint16 and uint8, one for each tile
@@ -109,17 +108,6 @@ def add_products(_typing, sums, inputs, weights):
         return context.get_dummy_value()
 
     return types.void(sums, inputs, weights), generate
-
-
-@intrinsic(prefer_literal=True)
-def add_bfloat16_products(_typing, sums, left, right):
-    """Add to a tile of float32 the products of two tiles of bfloat16, each of whose elements is a pair: TDPBF16PS."""
-
-    def generate(context, builder, _signature, _args):
-        _call(builder, "tdpbf16ps", _tile(sums), _tile(left), _tile(right))
-        return context.get_dummy_value()
-
-    return types.void(sums, left, right), generate
 
 
 @intrinsic(prefer_literal=True)

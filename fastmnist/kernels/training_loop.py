@@ -38,7 +38,6 @@ from fastmnist.kernels.sgd import step_rows, without_decay
 from fastmnist.kernels.simd import LANES, MAX_REGISTERS, add, load, store, zeros
 from fastmnist.kernels.sparse import is_sparse, step_csc_gradient
 from fastmnist.kernels.tiles import TILE_REGISTERS, TILE_ROWS
-from fastmnist.kernels.wide_layers import multiply_wide
 from fastmnist.kernels.workspace import AT, WANTED, Batches, Training
 
 # A gradient reads columns of the first layer's delta again and again: for a batch, as many registers of them at a time
@@ -46,7 +45,7 @@ from fastmnist.kernels.workspace import AT, WANTED, Batches, Training
 CACHED_REGISTERS = 512
 FEW_REGISTERS = 4  # with fewer, walking the lists itself costs too much
 
-_forward_dense, _step_dense, _multiply_wide = forward_dense.call, step_dense.call, multiply_wide.call
+_forward_dense, _step_dense = forward_dense.call, step_dense.call
 
 
 @inlined
@@ -122,9 +121,6 @@ def backward(training, index, n_samples, part):
     n_registers, rows = below.last - below.first, below.matrix
     clear_rows(n_registers, rows.array, rows.offset, rows.row_step, n_samples)
     n_sources = 1 if is_last else part.n_parts
-    if workspace.wide_at[index] != 0:
-        n_sources = 0
-        with_tiles(training, True, index, n_samples, part)
     for number in range(n_sources):
         delta = delta_columns(training, index, number, part)
         add_to_delta(training, index, delta, below, n_samples, part)
@@ -135,15 +131,6 @@ def backward(training, index, n_samples, part):
     if is_last and below.first == 0 and n_registers > 0:  # the part that reads these biases next
         sum_rows(layer.n_registers, workspace.output_deltas[part.number], layer.stride, n_samples, sums)
         step_biases(training, layer.n_registers, layer.biases, sums)
-
-
-@inlined
-def with_tiles(training, is_backward, index, n_samples, part):
-    """Do this part of a wide layer's forward pass or, from its delta, of what its `backward` does."""
-    parameters, workspace, batch_size = training.parameters, training.workspace, training.batches.batch_size
-    buffers = workspace.activations, workspace.deltas, workspace.amx_tiles, workspace.wide_memory
-    arguments = is_backward, parameters, index, batch_size, n_samples, *buffers, training.scalars, part
-    _multiply_wide(workspace.wide_at[index], arguments)
 
 
 @inlined
@@ -315,8 +302,6 @@ def forward(training, index, batch, n_samples, part):
             _forward_dense(training.dense.forward, arguments)
         else:
             forward_csr(parameters, weights, batches.csr, sample, n_samples, cursors, out)
-    elif training.workspace.wide_at[index] != 0:
-        with_tiles(training, False, index, n_samples, part)
     else:
         sparse_at = training.workspace.sparse_product[AT]
         forward_later(parameters, sparse_at, index, n_samples, batches.batch_size, activations, part)

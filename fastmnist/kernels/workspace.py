@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastmnist.kernels import amx
 from fastmnist.kernels.dense import Tiles
 from fastmnist.kernels.dense_batches import DenseParts
 from fastmnist.kernels.forward import Parameters
@@ -14,7 +13,6 @@ from fastmnist.kernels.sgd import StepScalars
 from fastmnist.kernels.simd import LANES, MAX_REGISTERS
 from fastmnist.kernels.sparse import CSC, CSR
 from fastmnist.kernels.tiles import TILE_REGISTERS, TILE_ROWS
-from fastmnist.kernels.wide_layers import are_wide, multiply_wide, room_for
 
 AT, WANTED = range(2)  # of Workspace.sparse_product
 
@@ -42,11 +40,6 @@ class Workspace(NamedTuple):
     first_weights: np.ndarray  # (n_registers * n_in * 16,): the first layer's weights, packed; see pack_first
     first_velocities: np.ndarray  # theirs; may be empty where there is no momentum
     sparse_product: np.ndarray  # (2,) int64: AT, the address of products.sparse_product or 0; WANTED, whether it is
-    wide_at: (
-        np.ndarray
-    )  # (n_layers,) int64: the address of wide_layers.multiply_wide for the layers that are, 0 for others
-    amx_tiles: np.ndarray  # uint8 (64,): see amx.configuration
-    wide_memory: np.ndarray  # (n_parts, room for wide layers)
     totals: np.ndarray  # (2,) float64: sum of cross-entropies, number of correct predictions
 
 
@@ -68,7 +61,6 @@ def make_workspace(layers, batch_size, n_parts, momentum):
     gradient = max(
         TILE_ROWS * TILE_REGISTERS * LANES, LANES * MAX_REGISTERS * LANES, *(layer.stride for layer in layers)
     )
-    wide = are_wide(layers, batch_size)
     panel = max(DEPTH_BLOCK * TILE_REGISTERS, batch_size) * LANES
     return Workspace(
         aligned_zeros(n_parts * hidden),
@@ -81,8 +73,5 @@ def make_workspace(layers, batch_size, n_parts, momentum):
         aligned_zeros(packed),
         aligned_zeros(packed if momentum else 0),
         np.zeros(2, np.int64),
-        np.array([multiply_wide.address() if is_wide else 0 for is_wide in wide], np.int64),
-        amx.configuration(),
-        aligned_zeros(n_parts * room_for(layers, batch_size) if any(wide) else 0).reshape(n_parts, -1),
         np.zeros(2, np.float64),
     )
