@@ -28,7 +28,7 @@ from fastmnist.numbers.number import BLANK, UNKNOWN, Box, Digit, Number, around,
 from fastmnist.numbers.page import Page, core_of, find_ink
 from fastmnist.numbers.plates import CONTRAST, without_plates
 from fastmnist.numbers.rules import find_separators, without_drawings, without_lines, without_places, without_rules
-from fastmnist.numbers.segments import Grid, Segment, segments_of
+from fastmnist.numbers.segments import Found, Grid, Segment, segments_of
 from fastmnist.numbers.specks import are_specks, without_specks
 from fastmnist.numbers.ways import HIGHEST, MOST_OF_LINE, Answers, Chosen, Ways, choose, find_ways, pieces, whole_glyphs
 from fastmnist.numbers.words import rarer_digits
@@ -55,7 +55,8 @@ MUCH_MORE = 1.5
 A_LITTLE_MORE = 1.1  # times what the whole picture says: a sheet that says it by a hair has lost what crosses its edge
 CALM = 1.5  # pixels: sigma of what takes noise away
 MORE = 0.25  # sure digits, at least
-PAIR = 0.8  # confidence of what counts as two digits in a box
+PAIR = 0.8  # confidence of what counts as two digits in a box,
+LOW_NUMBER = 0.8  # and of what counts as a number much lower than others
 
 
 class _Parts(NamedTuple):
@@ -78,13 +79,15 @@ class _Asked(NamedTuple):
 class Inked(NamedTuple):
     """A page's ink without rules and boxes, its map of parts, and its numbers, as segments from left to right.
 
-    grids: boxes with other numbers, which the networks are to tell from two digits in each.
+    grids: boxes with other numbers, which the networks are to tell from two digits in each. low: what they are to tell
+    from marks.
     """
 
     page: Page
     part_of: npt.NDArray[np.int32]
     numbers: list[list[Segment]]
     grids: list[Grid]
+    low: list[Segment]
 
 
 def read_numbers(
@@ -138,6 +141,7 @@ def _numbers_in(
         if inked is None:
             return []
         found = inked.numbers + [n for grid in inked.grids for n in _of_grid(grid, inked, readers, class_names)]
+        found += [[segment] for segment in inked.low if _is_low_number(segment, inked, readers, class_names)]
         asked = [[_ask_about(segment, inked, readers) for segment in segments] for segments in found]
     except DataError as error:
         return error
@@ -232,14 +236,14 @@ def _without_frames(page: Page, found: _Parts, is_clean: bool) -> Inked | None:
     if not is_clean:
         ink = with_faint_strokes(without_lines(ink, found.map, found.all, height), height)
         page, found = _with_ink(ink, page, found)
-    numbers, grids = _numbers_of(found, rows)
+    numbers, grids, low = _numbers_of(found, rows)
     if is_clean:
-        numbers, grids = numbers + [segments for grid in grids for segments in grid.in_rows], []
-    return Inked(page, found.map, numbers, grids)
+        numbers, grids, low = numbers + [segments for grid in grids for segments in grid.in_rows], [], []
+    return Inked(page, found.map, numbers, grids, low)
 
 
-def _numbers_of(found: _Parts, rows: list[list[Cell]]) -> tuple[list[list[Segment]], list[Grid]]:
-    """Return the numbers among pieces of ink, in rows of boxes and outside of them, and grids to be asked about."""
+def _numbers_of(found: _Parts, rows: list[list[Cell]]) -> Found:
+    """Return the numbers among pieces of ink, in rows of boxes and outside of them."""
     separators = set(find_separators(found.all))
     return segments_of(without_margin([part for part in found.all if part not in separators], found.map), rows)
 
@@ -268,6 +272,13 @@ def _is_pair(glyph: Segment, pair: Segment, inked: Inked, readers: Readers, clas
         return False
     read = _read([_ask_about(pair, inked, readers)], class_names, None)
     return len(read.digits) == 2 and UNKNOWN not in read.text and read.confidence > PAIR
+
+
+def _is_low_number(segment: Segment, inked: Inked, readers: Readers, class_names: Sequence[str]) -> bool:
+    """Return whether low pieces of ink are surely digits, two or more: strokes that all look like a 1 may be marks."""
+    read = _read([_ask_about(segment, inked, readers)], class_names, None)
+    labels = {digit.label for digit in read.digits}
+    return len(read.digits) > 1 and UNKNOWN not in labels and labels != {"1"} and read.confidence > LOW_NUMBER
 
 
 def _ask_about(segment: Segment, inked: Inked, readers: Readers) -> _Asked | None:
