@@ -30,7 +30,7 @@ from fastmnist.errors import DataError
 from fastmnist.inputs.idx import write_images, write_labels
 from fastmnist.numbers.cuts import Cuts
 from fastmnist.numbers.cuts import cut as find_cuts
-from fastmnist.numbers.reading import find_numbers
+from fastmnist.numbers.finding import find_numbers
 from fastmnist.numbers.ways import find_ways, pieces
 
 Rng = np.random.Generator

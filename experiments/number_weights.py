@@ -30,8 +30,9 @@ from fastmnist.errors import DataError
 from fastmnist.images.decode import decode_picture
 from fastmnist.images.normalize import normalize
 from fastmnist.numbers import ways as ways_module
+from fastmnist.numbers.finding import find_numbers
 from fastmnist.numbers.number import UNKNOWN
-from fastmnist.numbers.reading import Readers, find_numbers, ways_of
+from fastmnist.numbers.reading import Readers, ways_of
 from fastmnist.numbers.ways import Answers, Chosen, Ways, Weights, choose, log_share, weighed
 from fastmnist.reading import readers_of
 

@@ -5,7 +5,7 @@ import pytest
 
 from experiments import glyphs, no_digits, parts
 from fastmnist.numbers.cuts import cut as find_cuts
-from fastmnist.numbers.reading import find_numbers
+from fastmnist.numbers.finding import find_numbers
 from fastmnist.numbers.ways import find_ways
 
 

@@ -12,11 +12,12 @@ from fastmnist.images.paper import Paper
 from fastmnist.model.model_file import GLYPHS
 from fastmnist.numbers import reading
 from fastmnist.numbers.cuts import cut
+from fastmnist.numbers.finding import find_numbers
 from fastmnist.numbers.glyphs import place_glyph, to_mnist_form
 from fastmnist.numbers.lines import connected_parts, find_lines, without_margin
 from fastmnist.numbers.number import Box, Digit, Number
 from fastmnist.numbers.page import core_of, find_ink
-from fastmnist.numbers.reading import Readers, find_numbers, read_numbers, ways_of
+from fastmnist.numbers.reading import Readers, read_numbers, ways_of
 from fastmnist.numbers.ways import HIGHEST, Answers, Ways, choose
 
 

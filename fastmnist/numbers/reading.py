@@ -1,4 +1,4 @@
-"""A picture -> the numbers in it: its ink, its lines, where these may be cut, and the best path through the cuts."""
+"""A picture -> the numbers in it: where they are, where they may be cut, and the best path through the cuts."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -8,28 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmnist.errors import DataError
-from fastmnist.images.decode import opencv
 from fastmnist.images.paper import find_sheet
 from fastmnist.numbers.cells import Cell
 from fastmnist.numbers.cuts import Cuts, cut_between, with_seams
-from fastmnist.numbers.dashes import with_whole_lines
-from fastmnist.numbers.faint import with_faint_strokes
-from fastmnist.numbers.frames import without_boxes
-from fastmnist.numbers.lines import (
-    MOST_PARTS,
-    Line,
-    Part,
-    digit_height,
-    is_mark,
-    measured_parts,
-    without_margin,
-)
+from fastmnist.numbers.finding import Inked, find_numbers
+from fastmnist.numbers.lines import Line, is_mark
 from fastmnist.numbers.number import BLANK, UNKNOWN, Box, Digit, Number, around, in_reading_order, is_at_edge, moved
-from fastmnist.numbers.page import Page, core_of, find_ink
+from fastmnist.numbers.page import Page
 from fastmnist.numbers.plates import CONTRAST, without_plates
-from fastmnist.numbers.rules import find_separators, without_drawings, without_lines, without_places, without_rules
-from fastmnist.numbers.segments import Found, Grid, Segment, segments_of
-from fastmnist.numbers.specks import are_specks, without_specks
+from fastmnist.numbers.segments import Grid, Segment
 from fastmnist.numbers.ways import HIGHEST, MOST_OF_LINE, Answers, Chosen, Ways, choose, find_ways, pieces, whole_glyphs
 from fastmnist.numbers.words import rarer_digits
 
@@ -48,22 +35,13 @@ class Readers(NamedTuple):
     of_pieces: Probabilities | None
 
 
-SMALL, LARGE = 6, 96  # pixels: digits are not lower than that, and are shrunk if they are higher
 SURE = 0.99  # probability of a digit: a part with more is not cut
 # Times what a sheet says: a picture as a whole that says less than that says it of the sheet's edges, or of the desk.
 MUCH_MORE = 1.5
 A_LITTLE_MORE = 1.1  # times what the whole picture says: a sheet that says it by a hair has lost what crosses its edge
-CALM = 1.5  # pixels: sigma of what takes noise away
 MORE = 0.25  # sure digits, at least
 PAIR = 0.8  # confidence of what counts as two digits in a box,
 LOW_NUMBER = 0.8  # and of what counts as a number much lower than others
-
-
-class _Parts(NamedTuple):
-    """A map of which piece of ink each pixel is of, and the pieces."""
-
-    map: npt.NDArray[np.int32]
-    all: list[Part]
 
 
 class _Asked(NamedTuple):
@@ -74,20 +52,6 @@ class _Asked(NamedTuple):
     answers: Answers
     page: Page
     is_in_box: bool
-
-
-class Inked(NamedTuple):
-    """A page's ink without rules and boxes, its map of parts, and its numbers, as segments from left to right.
-
-    grids: boxes with other numbers, which the networks are to tell from two digits in each. low: what they are to tell
-    from marks.
-    """
-
-    page: Page
-    part_of: npt.NDArray[np.int32]
-    numbers: list[list[Segment]]
-    grids: list[Grid]
-    low: list[Segment]
 
 
 def read_numbers(
@@ -172,80 +136,6 @@ def _is_blank(box: Box, picture: Grey | None) -> bool:
     if picture is None:
         return False
     return bool(np.ptp(picture[box.top : box.bottom, box.left : box.right]) < CONTRAST)
-
-
-def find_numbers(picture: Grey, *, is_clean: bool = False) -> Inked | None:
-    """Return where the numbers are in a grey picture (height, width), in any order; None where there is no ink.
-
-    `is_clean`: it shows figures as deep as each other, and nothing else: no tables, combs or dashed lines are looked
-    for, nor faint ink. Raises DataError as `read_numbers` does.
-    """
-    page = find_ink(picture)
-    if page is None and not is_clean:  # in dim light the noise of single pixels may hide the ink
-        page = find_ink(np.asarray(opencv().GaussianBlur(picture, (0, 0), CALM), np.uint8))
-    if page is None:
-        return None
-    page, parts = _with_parts(page, is_clean)
-    large = [part for part in parts.all if part.height >= SMALL]
-    if not large:
-        return None
-    height = digit_height(without_drawings(large))
-    if height > LARGE:
-        page = find_ink(picture, page.scale * height / LARGE)
-        if page is None:
-            return None
-        page, parts = _with_parts(page, is_clean)
-    return _without_frames(page, parts, is_clean)
-
-
-def _with_parts(page: Page, is_clean: bool) -> tuple[Page, _Parts]:
-    """Return a page, specks away and dashed lines joined, and its pieces. Raises DataError where there are too many."""
-    labels, pieces = measured_parts(core_of(page.ink))
-    if not is_clean and are_specks(pieces):
-        page = page._replace(ink=without_specks(page.ink))
-        labels, pieces = measured_parts(core_of(page.ink))
-    parts = _parts_of(labels, pieces)
-    return (page, parts) if is_clean else _with_ink(with_whole_lines(page.ink, parts.all), page, parts)
-
-
-def _with_ink(ink: Grey, page: Page, parts: _Parts) -> tuple[Page, _Parts]:
-    """Return a page with other ink, if that is other, and its pieces."""
-    if ink is page.ink:
-        return page, parts
-    return page._replace(ink=ink), _parts_of(*measured_parts(core_of(ink)))
-
-
-def _parts_of(labels: npt.NDArray[np.int32], pieces: npt.NDArray[np.int32]) -> _Parts:
-    """Return the pieces of a page's ink. Raises DataError where there are too many."""
-    if len(pieces) > MOST_PARTS:
-        raise DataError(f"{len(pieces):,} pieces of ink, expected a page of numbers with at most {MOST_PARTS:,}")
-    return _Parts(labels, [Part(label, *piece) for label, piece in enumerate(pieces.tolist(), 1)])
-
-
-def _without_frames(page: Page, found: _Parts, is_clean: bool) -> Inked | None:
-    """Return the numbers on a page, of which the pieces of ink were found; None where all are specks."""
-    ink, rows = without_boxes(page.ink)
-    page, found = _with_ink(ink, page, found)
-    ink = without_rules(ink if is_clean else without_places(ink, found.map, found.all))
-    page, found = _with_ink(ink, page, found)
-    if not found.all:
-        return None
-    height = digit_height(without_drawings(found.all))
-    if height < SMALL:
-        return None
-    if not is_clean:
-        ink = with_faint_strokes(without_lines(ink, found.map, found.all, height), height)
-        page, found = _with_ink(ink, page, found)
-    numbers, grids, low = _numbers_of(found, rows)
-    if is_clean:
-        numbers, grids, low = numbers + [segments for grid in grids for segments in grid.in_rows], [], []
-    return Inked(page, found.map, numbers, grids, low)
-
-
-def _numbers_of(found: _Parts, rows: list[list[Cell]]) -> Found:
-    """Return the numbers among pieces of ink, in rows of boxes and outside of them."""
-    separators = set(find_separators(found.all))
-    return segments_of(without_margin([part for part in found.all if part not in separators], found.map), rows)
 
 
 def _of_grid(grid: Grid, inked: Inked, readers: Readers, class_names: Sequence[str]) -> list[list[Segment]]:

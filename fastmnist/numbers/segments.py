@@ -87,9 +87,7 @@ def _low_lines(parts: list[Part], lines: list[Line]) -> tuple[list[Line], list[L
     of small ones lost a digit with thin strokes.
     """
     highest = max((line.height for line in lines), default=0)
-    digits = {
-        part.label for line in lines for part in line.parts if not is_mark(part.height, part.width, line.height)
-    }
+    digits = {part.label for line in lines for part in line.parts if not is_mark(part.height, part.width, line.height)}
     low = [
         part
         for part in parts
