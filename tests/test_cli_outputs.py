@@ -44,7 +44,6 @@ REPLACES = [
     ("train folder --history folder/t10k-labels-idx1-ubyte", "folder/t10k-labels-idx1-ubyte would replace an input"),
     ("evaluate folder --report folder/t10k-labels-idx1-ubyte", "folder/t10k-labels-idx1-ubyte would replace an input"),
     ("train table.csv --no-digit folder -o folder/0.png", "-o folder/0.png would replace an input"),
-    ("merge table.csv list -o table.csv", "-o table.csv would replace an input"),
     ("train table.csv -o -", "only rows can go to stdout: name a file"),
     ("evaluate table.csv --report -", "only rows can go to stdout: name a file"),
     ("export m.html -o m.html", "-o m.html would replace an input"),

@@ -2,7 +2,6 @@
 
 import click
 
-from fastmnist.cli.inputs import check_not_replaced
 from fastmnist.cli.options import quiet_option
 from fastmnist.cli.row_output import file_or_stdout, open_stream
 from fastmnist.cli.terminal import say
@@ -27,7 +26,6 @@ def merge(parts: tuple[str, ...], output: str | None) -> None:
     """
     from fastmnist.output.merge import merge as merge_parts
 
-    check_not_replaced({"-o": output}, parts)
     _allow_files(len(parts))
     with open_stream(output) as stream:
         n_rows = merge_parts(parts, stream)
