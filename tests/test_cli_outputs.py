@@ -44,8 +44,8 @@ REPLACES = [
     ("train folder --history folder/t10k-labels-idx1-ubyte", "folder/t10k-labels-idx1-ubyte would replace an input"),
     ("evaluate folder --report folder/t10k-labels-idx1-ubyte", "folder/t10k-labels-idx1-ubyte would replace an input"),
     ("train table.csv --no-digit folder -o folder/0.png", "-o folder/0.png would replace an input"),
-    ("train table.csv -o -", "only rows can go to stdout: name a file"),
-    ("evaluate table.csv --report -", "only rows can go to stdout: name a file"),
+    ("train table.csv -o -", "only rows can go to stdout; name a file"),
+    ("evaluate table.csv --report -", "only rows can go to stdout; name a file"),
     ("export m.html -o m.html", "-o m.html would replace an input"),
     ("convert m --mean 0 --std 1 -o m", "-o m would replace an input"),
 ]

@@ -68,7 +68,7 @@ def check_not_replaced(outputs: Mapping[str, str | None], inputs: Iterable[AnyPa
     written: dict[str, str] = {}
     for option, path in outputs.items():
         if path == "-":
-            raise click.UsageError(f"{option} - : only rows can go to stdout: name a file")
+            raise click.UsageError(f"{option} -: only rows can go to stdout; name a file")
         place = _place(path)
         if path is None or place is None:
             continue

@@ -40,8 +40,7 @@ SURE = 0.99  # probability of a digit: a part with more is not cut
 MUCH_MORE = 1.5
 A_LITTLE_MORE = 1.1  # times what the whole picture says: a sheet that says it by a hair has lost what crosses its edge
 MORE = 0.25  # sure digits, at least
-PAIR = 0.8  # confidence of what counts as two digits in a box,
-LOW_NUMBER = 0.8  # and of what counts as a number much lower than others
+PAIR = 0.8  # confidence of what counts as two digits in a box
 
 
 class _Asked(NamedTuple):
@@ -105,15 +104,16 @@ def _numbers_in(
         if inked is None:
             return []
         found = inked.numbers + [n for grid in inked.grids for n in _of_grid(grid, inked, readers, class_names)]
-        found += [[segment] for segment in inked.low if _is_low_number(segment, inked, readers, class_names)]
         asked = [[_ask_about(segment, inked, readers) for segment in segments] for segments in found]
+        low = [_ask_about(segment, inked, readers) for segment in inked.low]
     except DataError as error:
         return error
+    asked += [[one] for one in low if _is_low_number(_read([one], class_names, None))]
     numbers = [_read(segments, class_names, length) for segments in asked]
     rarer = rarer_digits([digit.label == UNKNOWN for number in numbers for digit in number.digits])
     if rarer > 1:
         numbers = [_read(segments, class_names, length, rarer) for segments in asked]
-    cells = [segments[0].cell for segments in found]
+    cells = [segments[0].cell for segments in found] + [None] * (len(numbers) - len(found))
     return in_reading_order(numbers, [cell and _in_picture(cell, inked.page) for cell in cells])
 
 
@@ -164,11 +164,10 @@ def _is_pair(glyph: Segment, pair: Segment, inked: Inked, readers: Readers, clas
     return len(read.digits) == 2 and UNKNOWN not in read.text and read.confidence > PAIR
 
 
-def _is_low_number(segment: Segment, inked: Inked, readers: Readers, class_names: Sequence[str]) -> bool:
-    """Return whether low pieces of ink are surely digits, two or more: strokes that all look like a 1 may be marks."""
-    read = _read([_ask_about(segment, inked, readers)], class_names, None)
+def _is_low_number(read: Number) -> bool:
+    """Return whether low pieces of ink say a number: two digits or more, not only strokes, which may all be marks."""
     labels = {digit.label for digit in read.digits}
-    return len(read.digits) > 1 and UNKNOWN not in labels and labels != {"1"} and read.confidence > LOW_NUMBER
+    return len(read.digits) > 1 and UNKNOWN not in labels and labels != {"1"}
 
 
 def _ask_about(segment: Segment, inked: Inked, readers: Readers) -> _Asked | None:

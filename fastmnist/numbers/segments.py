@@ -5,17 +5,7 @@ from typing import NamedTuple
 from fastmnist.numbers.boxes import IN_BOX, holds_lines, holds_several, sort_into
 from fastmnist.numbers.cells import Cell
 from fastmnist.numbers.grids import grids_of, looks_like_pair
-from fastmnist.numbers.lines import (
-    LOW,
-    PIECE,
-    Line,
-    Part,
-    are_neighbours,
-    find_lines,
-    is_mark,
-    line_of,
-    without_outlines,
-)
+from fastmnist.numbers.lines import LOW, Line, Part, find_lines, is_mark, line_of, without_outlines
 
 LEAST_PAIRS = 2  # of digits in a grid's boxes; one alone may be a digit in pieces
 LEAST_LOW, MOST_LOW = 10, 400  # pixels of low digits' height; pieces: more are a texture
@@ -66,7 +56,7 @@ class Found(NamedTuple):
 def segments_of(parts: list[Part], rows: list[list[Cell]]) -> Found:
     """Return the numbers among pieces of ink, in rows of boxes and outside."""
     in_cells, outside = sort_into([cell for row in rows for cell in row], parts)
-    lines, low = _low_lines(outside, find_lines(without_outlines(outside)))
+    lines = find_lines(without_outlines(outside))
     numbers = [[Segment(line, False)] for line in lines]
     contents = iter(in_cells)
     filled = [[_content(cell, next(contents)) for cell in row] for row in rows]
@@ -77,15 +67,11 @@ def segments_of(parts: list[Part], rows: list[list[Cell]]) -> Found:
             grids.append(found)
         else:
             numbers += found.in_rows
-    return Found(numbers, grids, [Segment(line, False) for line in low])
+    return Found(numbers, grids, [Segment(line, False) for line in _low_lines(outside, lines)])
 
 
-def _low_lines(parts: list[Part], lines: list[Line]) -> tuple[list[Line], list[Line]]:
-    """Return the lines, and those that other low pieces of ink stand in, which are marks beside the highest digits.
-
-    Pieces as high as the digits of a line beside them belong to it: on a page with large digits, too, 4 in 100 numbers
-    of small ones lost a digit with thin strokes.
-    """
+def _low_lines(parts: list[Part], lines: list[Line]) -> list[Line]:
+    """Return the lines that low pieces of ink stand in by themselves: what beside the highest digits are marks."""
     highest = max((line.height for line in lines), default=0)
     digits = {part.label for line in lines for part in line.parts if not is_mark(part.height, part.width, line.height)}
     low = [
@@ -93,23 +79,7 @@ def _low_lines(parts: list[Part], lines: list[Line]) -> tuple[list[Line], list[L
         for part in parts
         if part.label not in digits and LEAST_LOW <= part.height < LOW * highest and part.width <= FLAT * part.height
     ]
-    if not 0 < len(low) <= MOST_LOW:
-        return lines, []
-    whole = [_with_beside(line, low) for line in lines]
-    known = {part.label for line in whole for part in line.parts if part.height >= PIECE * line.height}
-    others = find_lines([part for part in low if part.label not in known])
-    return whole, [line for line in others if len(line.parts) > 1]
-
-
-def _with_beside(line: Line, low: list[Part]) -> Line:
-    """Return a line with the low pieces of ink that are as high as its digits and beside one of them."""
-    beside = [
-        part
-        for part in low
-        if part.height >= PIECE * line.height and any(are_neighbours(part, other, line.height) for other in line.parts)
-    ]
-    parts = {part.label: part for part in [*line.parts, *beside]}.values()
-    return Line(sorted(parts, key=lambda part: part.left + part.right), line.height) if beside else line
+    return [line for line in find_lines(low) if len(line.parts) > 1] if len(low) <= MOST_LOW else []
 
 
 def _content(cell: Cell, parts: list[Part]) -> _Content:

@@ -20,7 +20,7 @@ def why_no_better(
 
     pixels (n, 784), labels (n,), n at least 1. It has learnt nothing if it gives all images the same label, or gets no
     more of them right than the commonest label would, within the noise of that many images: of few, it need not get
-    right more than half of the rest. A network that `has_start`ed from a trained one did not begin with chance.
+    right more than half of the rest. `has_start`: it was trained further, and did not begin with chance.
     """
     step = -(-len(labels) // SAMPLE)
     pixels, labels = np.ascontiguousarray(pixels[::step]), labels[::step]
